@@ -1,0 +1,60 @@
+"""Every error that a user can cause, in one tree.
+
+    MobilenetError          exit code 2: wrong usage or bad input
+    ├── SpecError           a network that cannot be built: resolution 100, width 0, an unknown architecture
+    ├── ImageError          one photo that cannot be decoded; the reason fits behind the photo's name
+    ├── DataError           a data set that cannot be used: a missing folder, no photos, one class
+    ├── ModelError          a file that is not a model of ours, or is damaged
+    ├── ConfigError         settings that contradict each other or the machine
+    ├── StorageError        the disk is full, or a file cannot be written
+    └── GateError           exit code 1: the work is done but a gate failed (accuracy, parity, budget)
+
+A message is one line: what, the value, what to do.
+"""
+
+__all__ = [
+    "ConfigError",
+    "DataError",
+    "GateError",
+    "ImageError",
+    "MobilenetError",
+    "ModelError",
+    "SpecError",
+    "StorageError",
+]
+
+
+class MobilenetError(Exception):
+    """Base of all errors that the tool raises on purpose; `exit_code` is what the command line returns."""
+
+    exit_code = 2
+
+
+class SpecError(MobilenetError):
+    """A network that cannot be built."""
+
+
+class ImageError(MobilenetError):
+    """A photo that cannot be decoded; the message is the reason, without the file's name."""
+
+
+class DataError(MobilenetError):
+    """A data set that cannot be used."""
+
+
+class ModelError(MobilenetError):
+    """A model file that is missing, damaged or not ours."""
+
+
+class ConfigError(MobilenetError):
+    """Settings that contradict each other, the data or the machine."""
+
+
+class StorageError(MobilenetError):
+    """A file that cannot be written."""
+
+
+class GateError(MobilenetError):
+    """The work is done and kept, but a gate failed."""
+
+    exit_code = 1

@@ -1,0 +1,60 @@
+"""Files are written whole or not at all."""
+
+import contextlib
+import errno
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from mobilenet.errors import StorageError
+
+__all__ = ["atomic_path", "atomic_write", "storage_errors"]
+
+
+@contextlib.contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Turn the operating system's refusal to write `path` into one line: StorageError."""
+    try:
+        yield
+    except OSError as error:
+        remedy = "free some space and run again" if error.errno == errno.ENOSPC else "choose another place with --out"
+        raise StorageError(f"cannot write {path}: {(error.strerror or str(error)).lower()}; {remedy}") from error
+
+
+@contextlib.contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path`; on success it is flushed to the disk and renamed onto `path`, else removed."""
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name[:60]}.", suffix=".part", dir=path.parent)
+        os.close(handle)
+    temporary = Path(name)
+    try:
+        with storage_errors(path):
+            yield temporary
+            _publish(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def atomic_write(path: Path) -> Iterator[IO[bytes]]:
+    """A binary file that appears at `path` whole, or not at all."""
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        yield file
+
+
+def _publish(temporary: Path, path: Path) -> None:
+    umask = os.umask(0)
+    os.umask(umask)
+    temporary.chmod(0o666 & ~umask)
+    with temporary.open("rb+") as file:
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

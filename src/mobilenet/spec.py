@@ -1,0 +1,181 @@
+"""A network is a table of rows; everything else (cost, torch modules, export) reads the table.
+
+`mobilenet_v1` is Table 1 of Howard et al. 2017 (arXiv 1704.04861) for every width and resolution;
+`mobilenet_v1_standard` (Table 4) and `mobilenet_v1_shallow` (Table 5) are its variants.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from mobilenet.errors import SpecError
+
+__all__ = [
+    "INPUT",
+    "Activation",
+    "Concat",
+    "Conv",
+    "GlobalPool",
+    "Linear",
+    "Network",
+    "Padding",
+    "Pool",
+    "Row",
+    "mobilenet_v1",
+    "mobilenet_v1_shallow",
+    "mobilenet_v1_standard",
+]
+
+Padding = Literal["symmetric", "tensorflow", "valid"]
+"""`symmetric` pads (k - 1) // 2 on both sides; `tensorflow` is its SAME (stride-2 layers pad less before than after)."""
+
+Activation = Literal["none", "relu", "relu6"]
+
+INPUT = "input"
+"""Name of the image tensor; a row whose `inputs` is empty reads the row before it, the first row reads the image."""
+
+_BODY = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *5 * ((512, 1),), (1024, 2), (1024, 1))
+"""Output channels and stride of the 13 blocks at width 1 (Table 1; the last stride printed as 2 is a misprint)."""
+
+_MIN_CHANNELS = 8
+"""As the authors' TensorFlow code: no layer is thinned below 8 channels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conv:
+    """One convolution with what follows it; `groups == in_channels` makes it depthwise.
+
+    `kernel_size` and `padding_size` are (height, width) in pixels only where they differ; else one number.
+    """
+
+    name: str
+    in_channels: int
+    out_channels: int
+    kernel_size: int | tuple[int, int] = 3
+    stride: int = 1
+    groups: int = 1
+    padding: Padding = "symmetric"
+    bias: bool = False
+    batch_norm: bool = True
+    epsilon: float = 1e-5
+    activation: Activation = "relu"
+    inputs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Maximum or average over a window of `kernel_size` pixels; `ceil` keeps a last partial window."""
+
+    name: str
+    kind: Literal["max", "average"]
+    kernel_size: int
+    stride: int
+    padding: Padding = "valid"
+    ceil: bool = False
+    inputs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GlobalPool:
+    """Average over the whole plane: (H, W, C) -> (C,)."""
+
+    name: str
+    inputs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Concat:
+    """Channels of several rows behind each other."""
+
+    name: str
+    inputs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Linear:
+    """Fully connected; a plane is flattened first, so `in_features` is height × width × channels."""
+
+    name: str
+    in_features: int
+    out_features: int
+    bias: bool = True
+    activation: Activation = "none"
+    inputs: tuple[str, ...] = ()
+
+
+Row = Conv | Pool | GlobalPool | Concat | Linear
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A whole network: its rows in the order of computation, for RGB images of `resolution` × `resolution` pixels."""
+
+    name: str
+    resolution: int
+    classes: int
+    rows: tuple[Row, ...]
+    width_multiplier: float = 1.0
+
+
+def mobilenet_v1(width_multiplier: float = 1.0, resolution: int = 224, classes: int = 1000) -> Network:
+    """MobileNet V1: stem, 13 depthwise separable blocks, global average pool, linear (Table 1).
+
+    Any `width_multiplier` > 0 and any `resolution` that is a multiple of 32 pixels; otherwise SpecError.
+    """
+    rows = (*_separable_body(_BODY, width_multiplier), *_head(width_multiplier, classes))
+    return _checked(Network("mobilenet_v1", resolution, classes, rows, width_multiplier))
+
+
+def mobilenet_v1_shallow(width_multiplier: float = 1.0, resolution: int = 224, classes: int = 1000) -> Network:
+    """MobileNet V1 without the five 512-channel blocks at 14 × 14 (Table 5)."""
+    rows = (*_separable_body(_BODY[:6] + _BODY[11:], width_multiplier), *_head(width_multiplier, classes))
+    return _checked(Network("mobilenet_v1_shallow", resolution, classes, rows, width_multiplier))
+
+
+def mobilenet_v1_standard(width_multiplier: float = 1.0, resolution: int = 224, classes: int = 1000) -> Network:
+    """The same body with one standard 3 × 3 convolution in place of each separable pair (Table 4)."""
+    rows = (*_standard_body(_BODY, width_multiplier), *_head(width_multiplier, classes))
+    return _checked(Network("mobilenet_v1_standard", resolution, classes, rows, width_multiplier))
+
+
+def _thin(channels: int, width_multiplier: float) -> int:
+    return max(int(channels * width_multiplier), _MIN_CHANNELS)
+
+
+def _stem(width_multiplier: float) -> Conv:
+    return Conv("stem", 3, _thin(32, width_multiplier), stride=2)
+
+
+def _separable_body(body: tuple[tuple[int, int], ...], width_multiplier: float) -> Iterator[Row]:
+    yield (stem := _stem(width_multiplier))
+    channels = stem.out_channels
+    for number, (base, stride) in enumerate(body, 1):
+        out_channels = _thin(base, width_multiplier)
+        yield Conv(f"block{number}.depthwise", channels, channels, stride=stride, groups=channels)
+        yield Conv(f"block{number}.pointwise", channels, out_channels, kernel_size=1)
+        channels = out_channels
+
+
+def _standard_body(body: tuple[tuple[int, int], ...], width_multiplier: float) -> Iterator[Row]:
+    yield (stem := _stem(width_multiplier))
+    channels = stem.out_channels
+    for number, (base, stride) in enumerate(body, 1):
+        out_channels = _thin(base, width_multiplier)
+        yield Conv(f"block{number}.standard", channels, out_channels, stride=stride)
+        channels = out_channels
+
+
+def _head(width_multiplier: float, classes: int) -> tuple[Row, ...]:
+    return GlobalPool("pool"), Linear("classifier", _thin(_BODY[-1][0], width_multiplier), classes)
+
+
+def _checked(network: Network) -> Network:
+    side, width = network.resolution, network.width_multiplier
+    if not 0 < width <= 16:
+        raise SpecError(f"width multiplier {width:g} is out of range; use a number above 0, such as 0.5 (at most 16)")
+    if side < 32 or side % 32:
+        lower = max(side // 32 * 32, 32)
+        raise SpecError(f"resolution {side} is not a multiple of 32; use {lower} or {lower + 32}")
+    if network.classes < 1:
+        raise SpecError(f"{network.classes} classes; a classifier needs at least 1")
+    return network
