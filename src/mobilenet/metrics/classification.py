@@ -1,0 +1,135 @@
+"""How good a classifier's probabilities are: accuracy, confusion, calibration, loss.
+
+Arguments that recur: `probabilities` (N, classes) float, each row from 0 to 1; `labels` (N,) integers, the true class.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = [
+    "Calibration",
+    "CalibrationBin",
+    "ClassScore",
+    "calibration",
+    "class_scores",
+    "confusion_matrix",
+    "negative_log_likelihood",
+    "top_k",
+    "top_k_accuracy",
+    "wilson_interval",
+]
+
+_SMALLEST = float(np.finfo(np.float32).tiny)
+"""A probability of 0 counts as the smallest float32, so that one hopeless photo costs 87.3 nats instead of infinity."""
+
+_Z_95 = 1.959963984540054
+"""95 % of a normal distribution lies within this many standard deviations."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClassScore:
+    """One class: `photos` that truly show it; None where nothing can be divided by."""
+
+    photos: int
+    precision: float | None
+    recall: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationBin:
+    """The answers whose confidence lies in (lower, upper]; the two means are None where there is no such answer."""
+
+    lower: float
+    upper: float
+    photos: int
+    confidence: float | None
+    accuracy: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """`error` is the expected calibration error: mean |accuracy - confidence| over bins, weighted by photos (0…1)."""
+
+    error: float
+    bins: tuple[CalibrationBin, ...]
+
+
+def top_k(probabilities: NDArray[Any], k: int) -> NDArray[np.int64]:
+    """(N, classes) -> (N, min(k, classes)): the likeliest classes, best first; of equals the lower number is first."""
+    order = np.argsort(-np.asarray(probabilities), axis=1, kind="stable")
+    return order[:, :k].astype(np.int64)
+
+
+def top_k_accuracy(probabilities: NDArray[Any], labels: NDArray[Any], k: int) -> float:
+    """Share (0…1) of photos whose true class is among the `k` likeliest; ValueError without photos."""
+    _require_photos(len(labels))
+    hits = (top_k(probabilities, k) == np.asarray(labels)[:, None]).any(axis=1)
+    return int(hits.sum()) / len(labels)
+
+
+def confusion_matrix(labels: NDArray[Any], predicted: NDArray[Any], classes: int) -> NDArray[np.int64]:
+    """(N,) and (N,) -> (classes, classes) counts: row = true class, column = predicted class."""
+    cells = np.asarray(labels, np.int64) * classes + np.asarray(predicted, np.int64)
+    return np.bincount(cells, minlength=classes * classes).reshape(classes, classes).astype(np.int64)
+
+
+def class_scores(confusion: NDArray[Any]) -> tuple[ClassScore, ...]:
+    """(classes, classes) counts -> a score for each class, in order.
+
+    Precision: right answers / answers of this class. Recall: right answers / photos of this class.
+    """
+    return tuple(
+        ClassScore(int(photos), _ratio(right, answers), _ratio(right, photos))
+        for right, answers, photos in zip(
+            np.diagonal(confusion), confusion.sum(axis=0), confusion.sum(axis=1), strict=True
+        )
+    )
+
+
+def calibration(confidence: NDArray[Any], correct: NDArray[Any], bins: int = 15) -> Calibration:
+    """Does "90 % sure" mean right nine times in ten? Guo et al. 2017 (arXiv 1706.04599), equal-width bins.
+
+    `confidence` (N,) 0…1 of the answer given; `correct` (N,) whether it was right. ValueError without photos.
+    """
+    _require_photos(len(confidence))
+    sure, right = np.asarray(confidence, np.float64), np.asarray(correct, np.float64)
+    edges = np.arange(bins + 1) / bins
+    number = np.clip(np.searchsorted(edges, sure, side="left") - 1, 0, bins - 1)
+    photos = np.bincount(number, minlength=bins)
+    sums = np.bincount(number, sure, bins), np.bincount(number, right, bins)
+    error = math.fsum(abs(sums[1] - sums[0])) / len(sure)
+    rows = zip(edges[:-1], edges[1:], photos, *sums, strict=True)
+    return Calibration(
+        error,
+        tuple(CalibrationBin(float(a), float(b), int(n), _ratio(c, n), _ratio(r, n)) for a, b, n, c, r in rows),
+    )
+
+
+def negative_log_likelihood(probabilities: NDArray[Any], labels: NDArray[Any]) -> float:
+    """Mean of -ln(probability of the true class), in nats, ≥ 0; ValueError without photos."""
+    _require_photos(len(labels))
+    true = np.asarray(probabilities, np.float64)[np.arange(len(labels)), labels]
+    # fsum: the mean does not depend on the order of the photos
+    return max(0.0, math.fsum(-np.log(np.maximum(true, _SMALLEST))) / len(labels))
+
+
+def wilson_interval(right: int, photos: int) -> tuple[float, float]:
+    """95 % interval (0…1) of an accuracy of `right` out of `photos` (Wilson 1927); ValueError without photos."""
+    _require_photos(photos)
+    share, spread = right / photos, _Z_95**2 / photos
+    centre = (share + spread / 2) / (1 + spread)
+    half = _Z_95 / (1 + spread) * math.sqrt(share * (1 - share) / photos + spread / (4 * photos))
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def _ratio(part: float, whole: float) -> float | None:
+    return float(part) / float(whole) if whole else None
+
+
+def _require_photos(photos: int) -> None:
+    if photos < 1:
+        raise ValueError("no photos: an accuracy of nothing is undefined")

@@ -1,0 +1,150 @@
+"""Hand-calculated figures, and properties that hold for any photos."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from mobilenet.metrics.classification import (
+    calibration,
+    class_scores,
+    confusion_matrix,
+    negative_log_likelihood,
+    top_k,
+    top_k_accuracy,
+    wilson_interval,
+)
+
+PROBABILITIES = np.array([[0.7, 0.2, 0.1], [0.5, 0.1, 0.4], [0.25, 0.5, 0.25], [0.2, 0.2, 0.6]])
+LABELS = np.array([0, 2, 1, 0])
+
+
+def test_top_k_accuracy_by_hand() -> None:
+    assert top_k_accuracy(PROBABILITIES, LABELS, 1) == 2 / 4
+    assert top_k_accuracy(PROBABILITIES, LABELS, 2) == 4 / 4
+    assert top_k_accuracy(PROBABILITIES, LABELS, 9) == 1.0
+
+
+def test_equal_probabilities_go_to_the_lower_class_number() -> None:
+    assert top_k(np.array([[0.25, 0.25, 0.25, 0.25], [0.1, 0.4, 0.4, 0.1]]), 3).tolist() == [[0, 1, 2], [1, 2, 0]]
+
+
+def test_confusion_has_the_true_class_in_rows() -> None:
+    predicted = np.array([0, 0, 1, 2])
+    assert confusion_matrix(LABELS, predicted, 3).tolist() == [[1, 0, 1], [0, 1, 0], [1, 0, 0]]
+
+
+def test_class_scores_by_hand() -> None:
+    scores = class_scores(np.array([[3, 1, 0], [2, 2, 0], [0, 0, 0]]))
+    assert [score.photos for score in scores] == [4, 4, 0]
+    assert [score.precision for score in scores] == [3 / 5, 2 / 3, None]
+    assert [score.recall for score in scores] == [3 / 4, 2 / 4, None]
+
+
+def test_negative_log_likelihood_by_hand() -> None:
+    by_hand = -(math.log(0.7) + math.log(0.4) + math.log(0.5) + math.log(0.2)) / 4
+    assert negative_log_likelihood(PROBABILITIES, LABELS) == pytest.approx(by_hand, rel=1e-12)
+
+
+def test_one_probability_of_zero_costs_87_nats_not_infinity() -> None:
+    assert negative_log_likelihood(np.array([[1.0, 0.0]]), np.array([1])) == pytest.approx(87.3365, abs=1e-4)
+
+
+def test_calibration_by_hand() -> None:
+    """Two bins: 0.4 wrong | 0.6 right, 0.8 wrong, 1.0 right -> 1/4 × 0.4 + 3/4 × |2/3 - 0.8| = 0.2."""
+    result = calibration(np.array([0.4, 0.6, 0.8, 1.0]), np.array([False, True, False, True]), bins=2)
+    assert result.error == pytest.approx(0.2, rel=1e-12)
+    assert [row.photos for row in result.bins] == [1, 3]
+    assert result.bins[1].accuracy == pytest.approx(2 / 3)
+    assert result.bins[1].confidence == pytest.approx(0.8)
+
+
+def test_an_empty_bin_has_no_mean() -> None:
+    empty = calibration(np.array([1.0]), np.array([True]), bins=4).bins[0]
+    assert (empty.photos, empty.confidence, empty.accuracy) == (0, None, None)
+
+
+def test_a_bin_contains_its_upper_edge_and_the_ends_belong_to_the_outer_bins() -> None:
+    result = calibration(np.array([0.0, 0.5, 1.0]), np.array([False, True, True]), bins=2)
+    assert [row.photos for row in result.bins] == [2, 1]
+
+
+def test_wilson_interval_agrees_with_published_figures() -> None:
+    """Newcombe 1998, table I: 81/263 -> 0.2553 to 0.3662; 15/148 -> 0.0624 to 0.1605; 0/20 -> 0 to 0.1611."""
+    assert wilson_interval(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+    assert wilson_interval(15, 148) == pytest.approx((0.0624, 0.1605), abs=5e-5)
+    assert wilson_interval(0, 20) == pytest.approx((0.0, 0.1611), abs=5e-5)
+
+
+def test_without_photos_nothing_is_invented() -> None:
+    nothing, no_labels = np.zeros((0, 3)), np.zeros(0, int)
+    for measure in (
+        lambda: top_k_accuracy(nothing, no_labels, 1),
+        lambda: negative_log_likelihood(nothing, no_labels),
+        lambda: calibration(np.zeros(0), np.zeros(0)),
+        lambda: wilson_interval(0, 0),
+    ):
+        with pytest.raises(ValueError, match="no photos"):
+            measure()
+
+
+@st.composite
+def _answered(draw: st.DrawFn) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
+    photos, classes = draw(st.integers(1, 40)), draw(st.integers(2, 8))
+    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    # quarters: ties are frequent
+    weights = random.integers(0, 4, (photos, classes)) + 1e-3
+    probabilities = weights / weights.sum(axis=1, keepdims=True)
+    return probabilities, random.integers(0, classes, photos), random.permutation(photos)
+
+
+@settings(max_examples=60, deadline=None)
+@given(_answered())
+def test_the_order_of_the_photos_does_not_matter(
+    answered: tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]],
+) -> None:
+    probabilities, labels, order = answered
+    best, correct = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
+    assert top_k_accuracy(probabilities, labels, 2) == top_k_accuracy(probabilities[order], labels[order], 2)
+    assert negative_log_likelihood(probabilities, labels) == negative_log_likelihood(
+        probabilities[order], labels[order]
+    )
+    # sums within a bin round differently in another order
+    assert calibration(best, correct).error == pytest.approx(calibration(best[order], correct[order]).error, abs=1e-12)
+
+
+@settings(max_examples=60, deadline=None)
+@given(_answered())
+def test_relations_between_the_figures(
+    answered: tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]],
+) -> None:
+    probabilities, labels, _ = answered
+    classes = probabilities.shape[1]
+    confusion = confusion_matrix(labels, top_k(probabilities, 1)[:, 0], classes)
+    scores = class_scores(confusion)
+    accuracies = [top_k_accuracy(probabilities, labels, k) for k in range(1, classes + 1)]
+    assert confusion.sum() == sum(score.photos for score in scores) == len(labels)
+    assert accuracies == sorted(accuracies)
+    assert accuracies[-1] == 1.0
+    assert accuracies[0] == np.trace(confusion) / len(labels)
+    weighted = sum((score.recall or 0.0) * score.photos for score in scores) / len(labels)
+    assert weighted == pytest.approx(accuracies[0])
+
+
+@given(st.integers(1, 20), st.integers(1, 20))
+def test_a_calibrated_stream_has_no_calibration_error(right: int, wrong: int) -> None:
+    """Answers that are all c sure, of which exactly the share c is right."""
+    photos = right + wrong
+    correct = np.arange(photos) < right
+    assert calibration(np.full(photos, right / photos), correct).error == pytest.approx(0.0, abs=1e-12)
+
+
+@given(st.integers(0, 500), st.integers(1, 500))
+def test_the_interval_contains_the_accuracy(right: int, photos: int) -> None:
+    share = min(right, photos) / photos
+    lower, upper = wilson_interval(min(right, photos), photos)
+    assert 0 <= lower <= share + 1e-12
+    assert share - 1e-12 <= upper <= 1

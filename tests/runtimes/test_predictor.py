@@ -1,0 +1,41 @@
+"""A path becomes an engine, or one line that says what would."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mobilenet.errors import ModelError
+from mobilenet.runtimes import model_file, open_model
+
+
+def test_a_run_folder_means_its_model(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").touch()
+    assert model_file(tmp_path) == tmp_path / "model.safetensors"
+    assert model_file(tmp_path / "model.safetensors") == tmp_path / "model.safetensors"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (".", "no model.safetensors in"),
+        ("absent", "no model at"),
+        ("absent.safetensors", "no model at"),
+        ("weights.pkl", r"weights.pkl ends in '.pkl'"),
+        ("weights", r"weights ends in 'nothing'"),
+    ],
+)
+def test_what_is_no_model_is_one_line_with_the_remedy(tmp_path: Path, name: str, message: str) -> None:
+    for existing in ("weights.pkl", "weights"):
+        (tmp_path / existing).touch()
+    with pytest.raises(ModelError, match=message) as error:
+        open_model(tmp_path / name)
+    assert "a model is a run folder (with its model.safetensors) or a .safetensors file" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_importing_runtimes_loads_no_torch() -> None:
+    script = "import sys, mobilenet.runtimes, mobilenet.evaluate; print('torch' in sys.modules, 'PIL' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False"]

@@ -1,0 +1,57 @@
+"""What a classifier's outputs mean."""
+
+import numpy as np
+import pytest
+
+from mobilenet.errors import DataError, ModelError
+from mobilenet.tasks.classification import Answer, answers, checked_probabilities, label_numbers, score
+
+
+def test_answers_are_labels_best_first() -> None:
+    probabilities = np.array([[0.25, 0.5, 0.25]], np.float32)
+    assert answers(probabilities, ("cat", "dog", "owl"), 2) == [[Answer("dog", 0.5), Answer("cat", 0.25)]]
+    assert len(answers(probabilities, ("cat", "dog", "owl"), 9)[0]) == 3
+
+
+def test_classes_are_matched_by_name_not_by_order() -> None:
+    assert label_numbers(("owl", "cat"), ("cat", "dog", "owl")).tolist() == [2, 0]
+
+
+def test_unknown_classes_are_named_in_one_line() -> None:
+    with pytest.raises(DataError) as error:
+        label_numbers(("cat", "fox", "elk"), ("cat", "dog"))
+    assert str(error.value) == (
+        "the model does not know 'fox', 'elk'; it knows 'cat', 'dog': rename the folders or use another model"
+    )
+
+
+def test_a_hundred_unknown_classes_stay_one_readable_line() -> None:
+    with pytest.raises(DataError, match="and 90 more; it knows"):
+        label_numbers(tuple(f"kind {n}" for n in range(100)), ("cat",))
+
+
+@pytest.mark.parametrize(
+    ("outputs", "message"),
+    [
+        ({"boxes": np.zeros((2, 4))}, r"\['boxes'\], not with probabilities"),
+        ({"probabilities": np.zeros((2, 4))}, r"shape \(2, 4\) where \(2, 3\) was expected"),
+        ({"probabilities": np.full((2, 3), np.nan)}, "NaN or infinity"),
+    ],
+)
+def test_outputs_that_are_no_probabilities_are_refused(outputs: dict[str, np.ndarray], message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        checked_probabilities(outputs, 2, 3)
+
+
+def test_top5_is_left_out_where_it_would_say_nothing() -> None:
+    labels = np.array([0, 1])
+    assert score(np.full((2, 5), 0.2), labels).top5 is None
+    assert score(np.full((2, 6), 1 / 6), labels).top5 == 1.0
+
+
+def test_scores_of_one_photo() -> None:
+    scores = score(np.array([[0.2, 0.8]]), np.array([0]))
+    assert scores.top1 == 0.0
+    assert scores.loss == pytest.approx(-np.log(0.2))
+    assert scores.calibration.error == pytest.approx(0.8)
+    assert scores.confusion.tolist() == [[0, 1], [0, 0]]

@@ -1,0 +1,120 @@
+"""The evaluator, with a predictor whose answers are known."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from mobilenet.errors import DataError, ModelError
+from mobilenet.evaluate import Evaluation, LeftOut, Mistake, evaluate
+from mobilenet.metrics.classification import wilson_interval
+
+LABELS = ("cat", "dog", "owl")
+ANSWERS = np.array(
+    [[0.7, 0.2, 0.1], [0.5, 0.1, 0.4], [0.25, 0.5, 0.25], [0.1, 0.1, 0.8], [0.9, 0.05, 0.05]], np.float32
+)
+TRUE = np.array([0, 2, 1, 0, 1])
+FILES = ("a.jpg", "b.jpg", "c.jpg", "d.jpg", "e.jpg")
+
+
+class Oracle:
+    """Answers with the row of `ANSWERS` that is written into the first pixel."""
+
+    labels = LABELS
+    task = "classification"
+    preprocessing: Any = None
+
+    def __init__(self, answers: NDArray[np.float32] = ANSWERS) -> None:
+        self.answers = answers
+        self.batches: list[int] = []
+
+    def predict(self, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+        self.batches.append(len(images))
+        return {"probabilities": self.answers[images[:, 0, 0, 0]]}
+
+
+class Lazy:
+    """Photos behind `.batch`, as a cache offers them."""
+
+    def __init__(self, images: NDArray[np.uint8]) -> None:
+        self.images = images
+
+    def batch(self, indices: NDArray[np.int64], /) -> NDArray[np.uint8]:
+        return self.images[indices]
+
+
+def _images(photos: int = 5) -> NDArray[np.uint8]:
+    images = np.zeros((photos, 2, 2, 3), np.uint8)
+    images[:, 0, 0, 0] = np.arange(photos)
+    return images
+
+
+def test_every_figure_by_hand() -> None:
+    result = evaluate(Oracle(), _images(), TRUE, FILES)
+    assert result.photos == 5
+    assert result.top1 == 2 / 5
+    assert result.top1_interval == wilson_interval(2, 5)
+    assert result.top5 is None
+    assert result.loss == pytest.approx(-np.log([0.7, 0.4, 0.5, 0.1, 0.05]).mean(), rel=1e-6)
+    assert result.confusion == ((1, 0, 1), (1, 1, 0), (1, 0, 0))
+    assert [(row.label, row.photos, row.recall) for row in result.per_class] == [
+        ("cat", 2, 0.5),
+        ("dog", 2, 0.5),
+        ("owl", 1, 0.0),
+    ]
+    assert [row.precision for row in result.per_class] == [1 / 3, 1.0, 0.0]
+
+
+def test_mistakes_are_worst_first() -> None:
+    result = evaluate(Oracle(), _images(), TRUE, FILES)
+    assert [mistake.file for mistake in result.mistakes] == ["e.jpg", "d.jpg", "b.jpg"]
+    assert result.mistakes[0] == Mistake("e.jpg", "dog", "cat", pytest.approx(0.9))
+
+
+def test_equally_confident_mistakes_are_ordered_by_name() -> None:
+    answers = np.array([[1.0, 0.0, 0.0]] * 3, np.float32)
+    result = evaluate(Oracle(answers), _images(3), np.array([1, 1, 1]), ("c", "a", "b"))
+    assert [mistake.file for mistake in result.mistakes] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 5, 64])
+def test_batches_and_sources_do_not_change_the_result(batch_size: int) -> None:
+    oracle, seen = Oracle(), []
+    result = evaluate(
+        oracle, Lazy(_images()), TRUE, FILES, batch_size=batch_size, progress=lambda *done: seen.append(done)
+    )
+    assert result == evaluate(Oracle(), _images(), TRUE, FILES)
+    assert max(oracle.batches) == min(batch_size, 5)
+    assert seen[-1] == (5, 5)
+    assert len(seen) == len(oracle.batches)
+
+
+def test_json_round_trip_through_a_file(tmp_path: Path) -> None:
+    files = ("ünïcode 🐈.jpg", "not\udce9utf8.jpg", '"quoted".jpg', "d.jpg", "e.jpg")
+    result = evaluate(Oracle(), _images(), TRUE, files, left_out=[LeftOut("broken.jpg", "truncated")])
+    result.write(tmp_path / "evaluation.json")
+    assert Evaluation.read(tmp_path / "evaluation.json") == result
+    assert Evaluation.from_json(result.to_json()) == result
+    assert json.loads(result.to_json())["left_out"] == [{"file": "broken.jpg", "reason": "truncated"}]
+    assert [path.name for path in tmp_path.iterdir()] == ["evaluation.json"]
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"photos": 3}', '{"top1_interval": 1}'])
+def test_a_damaged_evaluation_is_one_line(text: str) -> None:
+    with pytest.raises(DataError, match="not an evaluation"):
+        Evaluation.from_json(text)
+
+
+def test_an_absent_evaluation_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="cannot read"):
+        Evaluation.read(tmp_path / "evaluation.json")
+
+
+def test_no_photos_and_no_numbers_are_refused() -> None:
+    with pytest.raises(DataError, match="no photos to evaluate"):
+        evaluate(Oracle(), _images(0), np.zeros(0, int), ())
+    with pytest.raises(ModelError, match="NaN"):
+        evaluate(Oracle(np.full((5, 3), np.nan, np.float32)), _images(), TRUE, FILES)
