@@ -1,0 +1,97 @@
+"""The canvas: outlines painted several times larger than the picture and averaged down, which smooths their edges."""
+
+import numpy as np
+from PIL import Image, ImageChops, ImageDraw
+
+from mobilenet.scenes.background import Pixels
+from mobilenet.scenes.colours import Colour, Paint
+from mobilenet.scenes.geometry import Points, Pose
+from mobilenet.scenes.shapes import Part
+
+__all__ = ["Canvas"]
+
+_ENLARGED = 3
+_BLACK = (0, 0, 0)
+
+
+class Canvas:
+    """A picture of `side` × `side` pixels in progress, and which part of it shows the object."""
+
+    def __init__(self, surface: Pixels) -> None:
+        """Start from a background (side, side, 3) with pixel values 0–255."""
+        self.side = surface.shape[0]
+        self._size = (self.side * _ENLARGED, self.side * _ENLARGED)
+        ground = np.clip(surface, 0, 255).astype(np.uint8)
+        self._picture = Image.fromarray(ground.repeat(_ENLARGED, 0).repeat(_ENLARGED, 1))
+        self._object = Image.new("L", self._size)
+
+    def fill(self, outline: Points, colour: Colour) -> None:
+        """Paint something that is not the object, over all that is there; `outline` is in picture pixels."""
+        corners = _corners(outline)
+        ImageDraw.Draw(self._picture).polygon(corners, colour)
+        ImageDraw.Draw(self._object).polygon(corners, 0)
+
+    def cast(self, shadow: Pixels) -> None:
+        """Darken the picture by `shadow` (side, side), 0 (nothing) to 1 (black)."""
+        veil = Image.fromarray((shadow * 255).astype(np.uint8))
+        left, top, right, bottom = veil.getbbox() or (0, 0, 0, 0)
+        size = ((right - left) * _ENLARGED, (bottom - top) * _ENLARGED)
+        if size[0] and size[1]:
+            soft = veil.resize(size, Image.Resampling.BILINEAR, (left, top, right, bottom))
+            self._picture.paste(_BLACK, (left * _ENLARGED, top * _ENLARGED), soft)
+
+    def outline(self, parts: tuple[Part, ...], pose: Pose, paint: Paint) -> None:
+        """Reserve the place of the object, its contour included; nothing is painted yet."""
+        pen = ImageDraw.Draw(self._object)
+        for part in parts:
+            corners = _corners(pose.place(part.outline))
+            pen.polygon(corners, 255)
+            if paint.contour:
+                pen.line(corners + corners[:2], 255, width=round(paint.contour * _ENLARGED))
+
+    def paint(self, parts: tuple[Part, ...], pose: Pose, paint: Paint) -> None:
+        """Paint the object where `outline` put it: contour, parts over each other, pattern on those of tone `body`."""
+        if paint.contour:
+            place = self._object.getbbox()
+            self._picture.paste(paint.tones["ink"], place, self._object.crop(place))
+        pen = ImageDraw.Draw(self._picture)
+        stencil = self._stencil(pose, paint)
+        for part in parts:
+            corners = _corners(pose.place(part.outline))
+            pen.polygon(corners, paint.tones[part.tone])
+            if paint.motif and part.tone == "body":
+                self._print(corners, stencil, paint.second)
+
+    def hidden_by(self, outline: Points) -> float:
+        """The share of the object that `outline`, in picture pixels, would hide: 0–1."""
+        left = self._object.copy()
+        ImageDraw.Draw(left).polygon(_corners(outline), 0)
+        return 1 - left.histogram()[255] / self._object.histogram()[255]
+
+    def cover(self) -> Pixels:
+        """How much of each pixel shows the object: (side, side), 0–1."""
+        return np.asarray(self._object.reduce(_ENLARGED), dtype=np.float32) / np.float32(255)
+
+    def picture(self) -> Pixels:
+        """The picture so far: (side, side, 3), 0–255."""
+        return np.asarray(self._picture.reduce(_ENLARGED), dtype=np.float32)
+
+    def _stencil(self, pose: Pose, paint: Paint) -> Image.Image:
+        stencil = Image.new("L", self._size)
+        pen = ImageDraw.Draw(stencil)
+        for outline in paint.motif:
+            pen.polygon(_corners(pose.place(outline)), 255)
+        return stencil
+
+    def _print(self, corners: list[float], stencil: Image.Image, colour: Colour) -> None:
+        """Print the stencil in `colour` inside one outline."""
+        part = Image.new("L", self._size)
+        ImageDraw.Draw(part).polygon(corners, 255)
+        place = part.getbbox()
+        self._picture.paste(colour, place, ImageChops.darker(part.crop(place), stencil.crop(place)))
+
+
+def _corners(outline: Points) -> list[float]:
+    """Picture pixels (n, 2) -> [x, y, x, y, …] on the enlarged canvas, where pixel centres have whole coordinates."""
+    flat: list[float] = (outline * _ENLARGED - 0.5).ravel().tolist()
+    return flat

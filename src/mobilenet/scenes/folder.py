@@ -1,0 +1,177 @@
+"""A folder of scenes on the disk:
+
+train/KIND/000003.jpg          photos by kind, ready for a classifier
+validation/KIND/000003.jpg
+annotations/train.json         COCO: each photo's object as a box in pixels
+annotations/train.csv          file_name and a 0/1 column for each attribute
+annotations/validation.json, .csv
+scenes.json                    how it was drawn: count of scenes, seed, side
+"""
+
+import csv
+import io
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from mobilenet.errors import ConfigError, DataError
+from mobilenet.files import storage_errors
+from mobilenet.scenes.scene import ATTRIBUTES, Box, Split, draw_scene
+from mobilenet.scenes.shapes import KINDS
+
+__all__ = ["SceneSettings", "write_scenes"]
+
+Progress = Callable[[int, int], None]
+"""Called with the scenes done and the scenes in total."""
+
+_JPEG_QUALITY = 92
+_RECEIPT = "scenes.json"
+_BATCH = 50
+"""Scenes that a worker draws at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class SceneSettings:
+    """What a folder of scenes holds: how many in each split, from which seed, how large in pixels."""
+
+    train: int = 4000
+    validation: int = 1000
+    seed: int = 0
+    side: int = 128
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    file_name: str
+    kind: str
+    box: Box
+    area: int
+    attributes: dict[str, int]
+
+
+def write_scenes(
+    folder: Path,
+    settings: SceneSettings | None = None,
+    *,
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> bool:
+    """Draw the scenes of `settings` into `folder`, which appears whole or not at all; True when they were drawn now.
+
+    False when `folder` already holds exactly these scenes. The bytes do not depend on `workers` (processes).
+    `progress` is called in this process after every few scenes. DataError when the folder holds anything
+    else; ConfigError when a split is smaller than the ten kinds; StorageError when it cannot be written.
+    """
+    settings = settings or SceneSettings()
+    if min(settings.train, settings.validation) < len(KINDS):
+        raise ConfigError(f"{settings.train} + {settings.validation} scenes; each split needs at least {len(KINDS)}")
+    if _already(folder, settings):
+        return False
+    part = folder.parent / f".{folder.name}.part"
+    with storage_errors(folder):
+        shutil.rmtree(part, ignore_errors=True)
+        try:
+            _fill(part, settings, workers, progress)
+            if folder.is_dir():
+                folder.rmdir()
+            part.rename(folder)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+    return True
+
+
+def _already(folder: Path, settings: SceneSettings) -> bool:
+    """Whether these scenes are there; DataError when something else is."""
+    receipt = folder / _RECEIPT
+    if receipt.is_file() and receipt.read_bytes() == _json(asdict(settings)):
+        return True
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise DataError(f"{folder} exists and holds something else; choose another folder or remove it")
+    return False
+
+
+def _fill(folder: Path, settings: SceneSettings, workers: int, progress: Progress | None) -> None:
+    counts: dict[Split, int] = {"train": settings.train, "validation": settings.validation}
+    (folder / "annotations").mkdir(parents=True)
+    done = 0
+    with _pool(workers) as run:
+        for split, count in counts.items():
+            for kind in KINDS:
+                (folder / split / kind).mkdir(parents=True)
+            entries: list[_Entry] = []
+            draw = partial(_draw_batch, folder, split, settings, count)
+            for batch in run(draw, range(0, count, _BATCH)):
+                entries += batch
+                done += len(batch)
+                if progress is not None:
+                    progress(done, sum(counts.values()))
+            (folder / "annotations" / f"{split}.json").write_bytes(_json(_coco(entries, settings.side)))
+            (folder / "annotations" / f"{split}.csv").write_bytes(_table(entries))
+    (folder / _RECEIPT).write_bytes(_json(asdict(settings)))
+
+
+@contextmanager
+def _pool(workers: int) -> Iterator[Callable[..., Iterator[list[_Entry]]]]:
+    """The `map` to draw with: in this process for one worker, else over fresh processes, results in order."""
+    if workers <= 1:
+        yield map
+        return
+    # Forking a process in which torch has started threads can deadlock.
+    pool: Executor = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
+    try:
+        yield pool.map
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _draw_batch(folder: Path, split: Split, settings: SceneSettings, count: int, start: int) -> list[_Entry]:
+    return [_draw(folder, split, settings, index) for index in range(start, min(start + _BATCH, count))]
+
+
+def _draw(folder: Path, split: Split, settings: SceneSettings, index: int) -> _Entry:
+    scene = draw_scene(settings.seed, index, split=split, side=settings.side)
+    name = f"{split}/{scene.kind}/{index:06d}.jpg"
+    Image.fromarray(scene.image).save(folder / name, quality=_JPEG_QUALITY)
+    return _Entry(name, scene.kind, scene.box, int(scene.visible.sum()), scene.attributes)
+
+
+def _coco(entries: list[_Entry], side: int) -> dict[str, Any]:
+    """The COCO document; its numbers count from 1, its boxes are [left, top, width, height] in pixels."""
+    images = [
+        {"id": number, "file_name": entry.file_name, "width": side, "height": side}
+        for number, entry in enumerate(entries, 1)
+    ]
+    annotations = [
+        {
+            "id": number,
+            "image_id": number,
+            "category_id": KINDS.index(entry.kind) + 1,
+            "bbox": [entry.box.left, entry.box.top, entry.box.width, entry.box.height],
+            "area": entry.area,
+            "iscrowd": 0,
+        }
+        for number, entry in enumerate(entries, 1)
+    ]
+    categories = [{"id": number, "name": kind} for number, kind in enumerate(KINDS, 1)]
+    return {"images": images, "annotations": annotations, "categories": categories}
+
+
+def _table(entries: list[_Entry]) -> bytes:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["file_name", *ATTRIBUTES])
+    writer.writerows([entry.file_name, *(entry.attributes[name] for name in ATTRIBUTES)] for entry in entries)
+    return text.getvalue().encode()
+
+
+def _json(document: dict[str, Any]) -> bytes:
+    return (json.dumps(document) + "\n").encode()
