@@ -1,0 +1,7 @@
+"""Labelled photos on a disk: finding them, splitting them, decoding each of them once."""
+
+from mobilenet.datasets.dataset import Dataset, open_dataset, open_photos
+from mobilenet.datasets.folders import find_photos
+from mobilenet.datasets.photos import LeftOut, Photos
+
+__all__ = ["Dataset", "LeftOut", "Photos", "find_photos", "open_dataset", "open_photos"]

@@ -1,0 +1,182 @@
+"""Opening a data set: finding the photos and their classes, and the split between training and validation."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mobilenet.datasets.content import digests
+from mobilenet.datasets.csv import read_csv
+from mobilenet.datasets.folders import class_of, list_tree
+from mobilenet.datasets.photos import Photos
+from mobilenet.datasets.split import split_by_content
+from mobilenet.errors import ConfigError, DataError
+
+__all__ = ["Dataset", "open_dataset", "open_photos"]
+
+_VALIDATION_FOLDERS = ("validation", "valid", "val", "test")
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Dataset:
+    """Photos of `classes` (sorted) for training and validation; labels index `classes`.
+
+    `split` says in words where the validation photos come from; `notes` are remarks for the user, one line each.
+    """
+
+    root: Path
+    classes: tuple[str, ...]
+    train: Photos
+    validation: Photos
+    split: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """One folder or CSV file: the class of each photo, by file below `root`."""
+
+    root: Path
+    classes: Mapping[str, str]
+    notes: tuple[str, ...]
+
+
+def open_dataset(
+    data: Path, *, validation: Path | None = None, validation_fraction: float = 0.1, seed: int = 0
+) -> Dataset:
+    """Open a tree of folders (the class is the path of the folder) or a CSV file (`file_name,label`).
+
+    The validation photos are those of `validation` (a folder or CSV file) where given; else those of `validation/`,
+    `valid/`, `val/` or `test/` beside a folder `train/`; else `validation_fraction` (between 0 and 1) of each class,
+    chosen by `seed`. A parent that all training classes share is dropped from the names: `Fruit/Apple` and `Fruit/Pear`
+    are `Apple` and `Pear`. DataError where there is nothing to learn from.
+    """
+    if not 0 < validation_fraction < 1:
+        raise ConfigError(f"validation fraction {validation_fraction} is not between 0 and 1; use 0.1")
+    train_path, given = _layout(data)
+    train = _source(train_path)
+    if validation is not None:
+        return _with_split(data, train, _source(validation), f"given: {validation}")
+    for path in given:
+        source = _source(path)
+        if source.classes:
+            return _with_split(data, train, source, f"given: {path.name}/")
+    return _made_split(data, train, validation_fraction, seed)
+
+
+def open_photos(data: Path, classes: Sequence[str]) -> Photos:
+    """All photos of a folder or CSV file, split or not, labelled by `classes`; DataError names a class not there."""
+    source = _source(data)
+    if not source.classes:
+        raise _nothing(data, source)
+    return _photos(source, _names(source, classes), classes, data)
+
+
+def _layout(data: Path) -> tuple[Path, tuple[Path, ...]]:
+    """The path of the training photos, and of the folders that may hold the validation photos."""
+    train = data / "train"
+    if not train.is_dir():
+        return data, ()
+    given = tuple(data / name for name in _VALIDATION_FOLDERS if (data / name).is_dir())
+    alone = not any(path.is_dir() and path != train and not path.name.startswith(".") for path in data.iterdir())
+    return (train, given) if given or alone else (data, ())
+
+
+def _source(path: Path) -> _Source:
+    if path.is_file():
+        if path.suffix.lower() != ".csv":
+            raise DataError(f"{path} is neither a folder nor a .csv file")
+        return _Source(path.parent, read_csv(path), ())
+    tree = list_tree(path)
+    classes = {file: class_of(file) for file in tree.files if "/" in file}
+    notes = []
+    if tree.empty:
+        notes.append(f"{path}: {len(tree.empty)} empty folders are not classes: {', '.join(tree.empty[:5])}")
+    if len(classes) < len(tree.files):
+        notes.append(f"{path}: {len(tree.files) - len(classes)} photos lie in no class folder and are not used")
+    return _Source(path, classes, tuple(notes))
+
+
+def _with_split(data: Path, train: _Source, validation: _Source, split: str) -> Dataset:
+    prefix, classes = _classes(data, train)
+    if not validation.classes:
+        raise _nothing(validation.root, validation)
+    train_names = {name: name.removeprefix(prefix) for name in set(train.classes.values())}
+    names = {name: name.removeprefix(prefix) for name in set(validation.classes.values())}
+    return Dataset(
+        data,
+        classes,
+        _photos(train, train_names, classes, data),
+        _photos(validation, names, classes, validation.root),
+        split,
+        train.notes + validation.notes,
+    )
+
+
+def _made_split(data: Path, train: _Source, fraction: float, seed: int) -> Dataset:
+    prefix, classes = _classes(data, train)
+    names = {name: name.removeprefix(prefix) for name in set(train.classes.values())}
+    photos = _photos(train, names, classes, data)
+    chosen = split_by_content(digests(photos), photos.labels, fraction, seed)
+    if not chosen.any():
+        raise DataError(
+            f"{data} has no class with two different photos, so none can be kept for validation; add photos"
+        )
+    split = f"made: {fraction:.3g} of each class by content, seed {seed}"
+    return Dataset(
+        data,
+        classes,
+        photos.take(np.flatnonzero(~chosen)),
+        photos.take(np.flatnonzero(chosen)),
+        split,
+        train.notes,
+    )
+
+
+def _classes(data: Path, train: _Source) -> tuple[str, tuple[str, ...]]:
+    """The parent that all classes share (with its slash), and the sorted names without it."""
+    names = sorted(set(train.classes.values()))
+    if not names:
+        raise _nothing(data, train)
+    if len(names) == 1:
+        raise DataError(f"{data} has one class only, {names[0]}; put the photos of each class in a folder of its own")
+    prefix = ""
+    while all("/" in name.removeprefix(prefix) for name in names):
+        parent = prefix + names[0].removeprefix(prefix).partition("/")[0] + "/"
+        if not all(name.startswith(parent) for name in names):
+            break
+        prefix = parent
+    return prefix, tuple(name.removeprefix(prefix) for name in names)
+
+
+def _names(source: _Source, classes: Sequence[str]) -> dict[str, str]:
+    """Names in `source` -> names in `classes`, where the source may carry a parent more than the classes do."""
+    known, found = set(classes), sorted(set(source.classes.values()))
+    prefix = ""
+    while "/" in found[0].removeprefix(prefix) and not all(name.removeprefix(prefix) in known for name in found):
+        prefix += found[0].removeprefix(prefix).partition("/")[0] + "/"
+    if all(name.startswith(prefix) and name.removeprefix(prefix) in known for name in found):
+        return {name: name.removeprefix(prefix) for name in found}
+    return {name: name for name in found}
+
+
+def _photos(source: _Source, names: Mapping[str, str], classes: Sequence[str], shown: Path) -> Photos:
+    numbers = {name: number for number, name in enumerate(classes)}
+    unknown = sorted(name for name in names.values() if name not in numbers)
+    if unknown:
+        raise DataError(
+            f"{shown} has photos of a class that training lacks: {', '.join(unknown[:3])}"
+            f"{' and others' if len(unknown) > 3 else ''}; classes are {', '.join(classes[:5])}"
+        )
+    files = tuple(sorted(source.classes))
+    labels = np.fromiter((numbers[names[source.classes[file]]] for file in files), dtype=np.int64, count=len(files))
+    return Photos(source.root, files, labels)
+
+
+def _nothing(data: Path, source: _Source) -> DataError:
+    if source.notes:
+        return DataError(
+            f"no photos in class folders: {source.notes[-1]}; put the photos of each class in its own folder"
+        )
+    return DataError(f"{data} holds no photos; put the photos of each class in a folder of its own")

@@ -1,0 +1,108 @@
+"""A tree of folders: the class of a photo is the path of its folder below the root."""
+
+import os
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path
+
+from mobilenet.errors import DataError
+from mobilenet.images import ENDINGS
+
+__all__ = ["Tree", "class_of", "find_photos", "list_tree"]
+
+_SHOWN_ENDINGS = ".jpg, .png, .webp, .bmp, .tif or .gif"
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """`files` below the root, sorted, with forward slashes; `empty` are the folders that hold nothing at all."""
+
+    files: tuple[str, ...]
+    empty: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    """What one folder holds; every path is below the root."""
+
+    files: list[str]
+    folders: list[str]
+    links: list[str]
+
+
+def find_photos(folder: Path) -> tuple[str, ...]:
+    """Every photo below `folder` by its name, sorted; DataError where the folder is missing or holds no photo."""
+    files = list_tree(folder).files
+    if not files:
+        raise DataError(f"{folder} holds no photos; their names end in {_SHOWN_ENDINGS}")
+    return files
+
+
+def list_tree(root: Path) -> Tree:
+    """Walk `root`: links are followed, but no folder is entered twice, and a folder is preferred to a link to it.
+
+    Names that start with a dot are skipped. Files are sorted by their code points, so the order is the same everywhere.
+    """
+    top = _absolute_folder(root)
+    files: list[str] = []
+    empty: list[str] = []
+    folders, links = [""], list[str]()
+    entered: set[tuple[int, int]] = set()
+    while folders or links:
+        name = folders.pop() if folders else links.pop()
+        identity = _identity(top, name)
+        if identity in entered:
+            continue
+        entered.add(identity)
+        content = _list_folder(top, name)
+        files += content.files
+        folders += content.folders
+        links = sorted(links + content.links, reverse=True) if content.links else links
+        if name and not (content.files or content.folders or content.links):
+            empty.append(name)
+    return Tree(tuple(sorted(files)), tuple(sorted(empty)))
+
+
+def class_of(file: str) -> str:
+    """`Apple/Pink-Lady/1.jpg` -> `Apple/Pink-Lady`, with composed unicode (NFC) on every machine; "" at the root."""
+    return unicodedata.normalize("NFC", file.rpartition("/")[0])
+
+
+def _absolute_folder(root: Path) -> str:
+    if not root.exists():
+        raise DataError(f"{root} does not exist")
+    if not root.is_dir():
+        raise DataError(f"{root} is not a folder")
+    return str(root.absolute())
+
+
+def _identity(top: str, name: str) -> tuple[int, int]:
+    try:
+        status = os.stat(f"{top}/{name}")  # noqa: PTH116 - a million folders: no Path object for each
+    except OSError as error:
+        raise _unreadable(f"{top}/{name}", error) from error
+    return status.st_dev, status.st_ino
+
+
+def _list_folder(top: str, name: str) -> _Folder:
+    content = _Folder([], [], [])
+    below = f"{name}/" if name else ""
+    try:
+        with os.scandir(f"{top}/{name}") as entries:
+            for entry in entries:
+                if not entry.name.startswith("."):
+                    _sort_entry(entry, below + entry.name, content)
+    except OSError as error:
+        raise _unreadable(f"{top}/{name}", error) from error
+    return content
+
+
+def _sort_entry(entry: "os.DirEntry[str]", path: str, content: _Folder) -> None:
+    if entry.is_dir():
+        (content.links if entry.is_symlink() else content.folders).append(path)
+    elif os.path.splitext(entry.name)[1].lower() in ENDINGS and (entry.is_file() or entry.is_symlink()):  # noqa: PTH122
+        content.files.append(path)
+
+
+def _unreadable(path: str, error: OSError) -> DataError:
+    return DataError(f"cannot read {path}: {(error.strerror or str(error)).lower()}; check its permissions")

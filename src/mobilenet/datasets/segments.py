@@ -1,0 +1,96 @@
+"""Files of decoded photos: one file holds some hundred squares of one size, by the content of their photos.
+
+    64 bytes   magic, side, rows, rows with pixels (all or none), checksum of the rest
+    24 a row   digest of the photo's bytes, height and width of the photo
+    padding    to a multiple of 4096
+    pixels     rows x side x side x 3, uint8
+
+A segment without pixels remembers that photos decode and how large they are, where there is no room for their pixels.
+"""
+
+import struct
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mobilenet.datasets.content import DIGEST_BYTES, digest
+from mobilenet.files import atomic_path
+
+__all__ = ["ENDING", "Segment", "index_of", "open_segment", "segment_bytes", "write_segment"]
+
+ENDING = ".pixels"
+_MAGIC = b"MNPIXEL1"
+_HEADER = struct.Struct("<8sIQQI32x")
+_PAGE = 4096
+_ROW = np.dtype([("digest", f"V{DIGEST_BYTES}"), ("height", "<i4"), ("width", "<i4")])
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Segment:
+    """`index` (n,) with fields digest, height, width; `pixels` (n or 0, side, side, 3) uint8, mapped from the file."""
+
+    path: Path
+    index: NDArray[np.void]
+    pixels: NDArray[np.uint8]
+    checksum: int
+
+    def intact(self) -> bool:
+        """Whether the file still holds what was written; reads all of it."""
+        return _checksum(self.index, self.pixels) == self.checksum
+
+
+def index_of(digests: Sequence[bytes], sizes: Sequence[tuple[int, int]]) -> NDArray[np.void]:
+    """The index of a segment from digests and (height, width)."""
+    rows = [(key, height, width) for key, (height, width) in zip(digests, sizes, strict=True)]
+    return np.array(rows, dtype=_ROW)
+
+
+def segment_bytes(rows: int, pixel_rows: int, side: int) -> int:
+    """The size of a segment's file."""
+    return _pixels_at(rows) + pixel_rows * side * side * 3
+
+
+def write_segment(folder: Path, index: NDArray[np.void], pixels: NDArray[np.uint8]) -> Path:
+    """Write a segment whole or not at all, under a name that follows from its content; StorageError."""
+    path = folder / f"{digest(index.tobytes() + bytes([len(pixels) > 0])).hex()}{ENDING}"
+    header = _HEADER.pack(_MAGIC, pixels.shape[1], len(index), len(pixels), _checksum(index, pixels))
+    padding = _pixels_at(len(index)) - _HEADER.size - index.nbytes
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        file.write(header + index.tobytes() + bytes(padding))
+        file.write(np.ascontiguousarray(pixels).reshape(-1).data)
+    return path
+
+
+def open_segment(path: Path, side: int) -> Segment | None:
+    """Map a segment; None where the file is no segment of this side, or its length is wrong, or it is gone."""
+    try:
+        with path.open("rb") as file:
+            header = file.read(_HEADER.size)
+            size = file.seek(0, 2)
+        if len(header) < _HEADER.size:
+            return None
+        magic, found_side, rows, pixel_rows, checksum = _HEADER.unpack(header)
+        if magic != _MAGIC or found_side != side or pixel_rows not in (0, rows) or rows == 0:
+            return None
+        if size != segment_bytes(rows, pixel_rows, side):
+            return None
+        mapped = np.memmap(path, dtype=np.uint8, mode="r")
+    except (OSError, ValueError):
+        return None
+    index = np.array(mapped[_HEADER.size : _HEADER.size + rows * _ROW.itemsize]).view(_ROW)
+    pixels = np.asarray(mapped)[_pixels_at(rows) :].reshape(pixel_rows, side, side, 3)
+    return Segment(path, index, pixels, checksum)
+
+
+def _pixels_at(rows: int) -> int:
+    return -(-(_HEADER.size + rows * _ROW.itemsize) // _PAGE) * _PAGE
+
+
+def _checksum(index: NDArray[np.void], pixels: NDArray[np.uint8]) -> int:
+    return zlib.crc32(
+        np.ascontiguousarray(pixels).reshape(-1).data if pixels.size else b"", zlib.crc32(index.tobytes())
+    )

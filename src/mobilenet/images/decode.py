@@ -1,0 +1,181 @@
+"""Bytes of a photo -> RGB pixels.
+
+One policy for every use: EXIF orientation is applied, CMYK and palettes become RGB, transparency is laid on white,
+16-bit samples keep their high byte, the first frame of an animation is taken. Colour profiles are not applied: pixel
+values are read as sRGB. A truncated file is refused: half a photo with a grey rest would teach the network grey.
+"""
+
+import io
+import stat
+import struct
+import warnings
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from mobilenet.errors import ImageError
+
+__all__ = ["ENDINGS", "Limits", "decode", "decode_sized", "read_photo"]
+
+ENDINGS = frozenset({".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
+_DIRECT_MODES = frozenset({"1", "L", "P", "RGB", "RGBA", "RGBX", "RGBa", "LA", "La", "PA", "CMYK", "YCbCr"})
+_ORIENTATION = 0x0112
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_BITS_PER_SAMPLE = 258
+_PHOTOMETRIC = 262
+
+# What Pillow's parsers are known to raise on broken files, beside the errors they raise on purpose.
+_PARSER_FAILURES = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    Warning,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a photo may cost: `pixels` (width x height, checked before anything is decoded) and `bytes` of its file."""
+
+    pixels: int = 100_000_000
+    bytes: int = 256 * 2**20
+
+
+_DEFAULT_LIMITS = Limits()
+
+
+def decode(source: bytes | Path, *, at_least: int | None = None, limits: Limits = _DEFAULT_LIMITS) -> NDArray[np.uint8]:
+    """A JPEG, PNG, WebP, BMP, TIFF or GIF -> (H, W, 3) uint8 RGB.
+
+    `at_least` (pixels) lets a JPEG be decoded at 1/2, 1/4 or 1/8 of its size: the smallest of these whose two sides are
+    still `at_least` long. Every failure is an ImageError whose text is the reason.
+    """
+    return decode_sized(source, at_least=at_least, limits=limits)[0]
+
+
+def decode_sized(
+    source: bytes | Path, *, at_least: int | None = None, limits: Limits = _DEFAULT_LIMITS
+) -> tuple[NDArray[np.uint8], tuple[int, int]]:
+    """What `decode` gives, and (height, width) of the whole photo: upright, before any reduction by `at_least`."""
+    data = read_photo(source, limits) if isinstance(source, Path) else source
+    if len(data) > limits.bytes:
+        raise ImageError(f"{len(data):,} bytes is more than the limit of {limits.bytes:,}")
+    if not data:
+        raise ImageError("empty file")
+    _silence_pillow()
+    try:
+        with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+            return _pixels(image, at_least, limits)
+    except UnidentifiedImageError as error:
+        raise ImageError("not a readable JPEG, PNG, WebP, BMP, TIFF or GIF") from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ImageError(f"more pixels than the limit of {limits.pixels:,}") from error
+    except MemoryError as error:
+        raise ImageError("does not fit into memory") from error
+    except _PARSER_FAILURES as error:
+        raise ImageError(_reason(error)) from error
+
+
+def read_photo(path: Path, limits: Limits = _DEFAULT_LIMITS) -> bytes:
+    """The bytes of a regular file within the limits; ImageError else (a pipe or a device would block for ever)."""
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise ImageError("not a regular file")
+        if status.st_size > limits.bytes:
+            raise ImageError(f"{status.st_size:,} bytes is more than the limit of {limits.bytes:,}")
+        return path.read_bytes()
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else None
+        raise ImageError(f"cannot be read: {(reason or str(error)).lower()}") from error
+
+
+def _pixels(image: Image.Image, at_least: int | None, limits: Limits) -> tuple[NDArray[np.uint8], tuple[int, int]]:
+    width, height = image.size
+    if width * height > limits.pixels:
+        raise ImageError(f"{width} x {height} pixels is more than the limit of {limits.pixels:,}")
+    if at_least is not None:
+        image.draft(None, (max(at_least, 1), max(at_least, 1)))
+    if image.format == "TIFF" and _orientation(image) > 4:
+        width, height = height, width  # Pillow turns a TIFF upright while loading and then forgets its orientation
+    image.load()
+    orientation = _orientation(image)
+    if orientation > 4:
+        width, height = height, width
+    rgb = _to_rgb(image)
+    upright = rgb.transpose(_UPRIGHT[orientation]) if orientation > 1 else rgb
+    return np.array(upright, dtype=np.uint8), (height, width)
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I;16"):
+        return Image.fromarray(_high_bytes(image)).convert("RGB")
+    if image.mode not in _DIRECT_MODES:
+        raise ImageError(f"pixels of kind {image.mode} have no fixed range; save it with 8 or 16 bits a channel")
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
+    return image.convert("RGB")
+
+
+def _high_bytes(image: Image.Image) -> NDArray[np.uint8]:
+    """16-bit grey -> 8-bit grey, as Pillow reduces 16-bit colour; the 12-bit samples of a TIFF fill the range too."""
+    tags: dict[int, object] = dict(getattr(image, "tag_v2", {}))
+    shift = 4 if tags.get(_BITS_PER_SAMPLE) in (12, (12,)) else 8
+    grey = (np.asarray(image).astype(np.uint16) >> shift).astype(np.uint8)
+    if tags.get(_PHOTOMETRIC) == 0:
+        grey = 255 - grey
+    transparent = image.info.get("transparency")
+    if isinstance(transparent, int):
+        grey[np.asarray(image) == transparent] = 255
+    return grey
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF orientation 1..8; 1 where the photo does not say or its EXIF is damaged."""
+    try:
+        value = image.getexif().get(_ORIENTATION, 1)
+    except _PARSER_FAILURES:
+        return 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _silence_pillow() -> None:
+    """Keep Pillow's remarks on odd files off the terminal.
+
+    `warnings.catch_warnings` is not safe in threads, so one narrow filter is put in place and stays. It matches only
+    what Pillow's own modules warn about.
+    """
+    if not any(entry[2] is Warning and getattr(entry[3], "pattern", None) == "PIL" for entry in warnings.filters):
+        warnings.filterwarnings("ignore", category=Warning, module="PIL")
+
+
+def _reason(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    if "truncated" in text.lower() or isinstance(error, EOFError):
+        return "truncated file"
+    return f"damaged file: {text[:80]}" if text else "damaged file"
