@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 Padding = Literal["symmetric", "tensorflow", "valid"]
-"""`symmetric` pads (k - 1) // 2 on both sides; `tensorflow` is its SAME (stride-2 layers pad less before than after)."""
+"""`symmetric` pads (k - 1) // 2 on both sides; `tensorflow` is its SAME (stride 2 pads less before than after)."""
 
 Activation = Literal["none", "relu", "relu6"]
 
@@ -40,12 +40,15 @@ _BODY = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *5 * ((512, 
 _MIN_CHANNELS = 8
 """As the authors' TensorFlow code: no layer is thinned below 8 channels."""
 
+_MAX_WIDTH, _MAX_RESOLUTION, _MAX_CLASSES = 16, 8192, 10_000_000
+"""Beyond any use; a slip of the keyboard ends here and not in an exhausted memory."""
+
 
 @dataclass(frozen=True, slots=True)
 class Conv:
     """One convolution with what follows it; `groups == in_channels` makes it depthwise.
 
-    `kernel_size` and `padding_size` are (height, width) in pixels only where they differ; else one number.
+    `kernel_size` is (height, width) in pixels where they differ, else one number.
     """
 
     name: str
@@ -108,7 +111,10 @@ Row = Conv | Pool | GlobalPool | Concat | Linear
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """A whole network: its rows in the order of computation, for RGB images of `resolution` × `resolution` pixels."""
+    """A whole network: its rows in the order of computation, for RGB images of `resolution` × `resolution` pixels.
+
+    SpecError where `resolution` or `classes` are out of range, or no rows are given.
+    """
 
     name: str
     resolution: int
@@ -116,26 +122,37 @@ class Network:
     rows: tuple[Row, ...]
     width_multiplier: float = 1.0
 
+    def __post_init__(self) -> None:
+        if not self.rows:
+            raise SpecError(f"network {self.name} has no rows; give it at least one")
+        if not 1 <= self.resolution <= _MAX_RESOLUTION:
+            raise SpecError(f"resolution {_brief(self.resolution)} is out of range; use 1 to {_MAX_RESOLUTION} pixels")
+        if not 1 <= self.classes <= _MAX_CLASSES:
+            raise SpecError(f"classes {_brief(self.classes)} is out of range; use 1 to {_MAX_CLASSES}")
+
 
 def mobilenet_v1(width_multiplier: float = 1.0, resolution: int = 224, classes: int = 1000) -> Network:
     """MobileNet V1: stem, 13 depthwise separable blocks, global average pool, linear (Table 1).
 
-    Any `width_multiplier` > 0 and any `resolution` that is a multiple of 32 pixels; otherwise SpecError.
+    Any `width_multiplier` above 0 (to 16), any `resolution` that is a multiple of 32 pixels (to 8192); else SpecError.
     """
+    _check(width_multiplier, resolution)
     rows = (*_separable_body(_BODY, width_multiplier), *_head(width_multiplier, classes))
-    return _checked(Network("mobilenet_v1", resolution, classes, rows, width_multiplier))
+    return Network("mobilenet_v1", resolution, classes, rows, width_multiplier)
 
 
 def mobilenet_v1_shallow(width_multiplier: float = 1.0, resolution: int = 224, classes: int = 1000) -> Network:
     """MobileNet V1 without the five 512-channel blocks at 14 × 14 (Table 5)."""
+    _check(width_multiplier, resolution)
     rows = (*_separable_body(_BODY[:6] + _BODY[11:], width_multiplier), *_head(width_multiplier, classes))
-    return _checked(Network("mobilenet_v1_shallow", resolution, classes, rows, width_multiplier))
+    return Network("mobilenet_v1_shallow", resolution, classes, rows, width_multiplier)
 
 
 def mobilenet_v1_standard(width_multiplier: float = 1.0, resolution: int = 224, classes: int = 1000) -> Network:
     """The same body with one standard 3 × 3 convolution in place of each separable pair (Table 4)."""
+    _check(width_multiplier, resolution)
     rows = (*_standard_body(_BODY, width_multiplier), *_head(width_multiplier, classes))
-    return _checked(Network("mobilenet_v1_standard", resolution, classes, rows, width_multiplier))
+    return Network("mobilenet_v1_standard", resolution, classes, rows, width_multiplier)
 
 
 def _thin(channels: int, width_multiplier: float) -> int:
@@ -169,13 +186,18 @@ def _head(width_multiplier: float, classes: int) -> tuple[Row, ...]:
     return GlobalPool("pool"), Linear("classifier", _thin(_BODY[-1][0], width_multiplier), classes)
 
 
-def _checked(network: Network) -> Network:
-    side, width = network.resolution, network.width_multiplier
-    if not 0 < width <= 16:
-        raise SpecError(f"width multiplier {width:g} is out of range; use a number above 0, such as 0.5 (at most 16)")
-    if side < 32 or side % 32:
-        lower = max(side // 32 * 32, 32)
-        raise SpecError(f"resolution {side} is not a multiple of 32; use {lower} or {lower + 32}")
-    if network.classes < 1:
-        raise SpecError(f"{network.classes} classes; a classifier needs at least 1")
-    return network
+def _check(width_multiplier: float, resolution: int) -> None:
+    if not 0 < width_multiplier <= _MAX_WIDTH:
+        raise SpecError(
+            f"width multiplier {width_multiplier:g} is out of range; "
+            f"use a number above 0, such as 0.5 (at most {_MAX_WIDTH})"
+        )
+    if resolution < 32 or resolution > _MAX_RESOLUTION or resolution % 32:
+        lower = min(max(resolution // 32 * 32, 32), _MAX_RESOLUTION - 32)
+        fault = "is not a multiple of 32" if resolution % 32 else "is out of range"
+        raise SpecError(f"resolution {_brief(resolution)} {fault}; use {lower} or {lower + 32}")
+
+
+def _brief(number: int) -> str:
+    """Python refuses to print thousands of digits, and nobody reads them."""
+    return str(number) if abs(number) < 10**12 else "beyond a million million"
