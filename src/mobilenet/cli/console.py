@@ -1,0 +1,75 @@
+"""What commands print: answers on stdout, everything else on stderr."""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["print_json", "print_table", "progress_console"]
+
+
+def print_json(document: Mapping[str, object]) -> None:
+    """One JSON document on one line of stdout, in ASCII so that every pipe takes it; ValueError for NaN."""
+    click.echo(json.dumps(document, allow_nan=False))
+
+
+def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> None:
+    """A table on stdout, ruled and coloured on a terminal, bare aligned columns in a pipe.
+
+    The first `left` columns are words, the others numbers, aligned to the right.
+    """
+    if sys.stdout.isatty():
+        _print_ruled(title, header, rows, left)
+    else:
+        _print_bare(title, header, rows, left)
+
+
+def progress_console() -> "Console":
+    """A rich console on stderr for progress bars and remarks; silent where nobody watches."""
+    from rich.console import Console
+
+    return Console(stderr=True, quiet=not sys.stderr.isatty())
+
+
+def _print_ruled(title: str, header: Sequence[str], rows: Sequence[Sequence[str]], left: int) -> None:
+    # Rich takes longer to import than everything else here together.
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for number, cells in enumerate(zip(header, *rows, strict=True)):
+        words = number < left
+        table.add_column(
+            Text(cells[0]),
+            justify="left" if words else "right",
+            style="cyan" if number == 0 else "",
+            overflow="fold",
+            # A narrow terminal may break names and headings, never numbers.
+            min_width=None if words else max(map(len, (*cells[0].split(), *cells[1:]))),
+        )
+    for row in rows:
+        table.add_row(*map(Text, row))
+    console = Console()
+    # On a terminal that is narrower still, lines that wrap are better than columns that are not there.
+    console.width = max(console.width, console.measure(table).minimum)
+    console.print(Text(title, style="bold"))
+    console.print(table)
+
+
+def _print_bare(title: str, header: Sequence[str], rows: Sequence[Sequence[str]], left: int) -> None:
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    click.echo(title)
+    for row in (header, *rows):
+        cells = (
+            cell.ljust(width) if number < left else cell.rjust(width)
+            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        click.echo("  ".join(cells).rstrip())
+    click.echo()

@@ -1,0 +1,179 @@
+"""`mobilenet COMMAND`: finds the command, and turns every error that is not a bug into one line and an exit code."""
+
+import errno
+import importlib
+import io
+import itertools
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+import click
+
+from mobilenet import __version__
+from mobilenet.errors import MobilenetError
+
+__all__ = ["COMMANDS", "cli", "main"]
+
+COMMANDS = {
+    "cost": "What a network costs: mult-adds, parameters, bytes; by layer, compared, or as a grid.",
+    "train": "Train a network on a folder of photos or a CSV file.",
+    "evaluate": "Measure a trained model on a data set.",
+    "predict": "Name what is on photos.",
+    "report": "Write a run's report: one HTML page that needs no network.",
+    "demo": "Draw labelled scenes, train on them, evaluate, predict and report.",
+}
+"""What each command does; the command is the object `command` in the module of that name beside this one."""
+
+_EXTRAS = {"torch": "train", "jinja2": "train", "matplotlib": "train", "tensorboard": "train"}
+"""Packages that a plain installation leaves out, and the extra that brings each."""
+
+_EXIT_BAD_INPUT = 2
+_EXIT_INTERRUPTED = 130
+_EXIT_BROKEN_PIPE = 141
+"""As a shell reports a program that the signal ended: 128 + SIGINT, 128 + SIGPIPE."""
+
+
+class _LazyGroup(click.Group):
+    """Imports a command's module only when that command is called, so that help starts at once."""
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command = importlib.import_module(f"mobilenet.cli.{cmd_name}").command
+        if not isinstance(command, click.Command):
+            raise TypeError(f"mobilenet.cli.{cmd_name}.command is not a click command")
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in COMMANDS and not args[0].startswith("-"):
+            raise click.UsageError(_unknown_command(args[0]), ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(
+    cls=_LazyGroup,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.version_option(__version__, prog_name="mobilenet", message="%(prog)s %(version)s")
+@click.pass_context
+def cli(context: click.Context, debug: bool) -> None:  # noqa: ARG001, FBT001 - main() reads --debug itself
+    """MobileNets that fit a small device, trained on your own photos."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command (`arguments` default to the process's own) and return its exit code.
+
+    0 done; 1 done but a gate failed; 2 wrong usage or bad input; 130 interrupted. What no user can cause is raised.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    _prepare_streams()
+    try:
+        return _run(words.copy())
+    except BrokenPipeError:
+        _discard_stdout()
+        return _EXIT_BROKEN_PIPE
+    except (
+        MobilenetError,
+        click.ClickException,
+        click.Abort,
+        KeyboardInterrupt,
+        OSError,
+        ModuleNotFoundError,
+    ) as error:
+        if _wants_traceback(words):
+            traceback.print_exc()
+        line, exit_code = _explain(error)
+        click.echo(f"mobilenet: {line}", err=True)
+        return exit_code
+
+
+def _run(words: list[str]) -> int:
+    """Not click's own `main`: it would end the process at a broken pipe and print an empty line at Ctrl-C."""
+    try:
+        with cli.make_context("mobilenet", words) as context:
+            cli.invoke(context)
+        sys.stdout.flush()
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    except OSError as error:
+        if error.errno == errno.ENOSPC and error.filename is None:
+            # What could not be written would be tried, and complained about, once more when Python ends.
+            _discard_stdout()
+        raise
+    return 0
+
+
+def _explain(error: BaseException) -> tuple[str, int]:
+    """One line and the exit code; errors that are bugs are raised again."""
+    match error:
+        case MobilenetError():
+            return _one_line(str(error)), error.exit_code
+        case click.ClickException():
+            return _one_line(error.format_message()).rstrip(".") + _hint(error), _EXIT_BAD_INPUT
+        case click.Abort() | KeyboardInterrupt():
+            return "interrupted", _EXIT_INTERRUPTED
+        case ModuleNotFoundError(name=str(name)) if name.split(".")[0] in _EXTRAS:
+            package = name.split(".")[0]
+            return (
+                f"this needs {package}; install it with: pip install 'mobilenet[{_EXTRAS[package]}]'",
+                _EXIT_BAD_INPUT,
+            )
+        case OSError():
+            place = f"{error.filename}: " if error.filename else ""
+            remedy = "; free some space and run again" if error.errno == errno.ENOSPC else ""
+            return _one_line(f"{place}{(error.strerror or str(error)).lower()}{remedy}"), _EXIT_BAD_INPUT
+    raise error
+
+
+def _hint(error: click.ClickException) -> str:
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    return f"; see {context.command_path} --help" if context else ""
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _unknown_command(name: str) -> str:
+    # Only a wrong name needs it, and it is slow to import.
+    import difflib
+
+    close = difflib.get_close_matches(name, COMMANDS, n=1)
+    guess = f"did you mean {close[0]}?" if close else f"there are {', '.join(COMMANDS)}"
+    return f"no command is named {name!r}; {guess}"
+
+
+def _wants_traceback(words: list[str]) -> bool:
+    return "--debug" in itertools.takewhile(lambda word: word.startswith("-"), words)
+
+
+def _prepare_streams() -> None:
+    """Neither a character that the terminal lacks nor a stream that the shell has closed ends the program."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, io.StringIO())
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _discard_stdout() -> None:
+    """Nobody takes what is left to print; without this Python would try once more at its end, and complain."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
