@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from mobilenet.datasets import LeftOut
 from mobilenet.errors import DataError, ModelError
-from mobilenet.evaluate import Evaluation, LeftOut, Mistake, evaluate
+from mobilenet.evaluate import Evaluation, Mistake, evaluate
 from mobilenet.metrics.classification import wilson_interval
 
 LABELS = ("cat", "dog", "owl")
@@ -94,10 +95,11 @@ def test_batches_and_sources_do_not_change_the_result(batch_size: int) -> None:
 
 def test_json_round_trip_through_a_file(tmp_path: Path) -> None:
     files = ("ünïcode 🐈.jpg", "not\udce9utf8.jpg", '"quoted".jpg', "d.jpg", "e.jpg")
-    result = evaluate(Oracle(), _images(), TRUE, files, left_out=[LeftOut("broken.jpg", "truncated")])
+    result = evaluate(Oracle(), _images(), TRUE, files, root=tmp_path, left_out=[LeftOut("broken.jpg", "truncated")])
     result.write(tmp_path / "evaluation.json")
     assert Evaluation.read(tmp_path / "evaluation.json") == result
     assert Evaluation.from_json(result.to_json()) == result
+    assert Path(result.root, "d.jpg") == tmp_path.resolve() / "d.jpg"
     assert json.loads(result.to_json())["left_out"] == [{"file": "broken.jpg", "reason": "truncated"}]
     assert [path.name for path in tmp_path.iterdir()] == ["evaluation.json"]
 

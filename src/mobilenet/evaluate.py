@@ -9,13 +9,14 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from mobilenet.datasets import LeftOut
 from mobilenet.errors import DataError
 from mobilenet.files import atomic_write
 from mobilenet.metrics.classification import CalibrationBin
 from mobilenet.runtimes import Predictor
 from mobilenet.tasks import classification
 
-__all__ = ["ClassResult", "Evaluation", "Images", "LeftOut", "Mistake", "Unreadable", "evaluate"]
+__all__ = ["ClassResult", "Evaluation", "Images", "Mistake", "evaluate"]
 
 _MOST_MISTAKES = 200
 """Mistakes kept by name; the confusion matrix counts all of them."""
@@ -26,16 +27,6 @@ class Images(Protocol):
 
     def batch(self, indices: NDArray[np.int64], /) -> NDArray[np.uint8]:
         """(B,) -> (B, R, R, 3) uint8."""
-
-
-class Unreadable(Protocol):
-    """A photo that was left out, such as `datasets.cache.LeftOut`."""
-
-    @property
-    def file(self) -> str: ...
-
-    @property
-    def reason(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,19 +50,12 @@ class Mistake:
 
 
 @dataclass(frozen=True, slots=True)
-class LeftOut:
-    """A photo that could not be judged, and why."""
-
-    file: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
 class Evaluation:
     """How a classifier does on labelled photos. Shares are 0…1, `loss` is in nats.
 
     `top1_interval` is the Wilson 95 % interval of `top1`; `top5` is None with five classes or fewer, where it would
     always be 1; `confusion[true][predicted]` counts photos; `mistakes` are the 200 most confident ones, worst first.
+    Files are paths below `root`; "" where nobody said which folder that is.
     """
 
     photos: int
@@ -86,6 +70,7 @@ class Evaluation:
     reliability: tuple[CalibrationBin, ...]
     mistakes: tuple[Mistake, ...]
     left_out: tuple[LeftOut, ...] = ()
+    root: str = ""
 
     def to_json(self) -> str:
         """One JSON document; `from_json` gives the same Evaluation back."""
@@ -120,14 +105,16 @@ def evaluate(
     labels: NDArray[Any],
     files: Sequence[str],
     *,
-    left_out: Sequence[Unreadable] = (),
+    root: Path | None = None,
+    left_out: Sequence[LeftOut] = (),
     batch_size: int = 64,
     progress: Callable[[int, int], object] | None = None,
 ) -> Evaluation:
     """Run every photo through `predictor` and score the answers.
 
     `images` (N, R, R, 3) uint8 or anything with `.batch(indices)`, R being the predictor's resolution; `labels` (N,)
-    numbers into `predictor.labels`; `files` N names for the mistakes; `progress(done, N)` is called after each batch.
+    numbers into `predictor.labels`; `files` N paths below `root` (such as `Photos.files` and `Photos.root`), for the
+    mistakes; `progress(done, N)` is called after each batch.
     DataError without photos, ModelError when the answers are no probabilities.
     """
     photos, classes = len(labels), len(predictor.labels)
@@ -141,7 +128,8 @@ def evaluate(
         probabilities[indices] = classification.checked_probabilities(outputs, len(indices), classes)
         if progress is not None:
             progress(int(indices[-1]) + 1, photos)
-    return _evaluation(probabilities, np.asarray(labels, np.int64), files, predictor.labels, left_out)
+    folder = str(root.resolve()) if root else ""
+    return _evaluation(probabilities, np.asarray(labels, np.int64), files, predictor.labels, left_out, folder)
 
 
 def _evaluation(
@@ -149,7 +137,8 @@ def _evaluation(
     numbers: NDArray[np.int64],
     files: Sequence[str],
     labels: tuple[str, ...],
-    left_out: Sequence[Unreadable],
+    left_out: Sequence[LeftOut],
+    root: str,
 ) -> Evaluation:
     scores = classification.score(probabilities, numbers)
     return Evaluation(
@@ -167,7 +156,8 @@ def _evaluation(
         confusion=tuple(tuple(row) for row in scores.confusion.tolist()),
         reliability=scores.calibration.bins,
         mistakes=_mistakes(probabilities, numbers, files, labels),
-        left_out=tuple(LeftOut(photo.file, photo.reason) for photo in left_out),
+        left_out=tuple(left_out),
+        root=root,
     )
 
 
