@@ -38,6 +38,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	    fi; \
 	    $$found -m venv --clear $(VENV); \
 	fi; \
+	echo "installing into $(VENV): a minute or two"; \
 	$(PYTHON) -m pip install --quiet --constraint constraints.txt setuptools; \
 	$(PYTHON) -m pip install --quiet --constraint constraints.txt --no-build-isolation --editable '.[train,dev]'; \
 	echo '$(CURDIR)' > $@
