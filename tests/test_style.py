@@ -126,9 +126,10 @@ def _handler_fault(node: ast.AST) -> str | None:
 
 
 def not_offered(module: ModuleType) -> list[str]:
-    """What is wrong with a module's list of public names."""
+    """What is wrong with a module's list of public names; one that defines nothing needs none."""
     if not isinstance(names := getattr(module, "__all__", None), list | tuple):
-        return ["has no __all__"]
+        defined = [value for name, value in vars(module).items() if not name.startswith("__")]
+        return ["has no __all__"] if any(not isinstance(value, ModuleType) for value in defined) else []
     private = [f"offers the private {name}" for name in names if name[0] == "_" and name != "__version__"]
     return private + [f"offers {name}, which does not exist" for name in names if not hasattr(module, name)]
 
@@ -235,8 +236,10 @@ def test_what_is_safe_is_not_reported(text: str) -> None:
 
 def test_public_names_that_are_not_there_are_reported() -> None:
     module = ModuleType("planted")
+    assert not not_offered(module)
+    module.__dict__.update(here=1, _inner=2)
     assert not_offered(module) == ["has no __all__"]
-    module.__dict__.update(__all__=["gone", "_inner", "here"], here=1, _inner=2)
+    module.__dict__.update(__all__=["gone", "_inner", "here"])
     assert not_offered(module) == ["offers the private _inner", "offers gone, which does not exist"]
 
 
