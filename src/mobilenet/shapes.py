@@ -92,7 +92,7 @@ def _pooled_side(row: Pool, side: int) -> int:
     if not row.ceil or row.padding == "tensorflow":
         return whole
     pad = _pad(row.kernel_size, row.padding)
-    covered = max(-(-(side + 2 * pad - row.kernel_size) // row.stride) + 1, 1)
+    covered = max(-(-(side + 2 * pad - row.kernel_size) // row.stride) + 1, 0)
     # A window that starts behind the image would pool nothing but padding.
     return covered - 1 if (covered - 1) * row.stride >= side + pad else covered
 
