@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 __all__ = ["print_json", "print_table", "progress_console"]
 
+_WIDEST = 10_000
+"""Characters; wider than any table."""
+
 
 def print_json(document: Mapping[str, object]) -> None:
     """One JSON document on one line of stdout, in ASCII so that every pipe takes it; ValueError for NaN."""
@@ -43,7 +46,7 @@ def _print_ruled(title: str, header: Sequence[str], rows: Sequence[Sequence[str]
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
     for number, cells in enumerate(zip(header, *rows, strict=True)):
         words = number < left
         table.add_column(
@@ -52,15 +55,16 @@ def _print_ruled(title: str, header: Sequence[str], rows: Sequence[Sequence[str]
             style="cyan" if number == 0 else "",
             overflow="fold",
             # A narrow terminal may break names and headings, never numbers.
-            min_width=None if words else max(map(len, (*cells[0].split(), *cells[1:]))),
+            width=None if words else max(map(len, (*cells[0].split(), *cells[1:]))),
         )
     for row in rows:
         table.add_row(*map(Text, row))
     console = Console()
     # On a terminal that is narrower still, lines that wrap are better than columns that are not there.
-    console.width = max(console.width, console.measure(table).minimum)
+    unlimited = console.options.update(max_width=_WIDEST)
+    console.width = max(console.width, console.measure(table, options=unlimited).minimum)
     console.print(Text(title, style="bold"))
-    console.print(table)
+    console.print(table, "")
 
 
 def _print_bare(title: str, header: Sequence[str], rows: Sequence[Sequence[str]], left: int) -> None:
