@@ -4,9 +4,10 @@ A photo that is renamed or moved is still found; a photo that is changed is deco
 room are decoded each time they are asked for.
 """
 
+import contextlib
 import os
-import shutil
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,59 +15,71 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mobilenet.datasets.content import digest
+from mobilenet.datasets.cleaning import default_directory, default_max_bytes, writing
+from mobilenet.datasets.content import DigestIndex, digest, digest_index
 from mobilenet.datasets.photos import LeftOut, Photos
-from mobilenet.datasets.store import Place, Store
-from mobilenet.errors import DataError, ImageError
+from mobilenet.datasets.segments import Segment
+from mobilenet.datasets.store import NOWHERE, Place, Store
+from mobilenet.errors import DataError, ImageError, StorageError
 from mobilenet.images.decode import read_photo
 from mobilenet.images.preprocessing import to_square
 
 __all__ = ["CachedPhotos", "LeftOut", "Progress", "default_directory", "default_max_bytes", "load"]
 
 Progress = Callable[[int, int], None]
-_DEFAULT_MAX_BYTES = 8 * 10**9
+"""Called with the photos done and their total."""
+
+# Photos in work for each thread: enough that a large photo does not hold up the others.
+_AHEAD = 8
 
 
 @dataclass(frozen=True, slots=True)
-class _Decoded:
-    """What a worker found out about one photo."""
+class _Kind:
+    """What makes the squares of a photo: their side in pixels and the crop."""
 
-    key: bytes | None
+    side: int
+    crop_fraction: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """One photo: its digest and size, and its pixels unless they are kept already; or why it cannot be used."""
+
+    key: bytes
     size: tuple[int, int]
     pixels: NDArray[np.uint8] | None
-    reason: str | None
+    reason: str | None = None
 
 
 class CachedPhotos:
-    """The photos of `photos` that decode; every index here counts those only.
+    """The photos that decode; indices count those only, in the order of the photos given to `load`.
 
-    `files`, `labels` (N,) int64 and `sizes` (N, 2) int32 (height and width of the upright photo) keep the order of the
-    photos given to `load`; `left_out` names the others; `notes` are remarks for the user, one line each.
+    `photos` are their files and labels; `sizes` (N, 2) int32 the height and width of each whole, upright photo;
+    `left_out` the other photos; `notes` remarks for the user, one line each.
     """
 
     def __init__(
         self,
         photos: Photos,
         sizes: NDArray[np.int32],
-        places: list[Place],
-        pixels: list[NDArray[np.uint8] | None],
+        squares: "_Squares",
         left_out: tuple[LeftOut, ...],
         notes: tuple[str, ...],
-        square: tuple[int, float | None],
-        workers: int | None,
     ) -> None:
         self.photos = photos
         self.sizes = sizes
         self.left_out = left_out
         self.notes = notes
-        self.side, self.crop_fraction = square
-        self._places = places
-        self._pixels = pixels
-        self._workers = workers
+        self._squares = squares
         self._pool: ThreadPoolExecutor | None = None
 
     def __len__(self) -> int:
         return len(self.photos)
+
+    @property
+    def side(self) -> int:
+        """The side of the squares in pixels."""
+        return self._squares.kind.side
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -79,31 +92,45 @@ class CachedPhotos:
         return self.photos.labels
 
     def batch(self, indices: ArrayLike) -> NDArray[np.uint8]:
-        """The squares at `indices` (B integers): (B, side, side, 3) uint8, a fresh array."""
-        chosen = np.asarray(indices, dtype=np.int64).tolist()
-        squares = np.empty((len(chosen), self.side, self.side, 3), dtype=np.uint8)
-        waiting: list[tuple[int, Future[NDArray[np.uint8]]]] = []
-        for position, index in enumerate(chosen):
-            segment, row = self._places[index]
-            pixels = self._pixels[segment] if segment >= 0 else None
-            if pixels is None:
-                waiting.append((position, self._executor().submit(self._decode, index)))
-            else:
-                squares[position] = pixels[row]
-        for position, future in waiting:
-            squares[position] = future.result()
-        return squares
+        """The squares at `indices` (B integers): (B, side, side, 3) uint8, a fresh array.
 
-    def _executor(self) -> ThreadPoolExecutor:
+        DataError where a photo that has no room in the cache can no longer be decoded.
+        """
+        chosen = np.asarray(indices, dtype=np.int64)
+        batch = np.empty((len(chosen), self.side, self.side, 3), dtype=np.uint8)
+        waiting: list[tuple[int, Future[NDArray[np.uint8]]]] = []
+        places = self._squares.places[chosen].tolist()
+        for position, (number, row) in enumerate(places):
+            segment = self._squares.segments[number] if number >= 0 else None
+            if segment is None:
+                waiting.append((position, self._threads().submit(self._decode, int(chosen[position]))))
+            else:
+                batch[position] = segment.pixels[row]
+        for position, future in waiting:
+            batch[position] = future.result()
+        return batch
+
+    def _threads(self) -> ThreadPoolExecutor:
         if self._pool is None:
-            self._pool = ThreadPoolExecutor(_worker_count(self._workers), thread_name_prefix="decode")
+            self._pool = ThreadPoolExecutor(self._squares.workers, thread_name_prefix="decode")
         return self._pool
 
     def _decode(self, index: int) -> NDArray[np.uint8]:
+        path, kind = self.photos.path(index), self._squares.kind
         try:
-            return to_square(self.photos.path(index), self.side, self.crop_fraction)[0]
+            return to_square(path, kind.side, kind.crop_fraction)[0]
         except ImageError as error:
-            raise DataError(f"{self.photos.path(index)} changed while in use: {error}") from error
+            raise DataError(f"{path} changed while it was in use: {error}; run again") from error
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Squares:
+    """Where the pixels of each photo are: `places` (N, 2) int32 are numbers in `segments` and rows in those."""
+
+    kind: _Kind
+    places: NDArray[np.int32]
+    segments: Sequence[Segment | None]
+    workers: int
 
 
 def load(
@@ -116,100 +143,121 @@ def load(
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> CachedPhotos:
-    """Decode each photo to (side, side, 3) uint8, as `Preprocessing(side, crop_fraction).prepare` does, or find it.
+    """Each photo as (side, side, 3) uint8, equal to what `Preprocessing(side, crop_fraction).prepare` gives.
 
-    `directory` (default `default_directory()`) keeps the squares of all data sets within `max_bytes` (default
-    `default_max_bytes(directory)`): what was not used for longest makes room. `workers` threads decode (default: one a
-    core). `progress(done, total)` is called in this thread. A photo that cannot be decoded is in `.left_out`.
+    `directory` (default: `default_directory()`) keeps the squares of all data sets within `max_bytes` (default:
+    `default_max_bytes(directory)`); what was not used for longest makes room. `workers` threads decode (default: one a
+    core). `progress(done, total)` is called in this thread. A photo that cannot be decoded is in `.left_out`; a disk
+    that is full or refuses to be written is in `.notes`.
     """
-    folder = directory or default_directory()
-    store = Store(folder, side, crop_fraction, default_max_bytes(folder) if max_bytes is None else max_bytes)
-    places: list[Place] = [(-1, 0)] * len(photos)
-    sizes = np.zeros((len(photos), 2), dtype=np.int32)
-    reasons: dict[int, str] = {}
-
-    def examine(index: int) -> _Decoded:
-        return _examine(photos.path(index), store, side, crop_fraction)
-
-    for index, found in enumerate(_ordered(examine, len(photos), _worker_count(workers))):
-        if found.reason is not None:
-            reasons[index] = found.reason
-        elif found.key is not None:
-            sizes[index] = found.size
-            places[index] = _place(store, found.key, found)
-        if progress is not None:
-            progress(index + 1, len(photos))
-    store.finish()
-    return _assemble(photos, sizes, places, reasons, store, crop_fraction, workers)
-
-
-def default_directory() -> Path:
-    """$MOBILENET_CACHE, or `mobilenet` in $XDG_CACHE_HOME, or ~/.cache/mobilenet."""
-    chosen = os.environ.get("MOBILENET_CACHE")
-    if chosen:
-        return Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mobilenet"
-
-
-def default_max_bytes(directory: Path) -> int:
-    """8 GB, or half of what the disk could give to the cache where that is less."""
-    existing = next((path for path in (directory, *directory.parents) if path.is_dir()), Path())
-    held = sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
-    return min(_DEFAULT_MAX_BYTES, (shutil.disk_usage(existing).free + held) // 2)
-
-
-def _examine(path: Path, store: Store, side: int, crop_fraction: float | None) -> _Decoded:
+    directory = directory or default_directory()
+    store = Store(directory, side, crop_fraction, default_max_bytes(directory) if max_bytes is None else max_bytes)
+    loading = _Loading(photos, _Kind(side, crop_fraction), store, digest_index(directory, photos))
+    threads = workers or os.cpu_count() or 1
     try:
-        data = read_photo(path)
-        key = digest(data)
-        found = store.find(key)
+        loading.run(threads, progress)
+    finally:
+        store.finish()
+        loading.remember()
+    return loading.result(threads)
+
+
+class _Loading:
+    """One run of `load`: what is known of each photo so far."""
+
+    def __init__(self, photos: Photos, kind: _Kind, store: Store, index: DigestIndex) -> None:
+        self._photos = photos
+        self._kind = kind
+        self._store = store
+        self._index = index
+        self._places: list[Place] = [NOWHERE] * len(photos)
+        self._sizes = np.zeros((len(photos), 2), dtype=np.int32)
+        self._reasons: dict[int, str] = {}
+        self._new_digests: dict[int, bytes] = {}
+
+    def run(self, workers: int, progress: Progress | None) -> None:
+        """Find or decode every photo."""
+        total = len(self._photos)
+        waiting = [index for index, key in enumerate(self._index.find()) if key is None or not self._settle(index, key)]
+        if progress is not None and len(waiting) < total:
+            progress(total - len(waiting), total)
+        for done, (index, seen) in enumerate(_in_order(self._see, waiting, workers), total - len(waiting) + 1):
+            self._take(index, seen)
+            if progress is not None:
+                progress(done, total)
+
+    def remember(self) -> None:
+        """Keep the digests for the next run, if the disk lets us."""
+        with contextlib.suppress(StorageError), writing(self._store.directory):
+            self._index.save(self._new_digests)
+
+    def result(self, workers: int) -> CachedPhotos:
+        """What was found out, without the photos that cannot be decoded."""
+        kept = [index for index in range(len(self._photos)) if index not in self._reasons]
+        segments = self._store.segments()
+        places = np.array([self._places[index] for index in kept], dtype=np.int32).reshape(-1, 2)
+        unkept = sum(number < 0 or segments[number] is None for number, _ in places.tolist())
+        return CachedPhotos(
+            self._photos.take(kept) if self._reasons else self._photos,
+            self._sizes[kept],
+            _Squares(self._kind, places, segments, workers),
+            tuple(LeftOut(self._photos.files[index], reason) for index, reason in sorted(self._reasons.items())),
+            self._notes(unkept, len(kept)),
+        )
+
+    def _settle(self, index: int, key: bytes) -> bool:
+        """Whether a photo whose digest is known needs no reading."""
+        found = self._store.find(key)
         if found is not None:
-            return _Decoded(key, found[1], None, None)
-        pixels, size = to_square(data, side, crop_fraction)
-    except ImageError as error:
-        return _Decoded(None, (0, 0), None, str(error))
-    return _Decoded(key, size, pixels, None)
+            self._places[index], self._sizes[index] = found
+            return True
+        size = self._store.size_alone(key)
+        if size is not None:
+            self._sizes[index] = size
+        return size is not None
+
+    def _see(self, index: int) -> _Seen:
+        """Read a photo, and decode it unless its pixels are kept; runs in a thread."""
+        try:
+            data = read_photo(self._photos.path(index))
+            key = digest(data)
+            found = self._store.find(key)
+            if found is not None:
+                return _Seen(key, found[1], None)
+            pixels, size = to_square(data, self._kind.side, self._kind.crop_fraction)
+        except ImageError as error:
+            return _Seen(b"", (0, 0), None, str(error))
+        return _Seen(key, size, pixels)
+
+    def _take(self, index: int, seen: _Seen) -> None:
+        if seen.reason is not None:
+            self._reasons[index] = seen.reason
+            return
+        self._new_digests[index] = seen.key
+        self._sizes[index] = seen.size
+        if seen.pixels is not None:
+            self._places[index] = self._store.add(seen.key, seen.size, seen.pixels)
+        elif found := self._store.find(seen.key):
+            self._places[index] = found[0]
+
+    def _notes(self, unkept: int, total: int) -> tuple[str, ...]:
+        if not unkept:
+            return ()
+        why = self._store.problem or f"the cache in {self._store.directory} is full at {self._store.max_bytes:,} bytes"
+        return (f"{unkept:,} of {total:,} photos are decoded again each time they are used: {why}",)
 
 
-def _place(store: Store, key: bytes, found: _Decoded) -> Place:
-    if found.pixels is None:
-        place = store.find(key)
-        return place[0] if place else (-1, 0)
-    return store.add(key, found.size, found.pixels)
-
-
-def _ordered(work: Callable[[int], _Decoded], count: int, workers: int) -> Iterator[_Decoded]:
-    """`map(work, range(count))` in threads, with few results waiting at any time."""
-    with ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool:
-        ahead = [pool.submit(work, index) for index in range(min(count, 8 * workers))]
-        ahead.reverse()
-        for index in range(count):
-            yield ahead.pop().result()
-            if index + 8 * workers < count:
-                ahead.insert(0, pool.submit(work, index + 8 * workers))
-
-
-def _worker_count(workers: int | None) -> int:
-    return workers or os.cpu_count() or 1
-
-
-def _assemble(
-    photos: Photos,
-    sizes: NDArray[np.int32],
-    places: list[Place],
-    reasons: dict[int, str],
-    store: Store,
-    crop_fraction: float | None,
-    workers: int | None,
-) -> CachedPhotos:
-    kept = [index for index in range(len(photos)) if index not in reasons]
-    return CachedPhotos(
-        photos.take(kept) if reasons else photos,
-        sizes[kept],
-        [places[index] for index in kept],
-        [None if segment is None else segment.pixels for segment in store.segments],
-        tuple(LeftOut(photos.files[index], reason) for index, reason in reasons.items()),
-        (),
-        (store.side, crop_fraction),
-        workers,
-    )
+def _in_order(see: Callable[[int], _Seen], indices: Sequence[int], workers: int) -> Iterator[tuple[int, _Seen]]:
+    """`map(see, indices)` in threads, with few results waiting at any time."""
+    ahead: deque[tuple[int, Future[_Seen]]] = deque()
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
+    try:
+        for index in indices:
+            ahead.append((index, pool.submit(see, index)))
+            if len(ahead) >= _AHEAD * workers:
+                first, future = ahead.popleft()
+                yield first, future.result()
+        for first, future in ahead:
+            yield first, future.result()
+    finally:
+        pool.shutdown(cancel_futures=True)

@@ -1,16 +1,30 @@
-"""Digests of the bytes of photos: what makes two files the same photo."""
+"""Digests of the bytes of photos: what makes two files the same photo.
+
+Reading every byte of a large data set takes minutes, so digests are remembered by what the system says of a file: its
+path, size, times and number. A file that changed within the last seconds is not remembered: another change could follow
+within the same tick of the clock.
+"""
 
 import hashlib
 import os
+import time
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from mobilenet.datasets.photos import Photos
 from mobilenet.errors import ImageError
+from mobilenet.files import atomic_write
 from mobilenet.images.decode import read_photo
 
-__all__ = ["DIGEST_BYTES", "digest", "digests"]
+__all__ = ["DIGEST_BYTES", "DigestIndex", "digest", "digest_index", "digests"]
 
 DIGEST_BYTES = 16
+_MOST_ENTRIES = 2_000_000
+_SETTLED_NS = 2_000_000_000
 
 
 def digest(data: bytes) -> bytes:
@@ -18,10 +32,73 @@ def digest(data: bytes) -> bytes:
     return hashlib.blake2b(data, digest_size=DIGEST_BYTES).digest()
 
 
-def digests(photos: Photos, workers: int | None = None) -> list[bytes]:
-    """The digest of each photo's bytes; a file that cannot be read gets one of its name, and so equals no other."""
+def digest_index(directory: Path, photos: Photos) -> "DigestIndex":
+    """The digests of photos that are remembered in a cache folder."""
+    return DigestIndex(directory / "digests.npy", photos)
+
+
+def digests(photos: Photos, known: Iterable[bytes | None], workers: int | None = None) -> list[bytes]:
+    """The digest of each photo's bytes, read where it is not `known`; an unreadable file equals no other."""
+    pairs = enumerate(known)
     with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
-        return list(pool.map(lambda index: _file_digest(photos, index), range(len(photos))))
+        return list(pool.map(lambda pair: pair[1] or _file_digest(photos, pair[0]), pairs))
+
+
+class DigestIndex:
+    """The remembered digests of `photos`; `path` is a file of our own that may be missing or damaged."""
+
+    def __init__(self, path: Path, photos: Photos) -> None:
+        self._path = path
+        self._table = _read_table(path)
+        self._started_ns = time.time_ns()
+        found = [_stamp(f"{photos.root.absolute()}/", file) for file in photos.files]
+        self._changed_ns = np.array([changed for _, changed in found], dtype=np.int64)
+        self._stamps = np.frombuffer(b"".join(stamp for stamp, _ in found), dtype=np.uint64).reshape(-1, 2)
+
+    def find(self) -> list[bytes | None]:
+        """The digest of each photo, None where it is not known."""
+        rows = np.searchsorted(self._table[:, 0], self._stamps[:, 0])
+        rows = np.minimum(rows, len(self._table) - 1) if len(self._table) else rows
+        if not len(self._table):
+            return [None] * len(rows)
+        known = (self._table[rows, :2] == self._stamps).all(axis=1)
+        keys = np.ascontiguousarray(self._table[rows, 2:])
+        return [key.tobytes() if here else None for key, here in zip(keys, known, strict=True)]
+
+    def save(self, found: dict[int, bytes]) -> None:
+        """Remember digests by index in `photos`; StorageError."""
+        settled = [index for index in found if self._changed_ns[index] < self._started_ns - _SETTLED_NS]
+        if not settled:
+            return
+        keys = np.frombuffer(b"".join(found[index] for index in settled), dtype=np.uint64).reshape(-1, 2)
+        table = np.concatenate([np.hstack([self._stamps[settled], keys]), _read_table(self._path)])
+        _, first = np.unique(table[:, 0], return_index=True)
+        kept = np.sort(first)[:_MOST_ENTRIES]
+        table = table[kept][np.argsort(table[kept, 0])]
+        with atomic_write(self._path) as file:
+            np.save(file, table, allow_pickle=False)
+
+
+def _read_table(path: Path) -> NDArray[np.uint64]:
+    """(N, 4) uint64, sorted by its first column: two numbers for the stamp of a file, two for its digest."""
+    empty = np.empty((0, 4), dtype=np.uint64)
+    try:
+        table = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError, SyntaxError):
+        return empty
+    return table if table.dtype == np.uint64 and table.ndim == 2 and table.shape[1] == 4 else empty
+
+
+def _stamp(root: str, file: str) -> tuple[bytes, int]:
+    """16 bytes for the state of a file, and when it last changed in ns; a file that is gone changed just now."""
+    path = os.path.join(root, file)  # noqa: PTH118 - a million files: no Path object for each
+    try:
+        status = os.stat(path)  # noqa: PTH116
+    except (OSError, ValueError):
+        return bytes(DIGEST_BYTES), time.time_ns()
+    state = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev)
+    text = f"{path}\0{state}".encode(errors="surrogateescape")
+    return digest(text), max(status.st_mtime_ns, status.st_ctime_ns)
 
 
 def _file_digest(photos: Photos, index: int) -> bytes:

@@ -1,17 +1,19 @@
 """Opening a data set: finding the photos and their classes, and the split between training and validation."""
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from mobilenet.datasets.content import digests
+from mobilenet.datasets.cleaning import default_directory, writing
+from mobilenet.datasets.content import digest_index, digests
 from mobilenet.datasets.csv import read_csv
-from mobilenet.datasets.folders import class_of, list_tree
+from mobilenet.datasets.folders import class_names, list_tree
 from mobilenet.datasets.photos import Photos
 from mobilenet.datasets.split import split_by_content
-from mobilenet.errors import ConfigError, DataError
+from mobilenet.errors import ConfigError, DataError, StorageError
 
 __all__ = ["Dataset", "open_dataset", "open_photos"]
 
@@ -89,7 +91,7 @@ def _source(path: Path) -> _Source:
             raise DataError(f"{path} is neither a folder nor a .csv file")
         return _Source(path.parent, read_csv(path), ())
     tree = list_tree(path)
-    classes = {file: class_of(file) for file in tree.files if "/" in file}
+    classes = class_names(tree.files)
     notes = []
     if tree.empty:
         notes.append(f"{path}: {len(tree.empty)} empty folders are not classes: {', '.join(tree.empty[:5])}")
@@ -118,7 +120,7 @@ def _made_split(data: Path, train: _Source, fraction: float, seed: int) -> Datas
     prefix, classes = _classes(data, train)
     names = {name: name.removeprefix(prefix) for name in set(train.classes.values())}
     photos = _photos(train, names, classes, data)
-    chosen = split_by_content(digests(photos), photos.labels, fraction, seed)
+    chosen = split_by_content(_digests(photos), photos.labels, fraction, seed)
     if not chosen.any():
         raise DataError(
             f"{data} has no class with two different photos, so none can be kept for validation; add photos"
@@ -132,6 +134,17 @@ def _made_split(data: Path, train: _Source, fraction: float, seed: int) -> Datas
         split,
         train.notes,
     )
+
+
+def _digests(photos: Photos) -> list[bytes]:
+    """The digest of each photo, remembered for the next run if the disk lets us."""
+    directory = default_directory()
+    index = digest_index(directory, photos)
+    known = index.find()
+    found = digests(photos, known)
+    with contextlib.suppress(StorageError), writing(directory):
+        index.save({number: key for number, key in enumerate(found) if known[number] is None})
+    return found
 
 
 def _classes(data: Path, train: _Source) -> tuple[str, tuple[str, ...]]:

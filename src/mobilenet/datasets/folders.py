@@ -2,13 +2,14 @@
 
 import os
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from mobilenet.errors import DataError
 from mobilenet.images import ENDINGS
 
-__all__ = ["Tree", "class_of", "find_photos", "list_tree"]
+__all__ = ["Tree", "class_names", "find_photos", "list_tree"]
 
 _SHOWN_ENDINGS = ".jpg, .png, .webp, .bmp, .tif or .gif"
 
@@ -63,9 +64,18 @@ def list_tree(root: Path) -> Tree:
     return Tree(tuple(sorted(files)), tuple(sorted(empty)))
 
 
-def class_of(file: str) -> str:
-    """`Apple/Pink-Lady/1.jpg` -> `Apple/Pink-Lady`, with composed unicode (NFC) on every machine; "" at the root."""
-    return unicodedata.normalize("NFC", file.rpartition("/")[0])
+def class_names(files: Iterable[str]) -> dict[str, str]:
+    """{file: class}: `Apple/Pink-Lady/1.jpg` is an `Apple/Pink-Lady`; files at the root have no class.
+
+    Names are composed unicode (NFC), so that a tree copied from a Mac has the same classes.
+    """
+    folders: dict[str, str] = {}
+    classes: dict[str, str] = {}
+    for file in files:
+        folder = file.rpartition("/")[0]
+        if folder:
+            classes[file] = folders.setdefault(folder, unicodedata.normalize("NFC", folder))
+    return classes
 
 
 def _absolute_folder(root: Path) -> str:

@@ -29,7 +29,7 @@ _PAGE = 4096
 _ROW = np.dtype([("digest", f"V{DIGEST_BYTES}"), ("height", "<i4"), ("width", "<i4")])
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
 class Segment:
     """`index` (n,) with fields digest, height, width; `pixels` (n or 0, side, side, 3) uint8, mapped from the file."""
 

@@ -59,7 +59,10 @@ _PARSER_FAILURES = (
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a photo may cost: `pixels` (width x height, checked before anything is decoded) and `bytes` of its file."""
+    """What a photo may cost: `pixels` (width x height, known before anything is decoded) and `bytes` of its file.
+
+    Pillow's own limit of 178,956,970 pixels holds too.
+    """
 
     pixels: int = 100_000_000
     bytes: int = 256 * 2**20
@@ -93,7 +96,7 @@ def decode_sized(
     except UnidentifiedImageError as error:
         raise ImageError("not a readable JPEG, PNG, WebP, BMP, TIFF or GIF") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ImageError(f"more pixels than the limit of {limits.pixels:,}") from error
+        raise ImageError(f"more pixels than the limit of {min(limits.pixels, 178_956_970):,}") from error
     except MemoryError as error:
         raise ImageError("does not fit into memory") from error
     except _PARSER_FAILURES as error:
@@ -137,6 +140,11 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode not in _DIRECT_MODES:
         raise ImageError(f"pixels of kind {image.mode} have no fixed range; save it with 8 or 16 bits a channel")
     if image.has_transparency_data:
+        transparent = image.info.get("transparency")
+        if (
+            isinstance(transparent, tuple) and max(transparent) > 255
+        ):  # of 16-bit colour, of which the high byte is left
+            image.info["transparency"] = tuple(value >> 8 for value in transparent)
         rgba = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
     return image.convert("RGB")
