@@ -1,0 +1,117 @@
+"""`mobilenet evaluate`: how good a model is on labelled photos."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mobilenet.cli.console import print_table
+from mobilenet.cli.progress import progress_bar
+from mobilenet.errors import DataError
+
+if TYPE_CHECKING:
+    from mobilenet.datasets import Photos
+    from mobilenet.evaluate import Evaluation
+    from mobilenet.runtimes import Predictor
+
+__all__ = ["command"]
+
+
+@click.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False), help="Write the whole evaluation there, as JSON."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
+def command(*, model: Path, data: Path, out: Path | None, as_json: bool) -> None:
+    """Measure MODEL, a run folder or a model file, on DATA, a folder with a folder for each class or a CSV file.
+
+    Where DATA has a validation split (train/ beside validation/, valid/, val/ or test/), those photos are taken. Where
+    the model was trained on DATA and the split was made then, it is made again. Otherwise every photo counts. Classes
+    are matched by name.
+    """
+    from mobilenet.runtimes import open_model
+
+    predictor = open_model(model)
+    photos, choice = _choose(model, data, predictor.labels)
+    evaluation = _measure(predictor, photos)
+    if out is not None:
+        evaluation.write(out)
+    if as_json:
+        click.echo(evaluation.to_json())
+    else:
+        _print(evaluation, choice)
+
+
+def _choose(model: Path, data: Path, labels: tuple[str, ...]) -> tuple["Photos", str]:
+    """The photos to judge, labelled by the model's classes, and in words which they are."""
+    from mobilenet.datasets import open_dataset, open_photos
+
+    if (data / "train").is_dir():
+        dataset = open_dataset(data)
+        if dataset.validation.root != dataset.train.root:
+            return open_photos(dataset.validation.root, labels), f"validation photos, {dataset.split}"
+    seed = _seed_of_training(model, data)
+    if seed is None:
+        return open_photos(data, labels), "all photos"
+    dataset = open_dataset(data, seed=seed)
+    return _labelled(dataset.validation, dataset.classes, labels), f"validation photos, {dataset.split}"
+
+
+def _seed_of_training(model: Path, data: Path) -> int | None:
+    """The seed of the split that was made when the model was trained on `data`; None where that is not known."""
+    from mobilenet.report.run import read_run
+    from mobilenet.runtimes import model_file
+
+    try:
+        run = read_run(model_file(model).parent)
+    except DataError:
+        return None
+    root, seed = run.text("data", "root"), run.number("settings", "seed")
+    made = (run.text("data", "split") or "").startswith("made")
+    return int(seed) if made and root and seed is not None and Path(root).resolve() == data.resolve() else None
+
+
+def _labelled(photos: "Photos", classes: tuple[str, ...], labels: tuple[str, ...]) -> "Photos":
+    from mobilenet.tasks.classification import label_numbers
+
+    return replace(photos, labels=label_numbers(classes, labels)[photos.labels])
+
+
+def _measure(predictor: "Predictor", photos: "Photos") -> "Evaluation":
+    from mobilenet.datasets import cache
+    from mobilenet.evaluate import evaluate
+
+    wanted = predictor.preprocessing
+    with progress_bar("decoding") as progress:
+        images = cache.load(photos, wanted.resolution, crop_fraction=wanted.crop_fraction, progress=progress)
+    left_out = images.left_out
+    with progress_bar("evaluating") as progress:
+        return evaluate(
+            predictor, images, images.labels, images.files, root=photos.root, left_out=left_out, progress=progress
+        )
+
+
+def _print(evaluation: "Evaluation", choice: str) -> None:
+    for photo in evaluation.left_out:
+        click.echo(f"mobilenet: {photo.file}: {photo.reason}", err=True)
+    lower, upper = evaluation.top1_interval
+    figures = [("top-1 accuracy", f"{_percent(evaluation.top1)}  ({_percent(lower)} to {_percent(upper)})")]
+    if evaluation.top5 is not None:
+        figures.append(("top-5 accuracy", _percent(evaluation.top5)))
+    figures += [
+        ("loss, nats", f"{evaluation.loss:.3f}"),
+        ("expected calibration error", _percent(evaluation.ece)),
+        ("photos left out", f"{len(evaluation.left_out):,}"),
+    ]
+    print_table(f"{evaluation.photos:,} photos: {choice}", ("figure", "value"), figures, left=2)
+    rows = [
+        (row.label, f"{row.photos:,}", _percent(row.recall), _percent(row.precision)) for row in evaluation.per_class
+    ]
+    print_table("Class by class", ("class", "photos", "recall", "precision"), rows)
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.1f} %"

@@ -1,0 +1,20 @@
+"""The table of costs of the network that a run trained."""
+
+from mobilenet.architectures import build
+from mobilenet.cost import Cost, cost
+from mobilenet.errors import SpecError
+from mobilenet.report.run import Run
+
+__all__ = ["run_cost"]
+
+
+def run_cost(run: Run) -> Cost | None:
+    """Rebuild the network from the recorded settings and count it; None when they do not say which it was."""
+    name, classes = run.text("settings", "architecture"), run.section("data").get("classes")
+    width, resolution = run.number("settings", "width_multiplier"), run.number("settings", "resolution")
+    if name is None or width is None or resolution is None or not isinstance(classes, list):
+        return None
+    try:
+        return cost(build(name, width, int(resolution), len(classes)))
+    except SpecError:
+        return None
