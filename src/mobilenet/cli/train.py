@@ -1,0 +1,198 @@
+"""`mobilenet train`: photos in, a trained and evaluated network out."""
+
+import shlex
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mobilenet.cli.console import print_json, progress_console
+
+if TYPE_CHECKING:
+    from mobilenet.training.run import RunResult
+    from mobilenet.training.settings import TrainingSettings
+
+__all__ = ["command"]
+
+_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+
+
+class _Bytes(click.ParamType[int]):
+    """A size such as 8GB, 500 MB or a number of bytes."""
+
+    name = "SIZE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        text = str(value).strip().upper()
+        number = text.rstrip("KMGTB ")
+        unit = text[len(number) :].strip()
+        try:
+            return int(float(number) * _UNITS[unit])
+        except (ValueError, KeyError, OverflowError):
+            self.fail(f"{value!r} is not a size such as 8GB or 500MB", param, ctx)
+
+
+@click.command(short_help="Train a network on a folder of photos or a CSV file.")
+@click.argument("data", type=click.Path(path_type=Path), required=False)
+@click.option("--out", type=click.Path(path_type=Path), help="Run folder.  [default: runs/DATA-ARCH-WIDTH-RESOLUTION]")
+@click.option("--resume", type=click.Path(path_type=Path), metavar="RUN", help="Go on with a run that was stopped.")
+@click.option("--val", "validation", type=click.Path(path_type=Path), help="Folder or CSV of validation photos.")
+@click.option(
+    "--arch",
+    "architecture",
+    default="mobilenet_v1",
+    show_default=True,
+    help="Or mobilenet_v1_standard, mobilenet_v1_shallow.",
+)
+@click.option("--width", "width_multiplier", type=float, default=0.5, show_default=True, help="Width multiplier.")
+@click.option("--resolution", type=int, default=128, show_default=True, help="Input side in pixels, a multiple of 32.")
+@click.option("--epochs", type=int, help="Passes over the photos.  [default: 48, or no limit with --minutes]")
+@click.option("--minutes", type=float, help="End after so much training time.")
+@click.option("--batch-size", type=int, default=64, show_default=True, help="Photos a step.")
+@click.option("--optimizer", default="sgd", show_default=True, help="sgd, rmsprop (the paper's) or adamw.")
+@click.option("--learning-rate", type=float, help="Peak rate.  [default: what suits the optimiser and batch]")
+@click.option("--weight-decay", type=float, help="Not on depthwise filters, norms, biases.  [default: by optimiser]")
+@click.option("--warmup-epochs", type=float, default=3, show_default=True)
+@click.option("--label-smoothing", type=float, default=0.1, show_default=True)
+@click.option(
+    "--average-epochs", type=float, default=2, show_default=True, help="Length of the weights' moving average."
+)
+@click.option("--class-balanced", is_flag=True, help="Show all classes equally often.")
+@click.option("--crop-area", type=float, default=0.35, show_default=True, help="Smallest share of a photo in a crop.")
+@click.option("--no-flip", is_flag=True, help="Never mirror photos.")
+@click.option("--no-colour", is_flag=True, help="Never change brightness, contrast or colour.")
+@click.option("--precision", default="auto", show_default=True, help="auto, float32 or bfloat16.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
+@click.option("--compile", "compile_network", is_flag=True, help="Compile the network with torch.compile.")
+@click.option(
+    "--cache-size", type=_Bytes(), default="8GB", show_default=True, help="Most disk space for decoded photos."
+)
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
+def command(data: Path | None, out: Path | None, resume: Path | None, *, as_json: bool, **options: Any) -> None:
+    """Train a MobileNet on DATA: a tree of folders (the class is the folder) or a CSV file (file_name,label).
+
+    Leaves a run folder with the model, its evaluation and a report.
+
+    \b
+    mobilenet train photos/
+    mobilenet train photos/ --width 0.25 --resolution 96 --minutes 5
+    mobilenet train --resume runs/photos-mobilenet_v1-0.5-128
+    """
+    if (data is None) == (resume is None):
+        raise click.UsageError("give either DATA to start a run, or --resume RUN to go on with one")
+    from mobilenet.report import write_report
+
+    result = _resume(resume) if resume is not None else _start(_settings(data, options), out)
+    report = write_report(result.folder)
+    if as_json:
+        print_json(_document(result, report))
+    else:
+        _show(result, report)
+
+
+def _settings(data: Path | None, options: dict[str, Any]) -> "TrainingSettings":
+    from mobilenet.images.augment import Augmentation
+    from mobilenet.training.settings import TrainingSettings
+
+    augmentation = Augmentation(crop_area=(options.pop("crop_area"), 1.0), flip=not options.pop("no_flip"))
+    if options.pop("no_colour"):
+        augmentation = replace(augmentation, brightness=0.0, contrast=0.0, colour_balance=0.0)
+    settings = {
+        "data": data,
+        "augmentation": augmentation,
+        "compile": options.pop("compile_network"),
+        "cache_bytes": options.pop("cache_size"),
+    }
+    return TrainingSettings(**settings, **options)
+
+
+def _start(settings: "TrainingSettings", out: Path | None) -> "RunResult":
+    from mobilenet.training.run import new_run_folder, train
+
+    folder = out or new_run_folder(settings, Path("runs"))
+    with _Progress(folder) as progress:
+        return train(settings, folder, command=["mobilenet", *sys.argv[1:]], listener=progress)
+
+
+def _resume(folder: Path) -> "RunResult":
+    from mobilenet.training.run import resume
+
+    with _Progress(folder) as progress:
+        return resume(folder, listener=progress)
+
+
+class _Progress:
+    """Bars on a terminal; a line for each epoch and remark wherever stderr goes."""
+
+    def __init__(self, folder: Path) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._folder = folder
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self._bars = Progress(*columns, console=progress_console(), transient=True)
+        self._caching = self._bars.add_task("decoding photos", visible=False)
+        self._epoch = self._bars.add_task("epoch 1", visible=False)
+        self._number = 1
+        self._start = time.perf_counter()
+
+    def __enter__(self) -> "_Progress":
+        self._bars.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._bars.stop()
+        if kind is KeyboardInterrupt and (self._folder / "checkpoint" / "state.json").is_file():
+            click.echo(f"go on with: mobilenet train --resume {shlex.quote(str(self._folder))}", err=True)
+
+    def caching(self, done: int, total: int) -> None:
+        self._bars.update(self._caching, completed=done, total=total, visible=done < total)
+
+    def stepping(self, done: int, total: int) -> None:
+        self._bars.update(self._epoch, description=f"epoch {self._number}", completed=done, total=total, visible=True)
+
+    def epoch(self, line: dict[str, Any]) -> None:
+        self._number = line["epoch"] + 1
+        self._say(
+            f"epoch {line['epoch']:3d}  loss {line['train_loss']:.3f}  validation loss {line['validation_loss']:.3f}  "
+            f"top-1 {line['top1']:6.1%}  {line['images_per_second']:.0f} photos/s"
+            f"  {time.perf_counter() - self._start:.0f} s"
+        )
+
+    def note(self, text: str) -> None:
+        self._say(text)
+
+    def _say(self, text: str) -> None:
+        if sys.stderr.isatty():
+            self._bars.console.print(text, markup=False, highlight=False)
+        else:
+            click.echo(text, err=True)
+
+
+def _document(result: "RunResult", report: Path) -> dict[str, object]:
+    evaluation = result.evaluation
+    return {
+        "run": str(result.folder),
+        "model": str(result.folder / "model.safetensors"),
+        "report": str(report),
+        "top1": evaluation.top1,
+        "top1_interval": list(evaluation.top1_interval),
+        "top5": evaluation.top5,
+        "loss": evaluation.loss,
+        "validation_photos": evaluation.photos,
+        "seconds": round(result.total_s, 1),
+    }
+
+
+def _show(result: "RunResult", report: Path) -> None:
+    evaluation = result.evaluation
+    low, high = evaluation.top1_interval
+    click.echo(
+        f"top-1 {evaluation.top1:.1%} on {evaluation.photos} validation photos (95 % interval {low:.1%} to {high:.1%}),"
+        f" {result.total_s:.0f} s in all"
+    )
+    click.echo(f"model   {result.folder / 'model.safetensors'}")
+    click.echo(f"report  {report}")

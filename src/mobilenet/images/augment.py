@@ -1,0 +1,140 @@
+"""A batch of cached photos -> a batch of training input: random resized crop, flip and colour, in two matrix products.
+
+Resampling is linear, and separable: a crop of height h scaled to R rows is a matrix (R, S) of triangle-filter weights,
+and the same holds for columns. So a whole batch is cropped, antialiased, scaled, flipped, its light changed and
+normalised by two batched matrix products, without a loop over photos. Each sample's randomness depends on (seed, epoch,
+index) alone: neither on the batch it is in, nor on the process that draws it, nor on what was drawn before.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+__all__ = ["Augmentation", "Crops", "draw_crops", "random_uniform", "render", "whole_photos"]
+
+IntArray = npt.NDArray[np.integer]
+FloatArray = npt.NDArray[np.float32]
+
+_DRAWS = 10
+"""Random numbers a sample: crop area, aspect, x, y; flip; brightness, contrast, and three for colour balance."""
+
+
+@dataclass(frozen=True, slots=True)
+class Augmentation:
+    """How far training photos may be changed.
+
+    `crop_area`: smallest and largest share of the photo that a crop keeps; `crop_aspect`: largest factor by which a
+    crop's width-to-height ratio differs from the photo's; `flip`: mirror half of them; `brightness`, `contrast`,
+    `colour_balance`: largest relative change (0.2: from 0.8 to 1.2).
+    """
+
+    crop_area: tuple[float, float] = (0.35, 1.0)
+    crop_aspect: float = 4 / 3
+    flip: bool = True
+    brightness: float = 0.2
+    contrast: float = 0.2
+    colour_balance: float = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Crops:
+    """What was drawn for each of N samples.
+
+    `box` (N, 4): top, left, height, width in shares of the photo; `mirrored` (N,); `gain` and `offset` (N, 3): the
+    colour of a pixel p in 0…255 becomes gain · p + offset.
+    """
+
+    box: FloatArray
+    mirrored: npt.NDArray[np.bool_]
+    gain: FloatArray
+    offset: FloatArray
+
+
+def random_uniform(seed: int, epoch: int, indices: IntArray, draws: int) -> npt.NDArray[np.float64]:
+    """(N, draws) numbers in [0, 1), each a hash of (seed, epoch, index, draw) by SplitMix64 (Steele et al., 2014)."""
+    state = _mix(np.uint64(seed & 0xFFFFFFFFFFFFFFFF) + np.zeros(1, np.uint64))
+    state = _mix(state + np.uint64(epoch))
+    state = _mix(state + np.asarray(indices).astype(np.uint64))
+    words = _mix(state[:, None] + np.arange(1, draws + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15))
+    return (words >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+def draw_crops(settings: Augmentation, seed: int, epoch: int, indices: IntArray) -> Crops:
+    """The random crops and colours of the samples `indices` (N,) in `epoch`."""
+    draw = random_uniform(seed, epoch, indices, _DRAWS).T
+    low, high = settings.crop_area
+    area = low + (high - low) * draw[0]
+    aspect = np.exp(np.log(settings.crop_aspect) * (2 * draw[1] - 1))
+    height, width = np.minimum(np.sqrt(area / aspect), 1), np.minimum(np.sqrt(area * aspect), 1)
+    box = np.stack([draw[2] * (1 - height), draw[3] * (1 - width), height, width], axis=1)
+    gain, offset = _colour(settings, draw[5:])
+    return Crops(box.astype(np.float32), draw[4] < 0.5 * settings.flip, gain, offset)
+
+
+def whole_photos(count: int) -> Crops:
+    """Crops that change nothing: the whole photo, as it is."""
+    box = np.tile(np.array([0, 0, 1, 1], np.float32), (count, 1))
+    return Crops(box, np.zeros(count, np.bool_), np.ones((count, 3), np.float32), np.zeros((count, 3), np.float32))
+
+
+def render(
+    pixels: Tensor, crops: Crops, resolution: int, mean: Tensor, std: Tensor, dtype: torch.dtype = torch.float32
+) -> Tensor:
+    """(N, S, S, 3) uint8 pixels -> (N, 3, R, R) network input, (colour - mean) / std, in channels_last and `dtype`.
+
+    `mean` and `std` (3,) are in pixel values, on the device of `pixels`.
+    """
+    count, side = pixels.shape[:2]
+    device = pixels.device
+    box = torch.from_numpy(crops.box).to(device)
+    rows = _filters(box[:, 0], box[:, 2], side, resolution)
+    mirrored = torch.from_numpy(crops.mirrored).to(device)
+    left, width = box[:, 1], box[:, 3]
+    columns = _filters(
+        torch.where(mirrored, left + width, left), torch.where(mirrored, -width, width), side, resolution
+    )
+    gain = torch.from_numpy(crops.gain).to(device) / std
+    shift = (torch.from_numpy(crops.offset).to(device) - mean) / std
+    planes = pixels.permute(0, 3, 1, 2).contiguous().to(dtype).view(count, 3 * side, side)
+    narrowed = torch.bmm(planes, columns.to(dtype).transpose(1, 2)).view(count * 3, side, resolution)
+    weighted = (rows[:, None] * gain[:, :, None, None]).to(dtype).view(count * 3, resolution, side)
+    output = torch.baddbmm(shift.to(dtype).view(count * 3, 1, 1), weighted, narrowed)
+    return output.view(count, 3, resolution, resolution).contiguous(memory_format=torch.channels_last)
+
+
+def _filters(start: Tensor, extent: Tensor, side: int, resolution: int) -> Tensor:
+    """(N,) starts and extents in shares of the side -> (N, R, S) triangle-filter weights; each row adds up to 1.
+
+    A negative extent runs backwards, which mirrors. The filter is as wide as one output pixel, and at least as one
+    input pixel (antialiasing when shrinking).
+    """
+    scale = (extent * (side / resolution))[:, None, None]
+    pixel = torch.arange(resolution, device=start.device, dtype=torch.float32)[:, None] + 0.5
+    centre = start[:, None, None] * side + pixel * scale
+    source = torch.arange(side, device=start.device, dtype=torch.float32) + 0.5
+    weights = (source - centre).abs_().div_(-scale.abs().clamp_min(1)).add_(1).clamp_min_(0)
+    return weights.div_(weights.sum(2, keepdim=True))
+
+
+def _colour(settings: Augmentation, draw: npt.NDArray[np.float64]) -> tuple[FloatArray, FloatArray]:
+    """Five rows of uniform numbers -> gain and offset (N, 3): contrast turns about mid-grey, balance scales each
+    channel.
+    """
+    spread = 2 * draw - 1
+    contrast = 1 + settings.contrast * spread[1]
+    brightness = (1 + settings.brightness * spread[0])[:, None]
+    balance = 1 + settings.colour_balance * spread[2:5].T
+    gain = contrast[:, None] * brightness * balance
+    offset = np.broadcast_to(127.5 * (1 - contrast)[:, None] * brightness, gain.shape)
+    return gain.astype(np.float32), offset.astype(np.float32)
+
+
+def _mix(state: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """SplitMix64's output function; arithmetic modulo 2**64."""
+    state = state + np.uint64(0x9E3779B97F4A7C15)
+    state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return state ^ (state >> np.uint64(31))

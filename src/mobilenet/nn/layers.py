@@ -1,0 +1,220 @@
+"""One torch module for each kind of row; every module computes in the number format of the batch that it is given.
+
+Parameters stay float32. A bfloat16 batch makes bfloat16 activations (mixed precision without autocast); batch norm sums
+in float32 either way. Two operators replace torch's where torch's are slow on processors; both compute the same
+numbers.
+"""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mobilenet.spec import Activation, Conv, GlobalPool, Linear
+
+__all__ = ["BatchNorm", "ConvUnit", "Convolution", "GlobalAverage", "LinearUnit"]
+
+_ROW_FLOATS = 64
+"""A row of at least this many numbers fills the vector registers; narrower layers are read several pixels a row."""
+
+_NARROW_CHANNELS = 15
+"""Up to here `_NarrowBatchNorm` is faster than torch's batch norm (benchmarks/layers.py)."""
+
+
+class Convolution(nn.Module):
+    """(N, in, H, W) -> (N, out, H', W'): the convolution of a `Conv` row, with its padding and no norm."""
+
+    def __init__(self, row: Conv) -> None:
+        super().__init__()
+        height, width = row.kernel_size if isinstance(row.kernel_size, tuple) else (row.kernel_size, row.kernel_size)
+        self.weight = nn.Parameter(torch.empty(row.out_channels, row.in_channels // row.groups, height, width))
+        self.bias = nn.Parameter(torch.zeros(row.out_channels)) if row.bias else None
+        self.stride, self.groups = row.stride, row.groups
+        self.kernel_size = (height, width)
+        self.padding = (0, 0) if row.padding == "valid" else ((height - 1) // 2, (width - 1) // 2)
+        self.same = row.padding == "tensorflow"
+        nn.init.kaiming_normal_(self.weight, mode="fan_out" if row.groups == 1 else "fan_in", nonlinearity="relu")
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight = self.weight.to(x.dtype)
+        bias = None if self.bias is None else self.bias.to(x.dtype)
+        if self.same:
+            return F.conv2d(self._pad_same(x), weight, bias, self.stride, 0, 1, self.groups)
+        if x.dtype == torch.bfloat16 and x.device.type == "cpu" and self.groups > 1 and self.stride > 1:
+            return _StridedDepthwise.apply(x, weight, bias, self.stride, self.padding, self.groups)  # type: ignore[no-untyped-call]
+        return F.conv2d(x, weight, bias, self.stride, self.padding, 1, self.groups)
+
+    def _pad_same(self, x: Tensor) -> Tensor:
+        """TensorFlow's SAME: just enough zeros that every output pixel exists, the odd one after, not before."""
+        pads: list[int] = []
+        for side, kernel in zip(reversed(x.shape[2:]), reversed(self.kernel_size), strict=True):
+            total = max((math.ceil(side / self.stride) - 1) * self.stride + kernel - side, 0)
+            pads += [total // 2, total - total // 2]
+        return F.pad(x, pads)
+
+
+class BatchNorm(nn.Module):
+    """Batch normalisation over (N, H, W); scale, shift and statistics in float32."""
+
+    def __init__(self, channels: int, epsilon: float, momentum: float = 0.1) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.running_mean: Tensor
+        self.running_var: Tensor
+        self.register_buffer("running_mean", torch.zeros(channels))
+        self.register_buffer("running_var", torch.ones(channels))
+        self.epsilon, self.momentum = epsilon, momentum
+
+    def forward(self, x: Tensor) -> Tensor:
+        arguments = (x, self.weight, self.bias, self.running_mean, self.running_var, self.momentum, self.epsilon)
+        if self.training and _suits_narrow(x):
+            return _NarrowBatchNorm.apply(*arguments)  # type: ignore[no-any-return, no-untyped-call]
+        x, weight, bias, mean, var, momentum, epsilon = arguments
+        return F.batch_norm(x, mean, var, weight, bias, self.training, momentum, epsilon)
+
+
+class ConvUnit(nn.Module):
+    """A `Conv` row: convolution, batch norm, activation; the row's flags choose what is there."""
+
+    def __init__(self, row: Conv) -> None:
+        super().__init__()
+        self.conv = Convolution(row)
+        self.norm = BatchNorm(row.out_channels, row.epsilon) if row.batch_norm else nn.Identity()
+        self.activation = activation(row.activation)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.activation(self.norm(self.conv(x)))
+
+
+class GlobalAverage(nn.Module):
+    """A `GlobalPool` row: (N, C, H, W) -> (N, C) float32."""
+
+    def __init__(self, row: GlobalPool) -> None:
+        super().__init__()
+        self.row = row
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mean((2, 3), dtype=torch.float32)
+
+
+class LinearUnit(nn.Module):
+    """A `Linear` row: (N, in) -> (N, out), in float32: it is small, and the loss wants its precision."""
+
+    def __init__(self, row: Linear) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(row.out_features, row.in_features))
+        self.bias = nn.Parameter(torch.zeros(row.out_features)) if row.bias else None
+        self.activation = activation(row.activation)
+        nn.init.normal_(self.weight, std=0.01)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.activation(F.linear(x.flatten(1).float(), self.weight, self.bias))
+
+
+def activation(kind: Activation) -> nn.Module:
+    """The module for an activation of spec.py: none, relu or relu6, in place."""
+    match kind:
+        case "relu":
+            return nn.ReLU(inplace=True)
+        case "relu6":
+            return nn.ReLU6(inplace=True)
+        case "none":
+            return nn.Identity()
+
+
+def _suits_narrow(x: Tensor) -> bool:
+    narrow = x.dim() == 4 and x.shape[1] <= _NARROW_CHANNELS
+    return narrow and x.device.type == "cpu" and x.is_contiguous(memory_format=torch.channels_last)
+
+
+class _StridedDepthwise(torch.autograd.Function):
+    """A strided grouped convolution in bfloat16 whose gradient with respect to its input is computed in float32.
+
+    oneDNN has no fast bfloat16 kernel for that gradient: it takes 12 times as long as in float32.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, padding: tuple[int, int], groups: int
+    ) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.geometry = ([stride, stride], list(padding), [1, 1], False, [0, 0], groups)
+        ctx.bias_sizes = None if bias is None else [bias.numel()]
+        return F.conv2d(x, weight, bias, stride, padding, 1, groups)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight = ctx.saved_tensors
+        (gradient,) = gradients
+        backward = torch.ops.aten.convolution_backward
+        wide = [tensor.float() for tensor in (gradient, x, weight)]
+        grad_x = backward(*wide, None, *ctx.geometry, [True, False, False])[0].to(x.dtype)
+        mask = [False, True, ctx.bias_sizes is not None]
+        _, grad_weight, grad_bias = backward(gradient, x, weight, ctx.bias_sizes, *ctx.geometry, mask)
+        return grad_x, grad_weight, grad_bias, None, None, None
+
+
+class _NarrowBatchNorm(torch.autograd.Function):
+    """Batch norm of few channels in training: several pixels are read as one row, so that vector registers are full.
+
+    torch's own runs at a tenth of the memory's speed there. Variance is taken around the mean (two passes), in float32.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        running_mean: Tensor,
+        running_var: Tensor,
+        momentum: float,
+        epsilon: float,
+    ) -> Tensor:
+        rows, repeat = _pixel_rows(x)
+        count = x.numel() // x.shape[1]
+        mean = _per_channel(rows.sum(0), repeat) / count
+        centred = rows - mean.repeat(repeat)
+        var = _per_channel(torch.linalg.vector_norm(centred, dim=0).square_(), repeat) / count
+        inverse = torch.rsqrt(var + epsilon)
+        running_mean.lerp_(mean, momentum)
+        running_var.lerp_(var * (count / max(count - 1, 1)), momentum)
+        ctx.save_for_backward(x, weight, mean, inverse)
+        output = torch.empty_like(x)
+        scaled = centred.mul_((weight * inverse).repeat(repeat))
+        torch.add(scaled, bias.repeat(repeat), out=_pixel_view(output, repeat))
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight, mean, inverse = ctx.saved_tensors
+        rows, repeat = _pixel_rows(x)
+        grads, _ = _pixel_rows(gradients[0].contiguous(memory_format=torch.channels_last))
+        count = x.numel() // x.shape[1]
+        centred = rows - mean.repeat(repeat)
+        grad_bias = _per_channel(grads.sum(0), repeat)
+        grad_weight = _per_channel((grads * centred).sum(0), repeat) * inverse
+        scale = weight * inverse
+        slope = -scale * inverse * grad_weight / count
+        centred.mul_(slope.repeat(repeat)).sub_((scale * grad_bias / count).repeat(repeat))
+        grad_x = torch.empty_like(x)
+        torch.addcmul(centred, grads, scale.repeat(repeat), out=_pixel_view(grad_x, repeat))
+        return grad_x, grad_weight, grad_bias, None, None, None, None
+
+
+def _pixel_rows(x: Tensor) -> tuple[Tensor, int]:
+    """(N, C, H, W) in channels_last -> (N·H·W / k, k·C) float32, and k: k neighbouring pixels make a row."""
+    channels = x.shape[1]
+    repeat = math.gcd(x.numel() // channels, max(1, _ROW_FLOATS // channels))
+    return _pixel_view(x, repeat).float(), repeat
+
+
+def _pixel_view(x: Tensor, repeat: int) -> Tensor:
+    return x.permute(0, 2, 3, 1).view(-1, repeat * x.shape[1])
+
+
+def _per_channel(sums: Tensor, repeat: int) -> Tensor:
+    return sums.view(repeat, -1).sum(0)

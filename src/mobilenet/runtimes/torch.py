@@ -1,0 +1,42 @@
+"""The engine that training uses: a model.safetensors run by torch, in float32."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from mobilenet.images import Preprocessing
+from mobilenet.nn.model_file import ModelCard, read_model
+from mobilenet.nn.network import place
+
+__all__ = ["TorchPredictor"]
+
+
+class TorchPredictor:
+    """A network and its card as a predictor; `labels`, `preprocessing` and `task` are the card's."""
+
+    def __init__(self, network: nn.Module, card: ModelCard, device: torch.device | None = None) -> None:
+        self.device = device or torch.device("cpu")
+        self.network = place(network.eval(), self.device)
+        self.card = card
+        self.labels: tuple[str, ...] = card.labels
+        self.preprocessing: Preprocessing = card.preprocessing
+        self.task: str = card.task
+        self._mean = torch.tensor(card.preprocessing.mean, device=self.device)
+        self._std = torch.tensor(card.preprocessing.std, device=self.device)
+
+    @classmethod
+    def open(cls, path: Path) -> "TorchPredictor":
+        """Open a model file; ModelError."""
+        return cls(*read_model(path))
+
+    def predict(self, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+        """(N, R, R, 3) uint8 -> `probabilities` (N, classes) float32."""
+        pixels = torch.from_numpy(np.ascontiguousarray(images)).to(self.device)
+        with torch.inference_mode():
+            batch = (pixels.permute(0, 3, 1, 2).float() - self._mean[:, None, None]) / self._std[:, None, None]
+            logits = self.network(batch.contiguous(memory_format=torch.channels_last))
+            return {"probabilities": torch.softmax(logits, 1).cpu().numpy()}

@@ -1,0 +1,33 @@
+"""The moving average of a network's weights: what is evaluated and saved."""
+
+import copy
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["WeightAverage"]
+
+
+class WeightAverage:
+    """An exponential moving average of parameters and batch-norm statistics (Polyak averaging).
+
+    Starts short and grows to `decay`, so that the first epochs are not remembered.
+    """
+
+    def __init__(self, network: nn.Module, decay: float) -> None:
+        self.network = copy.deepcopy(network).eval().requires_grad_(requires_grad=False)
+        self.decay = decay
+        self.updates = 0
+        self._averaged = _floats(self.network)
+        self._followed = _floats(network)
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """Move towards the network's present weights."""
+        self.updates += 1
+        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
+        torch._foreach_lerp_(self._averaged, self._followed, 1 - decay)
+
+
+def _floats(network: nn.Module) -> list[Tensor]:
+    return [*network.parameters(), *network.buffers()]

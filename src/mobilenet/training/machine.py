@@ -1,0 +1,94 @@
+"""The machine a run is on: its device, its number formats, its memory allocator, and what to record of it."""
+
+import ctypes
+import os
+import platform
+import sys
+from importlib import metadata
+from typing import Any
+
+import numpy as np
+import torch
+
+from mobilenet import __version__
+from mobilenet.errors import ConfigError
+
+__all__ = ["describe_machine", "keep_freed_memory", "pick_device", "pick_precision", "versions"]
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+"""Options of glibc's mallopt(3)."""
+
+
+def keep_freed_memory() -> None:
+    """Let glibc reuse the memory of freed tensors instead of giving it back to the system after every layer.
+
+    Otherwise each activation of more than 32 MB is new pages from the kernel, zeroed one by one: up to a third of a
+    step. Elsewhere than on Linux with glibc this does nothing.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_M_MMAP_THRESHOLD, 2**30)
+        mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+
+
+def pick_device(name: str) -> torch.device:
+    """`auto` takes CUDA, then MPS, then the processor; ConfigError for a device that is not there."""
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    kind = name.partition(":")[0]
+    if not there.get(kind, False):
+        present = ", ".join(device for device, available in there.items() if available)
+        raise ConfigError(f"there is no device {name!r} on this machine; there is {present}")
+    try:
+        return torch.device(name)
+    except RuntimeError as error:
+        raise ConfigError(f"{name!r} is not the name of a device; use {kind} or {kind}:0") from error
+
+
+def pick_precision(name: str, device: torch.device) -> torch.dtype:
+    """`auto` takes bfloat16 where the device multiplies it natively, else float32 (docs/training.md has the
+    figures).
+    """
+    if name != "auto":
+        return torch.bfloat16 if name == "bfloat16" else torch.float32
+    if device.type == "cuda":
+        native = torch.cuda.get_device_capability(device) >= (8, 0)
+    else:
+        abilities = torch.cpu.get_capabilities()
+        native = device.type == "cpu" and bool(abilities.get("avx512_bf16") or abilities.get("amx_bf16"))
+    return torch.bfloat16 if native else torch.float32
+
+
+def describe_machine(device: torch.device) -> dict[str, Any]:
+    """What a reader of the report needs to compare figures."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    accelerator = torch.cuda.get_device_name(device) if device.type == "cuda" else None
+    return {
+        "processor": _processor(),
+        "cores": cores,
+        "threads": torch.get_num_threads(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "device": str(device),
+        "accelerator": accelerator,
+    }
+
+
+def versions() -> dict[str, str]:
+    """Versions of what computes the result."""
+    return {
+        "mobilenet": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "pillow": metadata.version("pillow"),
+    }
+
+
+def _processor() -> str:
+    abilities = torch.cpu.get_capabilities()
+    return str(abilities.get("cpu_name") or platform.processor() or platform.machine())

@@ -1,0 +1,36 @@
+"""Which photos come when: the order of an epoch, the same on every process, shared out among them."""
+
+import numpy as np
+import numpy.typing as npt
+
+from mobilenet.images.augment import random_uniform
+
+__all__ = ["epoch_order", "steps_per_epoch"]
+
+_ORDER = 0x5EED
+"""Sets the order's random numbers apart from those of augmentation, which share the seed."""
+
+IntArray = npt.NDArray[np.int64]
+
+
+def epoch_order(labels: IntArray, seed: int, epoch: int, *, class_balanced: bool = False) -> IntArray:
+    """(N,) class indices of all training photos -> (N,) photo indices in the order of `epoch`.
+
+    A permutation; or, `class_balanced`, equally many draws of each class: rare classes repeat, frequent ones take
+    turns.
+    """
+    photos = np.arange(len(labels), dtype=np.int64)
+    keys = random_uniform(seed ^ _ORDER, epoch, photos, 2)
+    order = np.argsort(keys[:, 0], kind="stable")
+    if not class_balanced:
+        return order
+    present = np.unique(labels)
+    rounds = -(-len(labels) // len(present))
+    drawn = [np.resize(order[labels[order] == label], rounds) for label in present]
+    mixed = np.stack(drawn, axis=1).reshape(-1)[: len(labels)]
+    return mixed[np.argsort(keys[:, 1], kind="stable")]
+
+
+def steps_per_epoch(photos: int, batch_size: int) -> int:
+    """Whole batches in an epoch; the rest of the order is skipped (another rest each epoch)."""
+    return photos // batch_size

@@ -1,0 +1,67 @@
+"""Where the numbers of a run go: one JSON line an epoch, and TensorBoard."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from torch.utils.tensorboard import SummaryWriter
+
+from mobilenet.files import atomic_write, storage_errors
+
+__all__ = ["Tracker", "read_metrics"]
+
+Line = dict[str, Any]
+
+
+class Tracker:
+    """Writes the metrics of each epoch to `metrics.jsonl` and `tensorboard/` in a run folder.
+
+    Lines from `first_epoch` on (of a run that was stopped after them, but before their checkpoint) are dropped.
+    """
+
+    def __init__(self, run: Path, first_epoch: int) -> None:
+        self._file = run / "metrics.jsonl"
+        self._lines = [line for line in read_metrics(self._file) if line["epoch"] < first_epoch]
+        self._write()
+        with storage_errors(run):
+            self._board = SummaryWriter(str(run / "tensorboard"), purge_step=first_epoch)
+
+    def log(self, line: Line) -> None:
+        """Record one epoch: `line["epoch"]` counts from 1; nested values get names such as seconds/input."""
+        self._lines.append(line)
+        self._write()
+        for name, value in _scalars(line).items():
+            self._board.add_scalar(name, value, line["epoch"])
+        with storage_errors(self._file.parent):
+            self._board.flush()
+
+    def close(self) -> None:
+        """Close the files."""
+        self._board.close()
+
+    def _write(self) -> None:
+        with atomic_write(self._file) as file:
+            file.writelines(json.dumps(line).encode() + b"\n" for line in self._lines)
+
+
+def read_metrics(file: Path) -> list[Line]:
+    """The lines of a metrics.jsonl; none where there is no file. A last line that was cut off is dropped."""
+    if not file.is_file():
+        return []
+    lines: list[Line] = []
+    for text in file.read_text("utf-8").splitlines():
+        try:
+            lines.append(json.loads(text))
+        except ValueError:
+            break
+    return lines
+
+
+def _scalars(line: Line) -> dict[str, float]:
+    scalars: dict[str, float] = {}
+    for name, value in line.items():
+        if isinstance(value, dict):
+            scalars |= {f"{name}/{key}": number for key, number in _scalars(value).items()}
+        elif isinstance(value, int | float) and name != "epoch":
+            scalars[name] = float(value)
+    return scalars
