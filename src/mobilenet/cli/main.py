@@ -142,7 +142,7 @@ def _explain(error: BaseException) -> tuple[str, int]:
 
 def _hint(error: click.ClickException) -> str:
     context = error.ctx if isinstance(error, click.UsageError) else None
-    return f"; see {context.command_path} --help" if context else ""
+    return f" (see {context.command_path} --help)" if context else ""
 
 
 def _one_line(text: str) -> str:
