@@ -74,8 +74,8 @@ _DEFAULT_LIMITS = Limits()
 def decode(source: bytes | Path, *, at_least: int | None = None, limits: Limits = _DEFAULT_LIMITS) -> NDArray[np.uint8]:
     """A JPEG, PNG, WebP, BMP, TIFF or GIF -> (H, W, 3) uint8 RGB.
 
-    `at_least` (pixels) lets a JPEG be decoded at 1/2, 1/4 or 1/8 of its size: the smallest of these whose two sides are
-    still `at_least` long. Every failure is an ImageError whose text is the reason.
+    `at_least` (pixels) lets a JPEG be decoded at 1/2, 1/4 or 1/8 of its size: the smallest of these whose two sides,
+    rounded down, are still `at_least` long. Every failure is an ImageError whose text is the reason.
     """
     return decode_sized(source, at_least=at_least, limits=limits)[0]
 
@@ -123,8 +123,6 @@ def _pixels(image: Image.Image, at_least: int | None, limits: Limits) -> tuple[N
         raise ImageError(f"{width} x {height} pixels is more than the limit of {limits.pixels:,}")
     if at_least is not None:
         image.draft(None, (max(at_least, 1), max(at_least, 1)))
-    if image.format == "TIFF" and _orientation(image) > 4:
-        width, height = height, width  # Pillow turns a TIFF upright while loading and then forgets its orientation
     image.load()
     orientation = _orientation(image)
     if orientation > 4:
@@ -178,8 +176,9 @@ def _silence_pillow() -> None:
     `warnings.catch_warnings` is not safe in threads, so one narrow filter is put in place and stays. It matches only
     what Pillow's own modules warn about.
     """
-    if not any(entry[2] is Warning and getattr(entry[3], "pattern", None) == "PIL" for entry in warnings.filters):
-        warnings.filterwarnings("ignore", category=Warning, module="PIL")
+    first = next(iter(warnings.filters), None)
+    if first is None or first[0] != "ignore" or getattr(first[3], "pattern", None) != "PIL":
+        warnings.filterwarnings("ignore", module="PIL")
 
 
 def _reason(error: BaseException) -> str:
