@@ -1,5 +1,8 @@
 """The foreign tables against the figures that their authors, or others who counted, have published."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from mobilenet.architectures import COMPARISONS, MOBILENETS, architecture_names, build
@@ -70,6 +73,20 @@ def test_googlenet_module_by_module() -> None:
         assert sum(module) / 1e6 == pytest.approx(millions, abs=1)
     assert googlenet.layers[0].mult_adds == 7 * 7 * 3 * 64 * 112**2 == 118_013_952
     assert (googlenet.mult_adds - 118_013_952 + 34_000_000) / 1e6 == pytest.approx(1502, abs=4)
+
+
+def test_inception_v3_of_its_authors_has_no_scale_in_its_norms() -> None:
+    network = build("inception_v3")
+    scales = sum(row.out_channels for row in network.rows if isinstance(row, Conv))
+    assert cost(network).params - scales == 23_817_352
+
+
+def test_the_table_in_the_documents_is_true() -> None:
+    text = (Path(__file__).parents[1] / "docs" / "cost.md").read_text("utf-8")
+    lines = [re.split(r"\s*\|\s*", line) for line in text.splitlines() if line.startswith("| `") and "--" not in line]
+    printed = {line[1].strip("`"): (line[2], line[4]) for line in lines}
+    counted = {name: cost(build(name)) for name in architecture_names()}
+    assert printed == {name: (f"{one.mult_adds:,}", f"{one.params:,}") for name, one in counted.items()}
 
 
 @pytest.mark.parametrize(

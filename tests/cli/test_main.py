@@ -72,7 +72,7 @@ def test_wrong_usage_is_one_line(capsys: pytest.CaptureFixture[str], words: list
             2,
             "run/model: no space left on device; free some space and run again",
         ),
-        (PermissionError(errno.EACCES, "Permission denied", "/root/x"), 2, "/root/x: permission denied"),
+        (PermissionError(errno.EACCES, "Permission denied", "run/log"), 2, "run/log: permission denied"),
         (
             ModuleNotFoundError("No module named 'torch'", name="torch.nn"),
             2,
