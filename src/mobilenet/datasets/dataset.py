@@ -37,8 +37,9 @@ class Dataset:
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """One folder or CSV file: the class of each photo, by file below `root`."""
+    """One folder or CSV file, `path`: the class of each photo, by file below `root`."""
 
+    path: Path
     root: Path
     classes: Mapping[str, str]
     notes: tuple[str, ...]
@@ -68,11 +69,15 @@ def open_dataset(
 
 
 def open_photos(data: Path, classes: Sequence[str]) -> Photos:
-    """All photos of a folder or CSV file, split or not, labelled by `classes`; DataError names a class not there."""
-    source = _source(data)
+    """The photos to measure a model of `classes` on: those for validation where `data` is split into folders, else all.
+
+    A parent that all classes share in `data` but not in `classes` is dropped. DataError names a class the model lacks.
+    """
+    given = [source for source in map(_source, _layout(data)[1]) if source.classes]
+    source = given[0] if given else _source(data)
     if not source.classes:
-        raise _nothing(data, source)
-    return _photos(source, _names(source, classes), classes, data)
+        raise _nothing(source)
+    return _photos(source, _names(source, classes), classes, "the model")
 
 
 def _layout(data: Path) -> tuple[Path, tuple[Path, ...]]:
@@ -89,28 +94,29 @@ def _source(path: Path) -> _Source:
     if path.is_file():
         if path.suffix.lower() != ".csv":
             raise DataError(f"{path} is neither a folder nor a .csv file")
-        return _Source(path.parent, read_csv(path), ())
+        return _Source(path, path.parent, read_csv(path), ())
     tree = list_tree(path)
     classes = class_names(tree.files)
     notes = []
     if tree.empty:
-        notes.append(f"{path}: {len(tree.empty)} empty folders are not classes: {', '.join(tree.empty[:5])}")
+        more = f" and {len(tree.empty) - 5} more" if len(tree.empty) > 5 else ""
+        notes.append(f"{path}: folders without photos are not classes: {', '.join(tree.empty[:5])}{more}")
     if len(classes) < len(tree.files):
-        notes.append(f"{path}: {len(tree.files) - len(classes)} photos lie in no class folder and are not used")
-    return _Source(path, classes, tuple(notes))
+        notes.append(f"{path}: photos in no class folder are not used: {len(tree.files) - len(classes):,}")
+    return _Source(path, path, classes, tuple(notes))
 
 
 def _with_split(data: Path, train: _Source, validation: _Source, split: str) -> Dataset:
     prefix, classes = _classes(data, train)
     if not validation.classes:
-        raise _nothing(validation.root, validation)
+        raise _nothing(validation)
     train_names = {name: name.removeprefix(prefix) for name in set(train.classes.values())}
     names = {name: name.removeprefix(prefix) for name in set(validation.classes.values())}
     return Dataset(
         data,
         classes,
-        _photos(train, train_names, classes, data),
-        _photos(validation, names, classes, validation.root),
+        _photos(train, train_names, classes, "training"),
+        _photos(validation, names, classes, "training"),
         split,
         train.notes + validation.notes,
     )
@@ -119,7 +125,7 @@ def _with_split(data: Path, train: _Source, validation: _Source, split: str) -> 
 def _made_split(data: Path, train: _Source, fraction: float, seed: int) -> Dataset:
     prefix, classes = _classes(data, train)
     names = {name: name.removeprefix(prefix) for name in set(train.classes.values())}
-    photos = _photos(train, names, classes, data)
+    photos = _photos(train, names, classes, "training")
     chosen = split_by_content(_digests(photos), photos.labels, fraction, seed)
     if not chosen.any():
         raise DataError(
@@ -151,7 +157,7 @@ def _classes(data: Path, train: _Source) -> tuple[str, tuple[str, ...]]:
     """The parent that all classes share (with its slash), and the sorted names without it."""
     names = sorted(set(train.classes.values()))
     if not names:
-        raise _nothing(data, train)
+        raise _nothing(train)
     if len(names) == 1:
         raise DataError(f"{data} has one class only, {names[0]}; put the photos of each class in a folder of its own")
     prefix = ""
@@ -174,22 +180,21 @@ def _names(source: _Source, classes: Sequence[str]) -> dict[str, str]:
     return {name: name for name in found}
 
 
-def _photos(source: _Source, names: Mapping[str, str], classes: Sequence[str], shown: Path) -> Photos:
+def _photos(source: _Source, names: Mapping[str, str], classes: Sequence[str], owner: str) -> Photos:
+    """The photos of `source` with labels; `names` turns its names of classes into those of `classes`."""
     numbers = {name: number for number, name in enumerate(classes)}
     unknown = sorted(name for name in names.values() if name not in numbers)
     if unknown:
         raise DataError(
-            f"{shown} has photos of a class that training lacks: {', '.join(unknown[:3])}"
-            f"{' and others' if len(unknown) > 3 else ''}; classes are {', '.join(classes[:5])}"
+            f"{source.path} has photos of a class that {owner} lacks: {', '.join(unknown[:3])}"
+            f"{' and others' if len(unknown) > 3 else ''}; its classes are {', '.join(classes[:5])}"
+            f"{', …' if len(classes) > 5 else ''}"
         )
     files = tuple(sorted(source.classes))
     labels = np.fromiter((numbers[names[source.classes[file]]] for file in files), dtype=np.int64, count=len(files))
     return Photos(source.root, files, labels)
 
 
-def _nothing(data: Path, source: _Source) -> DataError:
-    if source.notes:
-        return DataError(
-            f"no photos in class folders: {source.notes[-1]}; put the photos of each class in its own folder"
-        )
-    return DataError(f"{data} holds no photos; put the photos of each class in a folder of its own")
+def _nothing(source: _Source) -> DataError:
+    why = source.notes[-1] if source.notes else f"{source.path} holds no photos"
+    return DataError(f"{why}; put the photos of each class in a folder of its own")

@@ -16,7 +16,7 @@ _SHOWN_ENDINGS = ".jpg, .png, .webp, .bmp, .tif or .gif"
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """`files` below the root, sorted, with forward slashes; `empty` are the folders that hold nothing at all."""
+    """`files` below the root, sorted, with forward slashes; `empty` are the folders without photos or folders."""
 
     files: tuple[str, ...]
     empty: tuple[str, ...]
