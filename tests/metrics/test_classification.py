@@ -30,6 +30,9 @@ def test_top_k_accuracy_by_hand() -> None:
 
 def test_equal_probabilities_go_to_the_lower_class_number() -> None:
     assert top_k(np.array([[0.25, 0.25, 0.25, 0.25], [0.1, 0.4, 0.4, 0.1]]), 3).tolist() == [[0, 1, 2], [1, 2, 0]]
+    # numpy's other sorts keep the order of short rows alone
+    thousand = np.repeat([[0.0005, 0.0015]], 500, axis=0).T.reshape(1, -1)
+    assert top_k(thousand, 1000)[0].tolist() == [*range(500, 1000), *range(500)]
 
 
 def test_confusion_has_the_true_class_in_rows() -> None:

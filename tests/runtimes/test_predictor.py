@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mobilenet.errors import ModelError
@@ -39,3 +40,18 @@ def test_importing_runtimes_loads_no_torch() -> None:
     script = "import sys, mobilenet.runtimes, mobilenet.evaluate; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False"]
+
+
+def test_a_model_file_opens_with_the_engine_that_runs_it(tmp_path: Path) -> None:
+    from mobilenet.images import Preprocessing
+    from mobilenet.nn.model_file import ModelCard, write_model
+    from mobilenet.nn.network import Classifier
+
+    card = ModelCard("mobilenet_v1", 0.25, 32, ("cat", "dog", "owl"), Preprocessing(32))
+    write_model(tmp_path / "model.safetensors", Classifier(card.network()).eval(), card)
+    predictor = open_model(tmp_path)
+    probabilities = predictor.predict(np.zeros((2, 32, 32, 3), np.uint8))["probabilities"]
+    assert (predictor.labels, predictor.task, predictor.preprocessing) == (card.labels, card.task, Preprocessing(32))
+    assert (probabilities.shape, probabilities.dtype) == ((2, 3), np.float32)
+    # float32 rounding
+    assert probabilities.sum(axis=1) == pytest.approx([1, 1], abs=1e-6)

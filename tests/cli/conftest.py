@@ -1,0 +1,50 @@
+"""A model that can be checked by eye: it names the colour of a photo."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from mobilenet import runtimes
+from mobilenet.images import Preprocessing
+
+COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255)}
+
+
+class ColourPredictor:
+    """The shares of blue, red and green in a photo: `labels` are in another order than the folders of a data set."""
+
+    labels = ("blue", "red", "green")
+    task = "classification"
+    preprocessing = Preprocessing(32)
+
+    def predict(self, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+        """(N, 32, 32, 3) -> `probabilities` (N, 3)."""
+        means = images.reshape(len(images), -1, 3).mean(axis=1)[:, [2, 0, 1]] + 1e-3
+        return {"probabilities": (means / means.sum(axis=1, keepdims=True)).astype(np.float32)}
+
+
+@pytest.fixture
+def colour_model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+    """The path of a model file that opens as a ColourPredictor."""
+    path = tmp_path / "run" / "model.safetensors"
+    path.parent.mkdir()
+    path.touch()
+    monkeypatch.setattr(runtimes, "open_model", lambda _path: ColourPredictor())
+    return str(path)
+
+
+@pytest.fixture
+def paint() -> Callable[..., Path]:
+    """`paint(path, "red")`: a photo of one colour, with a little grey so that no two are the same file."""
+
+    def painted(path: Path, colour: str, grey: int = 0) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (40, 30), tuple(max(grey, value) for value in COLOURS[colour])).save(path)
+        return path
+
+    return painted

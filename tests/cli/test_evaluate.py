@@ -1,0 +1,122 @@
+"""`mobilenet evaluate` as a user calls it."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mobilenet.cli.main import main
+from mobilenet.datasets import open_dataset
+from mobilenet.evaluate import Evaluation
+
+Paint = Callable[..., Path]
+
+
+@pytest.fixture(autouse=True)
+def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOBILENET_CACHE", str(tmp_path / "cache"))
+
+
+def _tree(root: Path, paint: Paint, photos: int = 4) -> Path:
+    for colour in ("red", "green", "blue"):
+        for number in range(photos):
+            paint(root / colour / f"{number}.png", colour, grey=number + 1)
+    return root
+
+
+def _evaluated(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> Evaluation:
+    assert main(["evaluate", *arguments, "--json"]) == 0
+    return Evaluation.from_json(capsys.readouterr().out)
+
+
+def test_a_tree_without_a_split_counts_whole_and_classes_match_by_name(
+    colour_model: str, paint: Paint, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = _tree(tmp_path / "data", paint)
+    # a green photo with a label that is wrong
+    paint(data / "red" / "wrong.png", "green")
+    result = _evaluated([colour_model, str(data)], capsys)
+    assert result.photos == 13
+    assert result.top1 == 12 / 13
+    assert {row.label: row.photos for row in result.per_class} == {"blue": 4, "red": 5, "green": 4}
+    (mistake,) = result.mistakes
+    assert Path(result.root, mistake.file) == data / "red" / "wrong.png"
+    assert (mistake.label, mistake.predicted) == ("red", "green")
+
+
+def test_a_given_split_means_its_validation_photos(
+    colour_model: str, paint: Paint, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _tree(tmp_path / "data" / "train", paint, photos=5)
+    _tree(tmp_path / "data" / "val", paint, photos=2)
+    assert _evaluated([colour_model, str(tmp_path / "data")], capsys).photos == 6
+
+
+def test_the_split_that_training_made_is_made_again(
+    colour_model: str, paint: Paint, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All labels are wrong, so that the mistakes tell which photos were judged."""
+    data = tmp_path / "data"
+    for number in range(10):
+        paint(data / "red" / f"{number}.png", "green", grey=number)
+        paint(data / "green" / f"{number}.png", "red", grey=number)
+    split = open_dataset(data, seed=5)
+    config = {"settings": {"seed": 5}, "data": {"root": str(data), "split": split.split}}
+    Path(colour_model).with_name("config.json").write_text(json.dumps(config))
+    result = _evaluated([colour_model, str(data)], capsys)
+    assert {mistake.file for mistake in result.mistakes} == set(split.validation.files)
+    assert result.photos == 2
+    assert _evaluated([colour_model, str(_tree(tmp_path / "other", paint))], capsys).photos == 12
+
+
+def test_unknown_classes_are_named_in_one_line(
+    colour_model: str, paint: Paint, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = _tree(tmp_path / "data", paint)
+    paint(data / "mauve" / "1.png", "red")
+    assert main(["evaluate", colour_model, str(data)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "mauve" in line
+
+
+def test_photos_that_cannot_be_read_are_left_out_by_name(
+    colour_model: str, paint: Paint, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = _tree(tmp_path / "data", paint)
+    (data / "red" / "broken.jpg").write_bytes(b"")
+    result = _evaluated([colour_model, str(data)], capsys)
+    assert [(photo.file, photo.reason) for photo in result.left_out] == [("red/broken.jpg", "empty file")]
+    assert result.photos == 12
+    assert main(["evaluate", colour_model, str(data)]) == 0
+    assert capsys.readouterr().err == "mobilenet: red/broken.jpg: empty file\n"
+
+
+def test_people_get_a_table_and_a_file_holds_everything(
+    colour_model: str, paint: Paint, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, out = _tree(tmp_path / "data", paint), tmp_path / "new" / "evaluation.json"
+    assert main(["evaluate", colour_model, str(data), "--out", str(out)]) == 0
+    text = capsys.readouterr().out
+    assert "12 photos: all photos" in text
+    # Wilson: 12 of 12 is 1 / (1 + 1.96² / 12) or more
+    assert "100.0 %  (75.8 % to 100.0 %)" in text
+    assert "top-5" not in text
+    assert Evaluation.read(out).photos == 12
+
+
+@pytest.mark.parametrize("data", ["nowhere", "empty"])
+def test_missing_or_empty_data_is_one_line(
+    colour_model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], data: str
+) -> None:
+    (tmp_path / "empty").mkdir()
+    assert main(["evaluate", colour_model, str(tmp_path / data)]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_a_result_that_cannot_be_written_is_one_line(
+    colour_model: str, paint: Paint, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = _tree(tmp_path / "data", paint)
+    assert main(["evaluate", colour_model, str(data), "--out", str(data / "red" / "0.png" / "x.json")]) == 2
+    assert "cannot write" in capsys.readouterr().err

@@ -1,0 +1,89 @@
+"""`mobilenet predict` as a user calls it."""
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mobilenet.cli.main import main
+
+Paint = Callable[..., Path]
+
+
+def test_the_likeliest_classes_best_first(
+    colour_model: str, paint: Paint, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo = paint(tmp_path / "photo.png", "green", grey=51)
+    assert main(["predict", colour_model, str(photo), "--top", "2", "--json"]) == 0
+    (answer,) = json.loads(capsys.readouterr().out)
+    assert answer["file"] == str(photo)
+    assert [prediction["label"] for prediction in answer["predictions"]] == ["green", "blue"]
+    # 255 of 255 + 51 + 51
+    assert answer["predictions"][0]["probability"] == pytest.approx(5 / 7, abs=1e-4)
+
+
+def test_folders_are_searched_in_order_and_stdin_gives_a_list(
+    colour_model: str,
+    paint: Paint,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    photos = [paint(tmp_path / "photos" / name, "red") for name in ("b/2.png", "a/1.png", "c.png")]
+    listed = paint(tmp_path / "with space.png", "blue")
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"\n{listed}\n{photos[0]}\n"))
+    assert main(["predict", colour_model, str(tmp_path / "photos"), "-", "--json", "--top", "1"]) == 0
+    answers = json.loads(capsys.readouterr().out)
+    assert [answer["file"] for answer in answers] == [
+        *map(str, sorted(photos)),
+        str(listed),
+        str(photos[0]),
+    ]
+    assert [answer["predictions"][0]["label"] for answer in answers] == ["red"] * 3 + ["blue", "red"]
+
+
+def test_unreadable_photos_are_named_and_the_others_answered(
+    colour_model: str, paint: Paint, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo = paint(tmp_path / "photo.png", "red")
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"no photo")
+    assert main(["predict", colour_model, str(broken), str(tmp_path / "gone.jpg"), str(photo), "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert [answer["file"] for answer in json.loads(out)] == [str(photo)]
+    assert [line.split(": ")[1] for line in err.splitlines()] == [str(broken), str(tmp_path / "gone.jpg")]
+    assert "not a readable JPEG" in err
+
+
+def test_no_readable_photo_is_exit_code_2(
+    colour_model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["predict", colour_model, str(tmp_path / "gone.jpg"), "--json"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.splitlines()[-1] == "mobilenet: no photo could be read; each is named above with its reason"
+
+
+def test_an_empty_folder_is_one_line(colour_model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "empty").mkdir()
+    assert main(["predict", colour_model, str(tmp_path / "empty")]) == 2
+    assert "holds no photos" in capsys.readouterr().err
+
+
+def test_people_get_lines(colour_model: str, paint: Paint, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    photo = paint(tmp_path / "photo.png", "blue")
+    assert main(["predict", colour_model, str(photo), "--top", "1"]) == 0
+    assert capsys.readouterr().out == f"{photo}\n  100.0 %  blue\n"
+
+
+@pytest.mark.parametrize("arguments", [["predict"], ["predict", "model"], ["predict", "model", "a.jpg", "--top", "0"]])
+def test_wrong_usage_is_one_line(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_a_model_that_is_none_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["predict", str(tmp_path / "gone"), "a.jpg"]) == 2
+    assert capsys.readouterr().err.startswith("mobilenet: no model at")
