@@ -222,8 +222,9 @@ class _Loading:
             data = read_photo(self._photos.path(index))
             key = digest(data)
             found = self._store.find(key)
-            if found is not None:
-                return _Seen(key, found[1], None)
+            known = found[1] if found else self._store.size_alone(key)
+            if known is not None:
+                return _Seen(key, known, None)
             pixels, size = to_square(data, self._kind.side, self._kind.crop_fraction)
         except ImageError as error:
             return _Seen(b"", (0, 0), None, str(error))

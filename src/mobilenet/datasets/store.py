@@ -20,6 +20,8 @@ __all__ = ["NOWHERE", "Place", "Store"]
 # Raised by one whenever `images` gives other pixels for the same photo.
 _POLICY = 1
 _SEGMENT_BYTES = 128 * 2**20
+# One part in a hundred is left for the sizes of photos whose squares have no room: 24 bytes each.
+_SIZES_SHARE = 100
 
 Place = tuple[int, int]
 """Number of the segment, and row in it."""
@@ -38,7 +40,7 @@ _LOCK = threading.Lock()
 class Store:
     """Squares of one `side` and `crop_fraction` in `directory`, which keeps at most `max_bytes` of all kinds.
 
-    `find` may be called from many threads, the rest from one.
+    `find` and `size_alone` may be called from many threads, the rest from one.
     """
 
     def __init__(self, directory: Path, side: int, crop_fraction: float | None, max_bytes: int) -> None:
@@ -102,13 +104,12 @@ class Store:
     def finish(self) -> None:
         """Write what is still in memory; whatever the disk refuses is told in `problem`."""
         self._write_buffer()
-        if self._sizes_alone and self.problem is None:
-            with contextlib.suppress(StorageError), writing(self.directory):
-                write_segment(
-                    self._folder,
-                    index_of(list(self._sizes_alone), list(self._sizes_alone.values())),
-                    self._empty(0),
-                )
+        if not self._sizes_alone or self.problem is not None:
+            return
+        index = index_of(list(self._sizes_alone), list(self._sizes_alone.values()))
+        with contextlib.suppress(StorageError), writing(self.directory):
+            if self._make_room(segment_bytes(len(index), 0, self.side)):
+                write_segment(self._folder, index, self._empty(0))
 
     def _empty(self, rows: int) -> NDArray[np.uint8]:
         return np.empty((rows, self.side, self.side, 3), dtype=np.uint8)
@@ -150,7 +151,7 @@ class Store:
     def _rows_left(self) -> int:
         """Squares that one more segment may hold."""
         with _LOCK:
-            left = self.max_bytes - sum(self._kept().values())
+            left = self.max_bytes - self.max_bytes // _SIZES_SHARE - sum(self._kept().values())
         rows = max(1, _SEGMENT_BYTES // (self.side * self.side * 3))
         while rows > 0 and segment_bytes(rows, rows, self.side) > left:
             rows = min(rows - 1, left // (self.side * self.side * 3))
