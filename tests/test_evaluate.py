@@ -104,6 +104,14 @@ def test_json_round_trip_through_a_file(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["evaluation.json"]
 
 
+def test_paths_that_are_relative_to_nothing_are_below_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = evaluate(Oracle(), _images(), TRUE, FILES)
+    assert Path(result.root, result.mistakes[0].file) == tmp_path.resolve() / "e.jpg"
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"photos": 3}', '{"top1_interval": 1}'])
 def test_a_damaged_evaluation_is_one_line(text: str) -> None:
     with pytest.raises(DataError, match="not an evaluation"):

@@ -55,7 +55,7 @@ class Evaluation:
 
     `top1_interval` is the Wilson 95 % interval of `top1`; `top5` is None with five classes or fewer, where it would
     always be 1; `confusion[true][predicted]` counts photos; `mistakes` are the 200 most confident ones, worst first.
-    Files are paths below `root`; "" where nobody said which folder that is.
+    Files are absolute paths, or paths below `root`.
     """
 
     photos: int
@@ -113,8 +113,8 @@ def evaluate(
     """Run every photo through `predictor` and score the answers.
 
     `images` (N, R, R, 3) uint8 or anything with `.batch(indices)`, R being the predictor's resolution; `labels` (N,)
-    numbers into `predictor.labels`; `files` N paths below `root` (such as `Photos.files` and `Photos.root`), for the
-    mistakes; `progress(done, N)` is called after each batch.
+    numbers into `predictor.labels`; `files` N paths below `root` (as `Photos.files` are below `Photos.root`; by default
+    the current folder), for the mistakes; `progress(done, N)` is called after each batch.
     DataError without photos, ModelError when the answers are no probabilities.
     """
     photos, classes = len(labels), len(predictor.labels)
@@ -128,7 +128,7 @@ def evaluate(
         probabilities[indices] = classification.checked_probabilities(outputs, len(indices), classes)
         if progress is not None:
             progress(int(indices[-1]) + 1, photos)
-    folder = str(root.resolve()) if root else ""
+    folder = str((root or Path()).resolve())
     return _evaluation(probabilities, np.asarray(labels, np.int64), files, predictor.labels, left_out, folder)
 
 

@@ -86,13 +86,22 @@ def test_every_section_is_there(make_run: MakeRun) -> None:
     links = {attributes["href"] for attributes in page.all("a")}
     assert links == {f"#{name}" for name in ids}
     for words in (
-        "broken.jpg",
-        "truncated file",
         "grey.png",
+        "empty file",
         "mobilenet train 'my photos' --width 0.5",
         "blake2b:0123",
     ):
         assert words in page.text
+
+
+def test_photos_left_out_of_the_validation_alone_are_named_too(make_run: MakeRun) -> None:
+    run = make_run()
+    config = json.loads((run / "config.json").read_text())
+    del config["data"]["left_out"]
+    (run / "config.json").write_text(json.dumps(config))
+    page = _written(run)
+    assert "One photo could not be used" in page.text
+    assert "broken.jpg truncated file" in page.text
 
 
 def test_the_page_is_well_formed_and_its_ids_are_unique(make_run: MakeRun) -> None:
@@ -160,6 +169,13 @@ def test_hostile_names_are_text(make_run: MakeRun) -> None:
     assert not [name for _, attributes in page.elements for name in attributes if name.startswith("on")]
     for name in HOSTILE:
         assert name in page.text
+
+
+def test_names_that_are_no_unicode_do_not_end_the_report(make_run: MakeRun) -> None:
+    run = make_run()
+    config = (run / "config.json").read_bytes()
+    (run / "config.json").write_bytes(config.replace(b"grey.png", b"gr\xe9y.png"))
+    assert "gr?y.png" in _written(run).text
 
 
 def test_hostile_settings_are_text(make_run: MakeRun) -> None:

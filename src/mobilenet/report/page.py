@@ -134,7 +134,7 @@ def _accuracy(evaluation: Evaluation | None) -> list[_Figure]:
     if evaluation is None:
         return [_Figure("Top-1 accuracy", formats.NOTHING, "not evaluated")]
     lower, upper = (f"{100 * bound:.1f}" for bound in evaluation.top1_interval)
-    note = f"95 % interval {lower} to {upper} %, on {evaluation.photos:,} photos"
+    note = f"95\u202f% interval {lower} to {upper}\u202f%, on {evaluation.photos:,} photos"
     top1 = _Figure("Top-1 accuracy", formats.percent(evaluation.top1), note)
     if evaluation.top5 is None:
         return [top1]
@@ -183,11 +183,12 @@ def _shown_mistakes(run: Run) -> list[_Shown]:
 
 
 def _left_out(run: Run) -> list[LeftOut]:
+    """Those of the whole data set, or, where the run does not list them, those of its validation photos."""
     recorded = run.section("data").get("left_out")
-    rows = [row for row in recorded if isinstance(row, dict)] if isinstance(recorded, list) else []
-    photos = [LeftOut(str(row.get("file", "")), str(row.get("reason", ""))) for row in rows]
-    photos.extend(run.evaluation.left_out if run.evaluation else ())
-    return sorted(set(photos), key=lambda photo: (photo.file, photo.reason))
+    if not isinstance(recorded, list):
+        return list(run.evaluation.left_out) if run.evaluation else []
+    rows = [row for row in recorded if isinstance(row, dict)]
+    return [LeftOut(str(row.get("file", "")), str(row.get("reason", ""))) for row in rows]
 
 
 def _facts(run: Run) -> list[tuple[str, str]]:

@@ -67,7 +67,8 @@ def finite(value: object) -> float | None:
 
 def _read_object(path: Path) -> Mapping[str, Any]:
     try:
-        value = json.loads(path.read_text("utf-8"))
+        # names of files may hold bytes that are no UTF-8
+        value = json.loads(path.read_text("utf-8", "surrogateescape"))
     except (OSError, ValueError) as error:
         raise DataError(f"cannot read {path}: {error}; the run is damaged, train again or restore the file") from error
     if not isinstance(value, dict):
