@@ -104,18 +104,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(words: list[str]) -> int:
     """Not click's own `main`: it would end the process at a broken pipe and print an empty line at Ctrl-C."""
+    exit_code = 0
     try:
         with cli.make_context("mobilenet", words) as context:
             cli.invoke(context)
-        sys.stdout.flush()
     except click.exceptions.Exit as done:
-        return done.exit_code
-    except OSError as error:
-        if error.errno == errno.ENOSPC and error.filename is None:
-            # What could not be written would be tried, and complained about, once more when Python ends.
-            _discard_stdout()
-        raise
-    return 0
+        exit_code = done.exit_code
+    sys.stdout.flush()
+    return exit_code
 
 
 def _explain(error: BaseException) -> tuple[str, int]:
