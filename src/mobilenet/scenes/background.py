@@ -13,10 +13,10 @@ Pixels = NDArray[np.float32]
 
 def background(rng: np.random.Generator, side: int, colour: Pixels) -> Pixels:
     """A surface (side, side, 3), pixel values about 0–255, whose mean is near `colour` (3,)."""
-    other = np.clip(colour + rng.normal(0, 35, 3), 0, 255).astype(np.float32)
+    other = np.clip(colour + rng.normal(0, 16, 3), 0, 255).astype(np.float32)
     blend = _SURFACES[rng.integers(len(_SURFACES))](rng, side)[..., None]
     surface = colour * (1 - blend) + other * blend
-    roughness = np.float32(rng.uniform(0, 40))
+    roughness = np.float32(rng.uniform(0, 22))
     return np.asarray(surface + roughness * (clouds(rng, side, int(rng.integers(8, 33)))[..., None] - 0.5))
 
 

@@ -22,7 +22,7 @@ COLOURS = {
 """Named colours of objects, RGB 0–255, before the light falls on them."""
 
 _JITTER = 14
-_MIN_CONTRAST = 95
+_MIN_CONTRAST = 110
 """Smallest distance in RGB between an object and what lies behind it; less and people cannot find the object either."""
 
 Colour = tuple[int, int, int]
@@ -30,6 +30,8 @@ Colour = tuple[int, int, int]
 Pattern = Literal["plain", "striped", "dotted"]
 
 PATTERNS: tuple[Pattern, ...] = ("plain", "striped", "dotted")
+
+_PATTERN_OF_FOUR: tuple[Pattern, ...] = ("plain", "plain", "striped", "dotted")
 
 _REACH = 1.3
 """Half the side of the square in the object's plane that a pattern covers."""
@@ -57,9 +59,9 @@ def mix_paint(rng: np.random.Generator, behind: Pixels) -> Paint:
     name = names[rng.integers(len(names))]
     body = _vary(rng, COLOURS[name])
     deep = _tinted(body, rng.uniform(0.5, 0.75))
-    accent = _vary(rng, _other(rng, name)) if rng.random() < 0.6 else _tinted(body, rng.uniform(0.6, 0.8))
-    second = _vary(rng, _other(rng, name)) if rng.random() < 0.6 else _tinted(body, rng.uniform(0.45, 0.65))
-    pattern = PATTERNS[rng.integers(len(PATTERNS))]
+    accent = _vary(rng, _other(rng, name)) if rng.random() < 0.3 else _tinted(body, rng.uniform(0.6, 0.8))
+    second = _tinted(body, rng.uniform(0.6, 0.8))
+    pattern = _PATTERN_OF_FOUR[rng.integers(4)]
     contour = rng.uniform(0.7, 1.8) if rng.random() < 0.4 else 0.0
     ink, paper = int(rng.integers(15, 60)), int(rng.integers(215, 250))
     tones: dict[Tone, Colour] = {
@@ -75,7 +77,7 @@ def mix_paint(rng: np.random.Generator, behind: Pixels) -> Paint:
 def any_colour(rng: np.random.Generator) -> Pixels:
     """A colour (3,) for walls and clutter: any, greyish ones more often."""
     colour = rng.uniform(25, 235, 3)
-    grey = rng.uniform(0.1, 0.95)
+    grey = rng.uniform(0.5, 1)
     return np.asarray(colour * (1 - grey) + colour.mean() * grey, dtype=np.float32)
 
 

@@ -29,12 +29,12 @@ def drop_shadow(rng: np.random.Generator, cover: Pixels) -> Pixels:
 def expose(rng: np.random.Generator, scene: Pixels) -> Pixels:
     """The scene (H, W, 3) under its light: brightness, cast, gradient, now and then a shadow's edge, and noise."""
     side = scene.shape[0]
-    cast = rng.uniform(0.65, 1.2) * rng.uniform(0.85, 1.15, 3)
+    cast = rng.uniform(0.7, 1.15) * rng.uniform(0.88, 1.12, 3)
     lit = scene * shade(rng, side) * cast.astype(np.float32)
-    if rng.random() < 0.3:
+    if rng.random() < 0.25:
         lit = lit * _shadow_edge(rng, side)
     noise = rng.standard_normal(scene.shape, dtype=np.float32)
-    return np.asarray(lit + np.float32(rng.uniform(0, 9)) * noise)
+    return np.asarray(lit + np.float32(rng.uniform(0, 5)) * noise)
 
 
 def _shadow_edge(rng: np.random.Generator, side: int) -> Pixels:
@@ -42,4 +42,4 @@ def _shadow_edge(rng: np.random.Generator, side: int) -> Pixels:
     position = (np.arange(side, dtype=np.float32) + 0.5) / side - 0.5
     distance = np.cos(angle) * position[None] + np.sin(angle) * position[:, None] - offset
     dark = np.clip(distance * rng.uniform(8, 40) + 0.5, 0, 1)
-    return np.asarray(1 - rng.uniform(0.25, 0.5) * dark, dtype=np.float32)[..., None]
+    return np.asarray(1 - rng.uniform(0.2, 0.4) * dark, dtype=np.float32)[..., None]

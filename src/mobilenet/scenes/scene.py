@@ -28,8 +28,10 @@ SIDES = (32, 1024)
 """Smallest and largest side of a scene in pixels."""
 
 _SPLITS: dict[Split, int] = {"train": 0, "validation": 1}
+_ANY_TURN = 1 / 3
 _MAX_HIDDEN = 0.35
 _MIN_HIDDEN = 0.05
+_MIN_COVER = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +48,8 @@ class Box:
 class Scene:
     """A picture and what is in it.
 
-    `image` is (side, side, 3) uint8; `visible` (side, side) bool says which pixels show the object for the most part;
-    `box` is tight around them; `attributes` has a 0 or 1 for each of ATTRIBUTES.
+    `image` is (side, side, 3) uint8; `visible` (side, side) bool is true where the object takes a quarter of a pixel or
+    more; `box` is tight around that; `attributes` has a 0 or 1 for each of ATTRIBUTES.
     """
 
     image: NDArray[np.uint8]
@@ -73,36 +75,43 @@ def draw_scene(seed: int, index: int, *, split: Split = "train", side: int = 128
     _strew(rng, canvas)
     _put(rng, canvas, parts, pose, paint)
     whole = canvas.cover()
-    if rng.random() < 0.3:
+    if rng.random() < 0.25:
         _hide(rng, canvas, whole)
     image = np.clip(expose(rng, canvas.picture()) + 0.5, 0, 255).astype(np.uint8)
     return _labelled(image, kind, paint, whole, canvas.cover())
 
 
 def _pose(rng: np.random.Generator, parts: tuple[Part, ...], side: int) -> Pose:
-    """Any turn, either way round, tilted away by up to 50 degrees, 0.45 to 0.95 of the picture, wholly inside it."""
-    tilted = np.diag([1, rng.uniform(0.64, 1), 1])
+    """Any turn, either way round, tilted away by up to 41 degrees, 0.65 to 0.95 of the picture, wholly inside it."""
+    axis = _turn(rng.uniform(0, np.pi))
+    tilted_away = axis @ np.diag([1, rng.uniform(0.75, 1), 1]) @ axis.T
     horizon = np.eye(3)
     horizon[2, :2] = rng.uniform(-0.15, 0.15, 2)
     flip = np.diag([rng.choice([-1, 1]), 1, 1])
-    loose = Pose(horizon @ _turn(rng) @ tilted @ _turn(rng) @ flip)
+    loose = Pose(horizon @ tilted_away @ _turn(_roll(rng)) @ flip)
     low, high = extent([loose.place(part.outline) for part in parts])
     margin = 2
-    scale = rng.uniform(0.45, 0.95) * (side - 2 * margin) / float((high - low).max())
+    scale = rng.uniform(0.65, 0.95) * (side - 2 * margin) / float((high - low).max())
     room = side - 2 * margin - scale * (high - low)
     return loose.then(scale, margin + room * rng.random(2) - scale * low)
 
 
-def _turn(rng: np.random.Generator) -> Points:
-    angle = rng.uniform(0, 2 * np.pi)
+def _roll(rng: np.random.Generator) -> float:
+    """By how much the object is turned: about upright, as people hold their cameras, or for one in three any way."""
+    if rng.random() < _ANY_TURN:
+        return rng.uniform(0, 2 * np.pi)
+    return rng.normal(0, 0.35)
+
+
+def _turn(angle: float) -> Points:
     cosine, sine = np.cos(angle), np.sin(angle)
     return np.array([[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 1]])
 
 
 def _strew(rng: np.random.Generator, canvas: Canvas) -> None:
     """Clutter on the ground: up to five things, each up to a third of the picture."""
-    for _ in range(rng.integers(0, 6)):
-        radius = canvas.side * rng.uniform(0.05, 0.18)
+    for _ in range(rng.integers(0, 4)):
+        radius = canvas.side * rng.uniform(0.04, 0.13)
         canvas.fill(distractor(rng, rng.uniform(0, canvas.side, 2), radius), _some_colour(rng))
 
 
@@ -132,7 +141,7 @@ def _some_colour(rng: np.random.Generator) -> Colour:
 
 
 def _labelled(image: NDArray[np.uint8], kind: str, paint: Paint, whole: Pixels, seen: Pixels) -> Scene:
-    visible = seen >= 0.5
+    visible = seen >= _MIN_COVER
     box = _box(visible)
     hidden = 1 - float(seen.sum() / whole.sum())
     attributes = {name: int(name in (paint.name, paint.pattern)) for name in ATTRIBUTES}

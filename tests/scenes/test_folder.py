@@ -1,0 +1,114 @@
+"""The folder of scenes: whole or not there, the same for any number of workers, and readable by everybody."""
+
+import csv
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mobilenet.datasets import open_dataset
+from mobilenet.errors import ConfigError, DataError
+from mobilenet.scenes import ATTRIBUTES, KINDS, SceneSettings, draw_scene, folder, write_scenes
+
+_SMALL = SceneSettings(train=60, validation=20, seed=4, side=64)
+
+
+def _digests(root: Path) -> dict[str, str]:
+    files = sorted(path for path in root.rglob("*") if path.is_file())
+    return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("drawn") / "scenes"
+    assert write_scenes(root, _SMALL)
+    return root
+
+
+def test_workers_make_no_difference(scenes: Path, tmp_path: Path) -> None:
+    done: list[tuple[int, int]] = []
+    write_scenes(tmp_path / "scenes", _SMALL, workers=2, progress=lambda *counts: done.append(counts))
+    assert _digests(tmp_path / "scenes") == _digests(scenes)
+    assert done == [(50, 80), (60, 80), (80, 80)]
+
+
+def test_it_opens_as_a_data_set(scenes: Path) -> None:
+    dataset = open_dataset(scenes)
+    assert dataset.classes == KINDS
+    assert np.bincount(dataset.train.labels).tolist() == [6] * 10
+    assert np.bincount(dataset.validation.labels).tolist() == [2] * 10
+
+
+def test_photos_show_their_scenes(scenes: Path) -> None:
+    with Image.open(scenes / "train" / "house" / "000013.jpg") as photo:
+        photo.load()
+    drawn = draw_scene(4, 13, side=64)
+    assert drawn.kind == "house"
+    assert photo.size == (64, 64)
+    # JPEG loses what is finest, which noise is.
+    assert np.abs(np.asarray(photo).astype(int) - drawn.image).mean() < 10
+
+
+@pytest.mark.parametrize(("split", "count"), [("train", 60), ("validation", 20)])
+def test_annotations_are_those_of_the_scenes(scenes: Path, split: str, count: int) -> None:
+    coco = json.loads((scenes / "annotations" / f"{split}.json").read_text("utf-8"))
+    names = {category["id"]: category["name"] for category in coco["categories"]}
+    assert tuple(names.values()) == KINDS
+    assert len(coco["images"]) == len(coco["annotations"]) == count
+    with (scenes / "annotations" / f"{split}.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["file_name", *ATTRIBUTES]
+    for index, (image, note, row) in enumerate(zip(coco["images"], coco["annotations"], rows, strict=True)):
+        drawn = draw_scene(4, index, split=split, side=64)  # type: ignore[arg-type]
+        assert (scenes / image["file_name"]).is_file()
+        assert image["file_name"] == row["file_name"] == f"{split}/{drawn.kind}/{index:06d}.jpg"
+        assert note["image_id"] == image["id"]
+        assert names[note["category_id"]] == drawn.kind
+        assert note["bbox"] == [drawn.box.left, drawn.box.top, drawn.box.width, drawn.box.height]
+        assert note["area"] == drawn.visible.sum()
+        assert {name: int(row[name]) for name in ATTRIBUTES} == drawn.attributes
+
+
+def test_scenes_that_are_there_are_not_drawn_again(scenes: Path) -> None:
+    before = (scenes / "scenes.json").stat().st_mtime_ns
+    assert not write_scenes(scenes, _SMALL)
+    assert (scenes / "scenes.json").stat().st_mtime_ns == before
+
+
+def test_other_scenes_and_strangers_files_are_never_overwritten(scenes: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine", "utf-8")
+    for root, settings in [(scenes, SceneSettings(60, 20, seed=5, side=64)), (tmp_path, _SMALL)]:
+        before = _digests(root)
+        with pytest.raises(DataError, match="exists and holds something else; choose another folder or remove it"):
+            write_scenes(root, settings)
+        assert _digests(root) == before
+
+
+def test_an_interruption_leaves_nothing_that_looks_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(folder, "_table", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            write_scenes(tmp_path / "scenes", _SMALL)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_process_left_is_cleared_away(tmp_path: Path) -> None:
+    stale = tmp_path / ".scenes.part" / "train" / "mug" / "999999.jpg"
+    stale.parent.mkdir(parents=True)
+    stale.touch()
+    (tmp_path / "scenes").mkdir()
+    write_scenes(tmp_path / "scenes", SceneSettings(10, 10, side=32))
+    assert [path.name for path in tmp_path.iterdir()] == ["scenes"]
+    assert len(list((tmp_path / "scenes").rglob("*.jpg"))) == 20
+
+
+def test_too_few_scenes_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"^60 \+ 9 scenes; each split needs at least 10$"):
+        write_scenes(tmp_path / "scenes", SceneSettings(60, 9))
+    assert list(tmp_path.iterdir()) == []
