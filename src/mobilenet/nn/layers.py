@@ -71,7 +71,7 @@ class BatchNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         arguments = (x, self.weight, self.bias, self.running_mean, self.running_var, self.momentum, self.epsilon)
         if self.training and _suits_narrow(x):
-            return _NarrowBatchNorm.apply(*arguments)  # type: ignore[no-any-return, no-untyped-call]
+            return _NarrowBatchNorm.apply(*arguments)  # type: ignore[no-untyped-call]
         x, weight, bias, mean, var, momentum, epsilon = arguments
         return F.batch_norm(x, mean, var, weight, bias, self.training, momentum, epsilon)
 

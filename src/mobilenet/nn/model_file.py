@@ -86,23 +86,25 @@ def read_model(path: Path) -> tuple[Classifier, ModelCard]:
 def _read_card(path: Path, text: str) -> ModelCard:
     try:
         document = json.loads(text)
-        version = document["format"]
-        if version != FORMAT:
-            raise ModelError(f"{path} has format {version}, this version reads {FORMAT}; install a newer mobilenet")
-        labels = tuple(str(label) for label in document["labels"])
+        _check_format(document["format"])
         card = ModelCard(
             architecture=document["architecture"],
             width_multiplier=float(document["width_multiplier"]),
             resolution=int(document["resolution"]),
-            labels=labels,
+            labels=tuple(str(label) for label in document["labels"]),
             preprocessing=Preprocessing.from_json(document["preprocessing"]),
             task=document["task"],
             provenance=dict(document["provenance"]),
         )
         card.network()
-    except (ValueError, KeyError, TypeError, SpecError) as error:
-        raise ModelError(f"{path} describes no network of ours: {type(error).__name__} {error}") from error
+    except (ValueError, KeyError, TypeError, AttributeError, SpecError, ModelError) as error:
+        raise ModelError(f"{path} describes no network that can be run: {error}") from error
     return card
+
+
+def _check_format(version: object) -> None:
+    if version != FORMAT:
+        raise ModelError(f"it has format {version}, this version reads {FORMAT}; install a newer mobilenet")
 
 
 def _load_strictly(path: Path, network: Classifier, tensors: dict[str, Tensor]) -> None:

@@ -96,11 +96,17 @@ def _restore(
         average.network.load_state_dict(_below("average.", tensors))
     except RuntimeError as error:
         raise ModelError(f"the checkpoint is of another network: {' '.join(str(error).split())[:300]}") from error
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, Any]] = {}
     for name, value in _below("optimizer.", tensors).items():
         index, _, key = name.partition(".")
-        state.setdefault(int(index), {})[key] = value
+        state.setdefault(int(index), {})[key] = _laid_out_like(parameters[int(index)], value)
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def _laid_out_like(parameter: Tensor, value: Tensor) -> Tensor:
+    """The file keeps values, not strides; fused optimisers walk through memory and need the parameter's."""
+    return torch.empty_like(parameter).copy_(value) if value.shape == parameter.shape else value
 
 
 def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -1,0 +1,247 @@
+"""Training speed, whole steps from JPEG files on disk: ours, the stock recipe, and a strong hand-tuned loop, in one
+run.
+
+    python benchmarks/training.py DATA [--configurations 1.0-224,0.25-128] [--rounds 3] [--out FILE.json]
+
+Each side is a process of its own, so that none profits from another's memory or threads; sides take turns, and ratios
+are between medians. The first epoch of ours decodes into an empty cache, and that is counted.
+
+- stock: what a newcomer writes. Eager float32, default memory layout, Pillow decoding in 2 DataLoader workers, random
+resized
+  crop and flip by Pillow, SGD.
+- tuned: what an expert writes. channels_last, photos decoded into memory once at the network's own resolution, flip
+alone,
+  float32 or bfloat16 autocast (whichever is faster here), fused SGD, glibc told to keep its memory.
+- ours: `mobilenet.training` as `mobilenet train` runs it, with its augmentation and the average of the weights.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import nn
+from torch.nn import functional as F
+
+from mobilenet.datasets import open_dataset
+from mobilenet.datasets.cache import load
+from mobilenet.images import Preprocessing
+from mobilenet.nn.network import Classifier
+from mobilenet.spec import mobilenet_v1
+from mobilenet.training.loop import Stopwatch, Trainer
+from mobilenet.training.machine import describe_machine, keep_freed_memory, pick_precision, versions
+from mobilenet.training.run import training_side
+from mobilenet.training.settings import TrainingSettings
+
+SIDES = ("stock", "tuned-float32", "tuned-bfloat16", "ours")
+_GFLOPS = {"float32": 266, "bfloat16": 536}
+"""Multiply-accumulates and additions per second and core of the development machine, in 10**9 (docs/training.md)."""
+
+
+def plain_network(width: float, classes: int) -> nn.Module:
+    """MobileNet V1 as a newcomer writes it with torch.nn."""
+    channels = int(32 * width)
+    layers: list[nn.Module] = [
+        nn.Conv2d(3, channels, 3, 2, 1, bias=False),
+        nn.BatchNorm2d(channels),
+        nn.ReLU(inplace=True),
+    ]
+    body = [(64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *[(512, 1)] * 5, (1024, 2), (1024, 1)]
+    for base, stride in body:
+        out = int(base * width)
+        layers += [nn.Conv2d(channels, channels, 3, stride, 1, groups=channels, bias=False), nn.BatchNorm2d(channels)]
+        layers += [nn.ReLU(inplace=True), nn.Conv2d(channels, out, 1, bias=False), nn.BatchNorm2d(out)]
+        layers += [nn.ReLU(inplace=True)]
+        channels = out
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, classes))
+
+
+class _Files(torch.utils.data.Dataset[tuple[torch.Tensor, int]]):
+    """Decodes, crops and flips with Pillow, one photo at a time."""
+
+    def __init__(self, files: list[Path], labels: list[int], resolution: int) -> None:
+        self.files, self.labels, self.resolution = files, labels, resolution
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+        with Image.open(self.files[index]) as image:
+            photo = image.convert("RGB")
+        width, height = photo.size
+        area, aspect = np.random.uniform(0.35, 1), np.exp(np.random.uniform(-0.28, 0.28))
+        w, h = min(np.sqrt(area * aspect), 1) * width, min(np.sqrt(area / aspect), 1) * height
+        left, top = np.random.uniform(0, width - w + 1e-9), np.random.uniform(0, height - h + 1e-9)
+        size = (self.resolution, self.resolution)
+        crop = photo.resize(size, Image.Resampling.BILINEAR, box=(left, top, left + w, top + h))
+        if np.random.rand() < 0.5:
+            crop = crop.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        pixels = torch.from_numpy(np.asarray(crop).transpose(2, 0, 1).copy()).float()
+        return pixels / 127.5 - 1, self.labels[index]
+
+
+def stock(
+    data: Path, width: float, resolution: int, batch: int, epochs: int, limit: int
+) -> Iterator[tuple[int, float]]:
+    """(photos, seconds) of each epoch of the stock recipe."""
+    dataset = open_dataset(data)
+    files = [dataset.train.path(i) for i in range(len(dataset.train))][:limit]
+    photos = _Files(files, dataset.train.labels.tolist()[:limit], resolution)
+    network = plain_network(width, len(dataset.classes))
+    optimizer = torch.optim.SGD(network.parameters(), 0.05, momentum=0.9, weight_decay=1e-4)
+    start = time.perf_counter()
+    loader = torch.utils.data.DataLoader(photos, batch, shuffle=True, num_workers=2, drop_last=True)
+    for _ in range(epochs):
+        seen = 0
+        for inputs, labels in loader:
+            loss = F.cross_entropy(network(inputs), labels)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            seen += len(labels)
+        yield seen, time.perf_counter() - start
+        start = time.perf_counter()
+
+
+def tuned(
+    data: Path, width: float, resolution: int, batch: int, epochs: int, limit: int, *, half: bool
+) -> Iterator[tuple[int, float]]:
+    """(photos, seconds) of each epoch of the hand-tuned loop; reading the photos is not counted."""
+    keep_freed_memory()
+    dataset = open_dataset(data)
+    chosen = np.random.default_rng(0).permutation(len(dataset.train))[:limit]
+    cached = load(dataset.train.take(chosen), resolution)
+    pixels, targets = torch.from_numpy(cached.batch(np.arange(len(cached)))), torch.from_numpy(cached.labels)
+    network = plain_network(width, len(dataset.classes)).to(memory_format=torch.channels_last)
+    optimizer = torch.optim.SGD(network.parameters(), 0.05, momentum=0.9, weight_decay=1e-4, fused=True)
+    for _ in range(epochs):
+        start, seen = time.perf_counter(), 0
+        order = torch.randperm(len(targets))
+        for begin in range(0, len(targets) - batch + 1, batch):
+            index = order[begin : begin + batch]
+            inputs = (pixels[index].permute(0, 3, 1, 2).float() - 127.5) / 127.5
+            if torch.rand(()) < 0.5:
+                inputs = inputs.flip(3)
+            with torch.autocast("cpu", torch.bfloat16, enabled=half):
+                logits = network(inputs.contiguous(memory_format=torch.channels_last))
+            loss = F.cross_entropy(logits.float(), targets[index])
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            seen += batch
+        yield seen, time.perf_counter() - start
+
+
+def ours(
+    data: Path, width: float, resolution: int, batch: int, epochs: int, limit: int
+) -> Iterator[tuple[int, float, float]]:
+    """(photos, seconds, share of them spent on input) of each epoch of `mobilenet.training`, from an empty cache."""
+    keep_freed_memory()
+    device = torch.device("cpu")
+    dtype = pick_precision("auto", device)
+    dataset = open_dataset(data)
+    settings = TrainingSettings(data, width_multiplier=width, resolution=resolution, batch_size=batch, epochs=epochs)
+    torch.manual_seed(0)
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.perf_counter()
+        photos = load(dataset.train.take(np.arange(limit)), training_side(resolution), directory=Path(folder))
+        network = Classifier(mobilenet_v1(width, resolution, len(dataset.classes)))
+        trainer = Trainer(network, photos, settings, Preprocessing(resolution), device, dtype)
+        for epoch in range(epochs):
+            watch = Stopwatch()
+            result = trainer.train_epoch(epoch, watch)
+            yield result.photos, time.perf_counter() - start, watch.seconds["input"] / sum(watch.seconds.values())
+            start = time.perf_counter()
+
+
+def run_side(side: str, *arguments: object) -> list[list[float]]:
+    """One side in a process of its own -> a row for each epoch."""
+    command = [sys.executable, __file__, "--side", side, *map(str, arguments)]
+    done = subprocess.run(
+        command, check=True, capture_output=True, text=True, env={**os.environ, "PYTHONWARNINGS": "ignore"}
+    )
+    return json.loads(done.stdout)  # type: ignore[no-any-return]
+
+
+def compare(data: Path, width: float, resolution: int, photos: int, rounds: int) -> dict[str, object]:
+    """All sides in turn, `rounds` times, on `photos` photos and three epochs each."""
+    batch = 32 if width * resolution > 100 else 64
+    rows: dict[str, list[list[list[float]]]] = {side: [] for side in SIDES}
+    for number in range(rounds):
+        for side in SIDES:
+            print(f"{width}-{resolution} round {number + 1} of {rounds}: {side}", file=sys.stderr)
+            rows[side].append(run_side(side, data, width, resolution, batch, 3, photos))
+    first = {side: median(run[0][0] / run[0][1] for run in rows[side]) for side in SIDES}
+    later = {side: median(row[0] / row[1] for run in rows[side] for row in run[1:]) for side in SIDES}
+    best = max(later["tuned-float32"], later["tuned-bfloat16"])
+    precision = str(pick_precision("auto", torch.device("cpu"))).removeprefix("torch.")
+    table = mobilenet_v1(width, resolution)
+    return {
+        "network": f"{width}-{resolution}",
+        "batch": batch,
+        "images_per_second": {side: round(value, 1) for side, value in later.items()},
+        "images_per_second_first_epoch": {side: round(value, 1) for side, value in first.items()},
+        "against_stock": round(later["ours"] / later["stock"], 2),
+        "against_stock_first_epoch": round(first["ours"] / first["stock"], 2),
+        "against_tuned": round(later["ours"] / best, 2),
+        "input_share": round(median(row[2] for run in rows["ours"] for row in run[1:]), 3),
+        "limit_images_per_second": round(_limit(table, precision), 1),
+        "precision": precision,
+    }
+
+
+def _limit(table: object, precision: str) -> float:
+    """Photos a second if forward and backward (three times the mult-adds) ran at the processor's peak."""
+    from mobilenet.cost import cost
+
+    cores = torch.get_num_threads()
+    return cores * _GFLOPS[precision] * 1e9 / (2 * 3 * cost(table).mult_adds)  # type: ignore[arg-type]
+
+
+def _side(name: str, arguments: list[str]) -> None:
+    data, width, resolution, batch, epochs, limit = arguments
+    given = (Path(data), float(width), int(resolution), int(batch), int(epochs), int(limit))
+    if name == "stock":
+        rows: list[tuple[float, ...]] = list(stock(*given))
+    elif name == "ours":
+        rows = list(ours(*given))
+    else:
+        rows = list(tuned(*given, half=name == "tuned-bfloat16"))
+    print(json.dumps(rows))
+
+
+def main() -> None:
+    """Parse, compare, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", nargs="*")
+    parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
+    parser.add_argument("--configurations", default="1.0-224,0.25-128")
+    parser.add_argument("--photos", type=int, default=512, help="photos an epoch")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    if options.side:
+        _side(options.side, options.data)
+        return
+    results = []
+    for name in options.configurations.split(","):
+        width, resolution = name.split("-")
+        photos = options.photos if float(width) > 0.3 else 4 * options.photos
+        results.append(compare(Path(options.data[0]), float(width), int(resolution), photos, options.rounds))
+        print(json.dumps(results[-1], indent=1))
+    if options.out:
+        document = {"machine": describe_machine(torch.device("cpu")), "versions": versions(), "results": results}
+        options.out.write_text(json.dumps(document, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+"""`mobilenet train` as a user calls it."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mobilenet.cli.main import main
+
+_QUICK = ["--width", "0.1", "--resolution", "32", "--epochs", "1", "--batch-size", "8", "--device", "cpu"]
+
+
+@pytest.fixture
+def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("MOBILENET_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    for name, level in (("dark", 20), ("bright", 220)):
+        folder = tmp_path / "photos" / name
+        folder.mkdir(parents=True)
+        for number in range(12):
+            Image.fromarray(np.full((40, 40, 3), level + number, np.uint8)).save(folder / f"{number}.png")
+    return tmp_path / "photos"
+
+
+def test_train_prints_one_json_document(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", str(photos), *_QUICK, "--json"]) == 0
+    printed = capsys.readouterr()
+    document = json.loads(printed.out)
+    assert document["run"] == "runs/photos-mobilenet_v1-0.1-32"
+    assert 0 <= document["top1"] <= 1
+    assert (tmp_path / document["model"]).is_file()
+    assert (tmp_path / document["report"]).is_file()
+    assert printed.err.startswith("epoch   1  loss ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere"], "nowhere"),
+        (["photos", "--resolution", "100"], "use 96 or 128"),
+        (["photos", "--width", "0"], "width multiplier 0"),
+        (["photos", "--arch", "resnet50"], "'resnet50' cannot be trained"),
+        (["photos", "--cache-size", "much"], "'much' is not a size such as 8GB"),
+        (["photos", "--epochs", "0"], "epochs 0"),
+        (["photos/dark"], "photos/dark"),
+        (["one"], "one"),
+        ([], "give either DATA"),
+        (["photos", "--resume", "runs/x"], "give either DATA"),
+        (["--resume", "photos"], "is no run folder"),
+        (["photos", "--out", "photos"], "is there already"),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_nothing(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    (tmp_path / "one" / "only").mkdir(parents=True)
+    Image.new("RGB", (8, 8)).save(tmp_path / "one" / "only" / "a.png")
+    assert main(["train", *arguments]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.count("\n") == 1
+    assert message in printed.err
+    assert not (tmp_path / "runs").exists()

@@ -1,0 +1,109 @@
+"""Augmentation against Pillow, and its randomness against what it promises."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from mobilenet.images.augment import Augmentation, Crops, draw_crops, random_uniform, render, whole_photos
+
+_ZERO, _ONE = torch.zeros(3), torch.ones(3)
+
+
+def _photo(side: int = 40) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
+
+
+def _render(photo: np.ndarray, crops: Crops, resolution: int) -> np.ndarray:
+    pixels = torch.from_numpy(photo)[None]
+    return render(pixels, crops, resolution, _ZERO, _ONE)[0].permute(1, 2, 0).numpy()
+
+
+def _crop(top: float, left: float, height: float, width: float, *, mirrored: bool = False) -> Crops:
+    plain = whole_photos(1)
+    return Crops(np.array([[top, left, height, width]], np.float32), np.array([mirrored]), plain.gain, plain.offset)
+
+
+@pytest.mark.parametrize("resolution", [17, 32, 40, 64])
+@pytest.mark.parametrize("box", [(0, 0, 1, 1), (0.1, 0.3, 0.55, 0.5), (0.5, 0.0, 0.25, 1.0)])
+def test_a_crop_is_what_pillow_resizes(resolution: int, box: tuple[float, float, float, float]) -> None:
+    photo = _photo()
+    top, left, height, width = box
+    pillow_box = (left * 40, top * 40, (left + width) * 40, (top + height) * 40)
+    want = np.array(Image.fromarray(photo).resize((resolution, resolution), Image.Resampling.BILINEAR, pillow_box))
+    got = _render(photo, _crop(*box), resolution)
+    # Pillow rounds after each of its two passes, and cuts the filter off at the box's edge where ours reads on.
+    inside = np.s_[2:-2, 2:-2]
+    assert np.abs(got[inside] - want[inside]).max() <= 1.5
+
+
+def test_a_mirrored_crop_is_the_crop_mirrored() -> None:
+    box = (0.2, 0.1, 0.6, 0.7)
+    straight = _render(_photo(), _crop(*box), 24)
+    mirrored = _render(_photo(), _crop(*box, mirrored=True), 24)
+    np.testing.assert_allclose(mirrored, straight[:, ::-1], atol=1e-3)
+
+
+def test_colour_is_gain_and_offset_then_normalisation() -> None:
+    photo = np.full((1, 8, 8, 3), (10, 100, 200), np.uint8)
+    crops = Crops(
+        whole_photos(1).box,
+        np.array([False]),
+        np.array([[2, 1, 0.5]], np.float32),
+        np.array([[5, -10, 0]], np.float32),
+    )
+    got = render(torch.from_numpy(photo), crops, 4, torch.tensor([5.0, 10.0, 20.0]), torch.tensor([10.0, 8.0, 4.0]))
+    assert got[0, :, 1, 2].tolist() == pytest.approx([(25 - 5) / 10, (90 - 10) / 8, (100 - 20) / 4])
+
+
+def test_bfloat16_is_float32_rounded() -> None:
+    crops = draw_crops(Augmentation(), 1, 2, np.arange(3))
+    pixels = torch.from_numpy(np.stack([_photo()] * 3))
+    mean, std = torch.full((3,), 127.5), torch.full((3,), 127.5)
+    want = render(pixels, crops, 32, mean, std)
+    got = render(pixels, crops, 32, mean, std, torch.bfloat16)
+    assert got.is_contiguous(memory_format=torch.channels_last)
+    # 8 bits of weights, of the intermediate rows and of the result.
+    assert (got.float() - want).abs().max() < 0.05
+
+
+@given(st.integers(0, 2**63), st.integers(0, 10_000), st.integers(0, 10**9))
+def test_randomness_depends_on_seed_epoch_and_index_alone(seed: int, epoch: int, index: int) -> None:
+    alone = random_uniform(seed, epoch, np.array([index]), 4)
+    among = random_uniform(seed, epoch, np.array([index + 5, index, 3]), 4)
+    assert np.array_equal(alone[0], among[1])
+    assert not np.array_equal(alone, random_uniform(seed, epoch + 1, np.array([index]), 4))
+    assert not np.array_equal(alone, random_uniform(seed + 1, epoch, np.array([index]), 4))
+
+
+def test_randomness_is_uniform_and_independent() -> None:
+    numbers = random_uniform(0, 0, np.arange(50_000), 3)
+    assert numbers.min() >= 0
+    assert numbers.max() < 1
+    # Four standard errors of a mean of 50,000 uniform numbers, and of their correlation.
+    assert np.abs(numbers.mean(0) - 0.5).max() < 4 * np.sqrt(1 / 12 / 50_000)
+    correlation = np.corrcoef(numbers.T) - np.eye(3)
+    assert np.abs(correlation).max() < 4 / np.sqrt(50_000)
+
+
+def test_crops_stay_inside_and_keep_the_area_asked_for() -> None:
+    settings = Augmentation(crop_area=(0.25, 0.75))
+    crops = draw_crops(settings, 7, 1, np.arange(5000))
+    top, left, height, width = crops.box.T
+    assert min(top.min(), left.min()) >= 0
+    assert max((top + height).max(), (left + width).max()) <= 1 + 1e-6
+    area = height * width
+    # A crop that would be longer than the photo is cut, so a few are smaller.
+    assert area.max() <= 0.75 + 1e-5
+    assert np.mean(area < 0.25) < 0.01
+    assert 0.45 < crops.mirrored.mean() < 0.55
+
+
+def test_no_flip_and_no_colour_leave_photos_alone() -> None:
+    still = Augmentation(flip=False, brightness=0, contrast=0, colour_balance=0)
+    crops = draw_crops(still, 0, 0, np.arange(100))
+    assert not crops.mirrored.any()
+    assert np.all(crops.gain == 1)
+    assert np.all(crops.offset == 0)

@@ -1,0 +1,146 @@
+"""The parts of training, each against numbers worked out by hand."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from mobilenet.errors import ConfigError, MobilenetError, SpecError
+from mobilenet.nn.network import Classifier
+from mobilenet.spec import mobilenet_v1
+from mobilenet.training.average import WeightAverage
+from mobilenet.training.optimizer import PaperRMSprop, parameter_groups
+from mobilenet.training.sampler import epoch_order, steps_per_epoch
+from mobilenet.training.schedule import learning_rate_factor
+from mobilenet.training.settings import TrainingSettings
+from mobilenet.training.tracking import Tracker, read_metrics
+
+
+@given(st.integers(1, 300), st.integers(0, 1000), st.integers(0, 50))
+def test_an_epoch_shows_each_photo_once(photos: int, seed: int, epoch: int) -> None:
+    order = epoch_order(np.zeros(photos, np.int64), seed, epoch)
+    assert sorted(order.tolist()) == list(range(photos))
+
+
+def test_the_order_changes_with_the_epoch_and_not_with_the_labels() -> None:
+    labels = np.arange(100) % 3
+    first = epoch_order(labels, 0, 0)
+    assert not np.array_equal(first, epoch_order(labels, 0, 1))
+    assert np.array_equal(first, epoch_order(labels * 0, 0, 0))
+
+
+@given(st.lists(st.integers(1, 40), min_size=2, max_size=6), st.integers(0, 9))
+def test_a_balanced_epoch_shows_each_class_equally_often(counts: list[int], epoch: int) -> None:
+    labels = np.repeat(np.arange(len(counts)), counts)
+    order = epoch_order(labels, 0, epoch, class_balanced=True)
+    shown = np.bincount(labels[order], minlength=len(counts))
+    assert len(order) == len(labels)
+    assert shown.max() - shown.min() <= 1
+
+
+def test_the_rest_of_an_epoch_is_skipped() -> None:
+    assert steps_per_epoch(130, 64) == 2
+
+
+@pytest.mark.parametrize(
+    ("progress", "factor"),
+    [(0.05, 0.5), (0.1, 1.0), (0.55, 0.5), (0.325, 0.5 + math.sqrt(0.5) / 2), (1.0, 0.0), (1.3, 0.0)],
+)
+def test_the_rate_rises_then_falls_as_a_cosine(progress: float, factor: float) -> None:
+    assert learning_rate_factor(progress, 0.1) == pytest.approx(factor, abs=1e-12)
+
+
+def test_depthwise_filters_norms_and_biases_do_not_decay() -> None:
+    network = Classifier(mobilenet_v1(0.25, 32, 4))
+    decayed, kept = parameter_groups(network, 0.1)
+    names = {id(parameter): name for name, parameter in network.named_parameters()}
+    assert decayed["weight_decay"] == 0.1
+    assert kept["weight_decay"] == 0.0
+    inside = {names[id(parameter)] for parameter in decayed["params"]}
+    want = {f"block{n}.pointwise.conv.weight" for n in range(1, 14)} | {"stem.conv.weight", "classifier.weight"}
+    assert inside == want
+    assert len(decayed["params"]) + len(kept["params"]) == len(names)
+
+
+def test_rmsprop_is_the_papers() -> None:
+    parameter = nn.Parameter(torch.tensor([1.0]))
+    optimizer = PaperRMSprop([parameter], 0.1, alpha=0.9, momentum=0.5, epsilon=1.0)
+    square, velocity, value = 1.0, 0.0, 1.0
+    for gradient in (2.0, -1.0, 0.5):
+        parameter.grad = torch.tensor([gradient])
+        optimizer.step()
+        square = 0.9 * square + 0.1 * gradient**2
+        velocity = 0.5 * velocity + 0.1 * gradient / math.sqrt(square + 1.0)
+        value -= velocity
+        assert parameter.item() == pytest.approx(value)
+
+
+def test_the_average_starts_short_and_grows() -> None:
+    network = nn.Linear(1, 1, bias=False)
+    with torch.no_grad():
+        network.weight.fill_(0.0)
+    average = WeightAverage(network, 0.25)
+    values = []
+    for target in (1.0, 2.0, 3.0):
+        with torch.no_grad():
+            network.weight.fill_(target)
+        average.update()
+        values.append(average.network.weight.item())
+    # Decays 2/11, 3/12 and then 0.25.
+    first = 1 * 9 / 11
+    second = first * 0.25 + 2 * 0.75
+    assert values == pytest.approx([first, second, second * 0.25 + 3 * 0.75])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"epochs": 0}, "epochs 0 is out of range"),
+        ({"minutes": -1}, "minutes -1 is out of range"),
+        ({"batch_size": 1}, "batch size 1"),
+        ({"learning_rate": float("nan")}, "learning rate nan"),
+        ({"optimizer": "adam"}, "unknown optimiser 'adam'; use one of sgd, rmsprop, adamw"),
+        ({"precision": "float16"}, "unknown precision"),
+        ({"resolution": 100}, "use 96 or 128"),
+        ({"width_multiplier": 0}, "width multiplier 0"),
+        ({"architecture": "vgg16"}, "'vgg16' cannot be trained; use one of mobilenet_v1"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(change: dict[str, object], message: str) -> None:
+    with pytest.raises(MobilenetError, match=message) as raised:
+        TrainingSettings(Path("x"), **change)  # type: ignore[arg-type]
+    assert isinstance(raised.value, ConfigError | SpecError)
+
+
+def test_settings_survive_json() -> None:
+    settings = TrainingSettings(Path("x"), Path("y"), epochs=3, optimizer="adamw", label_smoothing=0.0)
+    assert TrainingSettings.from_json(settings.to_json()) == settings
+    with pytest.raises(ConfigError, match="start a new run"):
+        TrainingSettings.from_json({**settings.to_json(), "colour": 1})
+
+
+def test_the_rate_is_scaled_with_the_batch() -> None:
+    half, whole = (TrainingSettings(Path("x"), batch_size=size).peak_learning_rate for size in (32, 64))
+    assert whole == pytest.approx(2 * half)
+
+
+def test_metrics_after_the_last_checkpoint_are_dropped(tmp_path: Path) -> None:
+    tracker = Tracker(tmp_path, 1)
+    for epoch in (1, 2, 3):
+        tracker.log({"epoch": epoch, "top1": epoch / 10, "seconds": {"step": 1.0}})
+    tracker.close()
+    with (tmp_path / "metrics.jsonl").open("a") as file:
+        file.write('{"epoch": 4, "to')
+    again = Tracker(tmp_path, 3)
+    again.log({"epoch": 3, "top1": 0.9, "seconds": {"step": 2.0}})
+    again.close()
+    assert [(line["epoch"], line["top1"]) for line in read_metrics(tmp_path / "metrics.jsonl")] == [
+        (1, 0.1),
+        (2, 0.2),
+        (3, 0.9),
+    ]

@@ -1,0 +1,177 @@
+"""Whole runs, on photos that a second is enough for."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from mobilenet.errors import ConfigError, DataError, MobilenetError, ModelError
+from mobilenet.evaluate import Evaluation
+from mobilenet.images.augment import Augmentation
+from mobilenet.nn.model_file import read_model
+from mobilenet.runtimes import open_model
+from mobilenet.training.run import Silence, new_run_folder, resume, train, training_side
+from mobilenet.training.settings import TrainingSettings
+from mobilenet.training.tracking import read_metrics
+
+
+def _settings(photos: Path, **changes: Any) -> TrainingSettings:
+    # Without changes of light: dark and bright are the classes.
+    still = Augmentation(brightness=0, contrast=0, colour_balance=0)
+    defaults: dict[str, Any] = {
+        "width_multiplier": 0.1,
+        "resolution": 32,
+        "epochs": 3,
+        "batch_size": 8,
+        "warmup_epochs": 1,
+        "augmentation": still,
+        "device": "cpu",
+    }
+    return TrainingSettings(photos, **{**defaults, **changes})
+
+
+class _StopAfter(Silence):
+    """Presses Ctrl-C when an epoch is over."""
+
+    def __init__(self, epoch: int) -> None:
+        self._last = epoch
+
+    def epoch(self, line: dict[str, Any]) -> None:
+        if line["epoch"] == self._last:
+            raise KeyboardInterrupt
+
+
+def _untimed(run: Path) -> list[dict[str, Any]]:
+    clock = {"seconds", "images_per_second"}
+    return [{k: v for k, v in line.items() if k not in clock} for line in read_metrics(run / "metrics.jsonl")]
+
+
+def test_a_run_learns_and_leaves_everything(photos: Path, tmp_path: Path) -> None:
+    settings = _settings(photos, epochs=8, learning_rate=0.1)
+    result = train(settings, tmp_path / "run", command=["mobilenet", "train", "photos"])
+    names = {path.name for path in (tmp_path / "run").iterdir()}
+    assert names == {
+        "checkpoint",
+        "config.json",
+        "evaluation.json",
+        "metrics.jsonl",
+        "model.safetensors",
+        "tensorboard",
+    }
+    assert result.evaluation.photos == 12
+    assert result.evaluation.top1 >= 0.9
+    assert Evaluation.read(tmp_path / "run" / "evaluation.json") == result.evaluation
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["command"] == ["mobilenet", "train", "photos"]
+    assert config["data"]["classes"] == ["bright", "dark"]
+    assert config["data"]["train_photos"] == 40
+    assert [line["epoch"] for line in read_metrics(tmp_path / "run" / "metrics.jsonl")] == list(range(1, 9))
+
+
+def test_the_model_file_gives_the_evaluated_answers(photos: Path, tmp_path: Path) -> None:
+    result = train(_settings(photos), tmp_path / "run")
+    predictor = open_model(tmp_path / "run")
+    file = photos / "validation" / "dark" / "3.png"
+    probabilities = predictor.predict(predictor.preprocessing.prepare(file)[None])["probabilities"]
+    assert probabilities.shape == (1, 2)
+    assert probabilities.sum() == pytest.approx(1.0, abs=1e-6)
+    wrong = {mistake.file for mistake in result.evaluation.mistakes}
+    assert (predictor.labels[probabilities.argmax()] == "dark") == (str(file) not in wrong)
+    _, card = read_model(tmp_path / "run" / "model.safetensors")
+    assert card.provenance["validation_metrics"]["top1"] == result.evaluation.top1
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "rmsprop", "adamw"])
+def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(photos: Path, tmp_path: Path, optimizer: str) -> None:
+    settings = _settings(photos, optimizer=optimizer)
+    train(settings, tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        train(settings, tmp_path / "stopped", listener=_StopAfter(2))
+    resume(tmp_path / "stopped")
+    whole, stopped = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "stopped"))
+    assert all(torch.equal(whole[name], stopped[name]) for name in whole)
+    assert _untimed(tmp_path / "whole") == _untimed(tmp_path / "stopped")
+
+
+def test_another_seed_is_another_network(photos: Path, tmp_path: Path) -> None:
+    for seed in (0, 1):
+        train(_settings(photos, seed=seed, epochs=1), tmp_path / str(seed))
+    first, second = (load_file(tmp_path / str(seed) / "model.safetensors") for seed in (0, 1))
+    assert not torch.equal(first["classifier.weight"], second["classifier.weight"])
+
+
+def test_minutes_end_a_run(photos: Path, tmp_path: Path) -> None:
+    train(_settings(photos, epochs=None, minutes=0.01), tmp_path / "run")
+    lines = read_metrics(tmp_path / "run" / "metrics.jsonl")
+    assert lines[-1]["learning_rate"] < 0.03
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert 0.6 <= config["seconds"]["training"] < 2
+
+
+def test_broken_photos_are_named_and_left_out(photos: Path, tmp_path: Path) -> None:
+    (photos / "train" / "dark" / "broken.jpg").write_bytes(b"no photo")
+    result = train(_settings(photos, epochs=1), tmp_path / "run")
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert [entry["file"] for entry in config["data"]["left_out"]] == ["dark/broken.jpg"]
+    assert config["data"]["train_photos"] == 40
+    assert result.evaluation.photos == 12
+
+
+def test_nothing_is_written_for_a_run_that_cannot_start(photos: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError):
+        train(_settings(tmp_path / "nowhere"), tmp_path / "run")
+    with pytest.raises(ConfigError, match=r"there is no device 'cuda:99'|not the name of a device"):
+        train(_settings(photos, device="cuda:99"), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_that_is_not_empty_is_left_alone(photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "mine.txt").write_text("mine")
+    with pytest.raises(ConfigError, match="is there already"):
+        train(_settings(photos), tmp_path / "run")
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["mine.txt"]
+
+
+def test_other_photos_cannot_go_on_with_a_run(photos: Path, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train(_settings(photos), tmp_path / "run", listener=_StopAfter(1))
+    (photos / "train" / "dark" / "0.png").unlink()
+    with pytest.raises(ConfigError, match=r"is not what .* was trained on"):
+        resume(tmp_path / "run")
+
+
+def test_a_damaged_checkpoint_is_noticed(photos: Path, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train(_settings(photos), tmp_path / "run", listener=_StopAfter(1))
+    (file,) = (tmp_path / "run" / "checkpoint").glob("*.safetensors")
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+    with pytest.raises(ModelError, match="checksum differs"):
+        resume(tmp_path / "run")
+
+
+def test_a_diverging_loss_ends_the_run_and_says_what_to_try(photos: Path, tmp_path: Path) -> None:
+    with pytest.raises(MobilenetError, match="--learning-rate"):
+        train(_settings(photos, learning_rate=100.0, epochs=40, warmup_epochs=0), tmp_path / "run")
+
+
+def test_resume_wants_a_run(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="is no run folder"):
+        resume(tmp_path)
+
+
+def test_run_folders_are_numbered(tmp_path: Path) -> None:
+    settings = TrainingSettings(Path("some/photos"))
+    first = new_run_folder(settings, tmp_path)
+    first.mkdir()
+    assert first.name == "photos-mobilenet_v1-0.5-128"
+    assert new_run_folder(settings, tmp_path).name == "photos-mobilenet_v1-0.5-128-2"
+
+
+def test_photos_are_cached_a_little_larger_than_the_input() -> None:
+    assert [training_side(side) for side in (32, 96, 128, 224)] == [48, 112, 144, 256]
