@@ -66,7 +66,7 @@ def test_the_headline_figures(make_run: MakeRun) -> None:
     assert "95 % interval 9.5 to 90.5 %, on 2 photos" in text
     assert f"{76_524_800 - 512 * 998:,}" in text
     assert "Model file 1.50 MB" in text
-    assert "Training time 25 s" in text
+    assert "Training time 19 s" in text
 
 
 def test_every_section_is_there(make_run: MakeRun) -> None:

@@ -118,16 +118,21 @@ def _subtitle(run: Run) -> str:
 
 
 def _headline(run: Run, network_cost: Cost | None) -> list[_Figure]:
-    model = run.folder / "model.safetensors"
     mult_adds = network_cost.mult_adds if network_cost else run.number("cost", "mult_adds")
     params = network_cost.params if network_cost else run.number("cost", "params")
     return [
         *_accuracy(run.evaluation),
         _Figure("Mult-adds", formats.count(mult_adds), "for one photo"),
         _Figure("Parameters", formats.count(params), "learnt numbers"),
-        _Figure("Model file", formats.size(model.stat().st_size if model.is_file() else None), "float32"),
+        _Figure("Model file", *_file_size(run.folder / "model.safetensors")),
         _Figure("Training time", formats.duration(training_seconds(run)), _machine(run)),
     ]
+
+
+def _file_size(model: Path) -> tuple[str, str]:
+    if not model.is_file():
+        return formats.NOTHING, "not written yet"
+    return formats.size(model.stat().st_size), "float32"
 
 
 def _accuracy(evaluation: Evaluation | None) -> list[_Figure]:

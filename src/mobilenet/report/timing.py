@@ -46,6 +46,5 @@ def shares(run: Run) -> tuple[Share, ...]:
 
 
 def training_seconds(run: Run) -> float | None:
-    """The whole run where it is recorded, else its training; None when neither is."""
-    total = run.number("seconds", "total")
-    return run.number("seconds", "training") if total is None else total
+    """Seconds of training over all sessions of a run that was resumed; None when they are not recorded."""
+    return run.number("seconds", "training")
