@@ -186,8 +186,8 @@ def test_the_bound_holds_and_the_rest_is_decoded_when_asked(tmp_path: Path, deco
 
 def test_no_room_at_all(tmp_path: Path) -> None:
     photos = _photos(tmp_path / "photos", 3)
-    cached = cache.load(photos, 16, directory=tmp_path / "cache", max_bytes=0)
-    np.testing.assert_array_equal(cached.batch([2, 0]), _decoded(photos, 16)[[2, 0]])
+    cached = cache.load(photos, 16, crop_fraction=0.5, directory=tmp_path / "cache", max_bytes=0)
+    np.testing.assert_array_equal(cached.batch([2, 0]), _decoded(photos, 16, 0.5)[[2, 0]])
     assert cached.notes[0].startswith("3 of 3 photos are decoded again")
 
 
@@ -213,13 +213,17 @@ def test_what_was_not_used_for_longest_makes_room(tmp_path: Path, decodings: lis
 
 
 @pytest.mark.usefixtures("small_segments")
-def test_segments_in_use_are_never_removed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("found_again", [False, True])
+def test_segments_in_use_are_never_removed(tmp_path: Path, *, found_again: bool) -> None:
     bound = int(1.1 * segments.segment_bytes(4, 4, 16))
     train, validation = _photos(tmp_path / "train", 4), _photos(tmp_path / "validation", 2)
     for number, file in enumerate(validation.files):
         _write(validation.root / file, 300 + number)
     cached = cache.load(train, 16, directory=tmp_path / "cache", max_bytes=bound)
     held = _segment_files(tmp_path / "cache")
+    if found_again:
+        del cached
+        cached = cache.load(train, 16, directory=tmp_path / "cache", max_bytes=bound)
     others = cache.load(validation, 16, directory=tmp_path / "cache", max_bytes=bound)
     assert others.notes
     assert set(held) <= set(_segment_files(tmp_path / "cache"))
@@ -233,8 +237,12 @@ def _flip(data: bytearray) -> None:
     data[-1] ^= 1
 
 
-def _flip_index(data: bytearray) -> None:
+def _flip_digest(data: bytearray) -> None:
     data[70] ^= 1
+
+
+def _flip_height(data: bytearray) -> None:
+    data[64 + 16] ^= 1
 
 
 def _cut(data: bytearray) -> None:
@@ -250,12 +258,12 @@ def _lengthen(data: bytearray) -> None:
 
 
 @pytest.mark.usefixtures("small_segments")
-@pytest.mark.parametrize("damage", [_flip, _flip_index, _cut, _empty, _lengthen])
+@pytest.mark.parametrize("damage", [_flip, _flip_digest, _flip_height, _cut, _empty, _lengthen])
 def test_damaged_segments_are_rebuilt(
     tmp_path: Path, decodings: list[int], damage: Callable[[bytearray], None]
 ) -> None:
     photos = _photos(tmp_path / "photos", 8)
-    cache.load(photos, 16, directory=tmp_path / "cache")
+    sizes = cache.load(photos, 16, directory=tmp_path / "cache").sizes
     victim = _segment_files(tmp_path / "cache")[0]
     data = bytearray(victim.read_bytes())
     damage(data)
@@ -263,6 +271,7 @@ def test_damaged_segments_are_rebuilt(
     decodings.clear()
     cached = cache.load(photos, 16, directory=tmp_path / "cache")
     np.testing.assert_array_equal(cached.batch(range(8)), _decoded(photos, 16))
+    np.testing.assert_array_equal(cached.sizes, sizes)
     assert len(decodings) == 4
     assert not cached.notes
     decodings.clear()
@@ -395,7 +404,9 @@ def test_digests_are_remembered_once_a_file_has_settled(tmp_path: Path, monkeypa
     assert len(reads) == 9
     np.testing.assert_array_equal(cached.batch(range(3)), _decoded(photos, 16))
     time.sleep(0.01)
-    _write(photos.path(1), 50)
+    changed = bytearray(photos.path(1).read_bytes())
+    changed[-60] ^= 8
+    photos.path(1).write_bytes(changed)
     cached = cache.load(photos, 16, directory=tmp_path / "cache")
     assert [path.name for path in reads[9:]] == ["001.jpg"]
     np.testing.assert_array_equal(cached.batch(range(3)), _decoded(photos, 16))
