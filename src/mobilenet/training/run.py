@@ -211,7 +211,8 @@ class _Run:
             predictor,
             self.validation,
             self.validation.labels,
-            [str(self.validation.photos.path(index)) for index in range(len(self.validation))],
+            self.validation.files,
+            root=self.validation.photos.root,
             left_out=self.validation.left_out,
         )
 
@@ -219,7 +220,7 @@ class _Run:
         provenance: dict[str, Any] = {}
         if evaluation is not None:
             metrics = {"top1": evaluation.top1, "loss": evaluation.loss, "photos": evaluation.photos}
-            provenance = {**self.config, "validation_metrics": metrics}
+            provenance = {**_portable(self.config), "validation_metrics": metrics}
         return ModelCard(
             self.settings.architecture,
             self.settings.width_multiplier,
@@ -299,7 +300,7 @@ def _describe(
         "versions": versions(),
         "machine": describe_machine(device),
         "data": {
-            "root": str(dataset.root),
+            "root": str(dataset.root.resolve()),
             "classes": list(dataset.classes),
             "train_photos": len(training),
             "validation_photos": len(validation),
@@ -309,6 +310,13 @@ def _describe(
         },
         "cost": cost(settings.network(len(dataset.classes))).to_json(),
     }
+
+
+def _portable(config: dict[str, Any]) -> dict[str, Any]:
+    """The configuration without the paths of this machine, for a file that is given away."""
+    settings = {key: value for key, value in config["settings"].items() if key not in {"data", "validation"}}
+    data = {key: value for key, value in config["data"].items() if key not in {"root", "left_out", "classes"}}
+    return {**{key: config[key] for key in ("precision", "versions", "machine")}, "settings": settings, "data": data}
 
 
 def _data_hash(dataset: Dataset) -> str:
