@@ -63,3 +63,9 @@ def test_bad_input_is_one_line_and_leaves_nothing(
     assert printed.err.count("\n") == 1
     assert message in printed.err
     assert not (tmp_path / "runs").exists()
+
+
+def test_the_command_is_recorded_as_it_was_given(photos: Path, tmp_path: Path) -> None:
+    words = ["train", str(photos), *_QUICK, "--out", "run"]
+    assert main(words) == 0
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["command"] == ["mobilenet", *words]

@@ -106,7 +106,7 @@ def _run(words: list[str]) -> int:
     """Not click's own `main`: it would end the process at a broken pipe and print an empty line at Ctrl-C."""
     exit_code = 0
     try:
-        with cli.make_context("mobilenet", words) as context:
+        with cli.make_context("mobilenet", words, obj=tuple(words)) as context:
             cli.invoke(context)
     except click.exceptions.Exit as done:
         exit_code = done.exit_code

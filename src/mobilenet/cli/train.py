@@ -51,8 +51,8 @@ class _Bytes(click.ParamType[int]):
 @click.option("--resolution", type=int, default=128, show_default=True, help="Input side in pixels, a multiple of 32.")
 @click.option("--epochs", type=int, help="Passes over the photos.  [default: 48, or no limit with --minutes]")
 @click.option("--minutes", type=float, help="End after so much training time.")
-@click.option("--batch-size", type=int, default=64, show_default=True, help="Photos a step.")
-@click.option("--optimizer", default="sgd", show_default=True, help="sgd, rmsprop (the paper's) or adamw.")
+@click.option("--batch-size", type=int, default=32, show_default=True, help="Photos a step.")
+@click.option("--optimizer", default="adamw", show_default=True, help="adamw, sgd or rmsprop (the paper's).")
 @click.option("--learning-rate", type=float, help="Peak rate.  [default: what suits the optimiser and batch]")
 @click.option("--weight-decay", type=float, help="Not on depthwise filters, norms, biases.  [default: by optimiser]")
 @click.option("--warmup-epochs", type=float, default=3, show_default=True)
@@ -61,7 +61,7 @@ class _Bytes(click.ParamType[int]):
     "--average-epochs", type=float, default=2, show_default=True, help="Length of the weights' moving average."
 )
 @click.option("--class-balanced", is_flag=True, help="Show all classes equally often.")
-@click.option("--crop-area", type=float, default=0.35, show_default=True, help="Smallest share of a photo in a crop.")
+@click.option("--crop-area", type=float, default=0.5, show_default=True, help="Smallest share of a photo in a crop.")
 @click.option("--no-flip", is_flag=True, help="Never mirror photos.")
 @click.option("--no-colour", is_flag=True, help="Never change brightness, contrast or colour.")
 @click.option("--precision", default="auto", show_default=True, help="auto, float32 or bfloat16.")
@@ -115,7 +115,9 @@ def _start(settings: "TrainingSettings", out: Path | None) -> "RunResult":
 
     folder = out or new_run_folder(settings, Path("runs"))
     with _Progress(folder) as progress:
-        return train(settings, folder, command=["mobilenet", *sys.argv[1:]], listener=progress)
+        return train(
+            settings, folder, command=["mobilenet", *click.get_current_context().find_root().obj], listener=progress
+        )
 
 
 def _resume(folder: Path) -> "RunResult":

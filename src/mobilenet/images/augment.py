@@ -31,7 +31,7 @@ class Augmentation:
     `colour_balance`: largest relative change (0.2: from 0.8 to 1.2).
     """
 
-    crop_area: tuple[float, float] = (0.35, 1.0)
+    crop_area: tuple[float, float] = (0.5, 1.0)
     crop_aspect: float = 4 / 3
     flip: bool = True
     brightness: float = 0.2

@@ -17,8 +17,8 @@ Precision = Literal["auto", "float32", "bfloat16"]
 
 DEFAULT_CACHE_BYTES = 8 * 2**30
 
-_DEFAULT_RATES: dict[Optimizer, float] = {"sgd": 0.1, "rmsprop": 0.01, "adamw": 0.002}
-"""Peak learning rates for a batch of 64."""
+_DEFAULT_RATES: dict[Optimizer, float] = {"sgd": 0.05, "rmsprop": 0.01, "adamw": 0.003}
+"""Peak learning rates for a batch of 32."""
 
 _DEFAULT_DECAYS: dict[Optimizer, float] = {"sgd": 5e-4, "rmsprop": 4e-5, "adamw": 0.05}
 
@@ -29,8 +29,8 @@ class TrainingSettings:
 
     `epochs` and `minutes`: whichever is reached first ends the run, and the learning rate falls to zero by then; both
     None means `epochs=48`. `learning_rate` and `weight_decay`: None takes what suits the optimiser; the rate is for a
-    batch of 64 and is scaled with the batch. `average_epochs`: length, in epochs, of the moving average of the weights
-    that is evaluated and saved. `workers`: processes that share the batch.
+    batch of 32 and is scaled with the batch. `average_epochs`: length, in epochs, of the moving average of the weights
+    that is evaluated and saved.
     """
 
     data: Path
@@ -40,8 +40,8 @@ class TrainingSettings:
     resolution: int = 128
     epochs: int | None = None
     minutes: float | None = None
-    batch_size: int = 64
-    optimizer: Optimizer = "sgd"
+    batch_size: int = 32
+    optimizer: Optimizer = "adamw"
     learning_rate: float | None = None
     weight_decay: float | None = None
     warmup_epochs: float = 3
@@ -79,7 +79,7 @@ class TrainingSettings:
         """The learning rate at the end of the warm-up, for `batch_size` photos a step."""
         if self.learning_rate is not None:
             return self.learning_rate
-        return _DEFAULT_RATES[self.optimizer] * self.batch_size / 64
+        return _DEFAULT_RATES[self.optimizer] * self.batch_size / 32
 
     @property
     def decay(self) -> float:
