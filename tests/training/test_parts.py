@@ -15,6 +15,7 @@ from mobilenet.nn.network import Classifier
 from mobilenet.spec import mobilenet_v1
 from mobilenet.training.average import WeightAverage
 from mobilenet.training.optimizer import PaperRMSprop, parameter_groups
+from mobilenet.training.processes import Processes, current_processes
 from mobilenet.training.sampler import epoch_order, steps_per_epoch
 from mobilenet.training.schedule import learning_rate_factor
 from mobilenet.training.settings import TrainingSettings
@@ -41,6 +42,19 @@ def test_a_balanced_epoch_shows_each_class_equally_often(counts: list[int], epoc
     shown = np.bincount(labels[order], minlength=len(counts))
     assert len(order) == len(labels)
     assert shown.max() - shown.min() <= 1
+
+
+@given(st.integers(1, 64), st.integers(1, 8))
+def test_processes_share_a_batch_without_gap_or_overlap(size: int, count: int) -> None:
+    batch = np.arange(size) * 7
+    shares = [Processes(rank, count).share(batch) for rank in range(count)]
+    assert sorted(np.concatenate(shares).tolist()) == batch.tolist()
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
+def test_a_process_alone_writes() -> None:
+    assert current_processes() == Processes(0, 1)
+    assert [Processes(rank, 2).writes for rank in (0, 1)] == [True, False]
 
 
 def test_the_rest_of_an_epoch_is_skipped() -> None:

@@ -34,9 +34,9 @@ class Augmentation:
     crop_area: tuple[float, float] = (0.5, 1.0)
     crop_aspect: float = 4 / 3
     flip: bool = True
-    brightness: float = 0.2
-    contrast: float = 0.2
-    colour_balance: float = 0.1
+    brightness: float = 0.3
+    contrast: float = 0.3
+    colour_balance: float = 0.15
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ def render(
     shift = (torch.from_numpy(crops.offset).to(device) - mean) / std
     planes = pixels.permute(0, 3, 1, 2).contiguous().to(dtype).view(count, 3 * side, side)
     narrowed = torch.bmm(planes, columns.to(dtype).transpose(1, 2)).view(count * 3, side, resolution)
-    weighted = (rows[:, None] * gain[:, :, None, None]).to(dtype).view(count * 3, resolution, side)
+    weighted = (rows.to(dtype)[:, None] * gain.to(dtype)[:, :, None, None]).view(count * 3, resolution, side)
     output = torch.baddbmm(shift.to(dtype).view(count * 3, 1, 1), weighted, narrowed)
     return output.view(count, 3, resolution, resolution).contiguous(memory_format=torch.channels_last)
 

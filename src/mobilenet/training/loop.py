@@ -19,6 +19,7 @@ from mobilenet.nn.losses import classification_loss
 from mobilenet.nn.network import place
 from mobilenet.training.average import WeightAverage
 from mobilenet.training.optimizer import build_optimizer
+from mobilenet.training.processes import current_processes
 from mobilenet.training.sampler import epoch_order, steps_per_epoch
 from mobilenet.training.schedule import learning_rate_factor
 from mobilenet.training.settings import TrainingSettings
@@ -76,6 +77,7 @@ class Trainer:
         self.average = WeightAverage(self.network, 1 - 1 / span)
         self.optimizer = build_optimizer(self.network, settings)
         self.step, self.elapsed_s = 0, 0.0
+        self._processes = current_processes()
         self._forward = torch.compile(self.network) if settings.compile else self.network
         self._mean = torch.tensor(preprocessing.mean, device=device)
         self._std = torch.tensor(preprocessing.std, device=device)
@@ -99,29 +101,28 @@ class Trainer:
         self.network.train()
         order = epoch_order(self.photos.labels, self.settings.seed, epoch, class_balanced=self.settings.class_balanced)
         size = self.settings.batch_size
-        totals = torch.zeros(2, device=self.device, dtype=torch.float64)
-        rate, photos = 0.0, 0
+        sums: list[Tensor] = []
+        rate = 0.0
         for number in range(self.step - epoch * self.steps_per_epoch, self.steps_per_epoch):
             start = time.perf_counter()
             rate = self._set_learning_rate()
             with watch.part("input"):
-                inputs, labels = self._input(epoch, order[number * size : (number + 1) * size])
+                inputs, labels = self._input(epoch, self._processes.share(order[number * size : (number + 1) * size]))
             with watch.part("step"):
-                totals += self._train_step(inputs, labels)
-            photos += size
+                sums.append(self._train_step(inputs, labels))
             self.step += 1
             self.elapsed_s += time.perf_counter() - start
             if progress is not None:
                 progress(number + 1, self.steps_per_epoch)
             if self.finished:
                 break
-        loss, correct = (totals / max(photos, 1)).tolist()
+        loss, correct = torch.stack(sums).cpu().double().mean(0).tolist()
         if not math.isfinite(loss):
             raise ConfigError(
                 f"the loss became {loss} in epoch {epoch + 1} at learning rate {rate:.3g}; "
                 f"try --learning-rate {self.settings.peak_learning_rate / 3:.2g}"
             )
-        return EpochResult(loss, correct, rate, photos)
+        return EpochResult(loss, correct, rate, len(sums) * size)
 
     def _progress_at(self, step: int) -> float:
         by_steps = step / (self.settings.epoch_limit * self.steps_per_epoch)
@@ -150,5 +151,5 @@ class Trainer:
         loss.backward()
         self.optimizer.step()
         self.average.update()
-        correct = (logits.detach().argmax(1) == labels).sum()
-        return torch.stack([loss.detach().double() * len(labels), correct.double()])
+        correct = (logits.detach().argmax(1) == labels).float().mean()
+        return torch.stack([loss.detach(), correct])

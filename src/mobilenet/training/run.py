@@ -24,6 +24,7 @@ from mobilenet.runtimes.torch import TorchPredictor
 from mobilenet.training.checkpoint import Position, load_checkpoint, save_checkpoint
 from mobilenet.training.loop import EpochResult, Stopwatch, Trainer
 from mobilenet.training.machine import describe_machine, keep_freed_memory, pick_device, pick_precision, versions
+from mobilenet.training.processes import current_processes
 from mobilenet.training.settings import TrainingSettings
 from mobilenet.training.tracking import Tracker
 
@@ -137,6 +138,8 @@ def _run(
     run = _Run(settings, folder, dataset, training, validation, config, listener)
     evaluation = run.finish(device, dtype)
     total_s = time.perf_counter() - start
+    if not run.processes.writes:
+        return RunResult(folder, evaluation, total_s)
     config["seconds"] = {"caching": caching_s, "training": run.trainer.elapsed_s, "total": total_s}
     _write_json(folder / "config.json", config)
     return RunResult(folder, evaluation, total_s)
@@ -159,6 +162,7 @@ class _Run:
         self.training, self.validation = training, validation
         self.config, self.listener = config, listener
         self.preprocessing = Preprocessing(settings.resolution)
+        self.processes = current_processes()
         self.trainer: Trainer
 
     def finish(self, device: torch.device, dtype: torch.dtype) -> Evaluation:
@@ -170,24 +174,31 @@ class _Run:
         epoch = 0
         if position is not None:
             epoch, trainer.step, trainer.elapsed_s = position.epoch, position.step, position.elapsed_s
-        with storage_errors(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
-        _write_json(self.folder / "config.json", self.config)
-        tracker = Tracker(self.folder, epoch + 1)
+        tracker = self._open_folder(epoch + 1) if self.processes.writes else None
         try:
             while not trainer.finished:
                 self._epoch(epoch, tracker)
                 epoch += 1
         finally:
-            tracker.close()
+            if tracker is not None:
+                tracker.close()
         evaluation = self._evaluate()
-        evaluation.write(self.folder / "evaluation.json")
-        write_model(self.folder / "model.safetensors", trainer.average.network, self._card(evaluation))
+        if self.processes.writes:
+            evaluation.write(self.folder / "evaluation.json")
+            write_model(self.folder / "model.safetensors", trainer.average.network, self._card(evaluation))
         return evaluation
 
-    def _epoch(self, epoch: int, tracker: Tracker) -> None:
+    def _open_folder(self, first_epoch: int) -> Tracker:
+        with storage_errors(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+        _write_json(self.folder / "config.json", self.config)
+        return Tracker(self.folder, first_epoch)
+
+    def _epoch(self, epoch: int, tracker: Tracker | None) -> None:
         watch = Stopwatch()
         result = self.trainer.train_epoch(epoch, watch, self.listener.stepping)
+        if tracker is None:
+            return
         training_s = sum(watch.seconds.values())
         with watch.part("validation"):
             evaluation = self._evaluate()

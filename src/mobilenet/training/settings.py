@@ -17,10 +17,10 @@ Precision = Literal["auto", "float32", "bfloat16"]
 
 DEFAULT_CACHE_BYTES = 8 * 2**30
 
-_DEFAULT_RATES: dict[Optimizer, float] = {"sgd": 0.05, "rmsprop": 0.01, "adamw": 0.003}
+_DEFAULT_RATES: dict[Optimizer, float] = {"sgd": 0.05, "rmsprop": 0.01, "adamw": 0.006}
 """Peak learning rates for a batch of 32."""
 
-_DEFAULT_DECAYS: dict[Optimizer, float] = {"sgd": 5e-4, "rmsprop": 4e-5, "adamw": 0.05}
+_DEFAULT_DECAYS: dict[Optimizer, float] = {"sgd": 5e-4, "rmsprop": 4e-5, "adamw": 0.1}
 
 
 @dataclass(frozen=True, slots=True)
