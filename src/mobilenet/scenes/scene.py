@@ -109,7 +109,7 @@ def _turn(angle: float) -> Points:
 
 
 def _strew(rng: np.random.Generator, canvas: Canvas) -> None:
-    """Clutter on the ground: up to five things, each up to a third of the picture."""
+    """Clutter on the ground: up to three things, each up to a quarter of the picture across."""
     for _ in range(rng.integers(0, 4)):
         radius = canvas.side * rng.uniform(0.04, 0.13)
         canvas.fill(distractor(rng, rng.uniform(0, canvas.side, 2), radius), _some_colour(rng))
