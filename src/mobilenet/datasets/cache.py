@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from mobilenet.datasets.cleaning import default_directory, default_max_bytes, writing
 from mobilenet.datasets.content import DigestIndex, digest, digest_index
 from mobilenet.datasets.photos import LeftOut, Photos
-from mobilenet.datasets.segments import Segment
+from mobilenet.datasets.segments import Segment, empty_squares
 from mobilenet.datasets.store import NOWHERE, Place, Store
 from mobilenet.errors import DataError, ImageError, StorageError
 from mobilenet.images.decode import read_photo
@@ -92,12 +92,12 @@ class CachedPhotos:
         return self.photos.labels
 
     def batch(self, indices: ArrayLike) -> NDArray[np.uint8]:
-        """The squares at `indices` (B integers): (B, side, side, 3) uint8, a fresh array.
+        """The squares at `indices` (B integers): (B, side, side, 3) uint8, fresh, plane after plane in memory.
 
         DataError where a photo that has no room in the cache can no longer be decoded.
         """
         chosen = np.asarray(indices, dtype=np.int64)
-        batch = np.empty((len(chosen), self.side, self.side, 3), dtype=np.uint8)
+        batch = empty_squares(len(chosen), self.side)
         waiting: list[tuple[int, Future[NDArray[np.uint8]]]] = []
         places = self._squares.places[chosen].tolist()
         for position, (number, row) in enumerate(places):

@@ -3,7 +3,7 @@
     64 bytes   magic, side, rows, rows with pixels (all or none), checksum of the rest
     24 a row   digest of the photo's bytes, height and width of the photo
     padding    to a multiple of 4096
-    pixels     rows x side x side x 3, uint8
+    pixels     rows x 3 x side x side, uint8: the order in which augmentation multiplies them
 
 A segment without pixels remembers that photos decode and how large they are, where there is no room for their pixels.
 """
@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from mobilenet.datasets.content import DIGEST_BYTES, digest
 from mobilenet.files import atomic_path
 
-__all__ = ["ENDING", "Segment", "index_of", "open_segment", "segment_bytes", "write_segment"]
+__all__ = ["ENDING", "Segment", "empty_squares", "index_of", "open_segment", "segment_bytes", "write_segment"]
 
 ENDING = ".pixels"
-_MAGIC = b"MNPIXEL1"
+_MAGIC = b"MNPIXEL2"
 _HEADER = struct.Struct("<8sIQQI32x")
 _PAGE = 4096
 _ROW = np.dtype([("digest", f"V{DIGEST_BYTES}"), ("height", "<i4"), ("width", "<i4")])
@@ -41,6 +41,11 @@ class Segment:
     def intact(self) -> bool:
         """Whether the file still holds what was written; reads all of it."""
         return _checksum(self.index, self.pixels) == self.checksum
+
+
+def empty_squares(count: int, side: int) -> NDArray[np.uint8]:
+    """Room for (count, side, side, 3) pixels, laid out in memory as in the file."""
+    return np.empty((count, 3, side, side), dtype=np.uint8).transpose(0, 2, 3, 1)
 
 
 def index_of(digests: Sequence[bytes], sizes: Sequence[tuple[int, int]]) -> NDArray[np.void]:
@@ -61,7 +66,7 @@ def write_segment(folder: Path, index: NDArray[np.void], pixels: NDArray[np.uint
     padding = _pixels_at(len(index)) - _HEADER.size - index.nbytes
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         file.write(header + index.tobytes() + bytes(padding))
-        file.write(np.ascontiguousarray(pixels).reshape(-1).data)
+        file.write(_planes(pixels).data)
     return path
 
 
@@ -82,7 +87,7 @@ def open_segment(path: Path, side: int) -> Segment | None:
     except (OSError, ValueError):
         return None
     index = np.array(mapped[_HEADER.size : _HEADER.size + rows * _ROW.itemsize]).view(_ROW)
-    pixels = np.asarray(mapped)[_pixels_at(rows) :].reshape(pixel_rows, side, side, 3)
+    pixels = np.asarray(mapped)[_pixels_at(rows) :].reshape(pixel_rows, 3, side, side).transpose(0, 2, 3, 1)
     return Segment(path, index, pixels, checksum)
 
 
@@ -91,6 +96,9 @@ def _pixels_at(rows: int) -> int:
 
 
 def _checksum(index: NDArray[np.void], pixels: NDArray[np.uint8]) -> int:
-    return zlib.crc32(
-        np.ascontiguousarray(pixels).reshape(-1).data if pixels.size else b"", zlib.crc32(index.tobytes())
-    )
+    return zlib.crc32(_planes(pixels).data if pixels.size else b"", zlib.crc32(index.tobytes()))
+
+
+def _planes(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The bytes of (n, side, side, 3) pixels in the order of the file; a copy only where that is not theirs already."""
+    return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)).reshape(-1)

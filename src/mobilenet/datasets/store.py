@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 from PIL import features
 
 from mobilenet.datasets.cleaning import make_room, remove_debris, remove_quietly, writing
-from mobilenet.datasets.segments import ENDING, Segment, index_of, open_segment, segment_bytes, write_segment
+from mobilenet.datasets.segments import (
+    ENDING,
+    Segment,
+    empty_squares,
+    index_of,
+    open_segment,
+    segment_bytes,
+    write_segment,
+)
 from mobilenet.errors import StorageError
 
 __all__ = ["NOWHERE", "Place", "Store"]
@@ -112,7 +120,7 @@ class Store:
                 write_segment(self._folder, index, self._empty(0))
 
     def _empty(self, rows: int) -> NDArray[np.uint8]:
-        return np.empty((rows, self.side, self.side, 3), dtype=np.uint8)
+        return empty_squares(rows, self.side)
 
     def _read(self, path: Path) -> None:
         segment = open_segment(path, self.side)

@@ -90,17 +90,16 @@ def render(
     count, side = pixels.shape[:2]
     device = pixels.device
     box = torch.from_numpy(crops.box).to(device)
-    rows = _filters(box[:, 0], box[:, 2], side, resolution)
     mirrored = torch.from_numpy(crops.mirrored).to(device)
-    left, width = box[:, 1], box[:, 3]
-    columns = _filters(
-        torch.where(mirrored, left + width, left), torch.where(mirrored, -width, width), side, resolution
-    )
+    top, left, height, width = box.unbind(1)
+    start = torch.cat([top, torch.where(mirrored, left + width, left)])
+    extent = torch.cat([height, torch.where(mirrored, -width, width)])
+    rows, columns = _filters(start, extent, side, resolution).to(dtype).split(count)
     gain = torch.from_numpy(crops.gain).to(device) / std
     shift = (torch.from_numpy(crops.offset).to(device) - mean) / std
     planes = pixels.permute(0, 3, 1, 2).contiguous().to(dtype).view(count, 3 * side, side)
-    narrowed = torch.bmm(planes, columns.to(dtype).transpose(1, 2)).view(count * 3, side, resolution)
-    weighted = (rows.to(dtype)[:, None] * gain.to(dtype)[:, :, None, None]).view(count * 3, resolution, side)
+    narrowed = torch.bmm(planes, columns.transpose(1, 2)).view(count * 3, side, resolution)
+    weighted = (rows[:, None] * gain.to(dtype)[:, :, None, None]).view(count * 3, resolution, side)
     output = torch.baddbmm(shift.to(dtype).view(count * 3, 1, 1), weighted, narrowed)
     return output.view(count, 3, resolution, resolution).contiguous(memory_format=torch.channels_last)
 
@@ -115,7 +114,9 @@ def _filters(start: Tensor, extent: Tensor, side: int, resolution: int) -> Tenso
     pixel = torch.arange(resolution, device=start.device, dtype=torch.float32)[:, None] + 0.5
     centre = start[:, None, None] * side + pixel * scale
     source = torch.arange(side, device=start.device, dtype=torch.float32) + 0.5
-    weights = (source - centre).abs_().div_(-scale.abs().clamp_min(1)).add_(1).clamp_min_(0)
+    width = scale.abs().clamp_min(1)
+    distance = (source / width - centre / width).abs_()
+    weights = torch.sub(1, distance, out=distance).clamp_min_(0)
     return weights.div_(weights.sum(2, keepdim=True))
 
 
