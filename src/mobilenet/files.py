@@ -10,7 +10,7 @@ from typing import IO
 
 from mobilenet.errors import StorageError
 
-__all__ = ["atomic_path", "atomic_write", "storage_errors"]
+__all__ = ["atomic_path", "atomic_write", "check_writable", "storage_errors"]
 
 
 @contextlib.contextmanager
@@ -21,6 +21,16 @@ def storage_errors(path: Path) -> Iterator[None]:
     except OSError as error:
         remedy = "free some space and run again" if error.errno == errno.ENOSPC else "choose another place with --out"
         raise StorageError(f"cannot write {path}: {(error.strerror or str(error)).lower()}; {remedy}") from error
+
+
+def check_writable(folder: Path) -> None:
+    """StorageError where `folder` cannot be made or written to; makes nothing, so that long work can ask first."""
+    with storage_errors(folder):
+        there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+        if not there.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -42,6 +43,27 @@ def test_folders_are_searched_in_order_and_stdin_gives_a_list(
         str(photos[0]),
     ]
     assert [answer["predictions"][0]["label"] for answer in answers] == ["red"] * 3 + ["blue", "red"]
+
+
+def test_names_on_stdin_may_hold_any_bytes(
+    colour_model: str,
+    paint: Paint,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    photo = paint(tmp_path / "caf.png", "red").rename(tmp_path / os.fsdecode(b"caf\xe9.png"))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(os.fsencode(photo) + b"\n"), encoding="utf-8"))
+    assert main(["predict", colour_model, "-", "--json"]) == 0
+    assert [answer["file"] for answer in json.loads(capsys.readouterr().out)] == [str(photo)]
+
+
+def test_a_closed_stdin_lists_no_photos(
+    colour_model: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    assert main(["predict", colour_model, "-"]) == 2
+    assert capsys.readouterr().err.startswith("mobilenet: no photo")
 
 
 def test_unreadable_photos_are_named_and_the_others_answered(

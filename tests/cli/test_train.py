@@ -49,6 +49,8 @@ def test_train_prints_one_json_document(photos: Path, tmp_path: Path, capsys: py
         ([], "give either DATA"),
         (["photos", "--resume", "runs/x"], "give either DATA"),
         (["--resume", "photos"], "is no run folder"),
+        (["--resume", "photos", "--epochs", "9", "--out", "runs/x"], "leave out --out, --epochs"),
+        (["photos", "--seed", "99999999999999999999"], "seed 1e+20 is out of range"),
         (["photos", "--out", "photos"], "is there already"),
     ],
 )

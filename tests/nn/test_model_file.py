@@ -12,7 +12,8 @@ from mobilenet.images import Preprocessing
 from mobilenet.nn.model_file import ModelCard, read_model, write_model
 from mobilenet.nn.network import Classifier
 
-_CARD = ModelCard("mobilenet_v1", 0.25, 64, ("Äpfel", "a/b", "c\n"), Preprocessing(64), provenance={"seed": 3})
+_LABELS = ("Äpfel", "a/b", "c\n", "caf\udce9")
+_CARD = ModelCard("mobilenet_v1", 0.25, 64, _LABELS, Preprocessing(64), provenance={"seed": 3})
 
 
 def _written(folder: Path) -> Path:
@@ -62,6 +63,9 @@ def test_a_missing_and_a_strange_tensor_are_both_named(tmp_path: Path) -> None:
         {"width_multiplier": "wide"},
         {"preprocessing": {}},
         {"labels": []},
+        {"resolution": float("inf")},
+        {"width_multiplier": float("inf")},
+        {"width_multiplier": 1e6},
     ],
 )
 def test_a_card_that_makes_no_sense_is_refused(tmp_path: Path, change: dict[str, object]) -> None:

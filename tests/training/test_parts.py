@@ -16,7 +16,7 @@ from mobilenet.spec import mobilenet_v1
 from mobilenet.training.average import WeightAverage
 from mobilenet.training.optimizer import PaperRMSprop, parameter_groups
 from mobilenet.training.processes import Processes, current_processes
-from mobilenet.training.sampler import epoch_order, steps_per_epoch
+from mobilenet.training.sampler import epoch_order, sample_numbers, steps_per_epoch
 from mobilenet.training.schedule import learning_rate_factor
 from mobilenet.training.settings import TrainingSettings
 from mobilenet.training.tracking import Tracker, read_metrics
@@ -42,6 +42,17 @@ def test_a_balanced_epoch_shows_each_class_equally_often(counts: list[int], epoc
     shown = np.bincount(labels[order], minlength=len(counts))
     assert len(order) == len(labels)
     assert shown.max() - shown.min() <= 1
+
+
+@given(st.lists(st.integers(0, 9), min_size=10, max_size=10))
+def test_a_photo_that_comes_again_is_another_sample(photos: list[int]) -> None:
+    samples = sample_numbers(np.array(photos))
+    assert (samples % 10).tolist() == photos
+    assert len(set(samples.tolist())) == 10
+
+
+def test_samples_are_numbered_by_photo_and_repeat() -> None:
+    assert sample_numbers(np.array([2, 0, 2, 2])).tolist() == [2, 0, 6, 10]
 
 
 @given(st.integers(1, 64), st.integers(1, 8))
@@ -118,6 +129,8 @@ def test_the_average_starts_short_and_grows() -> None:
         ({"minutes": -1}, "minutes -1 is out of range"),
         ({"batch_size": 1}, "batch size 1"),
         ({"learning_rate": float("nan")}, "learning rate nan"),
+        ({"seed": -1}, "seed -1 is out of range"),
+        ({"seed": 2**64}, "out of range"),
         ({"optimizer": "adam"}, "unknown optimiser 'adam'; use one of sgd, rmsprop, adamw"),
         ({"precision": "float16"}, "unknown precision"),
         ({"resolution": 100}, "use 96 or 128"),

@@ -1,6 +1,8 @@
 """Whole runs, on photos that a second is enough for."""
 
 import json
+import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +10,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from mobilenet.errors import ConfigError, DataError, MobilenetError, ModelError
+from mobilenet.errors import ConfigError, DataError, MobilenetError, ModelError, StorageError
 from mobilenet.evaluate import Evaluation
 from mobilenet.images.augment import Augmentation
 from mobilenet.nn.model_file import read_model
 from mobilenet.runtimes import open_model
+from mobilenet.training.checkpoint import Position, save_checkpoint
 from mobilenet.training.run import Silence, new_run_folder, resume, train, training_side
 from mobilenet.training.settings import TrainingSettings
 from mobilenet.training.tracking import read_metrics
@@ -163,6 +166,68 @@ def test_a_diverging_loss_ends_the_run_and_says_what_to_try(photos: Path, tmp_pa
 def test_resume_wants_a_run(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="is no run folder"):
         resume(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", '{"settings": {}, "command": []}', "no JSON"])
+def test_resume_wants_a_run_that_is_not_damaged(tmp_path: Path, text: str) -> None:
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(MobilenetError, match="start a new run"):
+        resume(tmp_path)
+
+
+def test_resume_wants_the_hash_of_the_data(photos: Path, tmp_path: Path) -> None:
+    document = {"settings": _settings(photos).to_json(), "command": [], "data": {}}
+    (tmp_path / "config.json").write_text(json.dumps(document))
+    with pytest.raises(ModelError, match="is damaged: 'hash'"):
+        resume(tmp_path)
+
+
+def test_a_run_goes_on_from_another_folder(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    relative = replace(_settings(Path("photos/train"), epochs=2), validation=Path("photos/validation"))
+    with pytest.raises(KeyboardInterrupt):
+        train(relative, tmp_path / "run", listener=_StopAfter(1))
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    resume(tmp_path / "run")
+    _, card = read_model(tmp_path / "run" / "model.safetensors")
+    assert card.provenance["data"]["split"] == "given"
+    assert str(tmp_path) not in card.to_json()
+
+
+def test_names_that_are_no_utf8_and_links_to_nothing_end_no_run(photos: Path, tmp_path: Path) -> None:
+    strange = os.fsdecode(b"caf\xe9")
+    for split in ("train", "validation"):
+        (photos / split / "dark").rename(photos / split / strange)
+    (photos / "train" / strange / os.fsdecode(b"\xff.jpg")).write_bytes(b"no photo")
+    (photos / "train" / "bright" / "gone.png").symlink_to(tmp_path / "nothing")
+    with pytest.raises(KeyboardInterrupt):
+        train(_settings(photos, epochs=2), tmp_path / "run", listener=_StopAfter(1))
+    resume(tmp_path / "run")
+    _, card = read_model(tmp_path / "run" / "model.safetensors")
+    assert card.labels == ("bright", strange)
+
+
+def test_a_place_that_cannot_be_written_is_noticed_before_photos_are_decoded(photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match="not a directory; choose another place with --out"):
+        train(_settings(photos), tmp_path / "file" / "run")
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_run_killed_while_its_checkpoint_is_written_lacks_no_line(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def save_and_stop(folder: Path, position: Position, *parts: Any) -> None:
+        save_checkpoint(folder, position, *parts)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("mobilenet.training.run.save_checkpoint", save_and_stop)
+        with pytest.raises(KeyboardInterrupt):
+            train(_settings(photos, epochs=2), tmp_path / "run")
+    resume(tmp_path / "run")
+    assert [line["epoch"] for line in read_metrics(tmp_path / "run" / "metrics.jsonl")] == [1, 2]
 
 
 def test_run_folders_are_numbered(tmp_path: Path) -> None:

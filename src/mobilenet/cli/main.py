@@ -159,13 +159,16 @@ def _wants_traceback(words: list[str]) -> bool:
 
 
 def _prepare_streams() -> None:
-    """Neither a character that the terminal lacks nor a stream that the shell has closed ends the program."""
-    for name in ("stdout", "stderr"):
+    """Neither a character that the terminal lacks nor a stream that the shell has closed ends the program.
+
+    File names on stdin may hold any bytes, as they may in arguments.
+    """
+    for name, errors in (("stdin", "surrogateescape"), ("stdout", "backslashreplace"), ("stderr", "backslashreplace")):
         stream = getattr(sys, name)
         if stream is None:
             setattr(sys, name, io.StringIO())
         elif isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+            stream.reconfigure(errors=errors)
 
 
 def _discard_stdout() -> None:

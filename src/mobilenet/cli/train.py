@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from mobilenet.cli.console import print_json, progress_console
 
@@ -84,6 +85,8 @@ def command(data: Path | None, out: Path | None, resume: Path | None, *, as_json
     """
     if (data is None) == (resume is None):
         raise click.UsageError("give either DATA to start a run, or --resume RUN to go on with one")
+    if resume is not None:
+        _refuse_settings()
     from mobilenet.report import write_report
 
     result = _resume(resume) if resume is not None else _start(_settings(data, options), out)
@@ -92,6 +95,19 @@ def command(data: Path | None, out: Path | None, resume: Path | None, *, as_json
         print_json(_document(result, report))
     else:
         _show(result, report)
+
+
+def _refuse_settings() -> None:
+    """A run that goes on keeps the settings it was started with; UsageError names those given beside --resume."""
+    context = click.get_current_context()
+    given = [
+        option.opts[0]
+        for option in context.command.params
+        if option.name not in {"resume", "as_json"}
+        and context.get_parameter_source(str(option.name)) is ParameterSource.COMMANDLINE
+    ]
+    if given:
+        raise click.UsageError(f"--resume goes on with the run's own settings; leave out {', '.join(given)}")
 
 
 def _settings(data: Path | None, options: dict[str, Any]) -> "TrainingSettings":
@@ -147,7 +163,7 @@ class _Progress:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._bars.stop()
-        if kind is KeyboardInterrupt and (self._folder / "checkpoint" / "state.json").is_file():
+        if kind is KeyboardInterrupt and (self._folder / "config.json").is_file():
             click.echo(f"go on with: mobilenet train --resume {shlex.quote(str(self._folder))}", err=True)
 
     def caching(self, done: int, total: int) -> None:

@@ -14,6 +14,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from mobilenet.architectures import MOBILENETS
+from mobilenet.cost import cost
 from mobilenet.errors import ModelError, SpecError
 from mobilenet.files import atomic_write
 from mobilenet.images import Preprocessing
@@ -56,7 +57,8 @@ class ModelCard:
             "preprocessing": self.preprocessing.to_json(),
             "provenance": self.provenance,
         }
-        return json.dumps(document, ensure_ascii=False)
+        # in ASCII: names of folders may hold bytes that are no UTF-8, which safetensors refuses
+        return json.dumps(document)
 
 
 def write_model(path: Path, network: nn.Module, card: ModelCard) -> None:
@@ -78,6 +80,7 @@ def read_model(path: Path) -> tuple[Classifier, ModelCard]:
     if _ENTRY not in metadata:
         raise ModelError(f"{path} is a safetensors file, but no model of this tool; train one with mobilenet train")
     card = _read_card(path, metadata[_ENTRY])
+    _check_size(path, card.network(), tensors)
     network = Classifier(card.network())
     _load_strictly(path, network, tensors)
     return network.eval(), card
@@ -97,7 +100,7 @@ def _read_card(path: Path, text: str) -> ModelCard:
             provenance=dict(document["provenance"]),
         )
         card.network()
-    except (ValueError, KeyError, TypeError, AttributeError, SpecError, ModelError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, SpecError, ModelError) as error:
         raise ModelError(f"{path} describes no network that can be run: {error}") from error
     return card
 
@@ -105,6 +108,13 @@ def _read_card(path: Path, text: str) -> ModelCard:
 def _check_format(version: object) -> None:
     if version != FORMAT:
         raise ModelError(f"it has format {version}, this version reads {FORMAT}; install a newer mobilenet")
+
+
+def _check_size(path: Path, network: Network, tensors: dict[str, Tensor]) -> None:
+    """Before any memory is taken: a small file may describe a network of any size."""
+    params, numbers = cost(network).params, sum(tensor.numel() for tensor in tensors.values())
+    if params > numbers:
+        raise ModelError(f"{path} does not fit its own table: that has {params:,} parameters, the file {numbers:,}")
 
 
 def _load_strictly(path: Path, network: Classifier, tensors: dict[str, Tensor]) -> None:

@@ -20,7 +20,7 @@ from mobilenet.nn.network import place
 from mobilenet.training.average import WeightAverage
 from mobilenet.training.optimizer import build_optimizer
 from mobilenet.training.processes import current_processes
-from mobilenet.training.sampler import epoch_order, steps_per_epoch
+from mobilenet.training.sampler import epoch_order, sample_numbers, steps_per_epoch
 from mobilenet.training.schedule import learning_rate_factor
 from mobilenet.training.settings import TrainingSettings
 
@@ -100,6 +100,7 @@ class Trainer:
         """
         self.network.train()
         order = epoch_order(self.photos.labels, self.settings.seed, epoch, class_balanced=self.settings.class_balanced)
+        samples = sample_numbers(order)
         size = self.settings.batch_size
         sums: list[Tensor] = []
         rate = 0.0
@@ -107,7 +108,7 @@ class Trainer:
             start = time.perf_counter()
             rate = self._set_learning_rate()
             with watch.part("input"):
-                inputs, labels = self._input(epoch, self._processes.share(order[number * size : (number + 1) * size]))
+                inputs, labels = self._input(epoch, self._processes.share(samples[number * size : (number + 1) * size]))
             with watch.part("step"):
                 sums.append(self._train_step(inputs, labels))
             self.step += 1
@@ -138,10 +139,11 @@ class Trainer:
             group["lr"] = rate
         return rate
 
-    def _input(self, epoch: int, indices: IntArray) -> tuple[Tensor, Tensor]:
+    def _input(self, epoch: int, samples: IntArray) -> tuple[Tensor, Tensor]:
+        indices = samples % len(self.photos)
         pixels = torch.from_numpy(self.photos.batch(indices)).to(self.device, non_blocking=True)
         labels = torch.from_numpy(self.photos.labels[indices]).to(self.device, non_blocking=True)
-        crops = draw_crops(self.settings.augmentation, self.settings.seed, epoch, indices)
+        crops = draw_crops(self.settings.augmentation, self.settings.seed, epoch, samples)
         return render(pixels, crops, self.settings.resolution, self._mean, self._std, self.dtype), labels
 
     def _train_step(self, inputs: Tensor, labels: Tensor) -> Tensor:

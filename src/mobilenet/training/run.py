@@ -16,7 +16,7 @@ from mobilenet.datasets import Dataset, Photos, open_dataset
 from mobilenet.datasets.cache import CachedPhotos, load
 from mobilenet.errors import ConfigError, DataError, ModelError
 from mobilenet.evaluate import Evaluation, evaluate
-from mobilenet.files import atomic_write, storage_errors
+from mobilenet.files import atomic_write, check_writable, storage_errors
 from mobilenet.images import Preprocessing
 from mobilenet.nn.model_file import ModelCard, write_model
 from mobilenet.nn.network import Classifier
@@ -108,12 +108,14 @@ def resume(folder: Path, *, listener: Listener | None = None) -> RunResult:
     if not config.is_file():
         raise ModelError(f"{folder} is no run folder: it has no config.json; start one with mobilenet train DATA")
     try:
-        recorded = json.loads(config.read_text("utf-8"))
+        # names of files may hold bytes that are no UTF-8
+        recorded = json.loads(config.read_text("utf-8", "surrogateescape"))
         settings = TrainingSettings.from_json(recorded["settings"])
         command = tuple(recorded["command"])
+        data_hash = str(recorded["data"]["hash"])
     except (ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{config} is damaged: {error}; start a new run") from error
-    return _run(settings, folder, command, listener or Silence(), recorded)
+    return _run(settings, folder, command, listener or Silence(), data_hash)
 
 
 def _run(
@@ -121,19 +123,20 @@ def _run(
     folder: Path,
     command: tuple[str, ...],
     listener: Listener,
-    recorded: dict[str, Any] | None = None,
+    data_hash: str | None = None,
 ) -> RunResult:
     start = time.perf_counter()
     keep_freed_memory()
     device = pick_device(settings.device)
     dtype = pick_precision(settings.precision, device)
+    check_writable(folder)
     dataset = open_dataset(settings.data, validation=settings.validation, seed=settings.seed)
     for note in dataset.notes:
         listener.note(note)
     training, validation, caching_s = _cache(dataset, settings, listener)
     settings = _fitted(settings, len(training))
     config = _describe(settings, dataset, (training, validation), command, device, dtype)
-    if recorded is not None and recorded["data"]["hash"] != config["data"]["hash"]:
+    if data_hash is not None and data_hash != config["data"]["hash"]:
         raise ConfigError(f"{dataset.root} is not what {folder} was trained on: photos were added, removed or changed")
     run = _Run(settings, folder, dataset, training, validation, config, listener)
     evaluation = run.finish(device, dtype)
@@ -204,6 +207,8 @@ class _Run:
             evaluation = self._evaluate()
         position = Position(epoch + 1, self.trainer.step, self.trainer.elapsed_s)
         line = _line(epoch + 1, result, evaluation, result.photos / training_s, watch)
+        # Before the checkpoint: a run that is killed in between drops this line and writes it again.
+        tracker.keep(line)
         with watch.part("checkpoint"):
             save_checkpoint(
                 self.folder / "checkpoint",
@@ -306,7 +311,7 @@ def _describe(
     training, validation = photos
     return {
         "command": list(command) or ["mobilenet", "train", shlex.quote(str(settings.data))],
-        "settings": settings.to_json(),
+        "settings": _from_anywhere(settings).to_json(),
         "precision": str(dtype).removeprefix("torch."),
         "versions": versions(),
         "machine": describe_machine(device),
@@ -323,16 +328,24 @@ def _describe(
     }
 
 
+def _from_anywhere(settings: TrainingSettings) -> TrainingSettings:
+    """The settings with whole paths, so that a run goes on from whichever folder `resume` is called in."""
+    validation = None if settings.validation is None else settings.validation.absolute()
+    return replace(settings, data=settings.data.absolute(), validation=validation)
+
+
 def _portable(config: dict[str, Any]) -> dict[str, Any]:
     """The configuration without the paths of this machine, for a file that is given away."""
     settings = {key: value for key, value in config["settings"].items() if key not in {"data", "validation"}}
     data = {key: value for key, value in config["data"].items() if key not in {"root", "left_out", "classes"}}
+    if config["settings"]["validation"] is not None:
+        data["split"] = "given"
     return {**{key: config[key] for key in ("precision", "versions", "machine")}, "settings": settings, "data": data}
 
 
 def _data_hash(dataset: Dataset) -> str:
     """Of the names, sizes and classes of all photos, in order: changes when a photo is added, removed, moved or
-    resized.
+    resized. A link to nothing, which is left out like every photo that cannot be read, has no size.
     """
     digest = hashlib.blake2b(digest_size=16)
     digest.update(json.dumps(dataset.classes).encode())
@@ -343,8 +356,15 @@ def _data_hash(dataset: Dataset) -> str:
 
 def _hash_photos(digest: "hashlib.blake2b", photos: Photos) -> None:
     for index, (file, label) in enumerate(zip(photos.files, photos.labels.tolist(), strict=True)):
-        size = photos.path(index).stat().st_size
+        size = _size(photos.path(index))
         digest.update(f"{file}\0{label}\0{size}\n".encode("utf-8", "surrogateescape"))
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None
 
 
 def _write_json(path: Path, document: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ import numpy.typing as npt
 
 from mobilenet.images.augment import random_uniform
 
-__all__ = ["epoch_order", "steps_per_epoch"]
+__all__ = ["epoch_order", "sample_numbers", "steps_per_epoch"]
 
 _ORDER = 0x5EED
 """Sets the order's random numbers apart from those of augmentation, which share the seed."""
@@ -29,6 +29,18 @@ def epoch_order(labels: IntArray, seed: int, epoch: int, *, class_balanced: bool
     drawn = [np.resize(order[labels[order] == label], rounds) for label in present]
     mixed = np.stack(drawn, axis=1).reshape(-1)[: len(labels)]
     return mixed[np.argsort(keys[:, 1], kind="stable")]
+
+
+def sample_numbers(order: IntArray) -> IntArray:
+    """(N,) photo indices -> (N,) numbers that are all different: photo p for the k-th time (from 0) is p + k·N.
+
+    What is drawn for a sample follows from its number, so a photo that comes again in an epoch is cropped anew.
+    """
+    sorted_places = np.argsort(order, kind="stable")
+    photos = order[sorted_places]
+    repeats = np.empty_like(order)
+    repeats[sorted_places] = np.arange(len(order)) - np.searchsorted(photos, photos)
+    return order + repeats * len(order)
 
 
 def steps_per_epoch(photos: int, batch_size: int) -> int:

@@ -112,6 +112,7 @@ class TrainingSettings:
 
 def _problem(settings: TrainingSettings) -> str | None:
     limits: list[tuple[str, float | None, float, float]] = [
+        ("seed", settings.seed, 0, 2**63 - 1),
         ("epochs", settings.epochs, 1, 1e6),
         ("minutes", settings.minutes, 0.01, 1e6),
         ("batch size", settings.batch_size, 2, 65536),

@@ -26,10 +26,14 @@ class Tracker:
         with storage_errors(run):
             self._board = SummaryWriter(str(run / "tensorboard"), purge_step=first_epoch)
 
+    def keep(self, line: Line) -> None:
+        """Record one epoch in `metrics.jsonl` alone; a line of the same epoch is replaced."""
+        self._lines = [other for other in self._lines if other["epoch"] != line["epoch"]] + [line]
+        self._write()
+
     def log(self, line: Line) -> None:
         """Record one epoch: `line["epoch"]` counts from 1; nested values get names such as seconds/input."""
-        self._lines.append(line)
-        self._write()
+        self.keep(line)
         for name, value in _scalars(line).items():
             self._board.add_scalar(name, value, line["epoch"])
         with storage_errors(self._file.parent):
