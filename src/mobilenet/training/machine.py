@@ -4,6 +4,7 @@ import ctypes
 import os
 import platform
 import sys
+from collections.abc import Mapping
 from importlib import metadata
 from typing import Any
 
@@ -59,7 +60,7 @@ def pick_precision(name: str, device: torch.device) -> torch.dtype:
     if device.type == "cuda":
         native = torch.cuda.get_device_capability(device) >= (8, 0)
     else:
-        abilities = torch.cpu.get_capabilities()
+        abilities = _abilities()
         native = device.type == "cpu" and bool(abilities.get("avx512_bf16") or abilities.get("amx_bf16"))
     return torch.bfloat16 if native else torch.float32
 
@@ -89,6 +90,11 @@ def versions() -> dict[str, str]:
     }
 
 
+def _abilities() -> Mapping[str, Any]:
+    """What torch knows of the processor; older versions of torch cannot tell, and know of nothing special."""
+    ask = getattr(torch.cpu, "get_capabilities", dict)
+    return ask()
+
+
 def _processor() -> str:
-    abilities = torch.cpu.get_capabilities()
-    return str(abilities.get("cpu_name") or platform.processor() or platform.machine())
+    return str(_abilities().get("cpu_name") or platform.processor() or platform.machine())

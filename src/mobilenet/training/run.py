@@ -134,7 +134,9 @@ def _run(
     for note in dataset.notes:
         listener.note(note)
     training, validation, caching_s = _cache(dataset, settings, listener)
-    settings = _fitted(settings, len(training))
+    wanted, settings = settings.batch_size, _fitted(settings, len(training))
+    if settings.batch_size < wanted:
+        listener.note(f"batches of {settings.batch_size} photos, not {wanted}: there are {len(training)} to train on")
     config = _describe(settings, dataset, (training, validation), command, device, dtype)
     if data_hash is not None and data_hash != config["data"]["hash"]:
         raise ConfigError(f"{dataset.root} is not what {folder} was trained on: photos were added, removed or changed")
