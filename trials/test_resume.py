@@ -21,7 +21,7 @@ def _mobilenet(*arguments: object) -> list[str]:
 def test_killed_at_random_moments_and_resumed(tmp_path: Path) -> None:
     data, whole, killed = tmp_path / "photos", tmp_path / "whole", tmp_path / "killed"
     write_scenes(data, SceneSettings(train=1500, validation=100, side=64))
-    options = ("--width", 0.25, "--resolution", 64, "--epochs", 10, "--precision", "float32")
+    options = ("--width", 0.25, "--resolution", 64, "--epochs", 40, "--precision", "float32")
     subprocess.run(_mobilenet("train", data, *options, "--out", whole), check=True, capture_output=True)
     moments = random.Random(0)
     command = _mobilenet("train", data, *options, "--out", killed)
@@ -29,7 +29,7 @@ def test_killed_at_random_moments_and_resumed(tmp_path: Path) -> None:
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         while not (killed / "config.json").exists() and process.poll() is None:
             time.sleep(0.05)
-        time.sleep(moments.uniform(1, 8))
+        time.sleep(moments.uniform(3, 10))
         process.kill()
         process.wait()
         lines = len((killed / "metrics.jsonl").read_text().splitlines()) if (killed / "metrics.jsonl").exists() else 0
