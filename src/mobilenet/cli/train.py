@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from mobilenet.cli.console import print_json, progress_console
+from mobilenet.cli.console import print_json
+from mobilenet.cli.progress import progress_bars
 
 if TYPE_CHECKING:
     from mobilenet.training.run import RunResult
@@ -147,11 +148,8 @@ class _Progress:
     """Bars on a terminal; a line for each epoch and remark wherever stderr goes."""
 
     def __init__(self, folder: Path) -> None:
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
         self._folder = folder
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self._bars = Progress(*columns, console=progress_console(), transient=True)
+        self._bars = progress_bars()
         self._caching = self._bars.add_task("decoding photos", visible=False)
         self._epoch = self._bars.add_task("epoch 1", visible=False)
         self._number = 1

@@ -69,11 +69,10 @@ class BatchNorm(nn.Module):
         self.epsilon, self.momentum = epsilon, momentum
 
     def forward(self, x: Tensor) -> Tensor:
-        arguments = (x, self.weight, self.bias, self.running_mean, self.running_var, self.momentum, self.epsilon)
+        weight, bias, mean, var = self.weight, self.bias, self.running_mean, self.running_var
         if self.training and _suits_narrow(x):
-            return _NarrowBatchNorm.apply(*arguments)  # type: ignore[no-untyped-call]
-        x, weight, bias, mean, var, momentum, epsilon = arguments
-        return F.batch_norm(x, mean, var, weight, bias, self.training, momentum, epsilon)
+            return _NarrowBatchNorm.apply(x, weight, bias, mean, var, self.momentum, self.epsilon)  # type: ignore[no-untyped-call]
+        return F.batch_norm(x, mean, var, weight, bias, self.training, self.momentum, self.epsilon)
 
 
 class ConvUnit(nn.Module):

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -312,7 +311,7 @@ def _describe(
 ) -> dict[str, Any]:
     training, validation = photos
     return {
-        "command": list(command) or ["mobilenet", "train", shlex.quote(str(settings.data))],
+        "command": list(command) or ["mobilenet", "train", str(settings.data)],
         "settings": _from_anywhere(settings).to_json(),
         "precision": str(dtype).removeprefix("torch."),
         "versions": versions(),
