@@ -17,9 +17,9 @@ _SOURCE = _ROOT / "src"
 
 FLOORS = (
     ("errors", "files", "spec", "comparisons", "architectures", "shapes", "cost"),
-    ("images", "metrics", "tasks"),
+    ("card", "images", "metrics", "tasks"),
     ("datasets", "nn", "runtimes"),
-    ("evaluate", "training", "scenes"),
+    ("evaluate", "training", "weights", "scenes"),
     ("report",),
     ("cli", "__main__"),
 )

@@ -4,13 +4,22 @@ from typing import Protocol
 
 from mobilenet.comparisons import alexnet, googlenet, inception_v3, squeezenet_1_0, vgg16
 from mobilenet.errors import SpecError
-from mobilenet.spec import Network, mobilenet_v1, mobilenet_v1_shallow, mobilenet_v1_standard
+from mobilenet.spec import (
+    ConvStyle,
+    Network,
+    mobilenet_v1,
+    mobilenet_v1_head,
+    mobilenet_v1_shallow,
+    mobilenet_v1_standard,
+)
 
 __all__ = ["COMPARISONS", "MOBILENETS", "architecture_names", "build"]
 
 
 class _Mobilenet(Protocol):
-    def __call__(self, width_multiplier: float = ..., resolution: int = ..., classes: int = ...) -> Network: ...
+    def __call__(
+        self, width_multiplier: float = ..., resolution: int = ..., classes: int = ..., style: ConvStyle = ...
+    ) -> Network: ...
 
 
 class _Comparison(Protocol):
@@ -21,6 +30,7 @@ MOBILENETS: dict[str, _Mobilenet] = {
     "mobilenet_v1": mobilenet_v1,
     "mobilenet_v1_standard": mobilenet_v1_standard,
     "mobilenet_v1_shallow": mobilenet_v1_shallow,
+    "mobilenet_v1_head": mobilenet_v1_head,
 }
 """Any width and resolution; can be trained."""
 

@@ -7,9 +7,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from mobilenet.card import ModelCard
 from mobilenet.errors import MobilenetError, ModelError
 from mobilenet.images import Preprocessing
-from mobilenet.nn.model_file import ModelCard, read_model, write_model
+from mobilenet.nn.model_file import read_model, write_model
 from mobilenet.nn.network import Classifier
 
 _LABELS = ("Äpfel", "a/b", "c\n", "caf\udce9")

@@ -43,8 +43,9 @@ def test_importing_runtimes_loads_no_torch() -> None:
 
 
 def test_a_model_file_opens_with_the_engine_that_runs_it(tmp_path: Path) -> None:
+    from mobilenet.card import ModelCard
     from mobilenet.images import Preprocessing
-    from mobilenet.nn.model_file import ModelCard, write_model
+    from mobilenet.nn.model_file import write_model
     from mobilenet.nn.network import Classifier
 
     card = ModelCard("mobilenet_v1", 0.25, 32, ("cat", "dog", "owl"), Preprocessing(32))

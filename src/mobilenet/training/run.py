@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import torch
 
+from mobilenet.card import ModelCard
 from mobilenet.cost import cost
 from mobilenet.datasets import Dataset, Photos, open_dataset
 from mobilenet.datasets.cache import CachedPhotos, load
@@ -17,7 +18,7 @@ from mobilenet.errors import ConfigError, DataError, ModelError
 from mobilenet.evaluate import Evaluation, evaluate
 from mobilenet.files import atomic_write, check_writable, storage_errors
 from mobilenet.images import Preprocessing
-from mobilenet.nn.model_file import ModelCard, write_model
+from mobilenet.nn.model_file import write_model
 from mobilenet.nn.network import Classifier
 from mobilenet.runtimes.torch import TorchPredictor
 from mobilenet.training.checkpoint import Position, load_checkpoint, save_checkpoint

@@ -1,0 +1,63 @@
+"""What every reader makes of a file, before anything is known about its architecture."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mobilenet.images import Preprocessing
+from mobilenet.spec import Activation, Padding
+
+__all__ = ["ForeignConv", "ForeignLinear", "ForeignNetwork", "ForeignNorm"]
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ForeignNorm:
+    """A batch norm that is not folded: four arrays (out,), and what is added to the variance."""
+
+    scale: Floats
+    shift: Floats
+    mean: Floats
+    variance: Floats
+    epsilon: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ForeignConv:
+    """One convolution in the order of computation, under the file's own name for it.
+
+    `filters` (out, in / groups, height, width); depthwise has groups == in == out. `norm` or `bias`, or neither.
+    """
+
+    name: str
+    filters: Floats
+    stride: int
+    groups: int
+    padding: Padding
+    activation: Activation
+    bias: Floats | None = None
+    norm: ForeignNorm | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ForeignLinear:
+    """The classifier: `matrix` (classes, features), also where the file has it as a convolution after the pool."""
+
+    name: str
+    matrix: Floats
+    bias: Floats | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ForeignNetwork:
+    """All layers of a file; None for what the file does not say, and in `notes` what was assumed instead."""
+
+    source: str
+    convs: tuple[ForeignConv, ...]
+    classifier: ForeignLinear | None
+    resolution: int | None
+    labels: tuple[str, ...] | None = None
+    preprocessing: Preprocessing | None = None
+    notes: tuple[str, ...] = ()
