@@ -1,5 +1,5 @@
 """What each choice made for speed is worth on this processor: batch norm of few channels, the gradient of strided
-depthwise convolutions in bfloat16, the number format, the allocator, torch.compile.
+depthwise convolutions in bfloat16, TensorFlow's padding, the number format, the allocator, torch.compile.
 
     python benchmarks/layers.py [--steps] [--compile]
 """
@@ -16,8 +16,8 @@ from torch.nn import functional as F
 
 from mobilenet.nn.layers import BatchNorm, Convolution
 from mobilenet.nn.network import Classifier, place
-from mobilenet.spec import Conv, mobilenet_v1
-from mobilenet.training.machine import keep_freed_memory
+from mobilenet.spec import Conv, ConvStyle, Padding, mobilenet_v1
+from mobilenet.training.machine import keep_freed_memory, pick_precision
 
 _CPU = torch.device("cpu")
 
@@ -64,6 +64,25 @@ def strided_depthwise() -> None:
         print(f"depthwise /2 {channels} channels {side} px bfloat16: ours {ours:.2f} ms, torch {theirs:.2f} ms")
 
 
+def paddings() -> None:
+    """Whole steps with TensorFlow's padding against symmetric padding, in the number format that training takes."""
+    dtype = pick_precision("auto", _CPU)
+    for width, resolution, batch in ((0.25, 128, 64), (0.75, 192, 32)):
+        x = torch.randn(batch, 3, resolution, resolution).to(dtype).contiguous(memory_format=torch.channels_last)
+        labels = torch.randint(0, 10, (batch,))
+        both: tuple[Padding, ...] = ("tensorflow", "symmetric")
+        networks = [
+            place(Classifier(mobilenet_v1(width, resolution, 10, ConvStyle(padding))), _CPU) for padding in both
+        ]
+        same, symmetric = milliseconds(
+            *(lambda network=network: F.cross_entropy(network(x), labels).backward() for network in networks)  # noqa: B023
+        )
+        print(
+            f"step {width}-{resolution} {dtype}: TensorFlow's padding {same:.1f} ms, symmetric {symmetric:.1f} ms, "
+            f"{same / symmetric - 1:+.1%}"
+        )
+
+
 def step_time(width: float, resolution: int, dtype: torch.dtype, *, compiled: bool) -> float:
     """Median milliseconds of forward, loss and backward of a batch of 64 (32 at 224 pixels)."""
     network = place(Classifier(mobilenet_v1(width, resolution, 10)), _CPU)
@@ -108,6 +127,7 @@ def main() -> None:
     keep_freed_memory()
     batch_norms()
     strided_depthwise()
+    paddings()
     if options.steps or options.compile:
         steps(compiled=options.compile)
 

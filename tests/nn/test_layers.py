@@ -1,10 +1,12 @@
 """Layers against torch's own and against sums done by hand."""
 
-import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch.nn import functional as F
 
+from mobilenet.errors import SpecError
 from mobilenet.nn.layers import BatchNorm, Convolution, ConvUnit
 from mobilenet.spec import Conv
 
@@ -73,14 +75,30 @@ def test_strided_depthwise_in_bfloat16_has_the_gradients_of_float32(side: int) -
     torch.testing.assert_close(got, weight.grad, atol=0.5, rtol=0.02)
 
 
-def test_tensorflow_padding_puts_the_odd_zero_behind() -> None:
-    conv = Convolution(Conv("c", 1, 1, stride=2, padding="tensorflow"))
-    with torch.no_grad():
-        conv.weight.copy_(torch.arange(9.0).view(1, 1, 3, 3))
-    image = torch.arange(16.0).view(1, 1, 4, 4)
-    padded = np.pad(image.numpy()[0, 0], ((0, 1), (0, 1)))
-    want = [[(padded[y : y + 3, x : x + 3] * np.arange(9.0).reshape(3, 3)).sum() for x in (0, 2)] for y in (0, 2)]
-    assert conv(image)[0, 0].tolist() == want
+@given(
+    st.sampled_from([(1, 1), (3, 1), (3, 2), (5, 2), (5, 1)]),
+    st.integers(5, 18),
+    st.integers(5, 18),
+    st.sampled_from([1, 3]),
+)
+def test_tensorflow_padding_is_the_formula_of_same(
+    shape: tuple[int, int], height: int, width: int, groups: int
+) -> None:
+    kernel, stride = shape
+    conv = Convolution(Conv("c", 3, 3, kernel_size=kernel, stride=stride, groups=groups, padding="tensorflow"))
+    x = torch.rand(2, 3, height, width)
+    # TensorFlow's documentation: just enough zeros that every output pixel exists, the odd one after, not before
+    totals = [max((-(-side // stride) - 1) * stride + kernel - side, 0) for side in (width, height)]
+    padded = F.pad(x, [pad for total in totals for pad in (total // 2, total - total // 2)])
+    want = F.conv2d(padded, conv.weight, stride=stride, groups=groups)
+    got = conv(x.flip((2, 3))).flip((2, 3)) if conv.turned else conv(x)
+    torch.testing.assert_close(got, want)
+
+
+@pytest.mark.parametrize(("kernel", "stride"), [(2, 1), (3, 3)])
+def test_tensorflow_padding_elsewhere_is_refused(kernel: int, stride: int) -> None:
+    with pytest.raises(SpecError, match="odd kernels and strides of 1 or 2 only"):
+        Convolution(Conv("c", 3, 3, kernel_size=kernel, stride=stride, padding="tensorflow"))
 
 
 def test_a_row_without_norm_has_a_bias_and_no_norm() -> None:

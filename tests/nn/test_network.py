@@ -5,12 +5,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
+from torch.nn import functional as F
 
 from mobilenet.architectures import MOBILENETS, build
 from mobilenet.cost import cost
 from mobilenet.errors import SpecError
 from mobilenet.nn.network import Classifier
-from mobilenet.spec import mobilenet_v1
+from mobilenet.spec import Conv, ConvStyle, GlobalPool, Network, mobilenet_v1
 
 
 @settings(max_examples=15)
@@ -44,6 +45,34 @@ def test_gives_one_row_of_float32_logits_a_photo_in_bfloat16_too() -> None:
     logits = network(torch.zeros(3, 3, 32, 32, dtype=torch.bfloat16))
     assert logits.shape == (3, 7)
     assert logits.dtype == torch.float32
+
+
+@pytest.mark.parametrize("resolution", [32, 64, 96])
+@torch.no_grad()
+def test_tensorflow_padding_agrees_with_explicit_zeros(resolution: int) -> None:
+    """The whole network, whose convolutions look at planes from the opposite corner, against padding written out."""
+    network = Classifier(mobilenet_v1(0.25, resolution, 5, ConvStyle(padding="tensorflow"))).eval()
+    x = planes = torch.randn(2, 3, resolution, resolution, generator=torch.Generator().manual_seed(1))
+    for row in network.spec.rows[:-2]:
+        assert isinstance(row, Conv)
+        unit = network.get_submodule(row.name)
+        if row.kernel_size == 3:
+            planes = F.pad(planes, (0, 1, 0, 1) if row.stride == 2 else (1, 1, 1, 1))
+        planes = F.conv2d(planes, unit.conv.weight, stride=row.stride, groups=row.groups)
+        planes = F.relu(unit.norm(planes))
+    logits = network.classifier(planes.mean((2, 3)))
+    torch.testing.assert_close(network(x), logits, atol=1e-5, rtol=1e-4)
+
+
+def test_rows_of_two_paddings_are_refused() -> None:
+    rows = Conv("a", 3, 8, padding="tensorflow"), Conv("b", 8, 8), GlobalPool("pool")
+    with pytest.raises(SpecError, match="two mixes TensorFlow's padding with another"):
+        Classifier(Network("two", 32, 0, rows))
+
+
+def test_a_backbone_gives_the_features() -> None:
+    network = Classifier(mobilenet_v1(0.25, 32, 0))
+    assert network(torch.zeros(3, 3, 32, 32)).shape == (3, 256)
 
 
 def test_networks_that_are_only_compared_with_are_refused() -> None:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mobilenet.errors import SpecError
 from mobilenet.spec import Activation, Conv, GlobalPool, Linear
 
 __all__ = ["BatchNorm", "ConvUnit", "Convolution", "GlobalAverage", "LinearUnit"]
@@ -24,7 +25,13 @@ _NARROW_CHANNELS = 15
 
 
 class Convolution(nn.Module):
-    """(N, in, H, W) -> (N, out, H', W'): the convolution of a `Conv` row, with its padding and no norm."""
+    """(N, in, H, W) -> (N, out, H', W'): the convolution of a `Conv` row, with its padding and no norm.
+
+    A row with TensorFlow's padding is `turned`: it wants its planes upside down and mirrored, and gives such planes.
+    Where SAME pads an even side it pads one pixel less before than after, while symmetric padding with a stride of 2
+    leaves the last padded pixel unread, which is one less after than before. So both are the same thing seen from
+    opposite corners: turned planes, turned filters and symmetric padding give SAME without a copy of any plane.
+    """
 
     def __init__(self, row: Conv) -> None:
         super().__init__()
@@ -34,25 +41,21 @@ class Convolution(nn.Module):
         self.stride, self.groups = row.stride, row.groups
         self.kernel_size = (height, width)
         self.padding = (0, 0) if row.padding == "valid" else ((height - 1) // 2, (width - 1) // 2)
-        self.same = row.padding == "tensorflow"
+        self.turned = row.padding == "tensorflow" and self.kernel_size != (1, 1)
+        if self.turned and not (height % 2 and width % 2 and row.stride <= 2):
+            raise SpecError(
+                f"row {row.name}: TensorFlow's padding is computed for odd kernels and strides of 1 or 2 only"
+            )
         nn.init.kaiming_normal_(self.weight, mode="fan_out" if row.groups == 1 else "fan_in", nonlinearity="relu")
 
     def forward(self, x: Tensor) -> Tensor:
         weight = self.weight.to(x.dtype)
         bias = None if self.bias is None else self.bias.to(x.dtype)
-        if self.same:
-            return F.conv2d(self._pad_same(x), weight, bias, self.stride, 0, 1, self.groups)
+        if self.turned:
+            weight = weight.flip((2, 3))
         if x.dtype == torch.bfloat16 and x.device.type == "cpu" and self.groups > 1 and self.stride > 1:
             return _StridedDepthwise.apply(x, weight, bias, self.stride, self.padding, self.groups)  # type: ignore[no-untyped-call]
         return F.conv2d(x, weight, bias, self.stride, self.padding, 1, self.groups)
-
-    def _pad_same(self, x: Tensor) -> Tensor:
-        """TensorFlow's SAME: just enough zeros that every output pixel exists, the odd one after, not before."""
-        pads: list[int] = []
-        for side, kernel in zip(reversed(x.shape[2:]), reversed(self.kernel_size), strict=True):
-            total = max((math.ceil(side / self.stride) - 1) * self.stride + kernel - side, 0)
-            pads += [total // 2, total - total // 2]
-        return F.pad(x, pads)
 
 
 class BatchNorm(nn.Module):

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from mobilenet.errors import SpecError
-from mobilenet.nn.layers import ConvUnit, GlobalAverage, LinearUnit
+from mobilenet.nn.layers import Convolution, ConvUnit, GlobalAverage, LinearUnit
 from mobilenet.spec import Conv, GlobalPool, Linear, Network, Row
 
 __all__ = ["Classifier", "place"]
@@ -12,7 +12,7 @@ __all__ = ["Classifier", "place"]
 
 class Classifier(nn.Module):
     """The network of a spec whose rows follow one another: (N, 3, R, R) normalised pixels -> (N, classes) float32
-    logits.
+    logits; with a spec of 0 classes, (N, features) float32.
 
     `SpecError` for a row that has no module (the networks that are only compared with have branches and pools).
     """
@@ -22,8 +22,11 @@ class Classifier(nn.Module):
         self.spec = spec
         for row in spec.rows:
             self._place(row.name, _module(row, spec.name))
+        self.turned = _is_turned(self, spec.name)
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.turned:
+            x = x.flip((2, 3))
         for row in self.spec.rows:
             x = self.get_submodule(row.name)(x)
         return x
@@ -41,6 +44,18 @@ class Classifier(nn.Module):
 def place(network: nn.Module, device: torch.device) -> nn.Module:
     """Move `network` to `device` and lay its filters out as (out, height, width, in), the fastest order everywhere."""
     return network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def _is_turned(network: nn.Module, architecture: str) -> bool:
+    """Whether convolutions want turned planes (`nn.layers.Convolution`): all that look around themselves, or none.
+
+    Nothing turns them back: the average over the plane, which ends every network here, is the same either way.
+    """
+    found = [module for module in network.modules() if isinstance(module, Convolution) and module.kernel_size != (1, 1)]
+    turned = {module.turned for module in found}
+    if len(turned) > 1:
+        raise SpecError(f"{architecture} mixes TensorFlow's padding with another; give all its rows one padding")
+    return turned == {True}
 
 
 def _module(row: Row, architecture: str) -> nn.Module:
