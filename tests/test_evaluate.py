@@ -93,6 +93,44 @@ def test_batches_and_sources_do_not_change_the_result(batch_size: int) -> None:
     assert len(seen) == len(oracle.batches)
 
 
+class Nested(Oracle):
+    labels = ("fruit/apple", "fruit/pear", "owl")
+
+
+def test_levels_and_families_by_hand() -> None:
+    """An apple for an owl, an owl for an apple, a pear for an apple: the last one alone stays inside fruit."""
+    result = evaluate(Nested(), _images(), TRUE, FILES)
+    assert [(level.name, level.groups, level.top1, level.inside) for level in result.levels] == [
+        ("level 1", 2, 3 / 5, 0),
+        ("leaf", 3, 2 / 5, 1),
+    ]
+    assert result.levels[1].top1_interval == result.top1_interval
+    (fruit,) = result.families
+    assert (fruit.label, fruit.children) == ("fruit", ("fruit/apple", "fruit/pear"))
+    assert (fruit.photos, fruit.inside, fruit.outside, fruit.confusion) == (4, 1, 1, ((1, 0), (1, 1)))
+    assert result.wrong == 3
+    assert Evaluation.from_json(result.to_json()) == result
+
+
+def test_the_answer_on_a_level_belongs_to_the_answer_that_was_given() -> None:
+    """The owl is 40 % and right; apple and pear are 60 % together, which would be wrong on level 1."""
+    answers = np.array([[0.35, 0.25, 0.4]], np.float32)
+    result = evaluate(Nested(answers), _images(1), np.array([2]), ("a.jpg",))
+    assert [level.top1 for level in result.levels] == [1.0, 1.0]
+
+
+def test_flat_classes_have_neither_levels_nor_families() -> None:
+    result = evaluate(Oracle(), _images(), TRUE, FILES)
+    assert (result.levels, result.families) == ((), ())
+
+
+def test_what_an_evaluation_lacks_is_named() -> None:
+    fields = json.loads(evaluate(Oracle(), _images(), TRUE, FILES).to_json())
+    del fields["levels"]
+    with pytest.raises(DataError, match="it lacks 'levels'; run mobilenet evaluate again"):
+        Evaluation.from_json(json.dumps(fields))
+
+
 def test_json_round_trip_through_a_file(tmp_path: Path) -> None:
     files = ("ünïcode 🐈.jpg", "not\udce9utf8.jpg", '"quoted".jpg', "d.jpg", "e.jpg")
     result = evaluate(Oracle(), _images(), TRUE, files, root=tmp_path, left_out=[LeftOut("broken.jpg", "truncated")])

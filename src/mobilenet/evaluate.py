@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mobilenet.datasets import LeftOut
 from mobilenet.errors import DataError
 from mobilenet.files import atomic_write
+from mobilenet.metrics import hierarchy
 from mobilenet.metrics.classification import CalibrationBin
 from mobilenet.runtimes import Predictor
 from mobilenet.tasks import classification
@@ -55,6 +56,7 @@ class Evaluation:
 
     `top1_interval` is the Wilson 95 % interval of `top1`; `top5` is None with five classes or fewer, where it would
     always be 1; `confusion[true][predicted]` counts photos; `mistakes` are the 200 most confident ones, worst first.
+    `levels` and `families` are for classes within classes (`metrics.hierarchy`), and empty for flat ones.
     Files are absolute paths, or paths below `root`.
     """
 
@@ -67,10 +69,17 @@ class Evaluation:
     labels: tuple[str, ...]
     per_class: tuple[ClassResult, ...]
     confusion: tuple[tuple[int, ...], ...]
+    levels: tuple[hierarchy.Level, ...]
+    families: tuple[hierarchy.Family, ...]
     reliability: tuple[CalibrationBin, ...]
     mistakes: tuple[Mistake, ...]
     left_out: tuple[LeftOut, ...] = ()
     root: str = ""
+
+    @property
+    def wrong(self) -> int:
+        """Photos whose first answer was wrong, `mistakes` being some of them."""
+        return self.photos - sum(row[number] for number, row in enumerate(self.confusion))
 
     def to_json(self) -> str:
         """One JSON document; `from_json` gives the same Evaluation back."""
@@ -81,7 +90,9 @@ class Evaluation:
         """The inverse of `to_json`; DataError when `text` is not such a document."""
         try:
             return _from_fields(json.loads(text))
-        except (ValueError, TypeError, KeyError) as error:
+        except KeyError as error:
+            raise DataError(f"not an evaluation: it lacks {error}; run mobilenet evaluate again") from error
+        except (ValueError, TypeError) as error:
             raise DataError(f"not an evaluation: {error}; run mobilenet evaluate again") from error
 
     def write(self, path: Path) -> None:
@@ -154,6 +165,8 @@ def _evaluation(
             for label, row in zip(labels, scores.per_class, strict=True)
         ),
         confusion=tuple(tuple(row) for row in scores.confusion.tolist()),
+        levels=hierarchy.levels(labels, scores.confusion),
+        families=hierarchy.families(labels, scores.confusion),
         reliability=scores.calibration.bins,
         mistakes=_mistakes(probabilities, numbers, files, labels),
         left_out=tuple(left_out),
@@ -178,9 +191,25 @@ def _from_fields(fields: Mapping[str, Any]) -> Evaluation:
         "top1_interval": (lower, upper),
         "labels": tuple(fields["labels"]),
         "per_class": tuple(ClassResult(**row) for row in fields["per_class"]),
-        "confusion": tuple(tuple(row) for row in fields["confusion"]),
+        "confusion": _counts(fields["confusion"]),
+        "levels": tuple(_level(row) for row in fields["levels"]),
+        "families": tuple(_family(row) for row in fields["families"]),
         "reliability": tuple(CalibrationBin(**row) for row in fields["reliability"]),
         "mistakes": tuple(Mistake(**row) for row in fields["mistakes"]),
         "left_out": tuple(LeftOut(**row) for row in fields["left_out"]),
     }
     return Evaluation(**{**fields, **nested})
+
+
+def _level(fields: Mapping[str, Any]) -> hierarchy.Level:
+    lower, upper = fields["top1_interval"]
+    return hierarchy.Level(**{**fields, "top1_interval": (lower, upper)})
+
+
+def _family(fields: Mapping[str, Any]) -> hierarchy.Family:
+    nested = {"children": tuple(fields["children"]), "confusion": _counts(fields["confusion"])}
+    return hierarchy.Family(**{**fields, **nested})
+
+
+def _counts(rows: Sequence[Sequence[int]]) -> tuple[tuple[int, ...], ...]:
+    return tuple(tuple(row) for row in rows)

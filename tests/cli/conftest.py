@@ -38,6 +38,19 @@ def colour_model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
     return str(path)
 
 
+class NestedPredictor(ColourPredictor):
+    """The same answers under nested names."""
+
+    labels = ("cold/blue", "warm", "cold/green")
+
+
+@pytest.fixture
+def nested_model(colour_model: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The path of a model file that opens as a NestedPredictor."""
+    monkeypatch.setattr(runtimes, "open_model", lambda _path: NestedPredictor())
+    return colour_model
+
+
 @pytest.fixture
 def paint() -> Callable[..., Path]:
     """`paint(path, "red")`: a photo of one colour, with a little grey so that no two are the same file."""

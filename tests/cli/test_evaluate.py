@@ -102,7 +102,26 @@ def test_people_get_a_table_and_a_file_holds_everything(
     # Wilson: 12 of 12 is 1 / (1 + 1.96² / 12) or more
     assert "100.0 %  (75.8 % to 100.0 %)" in text
     assert "top-5" not in text
+    assert "level" not in text
     assert Evaluation.read(out).photos == 12
+
+
+def test_people_get_the_levels_of_nested_classes(
+    nested_model: str, paint: Paint, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Green, blue and red, two each; one of the blue ones is a green photo."""
+    for name, first, second in (
+        ("cold/blue", "blue", "green"),
+        ("cold/green", "green", "green"),
+        ("warm", "red", "red"),
+    ):
+        paint(tmp_path / "data" / name / "1.png", first, grey=1)
+        paint(tmp_path / "data" / name / "2.png", second, grey=2 + len(name))
+    assert main(["evaluate", nested_model, str(tmp_path / "data")]) == 0
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert "level 1 2 100.0 % 61.0 % to 100.0 % -" in lines
+    assert "leaf 3 83.3 % 43.6 % to 97.0 % 1" in lines
+    assert "cold 4 1 0" in lines
 
 
 @pytest.mark.parametrize("data", ["nowhere", "empty"])

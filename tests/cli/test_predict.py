@@ -100,6 +100,18 @@ def test_people_get_lines(colour_model: str, paint: Paint, tmp_path: Path, capsy
     assert capsys.readouterr().out == f"{photo}\n  100.0 %  blue\n"
 
 
+def test_the_parent_of_nested_classes_is_named_with_all_of_its_probability(
+    nested_model: str, paint: Paint, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo = paint(tmp_path / "photo.png", "green", grey=51)
+    assert main(["predict", nested_model, str(photo), "--top", "1"]) == 0
+    # 255 and 51 of 255 + 51 + 51
+    assert capsys.readouterr().out == f"{photo}\n   71.4 %  cold/green\n   85.7 %  cold in all\n"
+    assert main(["predict", nested_model, str(photo), "--top", "1", "--json"]) == 0
+    (answer,) = json.loads(capsys.readouterr().out)
+    assert answer["parents"] == [{"label": "cold", "probability": pytest.approx(6 / 7, abs=1e-4)}]
+
+
 @pytest.mark.parametrize("arguments", [["predict"], ["predict", "model"], ["predict", "model", "a.jpg", "--top", "0"]])
 def test_wrong_usage_is_one_line(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == 2

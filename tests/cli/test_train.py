@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from mobilenet.cli.main import main
+from mobilenet.evaluate import Evaluation
 
 _QUICK = ["--width", "0.1", "--resolution", "32", "--epochs", "1", "--batch-size", "8", "--device", "cpu"]
 
@@ -33,6 +34,21 @@ def test_train_prints_one_json_document(photos: Path, tmp_path: Path, capsys: py
     assert (tmp_path / document["model"]).is_file()
     assert (tmp_path / document["report"]).is_file()
     assert printed.err.startswith("epoch   1  loss ")
+
+
+def test_nested_classes_add_a_line_of_their_levels(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    grey = photos / "tone" / "grey"
+    grey.mkdir(parents=True)
+    (photos / "dark").rename(photos / "tone" / "dark")
+    for number in range(12):
+        Image.fromarray(np.full((40, 40, 3), 120 + number, np.uint8)).save(grey / f"{number}.png")
+    assert main(["train", str(photos), *_QUICK, "--out", "run"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    evaluation = Evaluation.read(Path("run", "evaluation.json"))
+    above, leaf = evaluation.levels
+    assert (above.groups, leaf.groups, evaluation.labels) == (2, 3, ("bright", "tone/dark", "tone/grey"))
+    assert lines[1].startswith(f"level 1 {above.top1:.1%}, leaf {leaf.top1:.1%}")
+    assert [line.split()[0] for line in lines] == ["top-1", "level", "model", "report"]
 
 
 @pytest.mark.parametrize(

@@ -94,6 +94,30 @@ def test_every_section_is_there(make_run: MakeRun) -> None:
         assert words in page.text
 
 
+def test_nested_classes_have_a_section_of_their_levels(make_run: MakeRun) -> None:
+    """Owl, apple and pear are one photo each; the last class, the pear, is taken for the first one."""
+    page = _written(make_run(("fruit/apple", "owl", "fruit/pear"), ("a.jpg", "b.jpg", "c.jpg")))
+    ids = [attributes["id"] for attributes in page.all("section")]
+    assert ids[1:4] == ["confusion", "levels", "mistakes"]
+    assert {"href": "#levels"} in page.all("a")
+    assert "level 1 2 100.0\u202f%" in page.text.replace(" %", "\u202f%")
+    assert "Inside fruit" in page.text
+    assert "Parent Children Photos Another child Something else fruit 2 2 1 0" in page.text
+    drawings = [drawing["aria-label"] for drawing in page.all("svg") if drawing.get("class") == "matrix"]
+    assert len(drawings) == 2
+    assert drawings[1].startswith("Confusion matrix inside fruit, 2 classes")
+    assert "1 of 2 photos lie on the diagonal" in drawings[1]
+    assert not page.faults
+
+
+def test_hostile_names_of_parents_are_text(make_run: MakeRun) -> None:
+    parent = "<script>alert(1)<"
+    page = _written(make_run((f"{parent}/a", "owl", f"{parent}/{{{{ 7 * 7 }}}}"), ("a.jpg", "b.jpg", "c.jpg")))
+    assert f"Inside {parent}" in page.text
+    assert not page.all("script")
+    assert not page.faults
+
+
 def test_photos_left_out_of_the_validation_alone_are_named_too(make_run: MakeRun) -> None:
     run = make_run()
     config = json.loads((run / "config.json").read_text())

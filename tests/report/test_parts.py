@@ -13,7 +13,9 @@ from PIL import Image
 
 from mobilenet.evaluate import Evaluation
 from mobilenet.metrics.classification import calibration
+from mobilenet.metrics.hierarchy import Family
 from mobilenet.report.confusion import Confused, matrix, most_confused
+from mobilenet.report.families import drawn_families
 from mobilenet.report.formats import count, duration, percent, short, size
 from mobilenet.report.plots import Series, curves, reliability
 from mobilenet.report.run import read_run
@@ -86,8 +88,8 @@ def _evaluation(make_run: MakeRun, confusion: list[list[int]]) -> Evaluation:
     return Evaluation.from_json(json.dumps({**fields, "confusion": confusion}))
 
 
-def test_the_matrix_has_a_cell_where_there_are_photos(make_run: MakeRun) -> None:
-    drawing = matrix(_evaluation(make_run, [[3, 1, 0], [0, 4, 0], [2, 0, 0]]))
+def test_the_matrix_has_a_cell_where_there_are_photos() -> None:
+    drawing = matrix(("a", "b", "c"), [[3, 1, 0], [0, 4, 0], [2, 0, 0]])
     assert drawing
     where = {(cell.label, cell.predicted): cell for cell in drawing.cells}
     assert set(where) == {("a", "a"), ("a", "b"), ("b", "b"), ("c", "a")}
@@ -95,6 +97,31 @@ def test_the_matrix_has_a_cell_where_there_are_photos(make_run: MakeRun) -> None
     assert where["a", "b"].x == drawing.margin + drawing.side
     assert where["c", "a"].y == drawing.margin + 2 * drawing.side
     assert drawing.headings[2].at == drawing.margin + 2.5 * drawing.side
+
+
+def test_families_are_drawn_with_the_names_of_their_children_most_mistakes_first() -> None:
+    one = Family("A/Dog", ("A/Dog", "A/Dog/Big"), 3, 1, 0, ((1, 1), (0, 1)))
+    none = Family("Pear", ("Pear/a", "Pear/b"), 3, 0, 2, ((1, 0), (0, 0)))
+    two = Family("Apple", ("Apple/Fuji", "Apple/Gala"), 3, 2, 0, ((0, 1), (1, 1)))
+    first, second = drawn_families([one, none, two])
+    assert (first.label, second.label) == ("Apple", "A/Dog")
+    assert first.matrix
+    assert second.matrix
+    assert [(heading.text, heading.label) for heading in second.matrix.headings] == [
+        ("Dog itself", "A/Dog"),
+        ("Big", "A/Dog/Big"),
+    ]
+    assert (first.matrix.right, first.matrix.photos) == (1, 3)
+    assert [(cell.label, cell.predicted, cell.photos) for cell in first.matrix.cells] == [
+        ("Apple/Fuji", "Apple/Gala", 1),
+        ("Apple/Gala", "Apple/Fuji", 1),
+        ("Apple/Gala", "Apple/Gala", 1),
+    ]
+
+
+def test_the_page_draws_twelve_families_at_most() -> None:
+    many = [Family(f"{n}", (f"{n}/a", f"{n}/b"), 9, n, 0, ((9 - n, n), (0, 0))) for n in range(1, 16)]
+    assert [family.label for family in drawn_families(many)] == [str(n) for n in range(15, 3, -1)]
 
 
 def test_commonest_confusions_come_first(make_run: MakeRun) -> None:

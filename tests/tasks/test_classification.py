@@ -4,13 +4,22 @@ import numpy as np
 import pytest
 
 from mobilenet.errors import DataError, ModelError
-from mobilenet.tasks.classification import Answer, answers, checked_probabilities, label_numbers, score
+from mobilenet.tasks.classification import Answer, answers, checked_probabilities, label_numbers, parents, score
 
 
 def test_answers_are_labels_best_first() -> None:
     probabilities = np.array([[0.25, 0.5, 0.25]], np.float32)
     assert answers(probabilities, ("cat", "dog", "owl"), 2) == [[Answer("dog", 0.5), Answer("cat", 0.25)]]
     assert len(answers(probabilities, ("cat", "dog", "owl"), 9)[0]) == 3
+
+
+def test_the_parents_of_the_first_answer_have_the_probability_of_all_their_classes() -> None:
+    labels = ("Cat", "Dog/Big/Dane", "Dog/Big/Poodle", "Dog/Small")
+    assert parents(np.array([0.125, 0.5, 0.25, 0.125]), labels) == [Answer("Dog/Big", 0.75), Answer("Dog", 0.875)]
+    assert parents(np.array([0.125, 0.25, 0.125, 0.5]), labels) == [Answer("Dog", 0.875)]
+    assert parents(np.array([0.5, 0.25, 0.125, 0.125]), labels) == []
+    assert parents(np.array([0.5, 0.25, 0.25]), ("Apple", "Apple/Fuji", "Pear")) == [Answer("Apple", 0.75)]
+    assert parents(np.array([0.5, 0.5]), ("n/a", "cat")) == []
 
 
 def test_classes_are_matched_by_name_not_by_order() -> None:

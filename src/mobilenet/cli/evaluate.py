@@ -107,10 +107,32 @@ def _print(evaluation: "Evaluation", choice: str) -> None:
         ("photos left out", f"{len(evaluation.left_out):,}"),
     ]
     print_table(f"{evaluation.photos:,} photos: {choice}", ("figure", "value"), figures, left=2)
+    if evaluation.levels:
+        _print_levels(evaluation)
     rows = [
         (row.label, f"{row.photos:,}", _percent(row.recall), _percent(row.precision)) for row in evaluation.per_class
     ]
     print_table("Class by class", ("class", "photos", "recall", "precision"), rows)
+
+
+def _print_levels(evaluation: "Evaluation") -> None:
+    levels = [
+        (
+            level.name,
+            f"{level.groups:,}",
+            _percent(level.top1),
+            f"{_percent(level.top1_interval[0])} to {_percent(level.top1_interval[1])}",
+            f"{level.inside:,}" if number else "-",
+        )
+        for number, level in enumerate(evaluation.levels)
+    ]
+    print_table("Level by level", ("level", "groups", "top-1", "95 % interval", "inside the parent"), levels)
+    families = [
+        (family.label, *(f"{photos:,}" for photos in (family.photos, family.inside, family.outside)))
+        for family in evaluation.families
+    ]
+    header = ("parent", "photos", "another child", "something else")
+    print_table("What the photos of a parent were taken for", header, families)
 
 
 def _percent(share: float | None) -> str:

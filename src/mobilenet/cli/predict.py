@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,17 +33,30 @@ def command(*, model: Path, photos: tuple[str, ...], top: int, as_json: bool) ->
 
     predictor = open_model(model)
     answered = []
-    for path, answers in _answers(predictor, photos, top):
-        answered.append({"file": str(path), "predictions": [asdict(answer) for answer in answers]} if as_json else path)
+    for photo in _answers(predictor, photos, top):
+        answered.append(photo.document() if as_json else photo.path)
         if not as_json:
-            _print(path, answers)
+            _print(photo)
     if not answered:
         raise DataError("no photo could be read; each is named above with its reason")
     if as_json:
         click.echo(json.dumps(answered, allow_nan=False))
 
 
-def _answers(predictor: "Predictor", photos: Iterable[str], top: int) -> Iterator[tuple[Path, list["Answer"]]]:
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    """`parents` are the groups of the first answer; none in models whose classes are flat."""
+
+    path: Path
+    predictions: list["Answer"]
+    parents: list["Answer"]
+
+    def document(self) -> dict[str, object]:
+        parents = {"parents": [asdict(parent) for parent in self.parents]} if self.parents else {}
+        return {"file": str(self.path), "predictions": [asdict(answer) for answer in self.predictions], **parents}
+
+
+def _answers(predictor: "Predictor", photos: Iterable[str], top: int) -> Iterator[_Answered]:
     from mobilenet.runtimes.photos import predict_photos
     from mobilenet.tasks import classification
 
@@ -54,7 +67,8 @@ def _answers(predictor: "Predictor", photos: Iterable[str], top: int) -> Iterato
             continue
         batch = {name: values[None] for name, values in photo.outputs.items()}
         probabilities = classification.checked_probabilities(batch, 1, len(labels))
-        yield photo.path, classification.answers(probabilities, labels, top)[0]
+        predictions = classification.answers(probabilities, labels, top)[0]
+        yield _Answered(photo.path, predictions, classification.parents(probabilities[0], labels))
 
 
 def _paths(photos: Iterable[str]) -> Iterator[Path]:
@@ -70,7 +84,9 @@ def _paths(photos: Iterable[str]) -> Iterator[Path]:
             yield Path(photo)
 
 
-def _print(path: Path, answers: list["Answer"]) -> None:
-    click.echo(path)
-    for answer in answers:
+def _print(photo: _Answered) -> None:
+    click.echo(photo.path)
+    for answer in photo.predictions:
         click.echo(f"  {100 * answer.probability:5.1f} %  {answer.label}")
+    for parent in photo.parents:
+        click.echo(f"  {100 * parent.probability:5.1f} %  {parent.label} in all")

@@ -14,6 +14,7 @@ from mobilenet.cli.console import print_json
 from mobilenet.cli.progress import progress_bars
 
 if TYPE_CHECKING:
+    from mobilenet.evaluate import Evaluation
     from mobilenet.training.run import RunResult
     from mobilenet.training.settings import TrainingSettings
 
@@ -210,5 +211,14 @@ def _show(result: "RunResult", report: Path) -> None:
         f"top-1 {evaluation.top1:.1%} on {evaluation.photos} validation photos (95 % interval {low:.1%} to {high:.1%}),"
         f" {result.total_s:.0f} s in all"
     )
+    if evaluation.levels:
+        click.echo(_levels(evaluation))
     click.echo(f"model   {result.folder / 'model.safetensors'}")
     click.echo(f"report  {report}")
+
+
+def _levels(evaluation: "Evaluation") -> str:
+    accuracies = ", ".join(f"{level.name} {level.top1:.1%}" for level in evaluation.levels)
+    inside = sum(level.inside for level in evaluation.levels)
+    mistakes = f"; {inside} of {evaluation.wrong} mistakes stay inside a parent" if evaluation.wrong else ""
+    return f"{accuracies}{mistakes}"

@@ -1,5 +1,6 @@
 """The confusion matrix as geometry for the page's SVG: readable from 2 to about 200 classes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mobilenet.evaluate import Evaluation
@@ -38,7 +39,8 @@ class Heading:
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
-    """Sizes in pixels; empty cells are not drawn. The grid starts at (`margin`, `margin`)."""
+    """Sizes in pixels; empty cells are not drawn. The grid starts at (`margin`, `margin`); `right` photos are on its
+    diagonal, of `photos` in all."""
 
     side: float
     margin: float
@@ -47,6 +49,8 @@ class Matrix:
     numbered: bool
     cells: tuple[Cell, ...]
     headings: tuple[Heading, ...]
+    right: int
+    photos: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +63,20 @@ class Confused:
     share: float
 
 
-def matrix(evaluation: Evaluation) -> Matrix | None:
-    """The drawing of `evaluation.confusion`; None with more than 200 classes."""
-    classes = len(evaluation.labels)
+def matrix(
+    labels: Sequence[str], confusion: Sequence[Sequence[int]], names: Sequence[str] | None = None
+) -> Matrix | None:
+    """The drawing of `confusion[true][predicted]`; None with more than 200 classes.
+
+    `names`, one for each label, stand at the rows and columns instead of the labels.
+    """
+    classes = len(labels)
     if classes > _MOST_CLASSES:
         return None
     font = 12.5 if classes <= 40 else 9.0 if classes <= 100 else 5.0
-    names = [short(label) for label in evaluation.labels]
-    # 0.56 em is the mean width of a letter; 12 pixels keep the names off the grid
-    margin = max(len(name) for name in names) * font * 0.56 + 12
+    names = [short(name) for name in names or labels]
+    # no usual name has wider letters than 0.64 em in the mean; 12 pixels keep the names off the grid
+    margin = max(len(name) for name in names) * font * 0.64 + 12
     side = min(56.0, (_WIDTH - margin) / classes)
     return Matrix(
         side=side,
@@ -75,11 +84,13 @@ def matrix(evaluation: Evaluation) -> Matrix | None:
         grid=side * classes,
         font=font,
         numbered=side >= _NUMBERED_SIDE,
-        cells=tuple(_cells(evaluation, side, margin)),
+        cells=tuple(_cells(labels, confusion, side, margin)),
         headings=tuple(
             Heading(margin + (number + 0.5) * side, name, label)
-            for number, (name, label) in enumerate(zip(names, evaluation.labels, strict=True))
+            for number, (name, label) in enumerate(zip(names, labels, strict=True))
         ),
+        right=sum(row[number] for number, row in enumerate(confusion)),
+        photos=sum(map(sum, confusion)),
     )
 
 
@@ -94,10 +105,10 @@ def most_confused(evaluation: Evaluation, most: int = 12) -> tuple[Confused, ...
     return tuple(sorted(pairs, key=lambda pair: (-pair.photos, -pair.share, pair.label, pair.predicted))[:most])
 
 
-def _cells(evaluation: Evaluation, side: float, margin: float) -> list[Cell]:
+def _cells(labels: Sequence[str], confusion: Sequence[Sequence[int]], side: float, margin: float) -> list[Cell]:
     return [
         Cell(margin + column * side, margin + line * side, photos, photos / sum(row), label, predicted)
-        for line, (label, row) in enumerate(zip(evaluation.labels, evaluation.confusion, strict=True))
-        for column, (predicted, photos) in enumerate(zip(evaluation.labels, row, strict=True))
+        for line, (label, row) in enumerate(zip(labels, confusion, strict=True))
+        for column, (predicted, photos) in enumerate(zip(labels, row, strict=True))
         if photos
     ]

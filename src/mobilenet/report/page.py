@@ -13,6 +13,7 @@ from mobilenet.files import atomic_write
 from mobilenet.report import formats
 from mobilenet.report.confusion import matrix, most_confused
 from mobilenet.report.costs import run_cost
+from mobilenet.report.families import drawn_families
 from mobilenet.report.run import Run, read_run
 from mobilenet.report.thumbnails import thumbnail
 from mobilenet.report.timing import shares, training_seconds
@@ -83,11 +84,11 @@ def _context(run: Run) -> dict[str, Any]:
         "headline": _headline(run, network_cost),
         "evaluation": evaluation,
         "curves": _curves(run),
-        "matrix": matrix(evaluation) if evaluation else None,
+        "matrix": matrix(evaluation.labels, evaluation.confusion) if evaluation else None,
         "confused": most_confused(evaluation) if evaluation else (),
         "classes": sorted(evaluation.per_class, key=_recall) if evaluation else (),
         "mistakes": _shown_mistakes(run),
-        "mistake_count": sum(map(sum, evaluation.confusion)) - _right(evaluation) if evaluation else 0,
+        "families": drawn_families(evaluation.families) if evaluation else (),
         "reliability": _reliability(evaluation),
         "cost": network_cost,
         "times": shares(run),
@@ -219,7 +220,3 @@ def _command(run: Run) -> str | None:
 
 def _recall(row: Any) -> tuple[float, str]:
     return (2.0 if row.recall is None else row.recall, row.label)
-
-
-def _right(evaluation: Evaluation) -> int:
-    return sum(row[number] for number, row in enumerate(evaluation.confusion))
