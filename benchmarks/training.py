@@ -34,11 +34,11 @@ from torch.nn import functional as F
 
 from mobilenet.datasets import open_dataset
 from mobilenet.datasets.cache import load
-from mobilenet.images import Preprocessing
 from mobilenet.nn.network import Classifier
 from mobilenet.spec import mobilenet_v1
 from mobilenet.training.loop import Stopwatch, Trainer
 from mobilenet.training.machine import describe_machine, keep_freed_memory, pick_precision, versions
+from mobilenet.training.plan import make_plan
 from mobilenet.training.run import training_side
 from mobilenet.training.settings import TrainingSettings
 
@@ -155,7 +155,7 @@ def ours(
         start = time.perf_counter()
         photos = load(dataset.train.take(np.arange(limit)), training_side(resolution), directory=Path(folder))
         network = Classifier(mobilenet_v1(width, resolution, len(dataset.classes)))
-        trainer = Trainer(network, photos, settings, Preprocessing(resolution), device, dtype)
+        trainer = Trainer(network, photos, settings, make_plan(settings, len(photos)), device, dtype)
         for epoch in range(epochs):
             watch = Stopwatch()
             result = trainer.train_epoch(epoch, watch)

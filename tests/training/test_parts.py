@@ -15,6 +15,7 @@ from mobilenet.nn.network import Classifier
 from mobilenet.spec import mobilenet_v1
 from mobilenet.training.average import WeightAverage
 from mobilenet.training.optimizer import PaperRMSprop, parameter_groups
+from mobilenet.training.plan import make_plan
 from mobilenet.training.processes import Processes, current_processes
 from mobilenet.training.sampler import epoch_order, sample_numbers, steps_per_epoch
 from mobilenet.training.schedule import learning_rate_factor
@@ -152,7 +153,7 @@ def test_settings_survive_json() -> None:
 
 
 def test_the_rate_is_scaled_with_the_batch() -> None:
-    half, whole = (TrainingSettings(Path("x"), batch_size=size).peak_learning_rate for size in (16, 32))
+    half, whole = (make_plan(TrainingSettings(Path("x"), batch_size=size), 1000).learning_rate for size in (16, 32))
     assert whole == pytest.approx(2 * half)
 
 

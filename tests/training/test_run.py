@@ -16,7 +16,8 @@ from mobilenet.images.augment import Augmentation
 from mobilenet.nn.model_file import read_model
 from mobilenet.runtimes import open_model
 from mobilenet.training.checkpoint import Position, save_checkpoint
-from mobilenet.training.run import Silence, new_run_folder, resume, train, training_side
+from mobilenet.training.listener import Silence
+from mobilenet.training.run import new_run_folder, resume, train, training_side
 from mobilenet.training.settings import TrainingSettings
 from mobilenet.training.tracking import read_metrics
 

@@ -44,25 +44,35 @@ class _Bytes(click.ParamType[int]):
 @click.option("--resume", type=click.Path(path_type=Path), metavar="RUN", help="Go on with a run that was stopped.")
 @click.option("--val", "validation", type=click.Path(path_type=Path), help="Folder or CSV of validation photos.")
 @click.option(
+    "--weights",
+    metavar="FILE",
+    help="Start from these: a model or run of this tool, TFLite, Keras, timm, hf://owner/name.",
+)
+@click.option("--freeze", default="none", show_default=True, help="backbone: train the classifier alone.")
+@click.option(
     "--arch",
     "architecture",
-    default="mobilenet_v1",
-    show_default=True,
-    help="Or mobilenet_v1_standard, mobilenet_v1_shallow.",
+    help="Or mobilenet_v1_standard, _shallow, _head.  [default: mobilenet_v1, or that of the weights]",
 )
-@click.option("--width", "width_multiplier", type=float, default=0.5, show_default=True, help="Width multiplier.")
-@click.option("--resolution", type=int, default=128, show_default=True, help="Input side in pixels, a multiple of 32.")
-@click.option("--epochs", type=int, help="Passes over the photos.  [default: 48, or no limit with --minutes]")
+@click.option("--width", "width_multiplier", type=float, help="Width multiplier.  [default: 0.5, or the weights']")
+@click.option(
+    "--resolution", type=int, help="Input side in pixels, a multiple of 32.  [default: 128, or that of the weights]"
+)
+@click.option("--training-resolution", type=int, help="Side of the training crops.  [default: by recipe]")
+@click.option("--epochs", type=int, help="Passes over the photos.  [default: by recipe, no limit with --minutes]")
 @click.option("--minutes", type=float, help="End after so much training time.")
+@click.option("--patience", type=int, help="End after so many epochs without a lower validation loss.")
 @click.option("--batch-size", type=int, default=32, show_default=True, help="Photos a step.")
 @click.option("--optimizer", default="adamw", show_default=True, help="adamw, sgd or rmsprop (the paper's).")
 @click.option("--learning-rate", type=float, help="Peak rate.  [default: what suits the optimiser and batch]")
-@click.option("--weight-decay", type=float, help="Not on depthwise filters, norms, biases.  [default: by optimiser]")
-@click.option("--warmup-epochs", type=float, default=3, show_default=True)
-@click.option("--label-smoothing", type=float, default=0.1, show_default=True)
+@click.option("--layer-decay", type=float, help="Each block learns so much slower than the next.  [default: by recipe]")
 @click.option(
-    "--average-epochs", type=float, default=2, show_default=True, help="Length of the weights' moving average."
+    "--unfreeze", type=float, default=0, show_default=True, help="Share of the run by which all blocks learn."
 )
+@click.option("--weight-decay", type=float, help="Not on depthwise filters, norms, biases.  [default: by optimiser]")
+@click.option("--warmup-epochs", type=float, help="[default: by recipe]")
+@click.option("--label-smoothing", type=float, default=0.1, show_default=True)
+@click.option("--average-epochs", type=float, help="Length of the weights' moving average.  [default: by recipe]")
 @click.option("--class-balanced", is_flag=True, help="Show all classes equally often.")
 @click.option("--crop-area", type=float, default=0.5, show_default=True, help="Smallest share of a photo in a crop.")
 @click.option("--no-flip", is_flag=True, help="Never mirror photos.")
@@ -152,6 +162,7 @@ class _Progress:
         self._folder = folder
         self._bars = progress_bars()
         self._caching = self._bars.add_task("decoding photos", visible=False)
+        self._reading = self._bars.add_task("features", visible=False)
         self._epoch = self._bars.add_task("epoch 1", visible=False)
         self._number = 1
         self._start = time.perf_counter()
@@ -168,16 +179,21 @@ class _Progress:
     def caching(self, done: int, total: int) -> None:
         self._bars.update(self._caching, completed=done, total=total, visible=done < total)
 
+    def reading(self, done: int, total: int) -> None:
+        self._bars.update(self._reading, completed=done, total=total, visible=done < total)
+
     def stepping(self, done: int, total: int) -> None:
         self._bars.update(self._epoch, description=f"epoch {self._number}", completed=done, total=total, visible=True)
 
     def epoch(self, line: dict[str, Any]) -> None:
         self._number = line["epoch"] + 1
-        self._say(
-            f"epoch {line['epoch']:3d}  loss {line['train_loss']:.3f}  validation loss {line['validation_loss']:.3f}  "
-            f"top-1 {line['top1']:6.1%}  {line['images_per_second']:.0f} photos/s"
-            f"  {time.perf_counter() - self._start:.0f} s"
-        )
+        validation = f"validation loss {line['validation_loss']:.3f}  top-1 {line['top1']:6.1%}"
+        seconds = f"{time.perf_counter() - self._start:.0f} s"
+        if line["epoch"]:
+            loss, speed = f"loss {line['train_loss']:.3f}", f"{line['images_per_second']:.0f} photos/s"
+            self._say(f"epoch {line['epoch']:3d}  {loss}  {validation}  {speed}  {seconds}")
+        else:
+            self._say(f"classifier alone       {validation}  {seconds}")
 
     def note(self, text: str) -> None:
         self._say(text)

@@ -52,6 +52,13 @@ class Crops:
     gain: FloatArray
     offset: FloatArray
 
+    def split(self, size: int) -> "list[Crops]":
+        """The same, `size` samples at a time."""
+        return [
+            Crops(*(values[start : start + size] for values in (self.box, self.mirrored, self.gain, self.offset)))
+            for start in range(0, len(self.box), size)
+        ]
+
 
 def random_uniform(seed: int, epoch: int, indices: IntArray, draws: int) -> npt.NDArray[np.float64]:
     """(N, draws) numbers in [0, 1), each a hash of (seed, epoch, index, draw) by SplitMix64 (Steele et al., 2014)."""

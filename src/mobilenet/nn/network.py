@@ -23,11 +23,19 @@ class Classifier(nn.Module):
         for row in spec.rows:
             self._place(row.name, _module(row, spec.name))
         self.turned = _is_turned(self, spec.name)
+        self._body = len(spec.rows) - isinstance(spec.rows[-1], Linear)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def features(self, x: Tensor) -> Tensor:
+        """(N, 3, R, R) normalised pixels -> (N, features) float32: what the last linear row reads."""
         if self.turned:
             x = x.flip((2, 3))
-        for row in self.spec.rows:
+        for row in self.spec.rows[: self._body]:
+            x = self.get_submodule(row.name)(x)
+        return x
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.features(x)
+        for row in self.spec.rows[self._body :]:
             x = self.get_submodule(row.name)(x)
         return x
 

@@ -22,6 +22,12 @@ class WeightAverage:
         self._followed = _floats(network)
 
     @torch.no_grad()
+    def restart(self) -> None:
+        """Forget the past: the average is the network as it is now."""
+        self.updates = 0
+        torch._foreach_copy_(self._averaged, self._followed)
+
+    @torch.no_grad()
     def update(self) -> None:
         """Move towards the network's present weights."""
         self.updates += 1

@@ -20,7 +20,7 @@ from mobilenet.errors import ModelError
 from mobilenet.files import atomic_write
 from mobilenet.training.average import WeightAverage
 
-__all__ = ["Position", "load_checkpoint", "save_checkpoint"]
+__all__ = ["Position", "has_checkpoint", "load_checkpoint", "save_checkpoint"]
 
 _STATE = "state.json"
 
@@ -57,6 +57,11 @@ def save_checkpoint(
             old.unlink()
 
 
+def has_checkpoint(folder: Path) -> bool:
+    """Whether there is one to load, damaged or not."""
+    return (folder / _STATE).is_file()
+
+
 def load_checkpoint(
     folder: Path, network: nn.Module, average: WeightAverage, optimizer: torch.optim.Optimizer
 ) -> Position | None:
@@ -64,7 +69,7 @@ def load_checkpoint(
 
     ModelError when it is damaged or belongs to another network.
     """
-    if not (folder / _STATE).is_file():
+    if not has_checkpoint(folder):
         return None
     try:
         state = json.loads((folder / _STATE).read_text("utf-8"))

@@ -9,22 +9,26 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from mobilenet.datasets.cache import CachedPhotos
 from mobilenet.errors import ConfigError
-from mobilenet.images import Preprocessing
-from mobilenet.images.augment import draw_crops, render
+from mobilenet.images.augment import Crops, draw_crops, render, whole_photos
 from mobilenet.nn.losses import classification_loss
-from mobilenet.nn.network import place
+from mobilenet.nn.network import Classifier, place
 from mobilenet.training.average import WeightAverage
-from mobilenet.training.optimizer import build_optimizer
+from mobilenet.training.optimizer import build_optimizer, parts
+from mobilenet.training.plan import Plan
 from mobilenet.training.processes import current_processes
 from mobilenet.training.sampler import epoch_order, sample_numbers, steps_per_epoch
-from mobilenet.training.schedule import learning_rate_factor
+from mobilenet.training.schedule import frozen_parts, learning_rate_factor
 from mobilenet.training.settings import TrainingSettings
 
 __all__ = ["EpochResult", "Stopwatch", "Trainer"]
+
+_READ_AT_ONCE = 64
+_DRAWN_AT_ONCE = 32
+"""Batches whose random numbers are drawn together."""
 
 IntArray = npt.NDArray[np.int64]
 
@@ -63,24 +67,26 @@ class Trainer:
 
     def __init__(
         self,
-        network: nn.Module,
+        network: Classifier,
         photos: CachedPhotos,
         settings: TrainingSettings,
-        preprocessing: Preprocessing,
+        plan: Plan,
         device: torch.device,
         dtype: torch.dtype,
     ) -> None:
-        self.network = place(network, device)
-        self.photos, self.settings, self.device, self.dtype = photos, settings, device, dtype
-        self.steps_per_epoch = steps_per_epoch(len(photos), settings.batch_size)
-        span = max(settings.average_epochs * self.steps_per_epoch, 1.0)
+        self.network = network
+        place(network, device)
+        self.photos, self.settings, self.plan, self.device, self.dtype = photos, settings, plan, device, dtype
+        self.steps_per_epoch = steps_per_epoch(len(photos), plan.batch_size)
+        span = max(plan.average_epochs * self.steps_per_epoch, 1.0)
         self.average = WeightAverage(self.network, 1 - 1 / span)
-        self.optimizer = build_optimizer(self.network, settings)
+        self.optimizer = build_optimizer(self.network, settings.optimizer, plan)
+        self._parts = parts(self.network)
         self.step, self.elapsed_s = 0, 0.0
         self._processes = current_processes()
         self._forward = torch.compile(self.network) if settings.compile else self.network
-        self._mean = torch.tensor(preprocessing.mean, device=device)
-        self._std = torch.tensor(preprocessing.std, device=device)
+        self._mean = torch.tensor(settings.mean, device=device)
+        self._std = torch.tensor(settings.std, device=device)
 
     @property
     def progress(self) -> float:
@@ -98,17 +104,20 @@ class Trainer:
         """Train on the photos of `epoch` (from 0) in its order, until its end or the run's; ConfigError when the loss
         diverges.
         """
-        self.network.train()
+        self._thaw()
         order = epoch_order(self.photos.labels, self.settings.seed, epoch, class_balanced=self.settings.class_balanced)
         samples = sample_numbers(order)
-        size = self.settings.batch_size
+        size = self.plan.batch_size
         sums: list[Tensor] = []
         rate = 0.0
+        drawn: list[Crops] = []
         for number in range(self.step - epoch * self.steps_per_epoch, self.steps_per_epoch):
             start = time.perf_counter()
             rate = self._set_learning_rate()
             with watch.part("input"):
-                inputs, labels = self._input(epoch, self._processes.share(samples[number * size : (number + 1) * size]))
+                drawn = drawn or self._draw(epoch, samples[number * size : (number + _DRAWN_AT_ONCE) * size])
+                batch = self._processes.share(samples[number * size : (number + 1) * size])
+                inputs, labels = self._input(batch, drawn.pop(0))
             with watch.part("step"):
                 sums.append(self._train_step(inputs, labels))
             self.step += 1
@@ -121,30 +130,56 @@ class Trainer:
         if not math.isfinite(loss):
             raise ConfigError(
                 f"the loss became {loss} in epoch {epoch + 1} at learning rate {rate:.3g}; "
-                f"try --learning-rate {self.settings.peak_learning_rate / 3:.2g}"
+                f"try --learning-rate {self.plan.learning_rate / 3:.2g}"
             )
         return EpochResult(loss, correct, rate, len(sums) * size)
 
+    def whole_photos(self, indices: IntArray) -> Iterator[tuple[Tensor, Tensor]]:
+        """Batches of network input as in evaluation, each photo as it is, and their labels."""
+        for chosen in np.split(indices, range(_READ_AT_ONCE, len(indices), _READ_AT_ONCE)):
+            pixels = torch.from_numpy(self.photos.batch(chosen)).to(self.device)
+            crops = whole_photos(len(chosen))
+            inputs = render(pixels, crops, self.settings.side, self._mean, self._std, self.dtype)
+            yield inputs, torch.from_numpy(self.photos.labels[chosen]).to(self.device)
+
     def _progress_at(self, step: int) -> float:
-        by_steps = step / (self.settings.epoch_limit * self.steps_per_epoch)
+        if not self.plan.epochs:
+            return 1.0
+        by_steps = step / (self.plan.epochs * self.steps_per_epoch)
         minutes = self.settings.minutes
         by_time = 0.0 if minutes is None else self.elapsed_s / (60 * minutes)
         return min(max(by_steps, by_time), 1.0)
 
     def _set_learning_rate(self) -> float:
-        limit = self.settings.epoch_limit
-        warmup = 0.05 if math.isinf(limit) else min(self.settings.warmup_epochs / limit, 0.5)
-        rate = self.settings.peak_learning_rate * learning_rate_factor(self._progress_at(self.step + 1), warmup)
+        limit = self.plan.epochs
+        warmup = 0.05 if math.isinf(limit) else min(self.plan.warmup_epochs / limit, 0.5)
+        rate = self.plan.learning_rate * learning_rate_factor(self._progress_at(self.step + 1), warmup)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["scale"]
         return rate
 
-    def _input(self, epoch: int, samples: IntArray) -> tuple[Tensor, Tensor]:
+    def _thaw(self) -> None:
+        """Let the parts learn whose turn has come: one after the other from the top, all from `unfreeze` on.
+
+        A part that does not learn yet keeps its norms' statistics, and costs no gradient.
+        """
+        frozen = frozen_parts(self.progress, self.settings.unfreeze, len(self._parts))
+        for number, part in enumerate(self._parts):
+            part.train(mode=number >= frozen)
+            part.requires_grad_(requires_grad=number >= frozen)
+
+    def _draw(self, epoch: int, samples: IntArray) -> list[Crops]:
+        """The crops of the next batches; many at once, because a batch is too few for NumPy to be quick."""
+        size = self.plan.batch_size
+        parts = [self._processes.share(samples[start : start + size]) for start in range(0, len(samples), size)]
+        crops = draw_crops(self.settings.augmentation, self.settings.seed, epoch, np.concatenate(parts))
+        return crops.split(len(parts[0]))
+
+    def _input(self, samples: IntArray, crops: Crops) -> tuple[Tensor, Tensor]:
         indices = samples % len(self.photos)
         pixels = torch.from_numpy(self.photos.batch(indices)).to(self.device, non_blocking=True)
         labels = torch.from_numpy(self.photos.labels[indices]).to(self.device, non_blocking=True)
-        crops = draw_crops(self.settings.augmentation, self.settings.seed, epoch, samples)
-        return render(pixels, crops, self.settings.resolution, self._mean, self._std, self.dtype), labels
+        return render(pixels, crops, self.plan.training_resolution, self._mean, self._std, self.dtype), labels
 
     def _train_step(self, inputs: Tensor, labels: Tensor) -> Tensor:
         logits = self._forward(inputs)

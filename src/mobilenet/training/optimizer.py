@@ -6,9 +6,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mobilenet.training.settings import TrainingSettings
+from mobilenet.training.plan import Plan
+from mobilenet.training.settings import Optimizer
 
-__all__ = ["PaperRMSprop", "build_optimizer", "parameter_groups"]
+__all__ = ["PaperRMSprop", "build_optimizer", "parameter_groups", "parts"]
 
 
 class PaperRMSprop(torch.optim.Optimizer):
@@ -47,24 +48,37 @@ class PaperRMSprop(torch.optim.Optimizer):
         parameter.sub_(velocity)
 
 
-def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Two groups: filters and matrices, which decay; depthwise filters, norms and biases, which do not (paper, section
-    3.2).
+def parameter_groups(network: nn.Module, weight_decay: float, layer_decay: float = 1.0) -> list[dict[str, Any]]:
+    """Parameters by what they decay and how fast they learn: `weight_decay` and `scale` (of the learning rate).
+
+    Filters and matrices decay; depthwise filters, norms and biases do not (paper, section 3.2). The last part of the
+    network (`parts`) learns at scale 1, each part before it at `layer_decay` of the next one's.
     """
-    decayed: list[Tensor] = []
-    kept: list[Tensor] = []
-    for module in network.modules():
+    groups: list[dict[str, Any]] = []
+    for depth, part in enumerate(reversed(parts(network))):
+        _add(groups, part, weight_decay, layer_decay**depth)
+    return [group for group in groups if group["params"]]
+
+
+def parts(network: nn.Module) -> list[nn.Module]:
+    """What learns at one rate and is unfrozen together: stem, each block, classifier, in the order of computation."""
+    return [part for part in network.children() if any(True for _ in part.parameters())]
+
+
+def _add(groups: list[dict[str, Any]], part: nn.Module, weight_decay: float, scale: float) -> None:
+    if not groups or groups[-1]["scale"] != scale:
+        groups += [{"params": [], "weight_decay": decay, "scale": scale} for decay in (weight_decay, 0.0)]
+    for module in part.modules():
         depthwise = getattr(module, "groups", 1) > 1
         for parameter in module.parameters(recurse=False):
-            (kept if depthwise or parameter.ndim < 2 else decayed).append(parameter)
-    return [{"params": decayed, "weight_decay": weight_decay}, {"params": kept, "weight_decay": 0.0}]
+            groups[-1 if depthwise or parameter.ndim < 2 else -2]["params"].append(parameter)
 
 
-def build_optimizer(network: nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer:
-    """The optimiser that the settings name, at its peak learning rate."""
-    groups = parameter_groups(network, settings.decay)
-    rate = settings.peak_learning_rate
-    match settings.optimizer:
+def build_optimizer(network: nn.Module, name: Optimizer, plan: Plan) -> torch.optim.Optimizer:
+    """The optimiser of that name, at the plan's peak learning rate."""
+    groups = parameter_groups(network, plan.weight_decay, plan.layer_decay)
+    rate = plan.learning_rate
+    match name:
         case "sgd":
             return torch.optim.SGD(groups, rate, momentum=0.9, nesterov=True, fused=True)
         case "adamw":

@@ -1,66 +1,35 @@
 """From settings to a run folder: the function behind `mobilenet train`."""
 
-import hashlib
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
 from mobilenet.card import ModelCard
-from mobilenet.cost import cost
-from mobilenet.datasets import Dataset, Photos, open_dataset
+from mobilenet.datasets import Dataset, open_dataset
 from mobilenet.datasets.cache import CachedPhotos, load
 from mobilenet.errors import ConfigError, DataError, ModelError
 from mobilenet.evaluate import Evaluation, evaluate
-from mobilenet.files import atomic_write, check_writable, storage_errors
-from mobilenet.images import Preprocessing
+from mobilenet.files import check_writable, storage_errors
 from mobilenet.nn.model_file import write_model
 from mobilenet.nn.network import Classifier
 from mobilenet.runtimes.torch import TorchPredictor
-from mobilenet.training.checkpoint import Position, load_checkpoint, save_checkpoint
+from mobilenet.training.checkpoint import Position, has_checkpoint, load_checkpoint, save_checkpoint
+from mobilenet.training.listener import Listener, Silence
 from mobilenet.training.loop import EpochResult, Stopwatch, Trainer
-from mobilenet.training.machine import describe_machine, keep_freed_memory, pick_device, pick_precision, versions
+from mobilenet.training.machine import keep_freed_memory, pick_device, pick_precision
+from mobilenet.training.plan import Plan, make_plan
 from mobilenet.training.processes import current_processes
+from mobilenet.training.record import describe, portable, write_json
 from mobilenet.training.settings import TrainingSettings
 from mobilenet.training.tracking import Tracker
+from mobilenet.training.transfer import Source, adopt, open_source, start
 
-__all__ = ["Listener", "RunResult", "Silence", "new_run_folder", "resume", "train", "training_side"]
-
-
-class Listener(Protocol):
-    """Hears how a run is going."""
-
-    def caching(self, done: int, total: int) -> None:
-        """`done` of `total` photos are decoded."""
-
-    def stepping(self, done: int, total: int) -> None:
-        """`done` of `total` steps of this epoch are made."""
-
-    def epoch(self, line: dict[str, Any]) -> None:
-        """An epoch is over; `line` is its line of metrics.jsonl."""
-
-    def note(self, text: str) -> None:
-        """Something the user should know."""
-
-
-class Silence:
-    """A listener that hears nothing."""
-
-    def caching(self, done: int, total: int) -> None:
-        """Ignored."""
-
-    def stepping(self, done: int, total: int) -> None:
-        """Ignored."""
-
-    def epoch(self, line: dict[str, Any]) -> None:
-        """Ignored."""
-
-    def note(self, text: str) -> None:
-        """Ignored."""
+__all__ = ["RunResult", "new_run_folder", "resume", "train", "training_side"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +48,12 @@ def training_side(resolution: int) -> int:
 
 
 def new_run_folder(settings: TrainingSettings, parent: Path) -> Path:
-    """A folder below `parent` named after the data and the network, which is not there yet."""
-    name = f"{settings.data.resolve().stem}-{settings.architecture}-{settings.width_multiplier:g}-{settings.resolution}"
+    """A folder below `parent` named after the data and the network, which is not there yet; ModelError for weights that
+    cannot be read."""
+    if settings.weights is not None:
+        settings = adopt(settings, open_source(settings.weights).card)
+    network = settings.network(2)
+    name = f"{settings.data.resolve().stem}-{network.name}-{network.width_multiplier:g}-{network.resolution}"
     folder, number = parent / name, 2
     while folder.exists():
         folder, number = parent / f"{name}-{number}", number + 1
@@ -125,28 +98,33 @@ def _run(
     listener: Listener,
     data_hash: str | None = None,
 ) -> RunResult:
-    start = time.perf_counter()
+    begin = time.perf_counter()
     keep_freed_memory()
     device = pick_device(settings.device)
     dtype = pick_precision(settings.precision, device)
     check_writable(folder)
+    source = None
+    if settings.weights is not None and not has_checkpoint(folder / "checkpoint"):
+        source = open_source(settings.weights)
+        settings = adopt(settings, source.card)
     dataset = open_dataset(settings.data, validation=settings.validation, seed=settings.seed)
-    for note in dataset.notes:
+    for note in (*dataset.notes, *(source.notes if source else ())):
         listener.note(note)
     training, validation, caching_s = _cache(dataset, settings, listener)
-    wanted, settings = settings.batch_size, _fitted(settings, len(training))
-    if settings.batch_size < wanted:
-        listener.note(f"batches of {settings.batch_size} photos, not {wanted}: there are {len(training)} to train on")
-    config = _describe(settings, dataset, (training, validation), command, device, dtype)
+    plan = make_plan(settings, len(training))
+    if plan.batch_size < settings.batch_size:
+        photos = f"{len(training)} to train on"
+        listener.note(f"batches of {plan.batch_size} photos, not {settings.batch_size}: there are {photos}")
+    config = describe(settings, plan, dataset, (training, validation), command, device, dtype)
     if data_hash is not None and data_hash != config["data"]["hash"]:
         raise ConfigError(f"{dataset.root} is not what {folder} was trained on: photos were added, removed or changed")
-    run = _Run(settings, folder, dataset, training, validation, config, listener)
-    evaluation = run.finish(device, dtype)
-    total_s = time.perf_counter() - start
+    run = _Run(settings, plan, folder, dataset, training, validation, config, listener)
+    evaluation = run.finish(source, device, dtype)
+    total_s = time.perf_counter() - begin
     if not run.processes.writes:
         return RunResult(folder, evaluation, total_s)
     config["seconds"] = {"caching": caching_s, "training": run.trainer.elapsed_s, "total": total_s}
-    _write_json(folder / "config.json", config)
+    write_json(folder / "config.json", config)
     return RunResult(folder, evaluation, total_s)
 
 
@@ -156,6 +134,7 @@ class _Run:
     def __init__(
         self,
         settings: TrainingSettings,
+        plan: Plan,
         folder: Path,
         dataset: Dataset,
         training: CachedPhotos,
@@ -163,25 +142,26 @@ class _Run:
         config: dict[str, Any],
         listener: Listener,
     ) -> None:
-        self.settings, self.folder, self.dataset = settings, folder, dataset
+        self.settings, self.plan, self.folder, self.dataset = settings, plan, folder, dataset
         self.training, self.validation = training, validation
         self.config, self.listener = config, listener
-        self.preprocessing = Preprocessing(settings.resolution)
         self.processes = current_processes()
         self.trainer: Trainer
 
-    def finish(self, device: torch.device, dtype: torch.dtype) -> Evaluation:
+    def finish(self, source: Source | None, device: torch.device, dtype: torch.dtype) -> Evaluation:
         torch.manual_seed(self.settings.seed)
         network = Classifier(self.settings.network(len(self.dataset.classes)))
-        trainer = Trainer(network, self.training, self.settings, self.preprocessing, device, dtype)
+        trainer = Trainer(network, self.training, self.settings, self.plan, device, dtype)
         self.trainer = trainer
         position = load_checkpoint(self.folder / "checkpoint", network, trainer.average, trainer.optimizer)
         epoch = 0
         if position is not None:
             epoch, trainer.step, trainer.elapsed_s = position.epoch, position.step, position.elapsed_s
-        tracker = self._open_folder(epoch + 1) if self.processes.writes else None
+        tracker = self._open_folder(epoch + (position is not None)) if self.processes.writes else None
         try:
-            while not trainer.finished:
+            if source is not None and position is None:
+                self._start(source, tracker)
+            while not (trainer.finished or self._stalled(tracker)):
                 self._epoch(epoch, tracker)
                 epoch += 1
         finally:
@@ -196,19 +176,36 @@ class _Run:
     def _open_folder(self, first_epoch: int) -> Tracker:
         with storage_errors(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
-        _write_json(self.folder / "config.json", self.config)
+        write_json(self.folder / "config.json", self.config)
         return Tracker(self.folder, first_epoch)
+
+    def _start(self, source: Source, tracker: Tracker | None) -> None:
+        """What is done before the first epoch, with other weights: it is recorded as epoch 0."""
+        watch = Stopwatch()
+        start(self.trainer, source, watch, self.listener.reading)
+        self._keep(0, None, watch, tracker)
 
     def _epoch(self, epoch: int, tracker: Tracker | None) -> None:
         watch = Stopwatch()
         result = self.trainer.train_epoch(epoch, watch, self.listener.stepping)
+        self._keep(epoch + 1, result, watch, tracker)
+
+    def _stalled(self, tracker: Tracker | None) -> bool:
+        """Whether `patience` epochs have gone by without a lower validation loss."""
+        if tracker is None or self.settings.patience is None:
+            return False
+        losses = [line["validation_loss"] for line in tracker.lines]
+        return bool(losses) and len(losses) - 1 - losses.index(min(losses)) >= self.settings.patience
+
+    def _keep(self, epochs: int, result: EpochResult | None, watch: Stopwatch, tracker: Tracker | None) -> None:
+        """Evaluate, and write the metrics and a checkpoint after so many `epochs`."""
         if tracker is None:
             return
         training_s = sum(watch.seconds.values())
         with watch.part("validation"):
             evaluation = self._evaluate()
-        position = Position(epoch + 1, self.trainer.step, self.trainer.elapsed_s)
-        line = _line(epoch + 1, result, evaluation, result.photos / training_s, watch)
+        position = Position(epochs, self.trainer.step, self.trainer.elapsed_s)
+        line = _line(epochs, result, evaluation, training_s)
         # Before the checkpoint: a run that is killed in between drops this line and writes it again.
         tracker.keep(line)
         with watch.part("checkpoint"):
@@ -238,13 +235,15 @@ class _Run:
         provenance: dict[str, Any] = {}
         if evaluation is not None:
             metrics = {"top1": evaluation.top1, "loss": evaluation.loss, "photos": evaluation.photos}
-            provenance = {**_portable(self.config), "validation_metrics": metrics}
+            provenance = {**portable(self.config), "validation_metrics": metrics}
+        network = self.trainer.network.spec
         return ModelCard(
-            self.settings.architecture,
-            self.settings.width_multiplier,
-            self.settings.resolution,
+            network.name,
+            network.width_multiplier,
+            network.resolution,
             self.dataset.classes,
-            self.preprocessing,
+            self.settings.preprocessing,
+            self.settings.style,
             provenance=provenance,
         )
 
@@ -258,13 +257,13 @@ def _cache(
     limit = settings.cache_bytes
     training = load(
         dataset.train,
-        training_side(settings.resolution),
+        training_side(settings.side),
         max_bytes=limit,
         progress=lambda done, _: listener.caching(done, total),
     )
     validation = load(
         dataset.validation,
-        settings.resolution,
+        settings.side,
         max_bytes=limit,
         progress=lambda done, _: listener.caching(first + done, total),
     )
@@ -280,95 +279,11 @@ def _cache(
     return training, validation, time.perf_counter() - start
 
 
-def _fitted(settings: TrainingSettings, photos: int) -> TrainingSettings:
-    """A batch of at most an eighth of the photos (but 8), so that small data sets take enough steps an epoch."""
-    largest = max(min(photos, 8), photos // 8)
-    return replace(settings, batch_size=min(settings.batch_size, largest))
-
-
-def _line(
-    epoch: int, result: EpochResult, evaluation: Evaluation, images_per_second: float, watch: Stopwatch
-) -> dict[str, Any]:
-    return {
-        "epoch": epoch,
-        "learning_rate": result.learning_rate,
-        "train_loss": result.loss,
-        "train_top1": result.top1,
-        "validation_loss": evaluation.loss,
-        "top1": evaluation.top1,
-        "top5": evaluation.top5,
-        "images_per_second": images_per_second,
-        "seconds": dict(watch.seconds),
-    }
-
-
-def _describe(
-    settings: TrainingSettings,
-    dataset: Dataset,
-    photos: tuple[CachedPhotos, CachedPhotos],
-    command: tuple[str, ...],
-    device: torch.device,
-    dtype: torch.dtype,
-) -> dict[str, Any]:
-    training, validation = photos
-    return {
-        "command": list(command) or ["mobilenet", "train", str(settings.data)],
-        "settings": _from_anywhere(settings).to_json(),
-        "precision": str(dtype).removeprefix("torch."),
-        "versions": versions(),
-        "machine": describe_machine(device),
-        "data": {
-            "root": str(dataset.root.resolve()),
-            "classes": list(dataset.classes),
-            "train_photos": len(training),
-            "validation_photos": len(validation),
-            "split": dataset.split,
-            "hash": _data_hash(dataset),
-            "left_out": [asdict(photo) for part in photos for photo in part.left_out],
-        },
-        "cost": cost(settings.network(len(dataset.classes))).to_json(),
-    }
-
-
-def _from_anywhere(settings: TrainingSettings) -> TrainingSettings:
-    """The settings with whole paths, so that a run goes on from whichever folder `resume` is called in."""
-    validation = None if settings.validation is None else settings.validation.absolute()
-    return replace(settings, data=settings.data.absolute(), validation=validation)
-
-
-def _portable(config: dict[str, Any]) -> dict[str, Any]:
-    """The configuration without the paths of this machine, for a file that is given away."""
-    settings = {key: value for key, value in config["settings"].items() if key not in {"data", "validation"}}
-    data = {key: value for key, value in config["data"].items() if key not in {"root", "left_out", "classes"}}
-    if config["settings"]["validation"] is not None:
-        data["split"] = "given"
-    return {**{key: config[key] for key in ("precision", "versions", "machine")}, "settings": settings, "data": data}
-
-
-def _data_hash(dataset: Dataset) -> str:
-    """Of the names, sizes and classes of all photos, in order: changes when a photo is added, removed, moved or
-    resized. A link to nothing, which is left out like every photo that cannot be read, has no size.
-    """
-    digest = hashlib.blake2b(digest_size=16)
-    digest.update(json.dumps(dataset.classes).encode())
-    for photos in (dataset.train, dataset.validation):
-        _hash_photos(digest, photos)
-    return digest.hexdigest()
-
-
-def _hash_photos(digest: "hashlib.blake2b", photos: Photos) -> None:
-    for index, (file, label) in enumerate(zip(photos.files, photos.labels.tolist(), strict=True)):
-        size = _size(photos.path(index))
-        digest.update(f"{file}\0{label}\0{size}\n".encode("utf-8", "surrogateescape"))
-
-
-def _size(path: Path) -> int | None:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return None
-
-
-def _write_json(path: Path, document: dict[str, Any]) -> None:
-    with atomic_write(path) as file:
-        file.write(json.dumps(document, indent=1, ensure_ascii=False).encode("utf-8", "surrogateescape"))
+def _line(epoch: int, result: EpochResult | None, evaluation: Evaluation, training_s: float) -> dict[str, Any]:
+    line: dict[str, Any] = {"epoch": epoch}
+    if result is not None:
+        line |= {"learning_rate": result.learning_rate, "train_loss": result.loss, "train_top1": result.top1}
+    line |= {"validation_loss": evaluation.loss, "top1": evaluation.top1, "top5": evaluation.top5}
+    if result is not None:
+        line["images_per_second"] = result.photos / training_s
+    return line

@@ -1,8 +1,8 @@
-"""The learning rate over a run."""
+"""The learning rate over a run, and which parts learn."""
 
 import math
 
-__all__ = ["learning_rate_factor"]
+__all__ = ["frozen_parts", "learning_rate_factor"]
 
 
 def learning_rate_factor(progress: float, warmup: float) -> float:
@@ -13,3 +13,11 @@ def learning_rate_factor(progress: float, warmup: float) -> float:
     if warmup >= 1:
         return 1.0
     return 0.5 * (1 + math.cos(math.pi * min((progress - warmup) / (1 - warmup), 1)))
+
+
+def frozen_parts(progress: float, unfreeze: float, count: int) -> int:
+    """How many of `count` parts, from the first, do not learn yet at `progress` (0…1): the last one learns from the
+    start, all from `unfreeze` (0…1) on, evenly in between."""
+    if progress >= unfreeze:
+        return 0
+    return count - 1 - int((count - 1) * progress / unfreeze)

@@ -1,52 +1,64 @@
 """Everything that decides how a network is trained, in one frozen value that a run records."""
 
-import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from mobilenet.architectures import MOBILENETS
 from mobilenet.errors import ConfigError, SpecError
+from mobilenet.images import Preprocessing
 from mobilenet.images.augment import Augmentation
-from mobilenet.spec import Network
+from mobilenet.spec import ConvStyle, Network
 
-__all__ = ["DEFAULT_CACHE_BYTES", "Optimizer", "Precision", "TrainingSettings"]
+__all__ = ["DEFAULT_CACHE_BYTES", "Freeze", "Optimizer", "Precision", "TrainingSettings"]
 
+Freeze = Literal["none", "backbone"]
 Optimizer = Literal["sgd", "rmsprop", "adamw"]
 Precision = Literal["auto", "float32", "bfloat16"]
 
 DEFAULT_CACHE_BYTES = 8 * 2**30
 
-_DEFAULT_RATES: dict[Optimizer, float] = {"sgd": 0.05, "rmsprop": 0.01, "adamw": 0.006}
-"""Peak learning rates for a batch of 32."""
-
-_DEFAULT_DECAYS: dict[Optimizer, float] = {"sgd": 5e-4, "rmsprop": 4e-5, "adamw": 0.1}
+_MIDDLE = (127.5, 127.5, 127.5)
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingSettings:
     """One training run; ConfigError or SpecError on values that make no sense.
 
-    `epochs` and `minutes`: whichever is reached first ends the run, and the learning rate falls to zero by then; both
-    None means `epochs=48`. `learning_rate` and `weight_decay`: None takes what suits the optimiser; the rate is for a
-    batch of 32 and is scaled with the batch. `average_epochs`: length, in epochs, of the moving average of the weights
-    that is evaluated and saved.
+    None leaves a choice open: the weights and `plan` make it. `weights`: a file to start from (or `hf://…`); then
+    architecture, width, resolution, style, mean and std are the file's, and the recipe is one for fine-tuning.
+    `freeze="backbone"` trains the classifier alone. `training_resolution`: side of the training crops in pixels;
+    fewer than the network's `resolution` are faster, and often better (Touvron et al., 2019). `epochs` and `minutes`:
+    whichever is reached first ends the run, and the learning rate falls to zero by then; `patience`: epochs without a
+    lower validation loss after which it ends too. `learning_rate`: for `batch_size` photos a step. `layer_decay`: each
+    block learns by this factor slower than the block after it. `unfreeze`: share of the run by which all blocks
+    learn; they begin from the top. `average_epochs`: length of the moving average of the weights that is evaluated
+    and saved.
     """
 
     data: Path
     validation: Path | None = None
-    architecture: str = "mobilenet_v1"
-    width_multiplier: float = 0.5
-    resolution: int = 128
+    weights: str | None = None
+    freeze: Freeze = "none"
+    architecture: str | None = None
+    width_multiplier: float | None = None
+    resolution: int | None = None
+    style: ConvStyle = field(default_factory=ConvStyle)
+    mean: tuple[float, float, float] = _MIDDLE
+    std: tuple[float, float, float] = _MIDDLE
+    training_resolution: int | None = None
     epochs: int | None = None
     minutes: float | None = None
+    patience: int | None = None
     batch_size: int = 32
     optimizer: Optimizer = "adamw"
     learning_rate: float | None = None
+    layer_decay: float | None = None
+    unfreeze: float = 0.0
     weight_decay: float | None = None
-    warmup_epochs: float = 3
+    warmup_epochs: float | None = None
     label_smoothing: float = 0.1
-    average_epochs: float = 2
+    average_epochs: float | None = None
     class_balanced: bool = False
     augmentation: Augmentation = field(default_factory=Augmentation)
     precision: Precision = "auto"
@@ -61,30 +73,23 @@ class TrainingSettings:
             raise ConfigError(problem)
         self.network(2)
 
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """What the network wants of a photo."""
+        return Preprocessing(self.side, mean=self.mean, std=self.std)
+
+    @property
+    def side(self) -> int:
+        """The resolution of the network in pixels."""
+        return 128 if self.resolution is None else self.resolution
+
     def network(self, classes: int) -> Network:
         """The table to train; SpecError for an unknown architecture, width or resolution."""
-        if self.architecture not in MOBILENETS:
-            raise SpecError(f"{self.architecture!r} cannot be trained; use one of {', '.join(MOBILENETS)}")
-        return MOBILENETS[self.architecture](self.width_multiplier, self.resolution, classes)
-
-    @property
-    def epoch_limit(self) -> float:
-        """Epochs after which the run ends: infinite when only minutes count."""
-        if self.epochs is not None:
-            return self.epochs
-        return 48 if self.minutes is None else math.inf
-
-    @property
-    def peak_learning_rate(self) -> float:
-        """The learning rate at the end of the warm-up, for `batch_size` photos a step."""
-        if self.learning_rate is not None:
-            return self.learning_rate
-        return _DEFAULT_RATES[self.optimizer] * self.batch_size / 32
-
-    @property
-    def decay(self) -> float:
-        """Weight decay of the filters that are decayed at all."""
-        return _DEFAULT_DECAYS[self.optimizer] if self.weight_decay is None else self.weight_decay
+        name = "mobilenet_v1" if self.architecture is None else self.architecture
+        width_multiplier = 0.5 if self.width_multiplier is None else self.width_multiplier
+        if name not in MOBILENETS:
+            raise SpecError(f"{name!r} cannot be trained; use one of {', '.join(MOBILENETS)}")
+        return MOBILENETS[name](width_multiplier, self.side, classes, self.style)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, for config.json."""
@@ -104,6 +109,9 @@ class TrainingSettings:
                 "data": Path(values["data"]),
                 "validation": validation,
                 "augmentation": Augmentation(**augmentation),
+                "style": ConvStyle(**values["style"]),
+                "mean": tuple(values["mean"]),
+                "std": tuple(values["std"]),
             }
             return cls(**{**values, **read})
         except (KeyError, TypeError) as error:
@@ -116,7 +124,11 @@ def _problem(settings: TrainingSettings) -> str | None:
         ("epochs", settings.epochs, 1, 1e6),
         ("minutes", settings.minutes, 0.01, 1e6),
         ("batch size", settings.batch_size, 2, 65536),
+        ("patience", settings.patience, 1, 1e6),
+        ("training resolution", settings.training_resolution, 32, 8192),
         ("learning rate", settings.learning_rate, 1e-9, 100),
+        ("layer decay", settings.layer_decay, 0.01, 1),
+        ("unfreeze", settings.unfreeze, 0, 1),
         ("weight decay", settings.weight_decay, 0, 10),
         ("warm-up epochs", settings.warmup_epochs, 0, 1e6),
         ("label smoothing", settings.label_smoothing, 0, 0.9),
@@ -127,8 +139,14 @@ def _problem(settings: TrainingSettings) -> str | None:
     for name, value, low, high in limits:
         if value is not None and not low <= value <= high:
             return f"{name} {value:g} is out of range; use {low:g} to {high:g}"
-    if settings.optimizer not in get_args(Optimizer):
-        return f"unknown optimiser {settings.optimizer!r}; use one of {', '.join(get_args(Optimizer))}"
-    if settings.precision not in get_args(Precision):
-        return f"unknown precision {settings.precision!r}; use one of {', '.join(get_args(Precision))}"
+    choices: list[tuple[str, str, tuple[str, ...]]] = [
+        ("optimiser", settings.optimizer, get_args(Optimizer)),
+        ("precision", settings.precision, get_args(Precision)),
+        ("part to freeze", settings.freeze, get_args(Freeze)),
+    ]
+    for name, choice, known in choices:
+        if choice not in known:
+            return f"unknown {name} {choice!r}; use one of {', '.join(known)}"
+    if settings.freeze != "none" and settings.weights is None:
+        return "--freeze backbone needs --weights: there is nothing worth keeping in random weights"
     return None

@@ -26,6 +26,11 @@ class Tracker:
         with storage_errors(run):
             self._board = SummaryWriter(str(run / "tensorboard"), purge_step=first_epoch)
 
+    @property
+    def lines(self) -> tuple[Line, ...]:
+        """What is recorded so far, an epoch a line."""
+        return tuple(self._lines)
+
     def keep(self, line: Line) -> None:
         """Record one epoch in `metrics.jsonl` alone; a line of the same epoch is replaced."""
         self._lines = [other for other in self._lines if other["epoch"] != line["epoch"]] + [line]

@@ -1,0 +1,119 @@
+"""Whole runs that start from other weights."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from mobilenet.card import ModelCard
+from mobilenet.errors import ConfigError
+from mobilenet.images import Preprocessing
+from mobilenet.images.augment import Augmentation
+from mobilenet.nn.model_file import read_model, write_model
+from mobilenet.nn.network import Classifier
+from mobilenet.spec import ConvStyle
+from mobilenet.training.listener import Silence
+from mobilenet.training.run import new_run_folder, resume, train
+from mobilenet.training.settings import TrainingSettings
+from mobilenet.training.tracking import read_metrics
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    """A folded network of three other classes."""
+    torch.manual_seed(1)
+    style = ConvStyle("tensorflow", "relu6", 1e-3, batch_norm=False)
+    card = ModelCard(
+        "mobilenet_v1", 0.1, 32, ("a", "b", "c"), Preprocessing(32, mean=(128,) * 3, std=(128,) * 3), style
+    )
+    network = Classifier(card.network())
+    write_model(tmp_path / "weights.safetensors", network, card)
+    return tmp_path / "weights.safetensors"
+
+
+def _settings(photos: Path, weights: Path, **changes: Any) -> TrainingSettings:
+    # Without changes of light: dark and bright are the classes.
+    still = Augmentation(brightness=0, contrast=0, colour_balance=0)
+    defaults: dict[str, Any] = {"epochs": 2, "batch_size": 8, "augmentation": still, "device": "cpu"}
+    return TrainingSettings(photos, weights=str(weights), **{**defaults, **changes})
+
+
+class _StopAfter(Silence):
+    def __init__(self, epoch: int) -> None:
+        self._last = epoch
+
+    def epoch(self, line: dict[str, Any]) -> None:
+        if line["epoch"] == self._last:
+            raise KeyboardInterrupt
+
+
+def test_a_run_starts_from_the_weights(photos: Path, weights: Path, tmp_path: Path) -> None:
+    train(_settings(photos, weights), tmp_path / "run")
+    lines = read_metrics(tmp_path / "run" / "metrics.jsonl")
+    assert [line["epoch"] for line in lines] == [0, 1, 2]
+    assert lines[0]["top1"] == 1
+    _, card = read_model(tmp_path / "run" / "model.safetensors")
+    assert card.labels == ("bright", "dark")
+    assert card.style == ConvStyle("tensorflow", "relu6", 1e-3)
+    assert card.preprocessing == Preprocessing(32, mean=(128,) * 3, std=(128,) * 3)
+    assert card.provenance["settings"]["weights"] == "weights.safetensors"
+    assert str(tmp_path) not in card.to_json()
+
+
+def test_a_linear_probe_keeps_the_backbone(photos: Path, weights: Path, tmp_path: Path) -> None:
+    result = train(_settings(photos, weights, epochs=None, freeze="backbone"), tmp_path / "run")
+    assert result.evaluation.top1 == 1
+    assert [line["epoch"] for line in read_metrics(tmp_path / "run" / "metrics.jsonl")] == [0]
+    kept, source = (load_file(path) for path in (tmp_path / "run" / "model.safetensors", weights))
+    for name, value in source.items():
+        if name.endswith("conv.weight"):
+            assert torch.equal(kept[name], value)
+
+
+def test_parts_whose_turn_has_not_come_stay_as_they_are(photos: Path, weights: Path, tmp_path: Path) -> None:
+    train(_settings(photos, weights, epochs=1, unfreeze=1.0), tmp_path / "run")
+    kept, source = (load_file(path) for path in (tmp_path / "run" / "model.safetensors", weights))
+    assert torch.equal(kept["block13.pointwise.conv.weight"], source["block13.pointwise.conv.weight"])
+    train(_settings(photos, weights, epochs=2, unfreeze=1.0), tmp_path / "longer")
+    kept = load_file(tmp_path / "longer" / "model.safetensors")
+    changed = [
+        n
+        for n in range(1, 14)
+        if not torch.equal(kept[f"block{n}.pointwise.conv.weight"], source[f"block{n}.pointwise.conv.weight"])
+    ]
+    # halfway, stem and six blocks of the 15 parts still wait
+    assert changed == list(range(7, 14))
+
+
+@pytest.mark.parametrize("epoch", [0, 1])
+def test_a_run_that_was_stopped_needs_the_weights_no_more(
+    photos: Path, weights: Path, tmp_path: Path, epoch: int
+) -> None:
+    train(_settings(photos, weights), tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        train(_settings(photos, weights), tmp_path / "stopped", listener=_StopAfter(epoch))
+    weights.unlink()
+    resume(tmp_path / "stopped")
+    whole, stopped = (load_file(tmp_path / run / "model.safetensors") for run in ("whole", "stopped"))
+    assert all(torch.equal(whole[name], stopped[name]) for name in whole)
+
+
+def test_a_run_that_no_longer_gets_better_ends(photos: Path, weights: Path, tmp_path: Path) -> None:
+    train(_settings(photos, weights, epochs=50, patience=2, learning_rate=1e-9), tmp_path / "run")
+    lines = read_metrics(tmp_path / "run" / "metrics.jsonl")
+    assert 2 < len(lines) < 51
+    losses = [line["validation_loss"] for line in lines]
+    assert min(losses) not in losses[-2:]
+    assert min(losses) == losses[-3]
+
+
+def test_a_run_folder_is_named_after_the_network_of_the_weights(weights: Path, tmp_path: Path) -> None:
+    settings = _settings(Path("some/photos"), weights)
+    assert new_run_folder(settings, tmp_path).name == "photos-mobilenet_v1-0.1-32"
+
+
+def test_random_weights_are_not_worth_freezing() -> None:
+    with pytest.raises(ConfigError, match="--freeze backbone needs --weights"):
+        TrainingSettings(Path("x"), freeze="backbone")

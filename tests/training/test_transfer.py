@@ -1,0 +1,124 @@
+"""Starting from other weights: nothing of them is lost, and what is fitted is fitted right."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from mobilenet.card import ModelCard
+from mobilenet.errors import ConfigError
+from mobilenet.images import Preprocessing
+from mobilenet.nn.layers import BatchNorm, ConvUnit
+from mobilenet.nn.model_file import write_model
+from mobilenet.nn.network import Classifier
+from mobilenet.spec import ConvStyle, mobilenet_v1
+from mobilenet.training.head import fit_head
+from mobilenet.training.optimizer import parameter_groups
+from mobilenet.training.schedule import frozen_parts
+from mobilenet.training.settings import TrainingSettings
+from mobilenet.training.transfer import adopt, begin, open_source, restate_norms
+
+_FOLDED = ConvStyle("tensorflow", "relu6", 1e-3, batch_norm=False)
+
+
+def _network(style: ConvStyle, classes: int = 3) -> Classifier:
+    """Random weights, biases and norms as in a trained network."""
+    torch.manual_seed(0)
+    network = Classifier(mobilenet_v1(0.25, 32, classes, style)).eval()
+    with torch.no_grad():
+        for name, value in network.state_dict().items():
+            if name.endswith(("bias", "running_mean")):
+                value.normal_(0, 0.2)
+            elif name.endswith(("running_var", "norm.weight")):
+                value.uniform_(0.5, 2)
+    return network
+
+
+@pytest.mark.parametrize("style", [_FOLDED, replace(_FOLDED, batch_norm=True)])
+@torch.no_grad()
+def test_the_body_computes_what_it_did(style: ConvStyle) -> None:
+    source = _network(style)
+    target = Classifier(mobilenet_v1(0.25, 32, 5, replace(style, batch_norm=True))).eval()
+    begin(source, target)
+    images = torch.randn(6, 3, 32, 32)
+    # Sums in another order, over up to 256 channels and 27 layers.
+    torch.testing.assert_close(target.features(images), source.features(images), rtol=1e-4, atol=1e-4)
+    restate_norms(target, images.split(2))
+    torch.testing.assert_close(target.features(images), source.features(images), rtol=1e-4, atol=1e-4)
+
+
+@torch.no_grad()
+def test_norms_get_the_statistics_of_what_they_see() -> None:
+    network = Classifier(mobilenet_v1(0.25, 32, 5, replace(_FOLDED, batch_norm=True))).eval()
+    begin(_network(_FOLDED), network)
+    images = torch.randn(6, 3, 32, 32)
+    restate_norms(network, images.split(2))
+    planes = images.flip((2, 3))
+    for row in network.spec.rows[:-2]:
+        unit = network.get_submodule(row.name)
+        assert isinstance(unit, ConvUnit)
+        assert isinstance(unit.norm, BatchNorm)
+        seen = unit.conv(planes).double()
+        torch.testing.assert_close(unit.norm.running_mean.double(), seen.mean((0, 2, 3)), rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(unit.norm.running_var.double(), seen.var((0, 2, 3), correction=0), rtol=1e-3, atol=0)
+        planes = unit(planes)
+
+
+def test_the_head_is_where_its_loss_is_flat() -> None:
+    """The optimum of a convex function, whatever the units of the features: loss and penalty pull equally."""
+    torch.manual_seed(0)
+    labels = torch.arange(300) % 3
+    features = torch.randn(300, 8) + 2 * F.one_hot(labels, 8)
+    shifted = features * torch.linspace(0.1, 10, 8) + 5
+    matrix, bias = fit_head(features, labels, 3, seed=0)
+    there, bias_there = fit_head(shifted, labels, 3, seed=0)
+    probabilities = F.linear(features, matrix, bias).softmax(1)
+    torch.testing.assert_close(F.linear(shifted, there, bias_there).softmax(1), probabilities, atol=2e-3, rtol=0)
+    # the bias has no penalty: on average each class is answered as often as it occurs
+    torch.testing.assert_close(probabilities.mean(0), torch.full((3,), 1 / 3), atol=1e-3, rtol=0)
+    residual = (probabilities - F.one_hot(labels)).T @ ((features - features.mean(0)) / features.std(0, correction=0))
+    scaled = matrix * features.std(0, correction=0)
+    penalties = -(residual / 300)[scaled.abs() > 0.1] / scaled[scaled.abs() > 0.1]
+    assert penalties.std() < 0.05 * penalties.mean()
+
+
+def test_a_head_for_two_photos() -> None:
+    matrix, bias = fit_head(torch.eye(2), torch.tensor([0, 1]), 2, seed=0)
+    assert F.linear(torch.eye(2), matrix, bias).argmax(1).tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("progress", "frozen"), [(0, 14), (0.01, 14), (0.04, 13), (0.25, 7), (0.49, 1), (0.5, 0), (1, 0)]
+)
+def test_parts_are_unfrozen_from_the_top(progress: float, frozen: int) -> None:
+    assert frozen_parts(progress, 0.5, 15) == frozen
+    assert frozen_parts(progress, 0, 15) == 0
+
+
+def test_earlier_blocks_learn_slower() -> None:
+    network = _network(ConvStyle())
+    groups = parameter_groups(network, 0.1, 0.5)
+    scales = {id(parameter): group["scale"] for group in groups for parameter in group["params"]}
+    assert len(scales) == len(list(network.parameters()))
+    assert scales[id(network.get_parameter("classifier.weight"))] == 1
+    assert scales[id(network.get_parameter("block13.pointwise.conv.weight"))] == 0.5
+    assert scales[id(network.get_parameter("block1.depthwise.norm.bias"))] == 0.5**13
+    assert scales[id(network.get_parameter("stem.conv.weight"))] == 0.5**14
+
+
+def test_the_network_is_that_of_the_weights(tmp_path: Path) -> None:
+    preprocessing = Preprocessing(32, mean=(1, 2, 3), std=(4, 5, 6))
+    card = ModelCard("mobilenet_v1", 0.25, 32, ("a", "b", "c"), preprocessing, _FOLDED)
+    write_model(tmp_path / "m.safetensors", _network(_FOLDED), card)
+    settings = TrainingSettings(Path("x"), weights=str(tmp_path / "m.safetensors"))
+    source = open_source(str(tmp_path / "m.safetensors"))
+    adopted = adopt(settings, source.card)
+    assert adopted.network(7) == mobilenet_v1(0.25, 32, 7, replace(_FOLDED, batch_norm=True))
+    assert adopted.preprocessing == preprocessing
+    assert adopt(replace(settings, resolution=64), card).network(7).resolution == 64
+    with pytest.raises(ConfigError, match=r"--width 0.5 is not what .* holds: 0.25; leave it out"):
+        adopt(replace(settings, width_multiplier=0.5), card)
+    with pytest.raises(ConfigError, match="--arch mobilenet_v1_shallow is not what"):
+        adopt(replace(settings, architecture="mobilenet_v1_shallow"), card)
