@@ -4,6 +4,7 @@ import errno
 import importlib
 import io
 import itertools
+import keyword
 import os
 import sys
 import traceback
@@ -19,14 +20,16 @@ __all__ = ["COMMANDS", "cli", "main"]
 COMMANDS = {
     "cost": "What a network costs: mult-adds, parameters, bytes; by layer, compared, or as a grid.",
     "train": "Train a network on a folder of photos or a CSV file.",
+    "import": "Read other tools' weights: TFLite, Keras, timm, hf://owner/name.",
     "evaluate": "Measure a trained model on a data set.",
     "predict": "Name what is on photos.",
     "report": "Write a run's report: one HTML page that needs no network.",
     "demo": "Draw labelled scenes, train on them, evaluate, predict and report.",
 }
-"""What each command does; the command is the object `command` in the module of that name beside this one."""
+"""What each command does; the command is the object `command` in the module of that name beside this one, with a _
+behind names that Python keeps for itself."""
 
-_EXTRAS = {"torch": "train", "jinja2": "train", "matplotlib": "train", "tensorboard": "train"}
+_EXTRAS = dict.fromkeys(("flatbuffers", "jinja2", "matplotlib", "tensorboard", "tflite", "torch"), "train")
 """Packages that a plain installation leaves out, and the extra that brings each."""
 
 _EXIT_BAD_INPUT = 2
@@ -44,9 +47,10 @@ class _LazyGroup(click.Group):
     def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command = importlib.import_module(f"mobilenet.cli.{cmd_name}").command
+        module = importlib.import_module(f"mobilenet.cli.{cmd_name}{'_' if keyword.iskeyword(cmd_name) else ''}")
+        command = module.command
         if not isinstance(command, click.Command):
-            raise TypeError(f"mobilenet.cli.{cmd_name}.command is not a click command")
+            raise TypeError(f"{module.__name__}.command is not a click command")
         return command
 
     def resolve_command(

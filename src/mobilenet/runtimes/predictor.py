@@ -51,7 +51,8 @@ def model_file(path: Path) -> Path:
 
 
 def open_model(path: Path) -> Predictor:
-    """Open a run folder or a model file with the engine that runs it; ModelError if it is none, or is damaged."""
+    """Open a run folder or a model file with the engine that runs it; ModelError if it is none, is damaged, or is a
+    backbone, which answers nothing."""
     file = model_file(path)
     try:
         from mobilenet.runtimes.torch import TorchPredictor
@@ -59,4 +60,7 @@ def open_model(path: Path) -> Predictor:
         if error.name != "torch":
             raise
         raise ModelError(f"{file} runs on torch, which is not installed; pip install 'mobilenet[train]'") from error
-    return TorchPredictor.open(file)
+    predictor = TorchPredictor.open(file)
+    if not predictor.labels:
+        raise ModelError(f"{file} has no classifier; train one on it with mobilenet train DATA --weights {file}")
+    return predictor

@@ -4,6 +4,8 @@ import hashlib
 from dataclasses import replace
 from pathlib import Path
 
+from safetensors import SafetensorError, safe_open
+
 from mobilenet.errors import ModelError
 from mobilenet.weights.foreign import ForeignNetwork
 from mobilenet.weights.recognise import Imported, Triple, recognise
@@ -11,6 +13,9 @@ from mobilenet.weights.recognise import Imported, Triple, recognise
 __all__ = ["import_weights"]
 
 _HUB = "hf://"
+_OWN_ENTRY = "mobilenet"
+"""Of the metadata in model files of this tool."""
+
 _UNDERSTOOD = "a TFLite file, a Keras HDF5 file, a safetensors file of timm's, or hf://OWNER/REPOSITORY"
 
 _LARGEST_HEADER = 10**8
@@ -71,8 +76,22 @@ def _read(path: Path) -> tuple[str, ForeignNetwork]:
     if start[8:9] == b"{" and int.from_bytes(start[:8], "little") <= _LARGEST_HEADER:
         from mobilenet.weights.timm import read_timm
 
+        _refuse_own(path)
         return "timm safetensors", read_timm(path)
     raise ModelError(f"{path} is no file of weights that is read; give {_UNDERSTOOD}")
+
+
+def _refuse_own(path: Path) -> None:
+    """ModelError for what this tool wrote: there is nothing to import."""
+    try:
+        with safe_open(str(path), "numpy") as file:
+            own = _OWN_ENTRY in (file.metadata() or {})
+    except (OSError, SafetensorError):
+        return
+    if own:
+        raise ModelError(
+            f"{path} is a model of this tool already; give it to mobilenet predict, evaluate or train as it is"
+        )
 
 
 def _read_labels(path: Path) -> tuple[str, ...]:

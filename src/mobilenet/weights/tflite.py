@@ -105,8 +105,8 @@ class _Walk:
         if self.stage != "body":
             self._classify(operator, filters, groups)
             return
-        depthwise, (height, width) = operator.kind == "DEPTHWISE_CONV_2D", filters.shape[1:3]
-        stride, padding = self._geometry(operator, filters.name, height, width)
+        depthwise = operator.kind == "DEPTHWISE_CONV_2D"
+        stride, padding = self._geometry(operator, filters)
         values = self._floats(filters, (3, 0, 1, 2) if depthwise else (0, 3, 1, 2))
         activation = _FUSED.get(operator.options.activation)
         if activation is None:
@@ -171,14 +171,14 @@ class _Walk:
         self.classifier = ForeignLinear(matrix.name, values, self._bias(operator, classes))
         self.stage, self.channels = "classified", classes
 
-    def _geometry(self, operator: Operator, name: str, height: int, width: int) -> tuple[int, Padding]:
+    def _geometry(self, operator: Operator, filters: Tensor) -> tuple[int, Padding]:
         """Stride and padding; the side of the plane becomes that of the output."""
-        options = operator.options
-        stride = options.stride[0]
+        options, name = operator.options, filters.name
+        height, width, stride = *filters.shape[1:3], options.stride[0]
         if height != width or options.stride != (stride, stride) or options.dilation != (1, 1) or stride < 1:
             raise ModelError(
-                f"{name} has filters of {height} x {width}, stride {options.stride}, dilation {options.dilation}; "
-                "only square ones without dilation are read"
+                f"tensor {name} has shape {filters.shape}, stride {options.stride}, dilation {options.dilation}; only "
+                "square filters without dilation are read"
             )
         total = max((math.ceil(self.side / stride) - 1) * stride + height - self.side, 0)
         same, symmetric = (total // 2, total - total // 2), ((height - 1) // 2, (height - 1) // 2)

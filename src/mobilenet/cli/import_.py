@@ -1,0 +1,120 @@
+"""`mobilenet import`: other people's weights in, a model file out."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mobilenet.cli.console import print_json, print_table
+
+if TYPE_CHECKING:
+    from mobilenet.card import ModelCard
+    from mobilenet.weights.recognise import Imported
+
+__all__ = ["command"]
+
+_Triple = tuple[float, float, float]
+
+
+def _triple(_context: click.Context, _option: click.Parameter, text: str | None) -> _Triple | None:
+    """One number for all channels, or three for R, G and B."""
+    if text is None:
+        return None
+    try:
+        numbers = [float(part) for part in text.split(",")]
+        first, second, third = numbers * 3 if len(numbers) == 1 else numbers
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r} is not a number such as 127.5, or three such as 124,116,104") from error
+    return first, second, third
+
+
+@click.command(short_help="Read other tools' weights: TFLite, Keras, timm, hf://owner/name.")
+@click.argument("source")
+@click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="The model file to write.")
+@click.option("--labels", type=click.Path(path_type=Path), help="Class names, one a line, in the order of the outputs.")
+@click.option("--mean", metavar="M", callback=_triple, help="In pixel values, 0 to 255: one number, or R,G,B.")
+@click.option("--std", metavar="S", callback=_triple, help="Network input = (pixel - M) / S.")
+@click.option("--resolution", type=int, help="Input side in pixels, a multiple of 32.  [default: the file's own]")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
+def command(
+    *,
+    source: str,
+    out: Path,
+    labels: Path | None,
+    mean: _Triple | None,
+    std: _Triple | None,
+    resolution: int | None,
+    as_json: bool,
+) -> None:
+    """Read the MobileNet V1 in SOURCE and write it as a model file of this tool.
+
+    SOURCE is a TFLite file (float32 or 8-bit), a Keras HDF5 file, a safetensors file of timm's, or hf://owner/name.
+    What is given here wins over what the file says; what had to be assumed is printed.
+
+    \b
+    mobilenet import mobilenet_v1_0.5_160_quant.tflite --out model.safetensors
+    mobilenet import vww_96.h5 --labels names.txt --mean 0 --std 255 --out model.safetensors
+    """
+    from mobilenet.weights.read import import_weights
+
+    imported = import_weights(source, labels=labels, resolution=resolution, mean=mean, std=std)
+    _write(imported, source, out)
+    if as_json:
+        print_json({**_document(imported), "model": str(out)})
+    else:
+        _print(imported, source, out)
+
+
+def _write(imported: "Imported", source: str, out: Path) -> None:
+    import torch
+
+    from mobilenet.nn.model_file import build_network, write_model
+
+    tensors = {name: torch.from_numpy(values) for name, values in imported.tensors.items()}
+    write_model(out, build_network(imported.card, tensors, Path(source)), imported.card)
+
+
+def _document(imported: "Imported") -> dict[str, object]:
+    card = imported.card
+    return {
+        "architecture": card.architecture,
+        "width_multiplier": card.width_multiplier,
+        "resolution": card.resolution,
+        "padding": card.style.padding,
+        "activation": card.style.activation,
+        "batch_norm": card.style.batch_norm,
+        "epsilon": card.style.epsilon,
+        "classes": len(card.labels),
+        "preprocessing": card.preprocessing.to_json(),
+        "source": card.provenance["source"],
+        "notes": list(imported.notes),
+    }
+
+
+def _print(imported: "Imported", source: str, out: Path) -> None:
+    card = imported.card
+    rows = [
+        ("architecture", f"{card.architecture}, width {card.width_multiplier:g}"),
+        ("resolution", f"{card.resolution} pixels"),
+        ("padding", card.style.padding),
+        ("activation", card.style.activation),
+        ("batch norm", f"epsilon {card.style.epsilon:g}" if card.style.batch_norm else "folded into the filters"),
+        ("classes", _classes(card)),
+        ("network input", f"(pixel - {_numbers(card.preprocessing.mean)}) / {_numbers(card.preprocessing.std)}"),
+        ("crop", "none" if (crop := card.preprocessing.crop_fraction) is None else f"the centre {crop:.1%}"),
+    ]
+    print_table(f"{source} -> {out}", ("found", ""), rows, left=2)
+    for note in imported.notes:
+        click.echo(f"mobilenet: {note}", err=True)
+
+
+def _classes(card: "ModelCard") -> str:
+    if not card.labels:
+        return "none: a backbone, to be trained with mobilenet train --weights"
+    shown = "; ".join(card.labels[:3])
+    return f"{len(card.labels):,}: {shown}{', …' if len(card.labels) > 3 else ''}"
+
+
+def _numbers(values: _Triple) -> str:
+    different = values[:1] if len(set(values)) == 1 else values
+    return ", ".join(f"{value:g}" for value in different)
