@@ -187,13 +187,15 @@ class _Progress:
 
     def epoch(self, line: dict[str, Any]) -> None:
         self._number = line["epoch"] + 1
-        validation = f"validation loss {line['validation_loss']:.3f}  top-1 {line['top1']:6.1%}"
+        validation = ""
+        if "top1" in line:
+            validation = f"validation loss {line['validation_loss']:.3f}  top-1 {line['top1']:6.1%}  "
         seconds = f"{time.perf_counter() - self._start:.0f} s"
         if line["epoch"]:
             loss, speed = f"loss {line['train_loss']:.3f}", f"{line['images_per_second']:.0f} photos/s"
-            self._say(f"epoch {line['epoch']:3d}  {loss}  {validation}  {speed}  {seconds}")
+            self._say(f"epoch {line['epoch']:3d}  {loss}  {validation}{speed}  {seconds}")
         else:
-            self._say(f"classifier alone       {validation}  {seconds}")
+            self._say(f"classifier alone       {validation}{seconds}")
 
     def note(self, text: str) -> None:
         self._say(text)

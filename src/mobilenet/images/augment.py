@@ -54,10 +54,8 @@ class Crops:
 
     def split(self, size: int) -> "list[Crops]":
         """The same, `size` samples at a time."""
-        return [
-            Crops(*(values[start : start + size] for values in (self.box, self.mirrored, self.gain, self.offset)))
-            for start in range(0, len(self.box), size)
-        ]
+        parts = [slice(start, start + size) for start in range(0, len(self.box), size)]
+        return [Crops(self.box[part], self.mirrored[part], self.gain[part], self.offset[part]) for part in parts]
 
 
 def random_uniform(seed: int, epoch: int, indices: IntArray, draws: int) -> npt.NDArray[np.float64]:

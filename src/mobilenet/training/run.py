@@ -194,16 +194,25 @@ class _Run:
         """Whether `patience` epochs have gone by without a lower validation loss."""
         if tracker is None or self.settings.patience is None:
             return False
-        losses = [line["validation_loss"] for line in tracker.lines]
-        return bool(losses) and len(losses) - 1 - losses.index(min(losses)) >= self.settings.patience
+        losses = {line["epoch"]: line["validation_loss"] for line in tracker.lines if "validation_loss" in line}
+        best = min(losses, key=lambda epoch: losses[epoch], default=0)
+        return max(losses, default=0) - best >= self.settings.patience
+
+    def _worth_evaluating(self, epochs: int) -> bool:
+        """Whether as many photos were trained on as there are to validate, since the last time or at all."""
+        trained, photos = len(self.training), len(self.validation)
+        due = epochs * trained // photos > (epochs - 1) * trained // photos
+        return not epochs or due or self.trainer.finished
 
     def _keep(self, epochs: int, result: EpochResult | None, watch: Stopwatch, tracker: Tracker | None) -> None:
         """Evaluate, and write the metrics and a checkpoint after so many `epochs`."""
         if tracker is None:
             return
         training_s = sum(watch.seconds.values())
-        with watch.part("validation"):
-            evaluation = self._evaluate()
+        evaluation = None
+        if self._worth_evaluating(epochs):
+            with watch.part("validation"):
+                evaluation = self._evaluate()
         position = Position(epochs, self.trainer.step, self.trainer.elapsed_s)
         line = _line(epochs, result, evaluation, training_s)
         # Before the checkpoint: a run that is killed in between drops this line and writes it again.
@@ -279,11 +288,12 @@ def _cache(
     return training, validation, time.perf_counter() - start
 
 
-def _line(epoch: int, result: EpochResult | None, evaluation: Evaluation, training_s: float) -> dict[str, Any]:
+def _line(epoch: int, result: EpochResult | None, evaluation: Evaluation | None, training_s: float) -> dict[str, Any]:
     line: dict[str, Any] = {"epoch": epoch}
     if result is not None:
         line |= {"learning_rate": result.learning_rate, "train_loss": result.loss, "train_top1": result.top1}
-    line |= {"validation_loss": evaluation.loss, "top1": evaluation.top1, "top5": evaluation.top5}
+    if evaluation is not None:
+        line |= {"validation_loss": evaluation.loss, "top1": evaluation.top1, "top5": evaluation.top5}
     if result is not None:
         line["images_per_second"] = result.photos / training_s
     return line
