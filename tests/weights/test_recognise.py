@@ -85,6 +85,12 @@ def test_what_is_imported_is_a_model_file_of_ours(style: ConvStyle, classes: int
         assert not state["classifier.bias"].any()
 
 
+def test_arrays_that_may_not_be_written_to_are_copied_for_torch() -> None:
+    foreign = _foreign(mobilenet_v1(0.25, 32, 3))
+    foreign.convs[0].filters.flags.writeable = False
+    assert all(values.flags.writeable for values in recognise(foreign).tensors.values())
+
+
 def test_a_bias_before_a_norm_moves_its_mean() -> None:
     foreign = _foreign(mobilenet_v1(0.25, 32, 3))
     mean = foreign.convs[0].norm.mean if foreign.convs[0].norm else None

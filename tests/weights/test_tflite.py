@@ -330,6 +330,14 @@ def _sparse(file: Any) -> None:
     _tensor(file, "block1").sparsity = schema.SparsityParametersT()
 
 
+def _many_tensors(file: Any) -> None:
+    file.graph.tensors += 4096 * [schema.TensorT()]
+
+
+def _long_name(file: Any) -> None:
+    _tensor(file, "block1").name = "x" * 10_001
+
+
 def _beta(file: Any) -> None:
     _operator(file, "SOFTMAX").builtinOptions.beta = 2.0
 
@@ -358,6 +366,8 @@ _FAULTS: list[tuple[Callable[[Any], None], str]] = [
     (_grey_photo, "tensor image has shape (1, 32, 32, 1)"),
     (_wide_photo, "tensor image has shape (1, 32, 64, 3)"),
     (_sparse, "is sparse"),
+    (_many_tensors, "tensors, more than 4,096; it is damaged, or no MobileNet V1"),
+    (_long_name, "it has a name of 10,001 bytes; it is damaged"),
     (_beta, "beta 2"),
     (_short_bias, "tensor block1.pointwise/bias has shape (16,)"),
 ]

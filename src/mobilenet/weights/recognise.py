@@ -232,7 +232,8 @@ def _tensors(network: ForeignNetwork, table: Network) -> dict[str, NDArray[np.fl
     for name, values in tensors.items():
         if not np.isfinite(values).all():
             raise ModelError(f"{network.source}: {name} of shape {values.shape} holds NaN or infinity; it is damaged")
-    return {name: np.ascontiguousarray(values, np.float32) for name, values in tensors.items()}
+    # torch takes no arrays that may not be written to, such as views of a file's bytes.
+    return {name: np.require(values, np.float32, ("C", "W")) for name, values in tensors.items()}
 
 
 def _vectors(conv: ForeignConv) -> dict[str, NDArray[np.float32]]:
