@@ -4,6 +4,7 @@ import io
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import flatbuffers
@@ -222,6 +223,43 @@ def with_archive(data: bytes, name: str, content: str) -> bytes:
     return file.getvalue()
 
 
+def metadata(mean: list[float], std: list[float]) -> bytes:
+    """Metadata that say how pixels are scaled: root, graph, input, step, numbers."""
+    builder = flatbuffers.Builder(256)
+
+    def vector(width: int, prepend: Callable[[Any], None], values: list[Any]) -> int:
+        builder.StartVector(width, len(values), 4)
+        for value in reversed(values):
+            prepend(value)
+        return int(builder.EndVector())
+
+    def table(fields: int, **slots: int) -> int:
+        builder.StartObject(fields)
+        for slot, offset in slots.items():
+            builder.PrependUOffsetTRelativeSlot(int(slot[1:]), offset, 0)
+        return int(builder.EndObject())
+
+    numbers = [vector(4, builder.PrependFloat32, values) for values in (mean, std)]
+    options = table(2, _0=numbers[0], _1=numbers[1])
+    builder.StartObject(2)
+    builder.PrependUint8Slot(0, 1, 0)
+    builder.PrependUOffsetTRelativeSlot(1, options, 0)
+    inner = int(builder.EndObject())
+    for fields, slot in ((7, "_4"), (9, "_2"), (8, "_3")):
+        inner = table(fields, **{slot: vector(4, builder.PrependUOffsetTRelative, [inner])})
+    builder.Finish(inner, b"M001")
+    return bytes(builder.Output())
+
+
+def with_metadata(file: TfliteFile, data: bytes) -> bytes:
+    entry, buffer = schema.MetadataT(), schema.BufferT()
+    buffer.data = np.frombuffer(data, np.uint8)
+    file.model.buffers.append(buffer)
+    entry.name, entry.buffer = "TFLITE_METADATA", len(file.model.buffers) - 1
+    file.model.metadata = [entry]
+    return file.pack()
+
+
 @pytest.fixture
 def tflite_file() -> type[TfliteFile]:
     """`tflite_file(quantized="INT8").network(mobilenet_v1(0.25, 32, 10)).pack()`: the bytes of a file."""
@@ -232,3 +270,27 @@ def tflite_file() -> type[TfliteFile]:
 def attach() -> Callable[[bytes, str, str], bytes]:
     """`attach(data, "labels.txt", "a\\nb")`: class names inside a file."""
     return with_archive
+
+
+@pytest.fixture
+def scaled() -> Callable[..., bytes]:
+    """`scaled(file, [127.5], [127.5])`: the bytes of a file that says how pixels are scaled."""
+    return lambda file, mean, std: with_metadata(file, metadata(mean, std))
+
+
+@pytest.fixture
+def described() -> Callable[[TfliteFile, bytes], bytes]:
+    """`described(file, data)`: the bytes of a file with these metadata."""
+    return with_metadata
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Callable[[bytes], Path]:
+    """`saved(data)`: the path of a TFLite file of these bytes."""
+
+    def save(data: bytes) -> Path:
+        path = tmp_path / "model.tflite"
+        path.write_bytes(data)
+        return path
+
+    return save

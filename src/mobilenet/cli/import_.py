@@ -66,12 +66,9 @@ def command(
 
 
 def _write(imported: "Imported", source: str, out: Path) -> None:
-    import torch
+    from mobilenet.nn.model_file import network_of_arrays, write_model
 
-    from mobilenet.nn.model_file import build_network, write_model
-
-    tensors = {name: torch.from_numpy(values) for name, values in imported.tensors.items()}
-    write_model(out, build_network(imported.card, tensors, Path(source)), imported.card)
+    write_model(out, network_of_arrays(imported.card, imported.tensors, Path(source)), imported.card)
 
 
 def _document(imported: "Imported") -> dict[str, object]:

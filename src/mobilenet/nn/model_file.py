@@ -7,6 +7,9 @@ resolution, task, labels, preprocessing and provenance. Nothing in the file is e
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
@@ -18,7 +21,7 @@ from mobilenet.files import atomic_write
 from mobilenet.nn.network import Classifier
 from mobilenet.spec import Network
 
-__all__ = ["build_network", "has_card", "read_model", "write_model"]
+__all__ = ["build_network", "has_card", "network_of_arrays", "read_model", "write_model"]
 
 _ENTRY = "mobilenet"
 
@@ -61,6 +64,11 @@ def build_network(card: ModelCard, tensors: Mapping[str, Tensor], path: Path) ->
     network = Classifier(card.network())
     _load_strictly(path, network, tensors)
     return network.eval()
+
+
+def network_of_arrays(card: ModelCard, arrays: Mapping[str, NDArray[np.float32]], path: Path) -> Classifier:
+    """As `build_network`, of NumPy arrays, which must be writable."""
+    return build_network(card, {name: torch.from_numpy(values) for name, values in arrays.items()}, path)
 
 
 def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
