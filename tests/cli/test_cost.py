@@ -120,7 +120,7 @@ def test_people_read_the_grid(capsys: pytest.CaptureFixture[str]) -> None:
         (("--width", "0"), "width multiplier 0 is out of range; use a number above 0, such as 0.5 (at most 16)"),
         (("--width", "nan"), "width multiplier nan is out of range; use a number above 0, such as 0.5 (at most 16)"),
         (("--width", "1e9"), "width multiplier 1e+09 is out of range; use a number above 0, such as 0.5 (at most 16)"),
-        (("--classes", "0"), "classes 0 is out of range; use 1 to 10000000"),
+        (("--classes", "-1"), "classes -1 is out of range; use 1 to 10000000, 0 for none"),
         (("--widths", "0.5,0"), "width multiplier 0 is out of range; use a number above 0, such as 0.5 (at most 16)"),
         (("--arch", "vgg16", "--width", "0.5"), "vgg16 has one width only, not 0.5; leave the width out"),
         (("--arch", "vgg19"), "no architecture is named 'vgg19'; did you mean vgg16? There are mobilenet_v1,"),

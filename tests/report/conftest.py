@@ -76,7 +76,9 @@ def make_run(tmp_path: Path) -> Callable[..., Path]:
 def _config(labels: tuple[str, ...], data: Path) -> dict[str, Any]:
     return {
         "command": ["mobilenet", "train", "my photos", "--width", "0.5"],
-        "settings": {"architecture": "mobilenet_v1", "width_multiplier": 0.5, "resolution": 160, "seed": 7},
+        "settings": {"optimizer": "adamw", "learning_rate": None, "seed": 7},
+        "network": {"architecture": "mobilenet_v1", "width_multiplier": 0.5, "resolution": 160},
+        "plan": {"learning_rate": 0.006},
         "versions": {"mobilenet": "0.1.0", "torch": "2.13.0"},
         "machine": {"processor": "A Processor", "cores": 2},
         "data": {

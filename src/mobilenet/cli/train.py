@@ -66,15 +66,13 @@ class _Bytes(click.ParamType[int]):
 @click.option("--optimizer", default="adamw", show_default=True, help="adamw, sgd or rmsprop (the paper's).")
 @click.option("--learning-rate", type=float, help="Peak rate.  [default: what suits the optimiser and batch]")
 @click.option("--layer-decay", type=float, help="Each block learns so much slower than the next.  [default: by recipe]")
-@click.option(
-    "--unfreeze", type=float, default=0, show_default=True, help="Share of the run by which all blocks learn."
-)
+@click.option("--unfreeze", type=float, help="Share of the run by which all blocks learn.  [default: by recipe]")
 @click.option("--weight-decay", type=float, help="Not on depthwise filters, norms, biases.  [default: by optimiser]")
 @click.option("--warmup-epochs", type=float, help="[default: by recipe]")
 @click.option("--label-smoothing", type=float, default=0.1, show_default=True)
 @click.option("--average-epochs", type=float, help="Length of the weights' moving average.  [default: by recipe]")
 @click.option("--class-balanced", is_flag=True, help="Show all classes equally often.")
-@click.option("--crop-area", type=float, default=0.5, show_default=True, help="Smallest share of a photo in a crop.")
+@click.option("--crop-area", type=float, help="Smallest share of a photo in a crop.  [default: by recipe]")
 @click.option("--no-flip", is_flag=True, help="Never mirror photos.")
 @click.option("--no-colour", is_flag=True, help="Never change brightness, contrast or colour.")
 @click.option("--precision", default="auto", show_default=True, help="auto, float32 or bfloat16.")
@@ -123,11 +121,16 @@ def _refuse_settings() -> None:
 
 
 def _settings(data: Path | None, options: dict[str, Any]) -> "TrainingSettings":
-    from mobilenet.images.augment import Augmentation
+    from mobilenet.training.plan import default_augmentation
     from mobilenet.training.settings import TrainingSettings
 
-    augmentation = Augmentation(crop_area=(options.pop("crop_area"), 1.0), flip=not options.pop("no_flip"))
-    if options.pop("no_colour"):
+    augmentation = default_augmentation(options["weights"])
+    crop_area, no_flip, no_colour = (options.pop(name) for name in ("crop_area", "no_flip", "no_colour"))
+    if crop_area is not None:
+        augmentation = replace(augmentation, crop_area=(crop_area, 1.0))
+    if no_flip:
+        augmentation = replace(augmentation, flip=False)
+    if no_colour:
         augmentation = replace(augmentation, brightness=0.0, contrast=0.0, colour_balance=0.0)
     settings = {
         "data": data,

@@ -9,9 +9,9 @@ __all__ = ["run_cost"]
 
 
 def run_cost(run: Run) -> Cost | None:
-    """Rebuild the network from the recorded settings and count it; None when they do not say which it was."""
-    name, classes = run.text("settings", "architecture"), run.section("data").get("classes")
-    width, resolution = run.number("settings", "width_multiplier"), run.number("settings", "resolution")
+    """Rebuild the network from what the run recorded of it and count it; None when they do not say which it was."""
+    name, classes = run.text("network", "architecture"), run.section("data").get("classes")
+    width, resolution = run.number("network", "width_multiplier"), run.number("network", "resolution")
     if name is None or width is None or resolution is None or not isinstance(classes, list):
         return None
     try:

@@ -94,7 +94,7 @@ def _context(run: Run) -> dict[str, Any]:
         "times": shares(run),
         "left_out": _left_out(run),
         "facts": _facts(run),
-        "settings": sorted(run.section("settings").items()),
+        "settings": _settings(run),
         "command": _command(run),
     }
 
@@ -105,17 +105,31 @@ def _title(run: Run) -> str:
 
 def _subtitle(run: Run) -> str:
     classes = run.section("data").get("classes")
-    width, resolution = run.number("settings", "width_multiplier"), run.number("settings", "resolution")
+    width, resolution = run.number("network", "width_multiplier"), run.number("network", "resolution")
     photos = run.number("data", "train_photos")
     parts = (
-        run.text("settings", "architecture"),
+        run.text("network", "architecture"),
         None if width is None else f"width {width:g}",
         None if resolution is None else f"{resolution:.0f} × {resolution:.0f} pixels",
         f"{len(classes)} classes" if isinstance(classes, list) else None,
         None if photos is None else f"{photos:,.0f} training photos",
-        f"{len(run.epochs)} epochs" if run.epochs else None,
+        _epochs(run),
     )
     return " · ".join(part for part in parts if part)
+
+
+def _epochs(run: Run) -> str | None:
+    """Line 0 is what came before the first epoch."""
+    if not run.epochs:
+        return None
+    trained = sum(epoch["epoch"] > 0 for epoch in run.epochs)
+    return f"{trained} epochs" if trained else "classifier alone"
+
+
+def _settings(run: Run) -> list[tuple[str, Any]]:
+    """What was chosen, and what followed where it was left open."""
+    chosen = {name: value for name, value in run.section("settings").items() if value is not None}
+    return sorted({**chosen, **run.section("network"), **run.section("plan")}.items())
 
 
 def _headline(run: Run, network_cost: Cost | None) -> list[_Figure]:
@@ -200,6 +214,7 @@ def _left_out(run: Run) -> list[LeftOut]:
 def _facts(run: Run) -> list[tuple[str, str]]:
     facts = [
         ("Seed", run.text("settings", "seed")),
+        ("Weights to start from", run.text("settings", "weights")),
         ("Data", run.text("data", "root")),
         ("Split", run.text("data", "split")),
         ("Training photos", run.text("data", "train_photos")),

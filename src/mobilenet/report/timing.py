@@ -9,6 +9,9 @@ __all__ = ["Share", "shares", "training_seconds"]
 
 _TOTALS = ("training", "total")
 _NAMES = {
+    "norms": "Norms fitted to the photos",
+    "features": "Features of the photos",
+    "head": "Classifier fitted to the features",
     "input": "Input (batches and augmentation)",
     "step": "Forward, backward, optimiser",
     "forward": "Forward",

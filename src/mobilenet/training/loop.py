@@ -163,7 +163,7 @@ class Trainer:
 
         A part that does not learn yet keeps its norms' statistics, and costs no gradient.
         """
-        frozen = frozen_parts(self.progress, self.settings.unfreeze, len(self._parts))
+        frozen = frozen_parts(self.progress, self.plan.unfreeze, len(self._parts))
         for number, part in enumerate(self._parts):
             part.train(mode=number >= frozen)
             part.requires_grad_(requires_grad=number >= frozen)
@@ -172,7 +172,7 @@ class Trainer:
         """The crops of the next batches; many at once, because a batch is too few for NumPy to be quick."""
         size = self.plan.batch_size
         parts = [self._processes.share(samples[start : start + size]) for start in range(0, len(samples), size)]
-        crops = draw_crops(self.settings.augmentation, self.settings.seed, epoch, np.concatenate(parts))
+        crops = draw_crops(self.plan.augmentation, self.settings.seed, epoch, np.concatenate(parts))
         return crops.split(len(parts[0]))
 
     def _input(self, samples: IntArray, crops: Crops) -> tuple[Tensor, Tensor]:

@@ -4,9 +4,10 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from mobilenet.images.augment import Augmentation
 from mobilenet.training.settings import Optimizer, TrainingSettings
 
-__all__ = ["Plan", "make_plan"]
+__all__ = ["Plan", "default_augmentation", "make_plan"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,9 @@ class Plan:
     weight_decay: float
     warmup_epochs: float
     average_epochs: float
+    unfreeze: float
     training_resolution: int
+    augmentation: Augmentation
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,9 @@ class _Recipe:
     warmup_epochs: float
     average_epochs: float
     layer_decay: float
+    unfreeze: float
+    smaller_crops: bool
+    augmentation: Augmentation
 
 
 _FROM_RANDOM = _Recipe(
@@ -43,16 +49,27 @@ _FROM_RANDOM = _Recipe(
     warmup_epochs=3,
     average_epochs=2,
     layer_decay=1.0,
+    unfreeze=0.0,
+    smaller_crops=False,
+    augmentation=Augmentation(),
 )
 
 _FINE_TUNING = _Recipe(
-    rates={"sgd": 0.01, "rmsprop": 0.001, "adamw": 0.001},
+    rates={"sgd": 0.02, "rmsprop": 0.003, "adamw": 0.003},
     decays={"sgd": 5e-4, "rmsprop": 4e-5, "adamw": 0.05},
-    epochs=lambda photos: min(max(round(30_000 / photos), 8), 60),
+    epochs=lambda photos: min(max(round(36_000 / photos), 8), 60),
     warmup_epochs=0.5,
-    average_epochs=1,
+    average_epochs=2,
     layer_decay=0.9,
+    unfreeze=0.3,
+    smaller_crops=True,
+    augmentation=Augmentation(crop_area=(0.25, 1.0)),
 )
+
+
+def default_augmentation(weights: str | None) -> Augmentation:
+    """How far photos are changed, where nothing else is said, with such weights to start from."""
+    return _recipe(weights).augmentation
 
 
 def make_plan(settings: TrainingSettings, photos: int) -> Plan:
@@ -60,7 +77,7 @@ def make_plan(settings: TrainingSettings, photos: int) -> Plan:
 
     Batches of at most an eighth of the photos (but 8), so that small data sets take enough steps an epoch.
     """
-    recipe = _FROM_RANDOM if settings.weights is None else _FINE_TUNING
+    recipe = _recipe(settings.weights)
     batch_size = min(settings.batch_size, max(min(photos, 8), photos // 8))
     return Plan(
         epochs=_epochs(settings, recipe, photos),
@@ -70,8 +87,21 @@ def make_plan(settings: TrainingSettings, photos: int) -> Plan:
         weight_decay=_or(settings.weight_decay, recipe.decays[settings.optimizer]),
         warmup_epochs=_or(settings.warmup_epochs, recipe.warmup_epochs),
         average_epochs=_or(settings.average_epochs, recipe.average_epochs),
-        training_resolution=settings.training_resolution or settings.side,
+        unfreeze=_or(settings.unfreeze, recipe.unfreeze),
+        training_resolution=settings.training_resolution or _training_side(settings.side, recipe),
+        augmentation=settings.augmentation or recipe.augmentation,
     )
+
+
+def _recipe(weights: str | None) -> _Recipe:
+    return _FROM_RANDOM if weights is None else _FINE_TUNING
+
+
+def _training_side(side: int, recipe: _Recipe) -> int:
+    """About three quarters for smaller crops, in steps of 32 pixels: every stride then meets an even plane, as it does
+    at the resolution of the network. An odd one is padded differently, and what was learned on it is worth less.
+    """
+    return max(math.floor(side * 0.75 / 32 + 0.5) * 32, 32) if recipe.smaller_crops else side
 
 
 def _epochs(settings: TrainingSettings, recipe: _Recipe, photos: int) -> float:

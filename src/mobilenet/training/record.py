@@ -32,9 +32,15 @@ def describe(
 ) -> dict[str, Any]:
     """Everything that decided the run, for config.json: settings, data, machine, versions, cost."""
     training, validation = photos
+    network = settings.network(len(dataset.classes))
     return {
         "command": list(command) or ["mobilenet", "train", str(settings.data)],
         "settings": _from_anywhere(settings).to_json(),
+        "network": {
+            "architecture": network.name,
+            "width_multiplier": network.width_multiplier,
+            "resolution": network.resolution,
+        },
         "plan": {**asdict(plan), "epochs": None if math.isinf(plan.epochs) else plan.epochs},
         "precision": str(dtype).removeprefix("torch."),
         "versions": versions(),
@@ -48,7 +54,7 @@ def describe(
             "hash": _data_hash(dataset),
             "left_out": [asdict(photo) for part in photos for photo in part.left_out],
         },
-        "cost": cost(settings.network(len(dataset.classes))).to_json(),
+        "cost": cost(network).to_json(),
     }
 
 

@@ -54,13 +54,13 @@ class TrainingSettings:
     optimizer: Optimizer = "adamw"
     learning_rate: float | None = None
     layer_decay: float | None = None
-    unfreeze: float = 0.0
+    unfreeze: float | None = None
     weight_decay: float | None = None
     warmup_epochs: float | None = None
     label_smoothing: float = 0.1
     average_epochs: float | None = None
     class_balanced: bool = False
-    augmentation: Augmentation = field(default_factory=Augmentation)
+    augmentation: Augmentation | None = None
     precision: Precision = "auto"
     device: str = "auto"
     compile: bool = False
@@ -102,13 +102,14 @@ class TrainingSettings:
     def from_json(cls, values: dict[str, Any]) -> "TrainingSettings":
         """The inverse of `to_json`; ConfigError for a field that is unknown or missing."""
         try:
-            augmentation = dict(values["augmentation"])
-            augmentation["crop_area"] = tuple(augmentation["crop_area"])
+            augmentation = values["augmentation"]
+            if augmentation is not None:
+                augmentation = Augmentation(**{**augmentation, "crop_area": tuple(augmentation["crop_area"])})
             validation = None if values["validation"] is None else Path(values["validation"])
             read = {
                 "data": Path(values["data"]),
                 "validation": validation,
-                "augmentation": Augmentation(**augmentation),
+                "augmentation": augmentation,
                 "style": ConvStyle(**values["style"]),
                 "mean": tuple(values["mean"]),
                 "std": tuple(values["std"]),
@@ -134,7 +135,7 @@ def _problem(settings: TrainingSettings) -> str | None:
         ("label smoothing", settings.label_smoothing, 0, 0.9),
         ("average epochs", settings.average_epochs, 0, 1e6),
         ("cache size", settings.cache_bytes, 0, 2**60),
-        ("smallest crop area", settings.augmentation.crop_area[0], 0.01, 1),
+        ("smallest crop area", None if settings.augmentation is None else settings.augmentation.crop_area[0], 0.01, 1),
     ]
     for name, value, low, high in limits:
         if value is not None and not low <= value <= high:

@@ -87,9 +87,16 @@ def start(trainer: Trainer, source: Source, watch: Stopwatch, progress: Callable
     with watch.part("features"):
         features, labels = _features(trainer, np.sort(photos[:_MOST_FOR_HEAD]), progress)
     with watch.part("head"):
-        _set_classifier(network, *fit_head(features, labels, network.spec.classes, settings.seed))
+        classes = network.spec.classes
+        weights = _class_weights(labels, classes) if settings.class_balanced else None
+        _set_classifier(network, *fit_head(features, labels, classes, settings.seed, weights))
     trainer.average.restart()
     trainer.elapsed_s += time.perf_counter() - began
+
+
+def _class_weights(labels: Tensor, classes: int) -> Tensor:
+    """Weights that make all classes count the same, and the photos' mean weight 1."""
+    return len(labels) / (classes * torch.bincount(labels, minlength=classes).clamp_min(1))
 
 
 def _set_classifier(network: Classifier, matrix: Tensor, bias: Tensor) -> None:

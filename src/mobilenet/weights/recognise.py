@@ -19,7 +19,8 @@ __all__ = ["Imported", "Triple", "recognise"]
 _LAYERS = {27: "mobilenet_v1", 17: "mobilenet_v1_shallow", 14: "mobilenet_v1_standard", 28: "mobilenet_v1_head"}
 """The architecture with so many convolutions."""
 
-_IMAGENET = {1000: "ImageNet's", 1001: "background and ImageNet's"}
+_IMAGENET = (1000, 1001)
+"""Classes: ImageNet's own, and with the background before them."""
 _IMAGENET_CROP = 0.875
 """The centre of a photo that ImageNet's classifiers are evaluated on; others get whole photos."""
 
@@ -208,7 +209,6 @@ def _preprocessing(
         notes.append("the file does not say how pixels are scaled; (pixel - 127.5) / 127.5 is assumed")
     found = replace(said or Preprocessing(_ASSUMED_RESOLUTION), resolution=side)
     if found.crop_fraction is None and classes in _IMAGENET:
-        notes.append(f"classes are {_IMAGENET[classes]}, so photos are cropped to the centre {_IMAGENET_CROP:.1%}")
         found = replace(found, crop_fraction=_IMAGENET_CROP)
     try:
         return replace(found, mean=mean or found.mean, std=std or found.std)
