@@ -1,6 +1,7 @@
 """Each way in which an HDF5 file can reach beyond its plain numbers, planted into a small file."""
 
 import re
+import struct
 import sys
 import tracemalloc
 from collections.abc import Callable
@@ -180,6 +181,47 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ModelError, match="damaged"):
         _read(path)
+
+
+@pytest.mark.parametrize(
+    ("offset", "value", "message"),
+    [
+        (8, 1 << 40, "go beyond its end"),
+        (8, 20_000, "do not fill their place"),
+        (24, 1 << 40, "do not fill their place"),
+        # Wraps around in 64 bits, to a step of 0 and of 16 bytes.
+        (24, (1 << 64) - 16, "do not fill their place"),
+        (24, (1 << 64) - 1, "do not fill their place"),
+    ],
+)
+def test_a_damaged_heap_of_text_is_found_first(tmp_path: Path, offset: int, value: int, message: str) -> None:
+    path = _write(tmp_path / "model.h5")
+    content = bytearray(path.read_bytes())
+    heap = content.index(b"GCOL")
+    content[heap + offset : heap + offset + 8] = value.to_bytes(8, "little")
+    path.write_bytes(content.ljust(heap + 30_000, b"\0"))
+    with pytest.raises(ModelError, match=message):
+        _read(path)
+
+
+def test_heaps_inside_one_another_are_counted_once(tmp_path: Path) -> None:
+    path = _write(tmp_path / "model.h5")
+    content, pairs = bytearray(path.read_bytes()), 50_000
+    for number in range(pairs):
+        heap = b"GCOL\1\0\0\0" + struct.pack("<Q", 32 * (pairs - number))
+        content += heap + struct.pack("<HHIQ", 1, 0, 0, 16)
+    path.write_bytes(content + bytes(16))
+    with pytest.raises(ModelError, match="do not fill their place"):
+        _read(path)
+
+
+def test_heaps_that_hdf5_writes_are_read(tmp_path: Path) -> None:
+    path = _write(tmp_path / "model.h5")
+    random = np.random.default_rng(0)
+    with h5py.File(path, "r+") as file:
+        for number in range(200):
+            file.attrs[f"text{number % 20}"] = "x" * int(random.integers(1, 9000))
+    assert _read(path).shape == _SHAPE
 
 
 def test_without_h5py_the_remedy_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobilenet.errors import ModelError
+from mobilenet.weights.hdf5_heap import check_heaps
 
 __all__ = ["Hdf5File", "open_hdf5"]
 
-_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _MAX_CONFIG_BYTES = 1 << 20
 """The description of a MobileNet takes a twentieth of it; JSON can take 30 times its size in memory."""
 
@@ -72,7 +72,7 @@ def open_hdf5(path: Path) -> Iterator[Hdf5File]:
     except ImportError as error:
         raise ModelError(f"{path} is a Keras file, and reading those needs h5py; pip install h5py") from error
     try:
-        _check_signature(path)
+        check_heaps(path)
         with h5py.File(path, "r", locking=False) as root:
             yield Hdf5File(root, path.stat().st_size)
     except ModelError as error:
@@ -80,14 +80,6 @@ def open_hdf5(path: Path) -> Iterator[Hdf5File]:
     except _DAMAGE as error:
         reason = " ".join(str(error)[:_MAX_MESSAGE].split()) or type(error).__name__
         raise ModelError(f"{path} is not a Keras HDF5 file, or is damaged: {reason}") from error
-
-
-def _check_signature(path: Path) -> None:
-    with path.open("rb") as file:
-        if file.read(len(_SIGNATURE)) != _SIGNATURE:
-            raise ModelError(
-                "it does not start like an HDF5 file; give a file that Keras wrote with model.save('m.h5')"
-            )
 
 
 def _config(root: Any) -> dict[str, Any] | None:
