@@ -17,7 +17,7 @@ _SOURCE = _ROOT / "src"
 
 FLOORS = (
     ("errors", "files", "spec", "comparisons", "architectures", "shapes", "cost"),
-    ("card", "images", "metrics", "tasks"),
+    ("card", "arrays", "graph", "images", "metrics", "tasks"),
     ("datasets", "nn", "runtimes"),
     ("evaluate", "training", "weights", "scenes"),
     ("report",),

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mobilenet.arrays import has_card
 from mobilenet.card import ModelCard
 from mobilenet.errors import ConfigError
 from mobilenet.images.augment import random_uniform
 from mobilenet.nn.layers import BatchNorm, ConvUnit
-from mobilenet.nn.model_file import build_network, has_card, read_model
+from mobilenet.nn.model_file import build_network, read_model
 from mobilenet.nn.network import Classifier
 from mobilenet.runtimes import model_file
 from mobilenet.training.head import fit_head

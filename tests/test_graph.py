@@ -1,0 +1,100 @@
+"""The folded graph computes what the network computes: here by float64 sums written out with torch's own operators."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional as F
+
+from mobilenet.card import ModelCard
+from mobilenet.errors import ModelError
+from mobilenet.graph import ConvNode, Graph, LinearNode, PoolNode, build_graph
+from mobilenet.images import Preprocessing
+from mobilenet.nn.network import Classifier
+from mobilenet.runtimes.torch import TorchPredictor
+from mobilenet.spec import Activation, ConvStyle, Padding
+
+
+def _trained(card: ModelCard) -> Classifier:
+    """A network whose norms have seen numbers, as after training."""
+    torch.manual_seed(0)
+    network = Classifier(card.network())
+    with torch.no_grad():
+        for name, values in network.state_dict().items():
+            if "norm" in name or "bias" in name:
+                values.uniform_(0.5, 1.5)
+    return network.eval()
+
+
+def _arrays(network: Classifier) -> dict[str, NDArray[np.float32]]:
+    return {name: values.numpy() for name, values in network.state_dict().items()}
+
+
+def _pads(node: ConvNode, side: int) -> tuple[int, int]:
+    kernel = node.filters.shape[2]
+    if node.padding == "symmetric":
+        return (kernel - 1) // 2, (kernel - 1) // 2
+    total = max((-(-side // node.stride) - 1) * node.stride + kernel - side, 0)
+    return total // 2, total - total // 2
+
+
+def _run(graph: Graph, images: NDArray[np.uint8]) -> NDArray[np.float64]:
+    mean, std = (
+        torch.tensor(v, dtype=torch.float64) for v in (graph.card.preprocessing.mean, graph.card.preprocessing.std)
+    )
+    x = ((torch.from_numpy(images).double() - mean) / std).permute(0, 3, 1, 2)
+    for node in graph.nodes:
+        match node:
+            case ConvNode():
+                before, after = _pads(node, x.shape[2])
+                filters, bias = torch.from_numpy(node.filters).double(), torch.from_numpy(node.bias).double()
+                x = F.conv2d(F.pad(x, (before, after, before, after)), filters, bias, node.stride, groups=node.groups)
+                x = x.clamp(min=0, max=6 if node.activation == "relu6" else None)
+            case PoolNode():
+                x = x.mean((2, 3))
+            case LinearNode():
+                x = F.linear(x, torch.from_numpy(node.matrix).double(), torch.from_numpy(node.bias).double())
+    return torch.softmax(x, 1).numpy()
+
+
+@pytest.mark.parametrize("padding", ["symmetric", "tensorflow"])
+@pytest.mark.parametrize("activation", ["relu", "relu6"])
+@pytest.mark.parametrize("norms", ["kept", "folded"])
+@pytest.mark.parametrize("architecture", ["mobilenet_v1", "mobilenet_v1_standard"])
+def test_a_graph_answers_as_its_network(
+    architecture: str, padding: Padding, activation: Activation, norms: str
+) -> None:
+    style = ConvStyle(padding, activation, 1e-3, norms == "kept")
+    pixels = Preprocessing(64, None, (120.0, 110.0, 100.0), (60.0, 61.0, 62.0))
+    card = ModelCard(architecture, 0.25, 64, ("a", "b", "c"), pixels, style)
+    network = _trained(card)
+    images = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), np.uint8)
+    expected = TorchPredictor(network, card).predict(images)["probabilities"]
+    found = _run(build_graph(card, _arrays(network)), images)
+    # float32 rounds at 6e-8 of each number, over some thirty layers
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_one_fold_by_hand() -> None:
+    card = ModelCard("mobilenet_v1", 0.25, 32, ("a", "b"), Preprocessing(32), ConvStyle(epsilon=0.25))
+    arrays = _arrays(_trained(card))
+    arrays["stem.conv.weight"][:] = 3.0
+    for part, value in (("weight", 2.0), ("bias", 5.0), ("running_mean", 1.0), ("running_var", 3.75)):
+        arrays[f"stem.norm.{part}"][:] = value
+    stem = build_graph(card, arrays).nodes[0]
+    assert isinstance(stem, ConvNode)
+    # 2 / sqrt(3.75 + 0.25) = 1, so the filters stay 3, and the bias is 5 - 1
+    assert (stem.filters == 3.0).all()
+    assert (stem.bias == 4.0).all()
+
+
+def test_a_backbone_and_a_missing_array_are_refused() -> None:
+    card = ModelCard("mobilenet_v1", 0.25, 32, ("a", "b"), Preprocessing(32))
+    arrays = _arrays(_trained(card))
+    with pytest.raises(ModelError, match="it has no classifier; train one on it"):
+        build_graph(replace(card, labels=()), arrays)
+    del arrays["stem.norm.bias"]
+    with pytest.raises(ModelError, match=r"missing: \['stem.norm.bias'\]; unexpected: \[\]"):
+        build_graph(card, arrays)
