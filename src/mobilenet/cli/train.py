@@ -81,6 +81,9 @@ class _Bytes(click.ParamType[int]):
 @click.option(
     "--cache-size", type=_Bytes(), default="8GB", show_default=True, help="Most disk space for decoded photos."
 )
+@click.option("--workers", type=int, help="Threads that decode; 0: none beside the main one.  [default: all cores]")
+@click.option("--checkpoint-minutes", type=float, default=5, show_default=True, help="Save that often within an epoch.")
+@click.option("--keep-checkpoints", type=int, default=3, show_default=True, help="How many of the last to keep.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
 def command(data: Path | None, out: Path | None, resume: Path | None, *, as_json: bool, **options: Any) -> None:
@@ -176,8 +179,12 @@ class _Progress:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._bars.stop()
-        if kind is KeyboardInterrupt and (self._folder / "config.json").is_file():
+        if kind is None or not issubclass(kind, KeyboardInterrupt):
+            return
+        if (self._folder / "config.json").is_file():
             click.echo(f"go on with: mobilenet train --resume {shlex.quote(str(self._folder))}", err=True)
+        else:
+            click.echo("nothing was trained yet: run the same command again; decoded photos are kept", err=True)
 
     def caching(self, done: int, total: int) -> None:
         self._bars.update(self._caching, completed=done, total=total, visible=done < total)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mobilenet.datasets.cleaning import default_directory, default_max_bytes, writing
-from mobilenet.datasets.content import DigestIndex, digest, digest_index
+from mobilenet.datasets.content import DIGEST_BYTES, DigestIndex, digest, digest_index
 from mobilenet.datasets.photos import LeftOut, Photos
 from mobilenet.datasets.segments import Segment, empty_squares
 from mobilenet.datasets.store import NOWHERE, Place, Store
@@ -55,7 +55,7 @@ class CachedPhotos:
     """The photos that decode; indices count those only, in the order of the photos given to `load`.
 
     `photos` are their files and labels; `sizes` (N, 2) int32 the height and width of each whole, upright photo;
-    `left_out` the other photos; `notes` remarks for the user, one line each.
+    `left_out` the other photos; `notes` remarks for the user, one line each; `digests` (N, 16) uint8 of their bytes.
     """
 
     def __init__(
@@ -65,9 +65,11 @@ class CachedPhotos:
         squares: "_Squares",
         left_out: tuple[LeftOut, ...],
         notes: tuple[str, ...],
+        digests: NDArray[np.uint8],
     ) -> None:
         self.photos = photos
         self.sizes = sizes
+        self.digests = digests
         self.left_out = left_out
         self.notes = notes
         self._squares = squares
@@ -102,7 +104,9 @@ class CachedPhotos:
         places = self._squares.places[chosen].tolist()
         for position, (number, row) in enumerate(places):
             segment = self._squares.segments[number] if number >= 0 else None
-            if segment is None:
+            if segment is None and not self._squares.workers:
+                batch[position] = self._decode(int(chosen[position]))
+            elif segment is None:
                 waiting.append((position, self._threads().submit(self._decode, int(chosen[position]))))
             else:
                 batch[position] = segment.pixels[row]
@@ -147,13 +151,13 @@ def load(
 
     `directory` (default: `default_directory()`) keeps the squares of all data sets within `max_bytes` (default:
     `default_max_bytes(directory)`); what was not used for longest makes room. `workers` threads decode (default: one a
-    core). `progress(done, total)` is called in this thread. A photo that cannot be decoded is in `.left_out`; a disk
-    that is full or refuses to be written is in `.notes`.
+    core; 0: the calling thread). `progress(done, total)` is called in this thread. A photo that cannot be decoded is in
+    `.left_out`; a disk that is full or refuses to be written is in `.notes`.
     """
     directory = directory or default_directory()
     store = Store(directory, side, crop_fraction, default_max_bytes(directory) if max_bytes is None else max_bytes)
     loading = _Loading(photos, _Kind(side, crop_fraction), store, digest_index(directory, photos))
-    threads = workers or os.cpu_count() or 1
+    threads = (os.cpu_count() or 1) if workers is None else workers
     try:
         loading.run(threads, progress)
     finally:
@@ -172,6 +176,7 @@ class _Loading:
         self._index = index
         self._places: list[Place] = [NOWHERE] * len(photos)
         self._sizes = np.zeros((len(photos), 2), dtype=np.int32)
+        self._digests = np.zeros((len(photos), DIGEST_BYTES), dtype=np.uint8)
         self._reasons: dict[int, str] = {}
         self._new_digests: dict[int, bytes] = {}
 
@@ -203,10 +208,12 @@ class _Loading:
             _Squares(self._kind, places, segments, workers),
             tuple(LeftOut(self._photos.files[index], reason) for index, reason in sorted(self._reasons.items())),
             self._notes(unkept, len(kept)),
+            self._digests[kept],
         )
 
     def _settle(self, index: int, key: bytes) -> bool:
         """Whether a photo whose digest is known needs no reading."""
+        self._digests[index] = np.frombuffer(key, dtype=np.uint8)
         found = self._store.find(key)
         if found is not None:
             self._places[index], self._sizes[index] = found
@@ -235,6 +242,7 @@ class _Loading:
             self._reasons[index] = seen.reason
             return
         self._new_digests[index] = seen.key
+        self._digests[index] = np.frombuffer(seen.key, dtype=np.uint8)
         self._sizes[index] = seen.size
         if seen.pixels is not None:
             self._places[index] = self._store.add(seen.key, seen.size, seen.pixels)
@@ -250,6 +258,9 @@ class _Loading:
 
 def _in_order(see: Callable[[int], _Seen], indices: Sequence[int], workers: int) -> Iterator[tuple[int, _Seen]]:
     """`map(see, indices)` in threads, with few results waiting at any time."""
+    if not workers:
+        yield from ((index, see(index)) for index in indices)
+        return
     ahead: deque[tuple[int, Future[_Seen]]] = deque()
     pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
     try:

@@ -40,8 +40,12 @@ def digest_index(directory: Path, photos: Photos) -> "DigestIndex":
 def digests(photos: Photos, known: Iterable[bytes | None], workers: int | None = None) -> list[bytes]:
     """The digest of each photo's bytes, read where it is not `known`; an unreadable file equals no other."""
     pairs = enumerate(known)
-    with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
+    pool = ThreadPoolExecutor(workers or os.cpu_count())
+    try:
         return list(pool.map(lambda pair: pair[1] or _file_digest(photos, pair[0]), pairs))
+    finally:
+        # Ctrl-C need not wait for the files that are still to be read.
+        pool.shutdown(cancel_futures=True)
 
 
 class DigestIndex:
