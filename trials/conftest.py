@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 _SERVER = """
-import json, os, sys, traceback
+import contextlib, io, json, os, sys, tempfile, traceback
 import torch
 from mobilenet.errors import MobilenetError
 from mobilenet.training import run, session
@@ -29,12 +29,17 @@ def save(arguments):
     try:
         Checkpoints(Path(folder), 2).save({"step": step}, tensors)
     except (MobilenetError, OSError) as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
+        with contextlib.suppress(OSError):
+            print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
         return 2
 
 jobs = {"train": lambda arguments: main(["train", *arguments]), "save": save}
 
 torch.set_num_threads(1)
+# What is imported, opened or allocated at first use alone happens here.
+with tempfile.TemporaryDirectory() as folder:
+    for step in (1, 2, 3):
+        save([folder, step])
 children = {}
 print("ready", flush=True)
 for line in sys.stdin:
@@ -44,6 +49,7 @@ for line in sys.stdin:
         pid = os.fork()
         if not pid:
             os.close(behind)
+            sys.stdin = io.StringIO()
             os.dup2(os.open(order["log"], os.O_CREAT | os.O_WRONLY | os.O_APPEND), 2)
             os.dup2(2, 1)
             os.read(ahead, 1)
@@ -104,8 +110,8 @@ class Forks:
 
     def close(self) -> None:
         """End the server; its children end by themselves."""
-        self._server.kill()
-        self._server.wait()
+        with self._server:
+            self._server.kill()
 
     def _ask(self, order: dict[str, Any]) -> str:
         assert self._server.stdin is not None

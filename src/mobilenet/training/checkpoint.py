@@ -54,7 +54,8 @@ class Checkpoints:
         and nothing of this one.
         """
         data = save({name: value.contiguous() for name, value in tensors.items()})
-        number = max(self._numbers(), default=0) + 1
+        with storage_errors(self._folder):
+            number = max(self._numbers(), default=0) + 1
         checksums = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
         try:
             with atomic_write(self._path(number, _TENSORS)) as file:
@@ -94,7 +95,9 @@ class Checkpoints:
         return self._folder / f"{number:06d}{ending}"
 
     def _numbers(self, ending: str = _STATE) -> list[int]:
-        return sorted(int(path.stem) for path in self._folder.glob(f"*{ending}") if path.stem.isdecimal())
+        # Not by glob, to which a folder that cannot be read is an empty one.
+        paths = self._folder.iterdir() if self._folder.exists() else ()
+        return sorted(int(path.stem) for path in paths if path.suffix == ending and path.stem.isdecimal())
 
     def _read(self, number: int) -> tuple[dict[str, Any], dict[str, Tensor]]:
         try:
@@ -115,8 +118,8 @@ class Checkpoints:
             raise _DamageError("it cannot be parsed") from error
 
     def _remove_old(self) -> None:
-        whole = [number for number in self._numbers() if number not in self._damaged]
         with storage_errors(self._folder):
+            whole = [number for number in self._numbers() if number not in self._damaged]
             for number in {*whole[: -self._keep], *self._damaged}:
                 self._path(number, _STATE).unlink(missing_ok=True)
         self._damaged.clear()

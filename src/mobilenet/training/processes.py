@@ -87,12 +87,16 @@ class Processes:
         return held.numpy().tobytes()
 
     def wrap(self, network: nn.Module, device: torch.device) -> nn.Module:
-        """A network whose gradients are means over the processes, which all begin with the first one's weights."""
+        """A network whose gradients are means over the processes, which all begin with the first one's weights.
+
+        Batch norm takes the statistics of each process's own share of a batch; the running averages, with which the
+        network is evaluated, are the first one's.
+        """
         if self.count == 1 or not any(parameter.requires_grad for parameter in network.parameters()):
             return network
         devices = [device] if device.type == "cuda" else None
         with lost_process():
-            return DistributedDataParallel(network, devices, broadcast_buffers=False)
+            return DistributedDataParallel(network, devices)
 
 
 @contextlib.contextmanager
