@@ -17,7 +17,10 @@ from mobilenet.scenes import SceneSettings, write_scenes
 from mobilenet.training.tracking import TIMING, read_metrics
 
 _KILLS = 50
-_OPTIONS = ("--width", "0.25", "--resolution", "32", "--epochs", "100", "--batch-size", "8", "--precision", "float32")
+_SAVES_BETWEEN = 8
+"""At most: there is one after each of 300 steps and each epoch."""
+
+_OPTIONS = ("--width", "0.25", "--resolution", "32", "--epochs", "12", "--batch-size", "8", "--precision", "float32")
 
 
 @pytest.mark.parametrize("workers", [0, 1, 2])
@@ -25,7 +28,7 @@ def test_killed_at_random_moments_and_resumed(tmp_path: Path, forks: Any, worker
     """Nothing is cached, so the workers decode each photo each time; half of the kills are in the middle of a save."""
     data, whole, killed = tmp_path / "photos", tmp_path / "whole", tmp_path / "killed"
     write_scenes(data, SceneSettings(train=200, validation=40, side=48))
-    options = [*_OPTIONS, "--workers", str(workers), "--cache-size", "0", "--checkpoint-minutes", "0.003"]
+    options = [*_OPTIONS, "--workers", str(workers), "--cache-size", "0", "--checkpoint-minutes", "0"]
     assert forks.run("train", data, *options, "--out", whole) == 0
     moments = random.Random(workers)
     inside, outside = 0, 0
@@ -54,15 +57,19 @@ def test_killed_at_random_moments_and_resumed(tmp_path: Path, forks: Any, worker
 
 
 def _kill(process: int, checkpoints: Path, moments: random.Random, *, in_save: bool) -> None:
-    """SIGKILL some time after the process has saved its first checkpoint, or while it writes one."""
-    before = {*_names(checkpoints)}
-    while not {name for name in _names(checkpoints) if name.endswith(".json")} - before and _lives(process):
-        time.sleep(0.002)
-    time.sleep(moments.uniform(0, 0.15))
+    """SIGKILL at some time after some checkpoints, or while the next one is written."""
+    wanted = _newest(checkpoints) + moments.randint(1, _SAVES_BETWEEN)
+    while _newest(checkpoints) < wanted and _lives(process):
+        time.sleep(0.001)
+    time.sleep(moments.uniform(0, 0.05))
     while in_save and _lives(process) and not _in_a_save(checkpoints):
         pass
     with contextlib.suppress(ProcessLookupError):
         os.kill(process, signal.SIGKILL)
+
+
+def _newest(checkpoints: Path) -> int:
+    return max((int(name[:6]) for name in _names(checkpoints) if name.endswith(".json")), default=0)
 
 
 def _lives(process: int) -> bool:

@@ -121,7 +121,8 @@ class Checkpoints:
         with storage_errors(self._folder):
             whole = [number for number in self._numbers() if number not in self._damaged]
             for number in {*whole[: -self._keep], *self._damaged}:
-                self._path(number, _STATE).unlink(missing_ok=True)
+                for ending in (_STATE, _TENSORS):
+                    self._path(number, ending).unlink(missing_ok=True)
         self._damaged.clear()
         self._remove_orphans()
 
