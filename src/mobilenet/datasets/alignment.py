@@ -126,7 +126,8 @@ def _lay(photos: _Floats, placements: _Floats) -> tuple[_Floats, _Floats]:
 
 def _between(photos: _Floats, places: NDArray[np.intp], weights: _Floats, axis: int) -> _Floats:
     here = np.take_along_axis(photos, places, axis)
-    return here + (np.take_along_axis(photos, places + 1, axis) - here) * weights
+    after = np.take_along_axis(photos, places + 1, axis)
+    return np.asarray(here + (after - here) * weights, dtype=np.float32)
 
 
 def _sampling(scales: _Floats, shifts: _Floats, side: int) -> tuple[NDArray[np.intp], _Floats, _Floats]:
@@ -153,7 +154,7 @@ def _standard(photos: _Floats, inside: _Floats) -> tuple[_Floats, _Floats]:
     count = inside.sum(axis=(1, 2), keepdims=True)
     centred = (photos - (photos * inside).sum(axis=(1, 2), keepdims=True) / count) * inside
     deviation = np.sqrt((centred * centred).sum(axis=(1, 2), keepdims=True) / count) + np.float32(1e-3)
-    return centred / deviation, deviation
+    return np.asarray(centred / deviation), np.asarray(deviation)
 
 
 def _correlation(first: _Floats, second: _Floats, inside: _Floats) -> _Floats:

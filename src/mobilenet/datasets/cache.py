@@ -52,8 +52,8 @@ class CachedPhotos:
     """The photos that decode; indices count those only, in the order of the photos given to `load`.
 
     `photos` are their files and labels; `sizes` (N, 2) int32 the height and width of each whole, upright photo;
-    `digests` (N,) 16 bytes that stand for the files' content; `left_out` the other photos; `notes` remarks for the user,
-    one line each.
+    `digests` (N,) 16 bytes each that stand for the files' content; `left_out` the other photos; `notes` remarks for
+    the user, one line each.
     """
 
     def __init__(

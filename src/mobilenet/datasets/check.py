@@ -78,19 +78,17 @@ def quick_check(classes: Sequence[str], training: CachedPhotos, validation: Cach
     """
     digests = np.concatenate([training.digests, validation.digests])
     labels = np.concatenate([training.labels, validation.labels])
-    of_training = np.arange(len(digests)) < len(training)
     _, picture = np.unique(digests, return_inverse=True)
-    both = np.zeros((2, int(picture.max(initial=-1)) + 1), dtype=np.bool_)
-    both[of_training.astype(np.intp), picture] = True
-    leaks = int((both.all(axis=0)[picture] & ~of_training).sum())
+    trained_on = np.unique(picture[: len(training)])
+    leaks = int(np.isin(picture[len(training) :], trained_on).sum())
     labelled = np.unique(np.stack([picture, labels]), axis=1)[0]
     conflicts = int((np.bincount(labelled) > 1).sum())
     counts = np.bincount(training.labels, minlength=len(classes))
-    few = [f"{classes[label]} ({counts[label]})" for label in np.flatnonzero(counts < FEW_PHOTOS)]
+    few = [f"{name} ({count})" for name, count in zip(classes, counts.tolist(), strict=True) if count < FEW_PHOTOS]
     more = f" and {len(few) - 5} more" if len(few) > 5 else ""
     found = [
-        f"{leaks:,} validation photos are training photos too" if leaks else "",
-        f"{conflicts:,} pictures have two labels" if conflicts else "",
+        f"copies of training photos to validate on: {leaks:,}" if leaks else "",
+        f"pictures with two labels: {conflicts:,}" if conflicts else "",
         f"classes with fewer than {FEW_PHOTOS} training photos: {', '.join(few[:5])}{more}" if few else "",
     ]
     return "; ".join(filter(None, found)) or None

@@ -70,12 +70,14 @@ def open_dataset(
     train_path, given = _layout(data)
     train = _source(train_path)
     if validation is not None:
-        return _with_split(data, *_without(exclude, data, train, _source(validation)), f"given: {validation}")
+        train, source = _without(exclude, data, train, _source(validation))
+        return _with_split(data, train, source, f"given: {validation}")
     for path in given:
         source = _source(path)
         if source.classes:
-            return _with_split(data, *_without(exclude, data, train, source), f"given: {path.name}/")
-    return _made_split(data, *_without(exclude, data, train), validation_fraction, seed)
+            train, source = _without(exclude, data, train, source)
+            return _with_split(data, train, source, f"given: {path.name}/")
+    return _made_split(data, _without(exclude, data, train)[0], validation_fraction, seed)
 
 
 def open_photos(

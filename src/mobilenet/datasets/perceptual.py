@@ -134,7 +134,8 @@ def _waves(before: float, after: float) -> NDArray[np.float32]:
     places = (before + (np.arange(SIDE) + 0.5) / SIDE * (1 - before - after)) * SIDE - 0.5
     sampling = np.maximum(0, 1 - np.abs(places.clip(0, SIDE - 1)[:, None] - np.arange(SIDE)))
     cosines = np.cos(np.pi * (2 * np.arange(SIDE) + 1) * np.arange(_FREQUENCIES)[:, None] / (2 * SIDE))
-    cosines *= np.where(np.arange(_FREQUENCIES) == 0, np.sqrt(1 / SIDE), np.sqrt(2 / SIDE))[:, None]
+    cosines *= np.sqrt(2 / SIDE)
+    cosines[0] /= np.sqrt(2)
     return np.asarray(cosines @ sampling, dtype=np.float32)
 
 
