@@ -146,7 +146,7 @@ def _centres(side: int) -> _Floats:
 def _slopes(photos: _Floats) -> tuple[_Floats, _Floats]:
     """Change across and down, for each unit of which a side has two."""
     down, across = np.gradient(photos, 2 / photos.shape[1], axis=(1, 2))
-    return across, down
+    return np.asarray(across, dtype=np.float32), np.asarray(down, dtype=np.float32)
 
 
 def _standard(photos: _Floats, inside: _Floats) -> tuple[_Floats, _Floats]:
@@ -164,7 +164,8 @@ def _correlation(first: _Floats, second: _Floats, inside: _Floats) -> _Floats:
 
 def _half(photos: _Floats) -> _Floats:
     side = photos.shape[1] // 2
-    return photos.reshape(len(photos), side, 2, side, 2).mean(axis=(2, 4), dtype=np.float32)
+    squares = photos.reshape(len(photos), side, 2, side, 2)
+    return np.asarray(squares.mean(axis=(2, 4)), dtype=np.float32)
 
 
 def _blur(photos: _Floats, radius: int) -> _Floats:

@@ -201,11 +201,8 @@ def _oddity(size: tuple[int, int], small: NDArray[np.uint8]) -> str | None:
     if short < _SMALL_SIDE:
         return f"smaller than {_SMALL_SIDE} pixels"
     if long >= _LONG_SIDES * short:
-        return (
-            f"{long / short:.0f} times longer than wide"
-            if size[0] > size[1]
-            else f"{long / short:.0f} times wider than high"
-        )
+        shape = "higher than wide" if size[0] > size[1] else "wider than high"
+        return f"{long / short:.0f} times {shape}"
     return "one colour" if float(small.std()) < _ONE_COLOUR else None
 
 

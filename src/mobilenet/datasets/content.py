@@ -8,6 +8,7 @@ within the same tick of the clock.
 import hashlib
 import os
 import stat
+import struct
 import time
 from pathlib import Path
 
@@ -25,6 +26,7 @@ __all__ = ["DIGEST_BYTES", "DigestIndex", "digest", "digest_index", "digests"]
 DIGEST_BYTES = 16
 _MOST_ENTRIES = 2_000_000
 _SETTLED_NS = 2_000_000_000
+_STATE = struct.Struct("<qqqQQ")
 _AT_ONCE = 512
 """Files that a thread reads before it reports: one report for each would cost more than a small file."""
 
@@ -119,8 +121,12 @@ def _stamp(root: str, file: str) -> tuple[bytes, int, int]:
     except (OSError, ValueError):
         return bytes(DIGEST_BYTES), time.time_ns(), -1
     modified, changed, size = status.st_mtime_ns, status.st_ctime_ns, status.st_size
-    text = f"{path}\0{(size, modified, changed, status.st_ino, status.st_dev)}".encode(errors="surrogateescape")
-    return digest(text), max(modified, changed), size if stat.S_ISREG(status.st_mode) else -1
+    state = _STATE.pack(size, modified, changed, status.st_ino, status.st_dev)
+    return (
+        digest(path.encode(errors="surrogateescape") + state),
+        max(modified, changed),
+        size if stat.S_ISREG(status.st_mode) else -1,
+    )
 
 
 def _file_digest(root: str, file: str, size: int) -> bytes:
