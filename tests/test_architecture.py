@@ -19,7 +19,7 @@ FLOORS = (
     ("errors", "files", "spec", "comparisons", "architectures", "shapes", "cost"),
     ("card", "arrays", "graph", "images", "metrics", "tasks"),
     ("datasets", "nn", "runtimes"),
-    ("evaluate", "training", "weights", "scenes", "quantize"),
+    ("evaluate", "training", "weights", "scenes", "quantize", "export"),
     ("report",),
     ("cli", "__main__"),
 )

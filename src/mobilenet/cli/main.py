@@ -21,6 +21,7 @@ COMMANDS = {
     "cost": "What a network costs: mult-adds, parameters, bytes; by layer, compared, or as a grid.",
     "train": "Train a network on a folder of photos or a CSV file.",
     "import": "Read other tools' weights: TFLite, Keras, timm, hf://owner/name.",
+    "export": "Write ONNX and LiteRT files, float32 and int8, each proven on photos.",
     "evaluate": "Measure a trained model on a data set.",
     "predict": "Name what is on photos.",
     "report": "Write a run's report: one HTML page that needs no network.",

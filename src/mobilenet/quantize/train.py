@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mobilenet.datasets.cache import CachedPhotos
+from mobilenet.datasets import Photos
+from mobilenet.datasets.cache import CachedPhotos, load
 from mobilenet.graph import (
     ConvNode,
     Graph,
@@ -31,10 +32,11 @@ from mobilenet.graph import (
 )
 from mobilenet.images import Preprocessing
 from mobilenet.images.augment import Augmentation, draw_crops, random_uniform, render
+from mobilenet.quantize.calibrate import Calibrated
 from mobilenet.quantize.engine import HIGHEST, LOWEST, convolve, step
 from mobilenet.quantize.rounding import LARGEST, on_pixels
 
-__all__ = ["PHOTOS", "fine_tune"]
+__all__ = ["PHOTOS", "fine_tune", "training_photos"]
 
 PHOTOS = 6000
 """Shown in all."""
@@ -47,20 +49,19 @@ _WARMUP = 0.1
 
 def fine_tune(
     teacher: Graph,
-    prepared: Graph,
-    start: QuantizedGraph,
+    start: Calibrated,
     photos: CachedPhotos,
     *,
     seed: int = 0,
     shown: int = PHOTOS,
     progress: Callable[[int, int], object] | None = None,
 ) -> QuantizedGraph:
-    """The 8-bit graph `start`, made of `prepared`, after it has seen about `shown` crops of `photos`.
+    """The 8-bit graph of `start` after it has seen about `shown` crops of `photos` (`training_photos`).
 
     `teacher` is the float32 graph whose probabilities it learns to give; `photos` (N, S, S, 3) are squares somewhat
     larger than the network's input. `progress(done, all)` after each batch.
     """
-    student = _Student(prepared, start)
+    student = _Student(start.prepared, start.graph)
     optimizer = torch.optim.Adam(student.parameters(), lr=_RATE, betas=(0.9, 0.99))
     total = max(1, shown // _BATCH)
     crops = _Crops(teacher.card.preprocessing, photos, seed)
@@ -77,6 +78,11 @@ def fine_tune(
         if progress is not None:
             progress(number + 1, total)
     return student.rounded()
+
+
+def training_photos(photos: Photos, preprocessing: Preprocessing) -> CachedPhotos:
+    """The photos that decode, as squares an eighth larger than the network's input, kept for the next time."""
+    return load(photos, preprocessing.resolution * 9 // 8)
 
 
 def _factor(progress: float) -> float:
