@@ -26,7 +26,7 @@ from mobilenet.graph import (
     QuantizedPool,
 )
 from mobilenet.images import Preprocessing
-from mobilenet.shapes import pads
+from mobilenet.shapes import padded
 from mobilenet.spec import Activation
 
 __all__ = [
@@ -89,7 +89,7 @@ def step(node: Node, x: Tensor) -> Tensor:
 
 def convolve(node: ConvNode | QuantizedConv, x: Tensor, filters: Tensor, bias: Tensor | None) -> Tensor:
     """The convolution of a node with these numbers, padded by zeros as the node says."""
-    before, after = pads(x.shape[2], filters.shape[2], node.stride, node.padding)
+    before, after = padded(x.shape[2], filters.shape[2], node.stride, node.padding)
     if before == after:
         return F.conv2d(x, filters, bias, node.stride, before, 1, node.groups)
     return F.conv2d(F.pad(x, (before, after, before, after)), filters, bias, node.stride, 0, 1, node.groups)
