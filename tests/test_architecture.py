@@ -20,7 +20,7 @@ FLOORS = (
     ("card", "arrays", "graph", "images", "metrics", "tasks"),
     ("datasets", "nn", "runtimes"),
     ("evaluate", "training", "weights", "scenes", "quantize", "export"),
-    ("report",),
+    ("benchmark", "report"),
     ("cli", "__main__"),
 )
 """The rooms of each floor, from the ground up; the package itself, with its version, lies below all of them."""
