@@ -46,9 +46,7 @@ def _scaled_stem(graph: Graph) -> ConvNode:
         raise ModelError(f"row {stem.name} comes first, which has to be a convolution; use a mobilenet_v1")
     std = np.float64(graph.card.preprocessing.std)[:, None, None]
     filters = (stem.filters / std).astype(np.float32)
-    return ConvNode(
-        stem.name, filters, stem.bias, stem.stride, stem.groups, stem.padding, stem.activation
-    )
+    return ConvNode(stem.name, filters, stem.bias, stem.stride, stem.groups, stem.padding, stem.activation)
 
 
 def _conv(node: ConvNode, current: str, side: int, parts: Parts) -> tuple[str, int]:
