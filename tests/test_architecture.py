@@ -19,7 +19,7 @@ FLOORS = (
     ("errors", "files", "spec", "comparisons", "architectures", "shapes", "cost"),
     ("card", "arrays", "graph", "images", "metrics", "tasks"),
     ("datasets", "nn", "runtimes"),
-    ("evaluate", "training", "weights", "scenes"),
+    ("evaluate", "training", "weights", "scenes", "export"),
     ("report",),
     ("cli", "__main__"),
 )
