@@ -258,7 +258,7 @@ async function takePhoto(file) {
   });
   at("drop").classList.add("filled");
   photo = file;
-  if (!model) throw new Error("there is no model yet; give a .onnx file below");
+  if (!model) throw new Error("there is no model yet; choose or drop an exported .onnx file");
 }
 
 function fail(error) {
@@ -279,7 +279,7 @@ for (const kind of ["dragenter", "dragover", "dragleave", "drop"]) {
 
 try {
   const answer = await fetch("model.onnx");
-  if (!answer.ok) throw new Error("there is no model.onnx beside this page; give a .onnx file below");
+  if (!answer.ok) throw new Error("there is no model.onnx beside this page; choose or drop an exported .onnx file");
   await openModel(new Uint8Array(await answer.arrayBuffer()), "model.onnx");
 } catch (error) {
   at("model").textContent = "No model.";
