@@ -145,7 +145,7 @@ def _load_notes(environment: Environment) -> list[str]:
 def _notes(timing: Timing, environment: Environment) -> list[str]:
     name, found = timing.contender, []
     if not timing.idles:
-        found.append(f"{name} kept a core busy while others had their turn, and may have slowed them; measure it alone")
+        found.append(f"{name} kept a core busy while others had their turn and may have slowed them: measure it alone")
     if timing.calls < 100:
         found.append(f"{name} was called {timing.calls} times only: its p99 is a guess; raise --seconds")
     if timing.contender.threads > environment.cores:

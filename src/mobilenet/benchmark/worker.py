@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from mobilenet.benchmark.engines import import_engine
 from mobilenet.benchmark.process_memory import forget_peak, peak_bytes, resident_bytes
-from mobilenet.errors import MobilenetError
+from mobilenet.errors import DataError, ImageError, MobilenetError
 from mobilenet.runtimes import Predictor, open_model
 
 __all__ = ["main"]
@@ -60,7 +60,7 @@ class _Model:
         predictor.predict(self._image)
         most = peak_bytes()
         if photo is not None:
-            self._image = predictor.preprocessing.prepare(Path(photo))[None]
+            self._image = _prepare(predictor, Path(photo))
         self._predictor = predictor
         return {
             "resolution": predictor.preprocessing.resolution,
@@ -113,6 +113,13 @@ def _settle() -> bool:
 
 def _noise(resolution: int) -> Image:
     return np.random.default_rng(0).integers(0, 256, (1, resolution, resolution, 3), np.uint8)
+
+
+def _prepare(predictor: Predictor, photo: Path) -> Image:
+    try:
+        return predictor.preprocessing.prepare(photo)[None]
+    except ImageError as error:
+        raise DataError(f"{photo}: {error}; give another with --photo") from error
 
 
 def _timed(step: Callable[[], _Result]) -> tuple[_Result, float]:
