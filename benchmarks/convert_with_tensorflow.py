@@ -1,6 +1,6 @@
 """The side of `litert_converter.py` that runs in TensorFlow's own environment: network.npz -> two .tflite files.
 
-    python convert_with_tensorflow.py FOLDER
+python convert_with_tensorflow.py FOLDER
 """
 
 import sys

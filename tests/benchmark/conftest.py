@@ -33,6 +33,8 @@ def timing() -> Timing:
         p95_ms=1.95,
         p99_ms=1.99,
         images_per_second=666.667,
+        processor_ms=1.4,
+        waited=0.001,
         ratio=1.0,
         ratio_quartiles=(1.0, 1.0),
         opening_p50_ms=1.5,

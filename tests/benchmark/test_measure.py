@@ -20,7 +20,7 @@ class _Diary:
     def turn(self, seconds: float, warm_up: float = 0.0) -> Turn:
         """An image of as many nanoseconds as there were turns before."""
         self.entries.append((self.name, seconds, warm_up))
-        return Turn(np.array([len(self.entries)]), idles=True)
+        return Turn(np.array([len(self.entries)]), 0, 0, idles=True)
 
 
 def test_turns_go_forwards_then_backwards() -> None:
@@ -74,6 +74,9 @@ def test_a_run_has_a_figure_for_everything(tiny_model: Path) -> None:
     assert (first.ratio, first.ratio_quartiles) == (1, (1, 1))
     for timing in result.timings:
         assert timing.calls >= 3
+        assert 0 <= timing.waited < 1
+        # A thread cannot take more of the processor than there is time, but for the clocks' ticks.
+        assert 0 < timing.processor_ms <= 1.1 * timing.quantiles_ms[100]
         assert timing.quantiles_ms == tuple(sorted(timing.quantiles_ms))
         assert 0 < timing.p50_ms <= timing.p95_ms <= timing.p99_ms <= timing.quantiles_ms[100]
         assert 1000 / timing.quantiles_ms[100] <= timing.images_per_second + 1e-3

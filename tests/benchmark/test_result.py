@@ -39,12 +39,11 @@ def test_nothing_is_said_of_figures_that_can_be_trusted(benchmark: Benchmark) ->
 def test_what_a_reader_should_know_is_one_line_each(benchmark: Benchmark, timing: Timing) -> None:
     hot = replace(timing, drift=0.2, opening_p50_ms=1.0, steady_p50_ms=1.2)
     hotter = replace(timing, contender=Contender("b.onnx", "torch", 8), drift=0.3, steady_p50_ms=1.95)
-    few = replace(timing, calls=99, idles=False)
-    busy = replace(benchmark.environment, load=2.0)
-    notes = replace(benchmark, environment=busy, timings=(hot, hotter, few)).notes()
+    few = replace(timing, calls=99, idles=False, waited=0.5)
+    notes = replace(benchmark, timings=(hot, hotter, few)).notes()
     assert [note.split(":")[0] for note in notes] == [
         "b.onnx on torch with 8 threads became 30 % slower while it was measured (1.5 ms, then 1.95 ms)",
-        "before it began, 2.0 processes wanted the 4 cores",
+        "a.tflite on litert with 1 thread waited 50 % of its time for a core",
         "b.onnx on torch with 8 threads has more threads than there are cores (4)",
         "a.tflite on litert with 1 thread kept a core busy while others had their turn and may have slowed them",
         "a.tflite on litert with 1 thread was called 99 times only",

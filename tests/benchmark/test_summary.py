@@ -16,7 +16,10 @@ def _record(*turns_ms: list[float], begun_s: list[float] | None = None, idles: b
     record = Record()
     for number, turn_ms in enumerate(turns_ms):
         latencies_ns = np.array([round(1e6 * latency) for latency in turn_ms], np.int64)
-        record.add(begun_s[number] if begun_s else float(number), Turn(latencies_ns, idles))
+        record.add(
+            begun_s[number] if begun_s else float(number),
+            Turn(latencies_ns, int(latencies_ns.sum()) // 2, int(latencies_ns.sum()) // 4, idles),
+        )
     return record
 
 
@@ -44,6 +47,13 @@ def test_throughput_is_images_by_their_summed_time(contender: Contender) -> None
     assert summarise(contender, _OPENING, record, record).images_per_second == 400
 
 
+def test_processor_time_is_per_image_and_waiting_a_share_of_all_time(contender: Contender) -> None:
+    # Half and a quarter of the latencies, as _record makes them: 1 ms, 1 ms and 3 ms an image in three rounds.
+    record = _record([2.0, 2.0], [1.0, 3.0], [6.0])
+    timing = summarise(contender, _OPENING, record, record)
+    assert (timing.processor_ms, timing.waited) == (1, 0.25)
+
+
 def test_the_ratio_is_the_median_of_rounds_so_that_a_busy_half_does_not_count(contender: Contender) -> None:
     first = _record([1.0, 1.0], [1.0, 3.0], [8.0], [10.0])
     # Half as slow again in every round but the last; whoever pooled the rounds would say something else.
@@ -57,7 +67,7 @@ def test_the_ratio_is_the_median_of_rounds_so_that_a_busy_half_does_not_count(co
 
 def test_one_turn_that_did_not_end_is_enough_to_say_so(contender: Contender) -> None:
     quiet, loud = _record([1.0]), _record([1.0])
-    loud.add(1.0, Turn(np.array([1000]), idles=False))
+    loud.add(1.0, Turn(np.array([1000]), 0, 0, idles=False))
     assert summarise(contender, _OPENING, quiet, quiet).idles
     assert not summarise(contender, _OPENING, loud, loud).idles
 

@@ -2,7 +2,7 @@
 
     {"open": {"file", "runtime", "threads", "photo"}}   -> {"resolution", "import_ms", "load_ms", "first_ms",
                                                             "engine_bytes", "peak_bytes"}
-    {"turn": {"seconds", "warm_up"}}                    -> {"latencies_ns": […], "idles": true}
+    {"turn": {"seconds", "warm_up"}}                    -> {"latencies_ns": […], "processor_ns", "waited_ns", "idles"}
 
 What the user can repair is answered with {"error": line}; whatever else happens ends the process. `process.Worker` is
 the other end.
@@ -33,6 +33,9 @@ _Result = TypeVar("_Result")
 
 _SETTLING_S = 0.5
 """How long an engine's threads may go on spinning after its turn before that is held against it."""
+
+_SCHEDULED = Path("/proc/thread-self/schedstat")
+"""Nanoseconds on a core, nanoseconds waiting for one, number of turns (Linux)."""
 
 _GLANCE_S = 0.002
 _IDLE_SHARE = 0.1
@@ -76,8 +79,14 @@ class _Model:
         if self._predictor is None:
             raise RuntimeError("no model is open")
         _latencies_ns(self._predictor.predict, self._image, warm_up)
+        processor_ns, waited_ns = time.process_time_ns(), _waited_ns()
         latencies_ns = _latencies_ns(self._predictor.predict, self._image, seconds)
-        return {"latencies_ns": latencies_ns, "idles": _settle()}
+        return {
+            "latencies_ns": latencies_ns,
+            "processor_ns": time.process_time_ns() - processor_ns,
+            "waited_ns": _waited_ns() - waited_ns,
+            "idles": _settle(),
+        }
 
 
 class _Predict(Protocol):
@@ -95,6 +104,14 @@ def _latencies_ns(predict: _Predict, image: Image, seconds: float) -> list[int]:
         latencies.append(done - started)
         if done >= end:
             return latencies
+
+
+def _waited_ns() -> int:
+    """How long this thread could have run but others had the cores; always 0 where the kernel does not count it."""
+    try:
+        return int(_SCHEDULED.read_text("ascii").split()[1])
+    except (OSError, IndexError, ValueError):
+        return 0
 
 
 def _settle() -> bool:
