@@ -15,20 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-_HEADER = (
-    "file",
-    "runtime",
-    "threads",
-    "p50 ms",
-    "p95 ms",
-    "p99 ms",
-    "images/s",
-    "ratio",
-    "CPU ms",
-    "MB",
-    "load ms",
-    "first ms",
-)
+_LATENCIES = ("p50 ms", "p95 ms", "p99 ms")
+_HEADER = ("file", "runtime", "threads", *_LATENCIES, "images/s", "ratio", "CPU ms", "MB", "load ms", "first ms")
 
 
 class _Names(click.ParamType[tuple[str, ...]]):
@@ -75,8 +63,8 @@ def command(
     """Time FILEs, run folders or model files, on this device: one image after another, each file on each engine that
     runs it.
 
-    All take turns in one run, so that their ratios hold on a noisy machine; ratio is to the first row. CPU ms is what an
-    image takes of the processor, all threads together. MB is what the model takes on top of its engine, at its peak.
+    All take turns in one run, so that noise meets all alike; ratio is to the first row. CPU ms is what an image takes
+    of the processor, all threads together. MB is what the model takes on top of its engine, at its peak.
     """
     from mobilenet.benchmark import Settings, measure
     from mobilenet.benchmark.engines import choose_contenders

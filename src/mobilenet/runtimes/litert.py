@@ -49,8 +49,8 @@ class LiteRTPredictor:
     def predict(self, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
         """(N, R, R, 3) uint8 -> `probabilities` (N, classes) float32.
 
-        One photo after another: the planes of one stay in the processor's cache, those of a batch do not. A single
-        photo goes straight through: in 8 bits the smallest networks take a tenth of a millisecond, and each line counts.
+        One photo after another: the planes of one stay in the processor's cache, those of a batch do not. One photo
+        alone goes straight through: the smallest networks take a tenth of a millisecond, in which each line counts.
         """
         if len(images) == 1:
             return {"probabilities": self._run(images)}
