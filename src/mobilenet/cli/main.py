@@ -21,6 +21,7 @@ COMMANDS = {
     "cost": "What a network costs: mult-adds, parameters, bytes; by layer, compared, or as a grid.",
     "train": "Train a network on a folder of photos or a CSV file.",
     "import": "Read other tools' weights: TFLite, Keras, timm, hf://owner/name.",
+    "export": "Write ONNX and LiteRT files, float32 and int8, each proven on photos.",
     "evaluate": "Measure a trained model on a data set.",
     "predict": "Name what is on photos.",
     "benchmark": "Time model files on this device, beside each other.",
@@ -30,7 +31,11 @@ COMMANDS = {
 """What each command does; the command is the object `command` in the module of that name beside this one, with a _
 behind names that Python keeps for itself."""
 
-_EXTRAS = dict.fromkeys(("flatbuffers", "jinja2", "tensorboard", "tflite", "torch"), "train") | {"matplotlib": "plot"}
+_EXTRAS = dict.fromkeys(("flatbuffers", "jinja2", "tensorboard", "tflite", "torch"), "train") | {
+    "matplotlib": "plot",
+    "onnx": "onnx",
+    "onnxruntime": "onnx",
+}
 """Packages that a plain installation leaves out, and the extra that brings each."""
 
 _EXIT_BAD_INPUT = 2

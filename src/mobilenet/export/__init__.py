@@ -1,1 +1,1 @@
-"""An inference graph becomes the file that another engine runs, written directly: no tracing, no converter."""
+"""A trained network -> files that run on a device, and the proof that they behave like the network."""
