@@ -1,24 +1,8 @@
-"""A network that is small enough to be opened and run in no time, and figures that can be checked by hand."""
-
-from pathlib import Path
+"""Figures that can be checked by hand."""
 
 import pytest
 
 from mobilenet.benchmark import Benchmark, Contender, Environment, Timing
-
-
-@pytest.fixture(scope="session")
-def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run folder with a MobileNet 0.25-32 of random weights."""
-    from mobilenet.card import ModelCard
-    from mobilenet.images import Preprocessing
-    from mobilenet.nn.model_file import write_model
-    from mobilenet.nn.network import Classifier
-
-    folder = tmp_path_factory.mktemp("run")
-    card = ModelCard("mobilenet_v1", 0.25, 32, ("cat", "dog", "owl"), Preprocessing(32))
-    write_model(folder / "model.safetensors", Classifier(card.network()).eval(), card)
-    return folder
 
 
 @pytest.fixture

@@ -14,16 +14,16 @@ from mobilenet.errors import ModelError
 
 @pytest.fixture(scope="module")
 def worker() -> Iterator[Worker]:
-    """A process that opens one model after another: importing torch takes a while."""
+    """A process that opens one model after another."""
     with Worker() as process:
         yield process
 
 
-def test_a_model_is_opened_and_run(worker: Worker, tiny_model: Path) -> None:
-    opening = worker.open(Contender(str(tiny_model), "torch", 1))
+def test_a_model_is_opened_and_run(worker: Worker, tiny_tflite: Path) -> None:
+    opening = worker.open(Contender(str(tiny_tflite), "litert", 1))
     assert opening.resolution == 32
     assert min(opening.import_ms, opening.load_ms, opening.first_ms) > 0
-    # The file has 870,000 bytes, most of them float32 numbers that the process must hold.
+    # 216,000 float32 numbers, and not a hundred times that.
     assert 0.5e6 < opening.peak_bytes < 100e6
     turn = worker.turn(0.02)
     assert turn.latencies_ns.min() > 0
@@ -32,24 +32,24 @@ def test_a_model_is_opened_and_run(worker: Worker, tiny_model: Path) -> None:
 
 
 def test_a_process_opens_another_model_after_one_that_cannot_be_opened(
-    worker: Worker, tiny_model: Path, tmp_path: Path
+    worker: Worker, tiny_tflite: Path, tmp_path: Path
 ) -> None:
-    broken = tmp_path / "broken.safetensors"
+    broken = tmp_path / "broken.tflite"
     broken.write_bytes(b"no model")
-    with pytest.raises(ModelError, match=r"broken\.safetensors is not a safetensors file"):
-        worker.open(Contender(str(broken), "torch", 1))
+    with pytest.raises(ModelError, match=r"broken\.tflite is no TFLite file"):
+        worker.open(Contender(str(broken), "litert", 1))
     with pytest.raises(ModelError, match=r"missing\.jpg: cannot be read"):
-        worker.open(Contender(str(tiny_model), "torch", 1), photo=str(tmp_path / "missing.jpg"))
-    assert worker.open(Contender(str(tiny_model), "torch", 1)).resolution == 32
+        worker.open(Contender(str(tiny_tflite), "litert", 1), photo=str(tmp_path / "missing.jpg"))
+    assert worker.open(Contender(str(tiny_tflite), "litert", 1)).resolution == 32
 
 
-def test_ctrl_c_is_left_to_the_process_that_the_user_sees(worker: Worker, tiny_model: Path) -> None:
-    worker.open(Contender(str(tiny_model), "torch", 1))
+def test_ctrl_c_is_left_to_the_process_that_the_user_sees(worker: Worker, tiny_tflite: Path) -> None:
+    worker.open(Contender(str(tiny_tflite), "litert", 1))
     os.kill(worker._process.pid, signal.SIGINT)
     assert len(worker.turn(1e-9).latencies_ns) == 1
 
 
-def test_a_process_that_dies_is_one_line(tiny_model: Path) -> None:
+def test_a_process_that_dies_is_one_line(tiny_tflite: Path) -> None:
     with Worker() as worker:
         worker._doing = str(Contender("a.tflite", "litert", 2))
         worker._process.kill()

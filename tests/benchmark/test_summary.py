@@ -16,10 +16,9 @@ def _record(*turns_ms: list[float], begun_s: list[float] | None = None, idles: b
     record = Record()
     for number, turn_ms in enumerate(turns_ms):
         latencies_ns = np.array([round(1e6 * latency) for latency in turn_ms], np.int64)
-        record.add(
-            begun_s[number] if begun_s else float(number),
-            Turn(latencies_ns, int(latencies_ns.sum()) // 2, int(latencies_ns.sum()) // 4, idles),
-        )
+        total_ns = int(latencies_ns.sum())
+        turn = Turn(latencies_ns, total_ns, total_ns // 2, total_ns // 4, idles)
+        record.add(begun_s[number] if begun_s else float(number), turn)
     return record
 
 
@@ -67,7 +66,7 @@ def test_the_ratio_is_the_median_of_rounds_so_that_a_busy_half_does_not_count(co
 
 def test_one_turn_that_did_not_end_is_enough_to_say_so(contender: Contender) -> None:
     quiet, loud = _record([1.0]), _record([1.0])
-    loud.add(1.0, Turn(np.array([1000]), 0, 0, idles=False))
+    loud.add(1.0, Turn(np.array([1000]), 1000, 0, 0, idles=False))
     assert summarise(contender, _OPENING, quiet, quiet).idles
     assert not summarise(contender, _OPENING, loud, loud).idles
 

@@ -11,20 +11,6 @@ from mobilenet.benchmark.engines import ENGINES, Engine
 from mobilenet.cli.main import main
 
 
-@pytest.fixture(scope="module")
-def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run folder with a MobileNet 0.25-32 of random weights."""
-    from mobilenet.card import ModelCard
-    from mobilenet.images import Preprocessing
-    from mobilenet.nn.model_file import write_model
-    from mobilenet.nn.network import Classifier
-
-    folder = tmp_path_factory.mktemp("run")
-    card = ModelCard("mobilenet_v1", 0.25, 32, ("cat", "dog", "owl"), Preprocessing(32))
-    write_model(folder / "model.safetensors", Classifier(card.network()).eval(), card)
-    return folder
-
-
 def _error(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     assert main(["benchmark", *arguments]) == 2
     out, err = capsys.readouterr()
@@ -34,40 +20,46 @@ def _error(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 
 def test_people_get_a_table_the_device_and_remarks(
-    tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tiny_run: Path, tiny_tflite: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     picture = tmp_path / "latency.png"
-    assert main(["benchmark", str(tiny_run), "--threads", "1,1", "--seconds", "0.06", "--plot", str(picture)]) == 0
+    words = ["benchmark", str(tiny_tflite), str(tiny_run), "--seconds", "0.06", "--plot", str(picture)]
+    assert main(words) == 0
     out, err = capsys.readouterr()
     assert err == ""
-    title, header, first, second, empty, device, engine, *notes = out.splitlines()
+    title, header, first, second, empty, device, *rest = out.splitlines()
     assert title == "One image after another, 0.06 s each in 3 rounds of turns, random pixels"
     assert header.split()[:5] == ["file", "runtime", "threads", "p50", "ms"]
-    assert first.split()[:3] == [str(tiny_run), "torch", "1"]
+    assert first.split()[:3] == [str(tiny_tflite), "litert", "1"]
     assert first.split()[7] == "1.000"
     assert second.split()[:3] == [str(tiny_run), "torch", "1"]
     assert empty == ""
     assert " cores, " in device
-    assert engine.startswith("torch 2.")
-    assert all(note.startswith("note: ") for note in notes)
+    assert [line.split()[:3:2] for line in rest[:2]] == [["litert", "itself:"], ["torch", "itself:"]]
+    assert all(note.startswith("note: ") for note in rest[2:])
     with Image.open(picture) as image:
         assert image.format == "PNG"
 
 
-def test_programs_get_one_document(tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_programs_get_one_document(tiny_tflite: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     photo = tmp_path / "photo.png"
     Image.new("RGB", (40, 30), (255, 0, 0)).save(photo)
-    model = tiny_run / "model.safetensors"
-    assert main(["benchmark", str(model), "--seconds", "0.03", "--photo", str(photo), "--json"]) == 0
+    assert main(["benchmark", str(tiny_tflite), "--seconds", "0.03", "--photo", str(photo), "--json"]) == 0
     out, err = capsys.readouterr()
     assert err == ""
     assert out.count("\n") == 1
     result = Benchmark.from_json(out)
-    assert json.loads(out)["timings"][0]["contender"] == {"file": str(model), "runtime": "torch", "threads": 1}
+    assert json.loads(out)["timings"][0]["contender"] == {
+        "file": str(tiny_tflite),
+        "runtime": "litert",
+        "threads": 1,
+    }
     assert (result.photo, result.seconds) == (str(photo), 0.03)
 
 
-def test_wrong_usage_is_one_line(tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_usage_is_one_line(
+    tiny_run: Path, tiny_tflite: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     run = str(tiny_run)
     assert "Missing argument 'FILE...'" in _error(capsys)
     assert "no model at gone.tflite; a model is" in _error(capsys, "gone.tflite")
@@ -80,7 +72,7 @@ def test_wrong_usage_is_one_line(tiny_run: Path, tmp_path: Path, capsys: pytest.
     for wrong in ("", "1,", "two", "1.5"):
         assert "is not a number or several with commas" in _error(capsys, run, "--threads", wrong)
     assert "picture.gif is no picture" in _error(capsys, run, "--plot", "picture.gif")
-    assert "gone.jpg: cannot be read" in _error(capsys, run, "--photo", "gone.jpg", "--seconds", "0.03")
+    assert "gone.jpg: cannot be read" in _error(capsys, str(tiny_tflite), "--photo", "gone.jpg")
 
 
 def test_an_engine_that_is_not_installed_is_named_with_what_brings_it(

@@ -38,11 +38,12 @@ class Opening:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """Latencies of single images one after another; what all threads took of the processor meanwhile, and how long the
-    first thread waited for a core; `idles` as in `result.Timing`.
+    """Latencies of single images one after another; how long that took in all, what all threads had of the processor
+    meanwhile, and how long the first thread waited for a core; `idles` as in `result.Timing`.
     """
 
     latencies_ns: NDArray[np.int64]
+    wall_ns: int
     processor_ns: int
     waited_ns: int
     idles: bool

@@ -41,7 +41,7 @@ class Record:
 
     def waited(self) -> float:
         """The share of its time (0…1) in which others had the cores."""
-        return float(sum(turn.waited_ns for turn in self.turns) / sum(turn.latencies_ns.sum() for turn in self.turns))
+        return sum(turn.waited_ns for turn in self.turns) / sum(turn.wall_ns for turn in self.turns)
 
     def latencies_ms(self) -> Floats:
         """All latencies, in order."""

@@ -2,7 +2,8 @@
 
     {"open": {"file", "runtime", "threads", "photo"}}   -> {"resolution", "import_ms", "load_ms", "first_ms",
                                                             "engine_bytes", "peak_bytes"}
-    {"turn": {"seconds", "warm_up"}}                    -> {"latencies_ns": […], "processor_ns", "waited_ns", "idles"}
+    {"turn": {"seconds", "warm_up"}}                    -> {"latencies_ns": […], "wall_ns", "processor_ns",
+                                                            "waited_ns", "idles"}
 
 What the user can repair is answered with {"error": line}; whatever else happens ends the process. `process.Worker` is
 the other end.
@@ -79,12 +80,13 @@ class _Model:
         if self._predictor is None:
             raise RuntimeError("no model is open")
         _latencies_ns(self._predictor.predict, self._image, warm_up)
-        processor_ns, waited_ns = time.process_time_ns(), _waited_ns()
+        wall_ns, processor_ns, waited_ns = time.perf_counter_ns(), time.process_time_ns(), _waited_ns()
         latencies_ns = _latencies_ns(self._predictor.predict, self._image, seconds)
         return {
             "latencies_ns": latencies_ns,
-            "processor_ns": time.process_time_ns() - processor_ns,
             "waited_ns": _waited_ns() - waited_ns,
+            "processor_ns": time.process_time_ns() - processor_ns,
+            "wall_ns": time.perf_counter_ns() - wall_ns,
             "idles": _settle(),
         }
 
