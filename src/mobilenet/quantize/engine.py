@@ -34,6 +34,7 @@ __all__ = [
     "LOWEST",
     "activate",
     "batches",
+    "bounds",
     "convolve",
     "logits",
     "normalised",
@@ -128,21 +129,18 @@ def quantized_step(node: QuantizedNode, x: Tensor, given: Quantization) -> Tenso
             filters, bias = torch.from_numpy(node.filters).float(), torch.from_numpy(node.bias).float()
             sums = convolve(node, centred, filters, bias)
             steps = torch.from_numpy(node.scales)[:, None, None] * (given.scale / node.output.scale)
-            low, high = _clamp(node.activation, node.output)
         case QuantizedPool():
             sums, steps = centred.mean((2, 3)), torch.tensor(given.scale / node.output.scale)
-            low, high = LOWEST, HIGHEST
         case QuantizedLinear():
             sums = F.linear(centred, torch.from_numpy(node.matrix).float(), torch.from_numpy(node.bias).float())
             steps = torch.from_numpy(node.scales) * (given.scale / node.output.scale)
-            low, high = LOWEST, HIGHEST
+    low, high = bounds(node)
     return torch.round(sums * steps).add_(node.output.zero_point).clamp_(low, high)
 
 
-def _clamp(activation: Activation, output: Quantization) -> tuple[int, int]:
-    """The 8-bit numbers that an activation lets through."""
-    if activation == "none":
+def bounds(node: QuantizedNode) -> tuple[int, int]:
+    """The smallest and the largest 8-bit number of a node's output: what its activation lets through."""
+    if not isinstance(node, QuantizedConv) or node.activation == "none":
         return LOWEST, HIGHEST
-    low = max(LOWEST, output.zero_point)
-    high = HIGHEST if activation == "relu" else min(HIGHEST, round(6 / output.scale) + output.zero_point)
-    return low, high
+    zero, scale = node.output.zero_point, node.output.scale
+    return zero, HIGHEST if node.activation == "relu" else min(HIGHEST, round(6 / scale) + zero)

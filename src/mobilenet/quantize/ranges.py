@@ -33,6 +33,8 @@ _TRIED = np.linspace(0.2, 1.0, 81)
 """Shares of the whole range that `mse` tries."""
 
 _STEPS = HIGHEST - LOWEST
+_NOTHING = 1e-30
+"""Ranges that float32 can no longer divide into steps."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,7 +73,7 @@ def quantization(low: float, high: float) -> Quantization:
     """256 steps from `low` to `high`, widened to hold 0 and moved so that 0 is one of them."""
     low, high = min(low, 0.0), max(high, 0.0)
     # As a file stores it. A layer that gives only zeros gets steps of some size.
-    scale = float(np.float32((high - low) / _STEPS if high > low else 1.0))
+    scale = float(np.float32((high - low) / _STEPS if high - low > _NOTHING else 1.0))
     return Quantization(scale, int(np.clip(round(LOWEST - low / scale), LOWEST, HIGHEST)))
 
 

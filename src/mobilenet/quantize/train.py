@@ -33,7 +33,7 @@ from mobilenet.graph import (
 from mobilenet.images import Preprocessing
 from mobilenet.images.augment import Augmentation, draw_crops, random_uniform, render
 from mobilenet.quantize.calibrate import Calibrated
-from mobilenet.quantize.engine import HIGHEST, LOWEST, convolve, step
+from mobilenet.quantize.engine import LOWEST, bounds, convolve, step
 from mobilenet.quantize.rounding import LARGEST, on_pixels
 
 __all__ = ["PHOTOS", "fine_tune", "training_photos"]
@@ -135,7 +135,8 @@ class _Student(nn.Module):
         ):
             weights, bias = _in_steps(node, whole)
             self.weights.append(nn.Parameter(weights))
-            self.biases.append(nn.Parameter(bias))
+            # a copy: the graph keeps its own
+            self.biases.append(nn.Parameter(bias.clone()))
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(N, 3, R, R) network input -> (N, classes) logits, rounded."""
@@ -143,7 +144,7 @@ class _Student(nn.Module):
         pixels = inputs * self.std[:, None, None] + self.mean[:, None, None]
         x = (pixels + (LOWEST - given.zero_point)) * given.scale
         for node, weights, bias in zip(self.start.nodes, self.weights, self.biases, strict=True):
-            x = _rounded_output(_plain(node, x, weights, bias), node.output)
+            x = _forward(node, x, weights, bias)
         return x
 
     def rounded(self) -> QuantizedGraph:
@@ -166,6 +167,15 @@ def _in_steps(node: Node, whole: QuantizedNode) -> tuple[Tensor, Tensor]:
             return torch.zeros(0), torch.zeros(0)
 
 
+def _forward(node: QuantizedNode, x: Tensor, weights: Tensor, bias: Tensor) -> Tensor:
+    """One node on real numbers, its weights and its output rounded; activations are ends of the output's range."""
+    low, high = bounds(node)
+    output = node.output
+    return torch.fake_quantize_per_tensor_affine(
+        _plain(node, x, weights, bias), output.scale, output.zero_point, low, high
+    )
+
+
 def _plain(node: QuantizedNode, x: Tensor, weights: Tensor, bias: Tensor) -> Tensor:
     """The node before its output is rounded, with weights rounded to whole steps."""
     match node:
@@ -182,11 +192,6 @@ def _on_steps(weights: Tensor, scales: NDArray[np.float32]) -> Tensor:
     zeros = torch.zeros(len(weights), dtype=torch.int32)
     whole = torch.fake_quantize_per_channel_affine(weights, steps, zeros, 0, -LARGEST, LARGEST)
     return whole * torch.from_numpy(scales).view(-1, *[1] * (weights.dim() - 1))
-
-
-def _rounded_output(x: Tensor, output: Quantization) -> Tensor:
-    """Rounded to the steps of `output`, which begin at 0 where an activation cuts there: ReLU is in it."""
-    return torch.fake_quantize_per_tensor_affine(x, output.scale, output.zero_point, LOWEST, HIGHEST)
 
 
 def _whole(node: QuantizedNode, weights: Tensor, bias: NDArray[np.float64], given: Quantization) -> QuantizedNode:
