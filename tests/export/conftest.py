@@ -64,8 +64,8 @@ def make_example(
                 values.uniform_(0.5, 1.5, generator=random)
             else:
                 # Photos differ in their differences: filters that sum up would answer the same to all of them.
-                values -= values.mean(dim=tuple(range(1, values.dim())), keepdim=True) if values.shape[1] > 1 else 0
-                values *= 2.0
+                rest = tuple(range(1, values.dim()))
+                values.sub_(values.mean(rest, keepdim=True) if values.shape[1] > 1 else 0).mul_(2)
     images = np.random.default_rng(2).integers(0, 256, (4, resolution, resolution, 3), np.uint8)
     images[1] = np.kron(images[1, : resolution // 16, : resolution // 16], np.ones((16, 16, 1), np.uint8))
     images[2], images[3] = 0, 255
@@ -75,14 +75,16 @@ def make_example(
 
 
 def _settle(network: Classifier, card: ModelCard, images: Images) -> None:
-    """Let the norms see photos, as training does."""
+    """Let the norms see photos, as training does, and the classifier tell them apart."""
     mean, std = (torch.tensor(v) for v in (card.preprocessing.mean, card.preprocessing.std))
     batch = ((torch.from_numpy(images).float() - mean) / std).permute(0, 3, 1, 2)
     network.train()
     with torch.no_grad():
         for _ in range(20):
             network(batch)
-    network.eval()
+        logits = network.eval()(batch)
+        network.classifier.weight *= 2 / logits.std(0).mean()
+        network.classifier.bias -= network(batch).mean(0)
 
 
 def quantize(graph: Graph, images: Images) -> QuantizedGraph:

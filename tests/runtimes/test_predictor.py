@@ -32,8 +32,9 @@ def test_what_is_no_model_is_one_line_with_the_remedy(tmp_path: Path, name: str,
         (tmp_path / existing).touch()
     with pytest.raises(ModelError, match=message) as error:
         open_model(tmp_path / name)
-    assert "a model is a run folder (with its model.safetensors) or a file that ends in .safetensors or .tflite" in str(
-        error.value
+    assert (
+        "a model is a run folder (with its model.safetensors) or a file that ends in .safetensors, .tflite, .onnx"
+        in str(error.value)
     )
     assert "\n" not in str(error.value)
 

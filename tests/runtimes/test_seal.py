@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from mobilenet.errors import ModelError
@@ -14,6 +14,7 @@ _PATH = Path("model.tflite")
 
 @given(st.binary(max_size=300), st.binary(max_size=300), st.integers(0), st.integers(0, 7))
 def test_every_changed_bit_is_noticed(before: bytes, after: bytes, place: int, bit: int) -> None:
+    assume(b"mobilenet-sha256:" not in before + after)
     data = bytearray(seal(before + UNSEALED.encode() + after))
     check_seal(bytes(data), _PATH)
     data[place % len(data)] ^= 1 << bit

@@ -37,6 +37,8 @@ class Engine:
 ENGINES = {
     "torch": Engine("mobilenet.runtimes.torch", "torch", "train"),
     "litert": Engine("mobilenet.runtimes.litert", "ai_edge_litert", "litert"),
+    "onnxruntime": Engine("mobilenet.runtimes.onnxruntime", "onnxruntime", "onnxruntime"),
+    "openvino": Engine("mobilenet.runtimes.openvino", "openvino", "openvino"),
 }
 """By the names in `runtimes.RUNTIMES`."""
 

@@ -31,7 +31,11 @@ COMMANDS = {
 """What each command does; the command is the object `command` in the module of that name beside this one, with a _
 behind names that Python keeps for itself."""
 
-_EXTRAS = dict.fromkeys(("flatbuffers", "jinja2", "tensorboard", "tflite", "torch"), "train") | {"matplotlib": "plot"}
+_EXTRAS = dict.fromkeys(("flatbuffers", "jinja2", "tensorboard", "tflite", "torch"), "train") | {
+    "matplotlib": "plot",
+    "onnx": "onnx",
+    "onnxruntime": "onnx",
+}
 """Packages that a plain installation leaves out, and the extra that brings each."""
 
 _EXIT_BAD_INPUT = 2

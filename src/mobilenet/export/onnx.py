@@ -15,6 +15,7 @@ from mobilenet.export.onnx_float import write_float
 from mobilenet.export.onnx_int8 import write_int8
 from mobilenet.export.onnx_parts import IMAGES, PROBABILITIES, Parts
 from mobilenet.graph import Graph, QuantizedGraph
+from mobilenet.runtimes.onnx_file import CARD_ENTRY
 from mobilenet.runtimes.seal import UNSEALED, seal
 
 __all__ = ["IR_VERSION", "OPSET", "onnx_model"]
@@ -72,11 +73,11 @@ def _describe(model: ModelProto, card: ModelCard, description: str) -> None:
     helper.set_model_props(
         model,
         {
-            "mobilenet": card.to_json(),
+            "seal": UNSEALED,
+            CARD_ENTRY: card.to_json(),
             "description": description,
             "task": card.task,
             "labels": json.dumps(card.labels),
             "preprocessing": json.dumps(card.preprocessing.to_json()),
-            "seal": UNSEALED,
         },
     )

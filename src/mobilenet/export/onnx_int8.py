@@ -24,7 +24,7 @@ def write_int8(graph: QuantizedGraph, parts: Parts) -> None:
                 attributes, side = conv_attributes(node, side)
                 inputs = [real, *_weights(node.name, node.filters, node.scales, node.bias, given, parts)]
                 made = parts.node("Conv", inputs, f"{node.name}/real", **attributes)
-                current = _quantized(made, node.output, node.name, parts)
+                current = _activated(node, _quantized(made, node.output, node.name, parts), parts)
             case QuantizedPool(name):
                 made = parts.node("GlobalAveragePool", [real], f"{name}/real")
                 planes = _quantized(made, node.output, f"{name}/planes", parts)
@@ -41,8 +41,8 @@ def _step(name: str, quantization: Quantization, parts: Parts) -> list[str]:
     """Scale and zero point of one tensor."""
     scale, zero_point = f"{name}/scale", f"{name}/zero_point"
     if not any(constant.name == scale for constant in parts.constants):
-        parts.constant(scale, np.float32(quantization.scale))
-        parts.constant(zero_point, np.uint8(quantization.zero_point + 128))
+        parts.constant(scale, quantization.scale, np.float32)
+        parts.constant(zero_point, quantization.zero_point + 128, np.uint8)
     return [scale, zero_point]
 
 
@@ -54,6 +54,21 @@ def _dequantized(current: str, quantization: Quantization, parts: Parts) -> str:
     return parts.node("DequantizeLinear", [current, *_step(current, quantization, parts)], f"{current}/dequantized")
 
 
+def _activated(node: QuantizedConv, current: str, parts: Parts) -> str:
+    """The 8-bit numbers that the activation lets through.
+
+    Nearly always that is all of them, since `output` ends where the activation does. Where it does not, numbers are cut
+    as 8-bit ones: a Clip of real numbers would keep engines from computing this convolution in 8 bits.
+    """
+    zero, scale = node.output.zero_point + 128, node.output.scale
+    low = 0 if node.activation == "none" else zero
+    high = min(255, round(6 / scale) + zero) if node.activation == "relu6" else 255
+    if (low, high) == (0, 255):
+        return current
+    limits = [parts.constant(f"{node.name}/{end}", value, np.uint8) for end, value in (("low", low), ("high", high))]
+    return parts.node("Clip", [current, *limits], f"{node.name}/activated")
+
+
 def _weights(
     name: str,
     filters: NDArray[np.int8],
@@ -63,11 +78,11 @@ def _weights(
     parts: Parts,
 ) -> list[str]:
     """Filters in steps of `scales` and bias in steps of input scale × `scales`, one for each output channel."""
-    steps = parts.constant(f"{name}/filters/scale", scales)
-    zeros = parts.constant(f"{name}/filters/zero_point", np.zeros(len(scales), np.int8))
-    whole = parts.constant(f"{name}/filters/int8", filters)
-    bias_steps = parts.constant(f"{name}/bias/scale", np.float32(given.scale) * scales)
-    bias_whole = parts.constant(f"{name}/bias/int32", bias)
+    steps = parts.constant(f"{name}/filters/scale", scales, np.float32)
+    zeros = parts.constant(f"{name}/filters/zero_point", np.zeros(len(scales)), np.int8)
+    whole = parts.constant(f"{name}/filters/int8", filters, np.int8)
+    bias_steps = parts.constant(f"{name}/bias/scale", np.float32(given.scale) * scales, np.float32)
+    bias_whole = parts.constant(f"{name}/bias/int32", bias, np.int32)
     return [
         parts.node("DequantizeLinear", [whole, steps, zeros], f"{name}/filters", axis=0),
         parts.node("DequantizeLinear", [bias_whole, bias_steps], f"{name}/bias", axis=0),

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, DTypeLike
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from mobilenet.graph import ConvNode, QuantizedConv
@@ -22,9 +22,9 @@ class Parts:
     nodes: list[NodeProto] = field(default_factory=list)
     constants: list[TensorProto] = field(default_factory=list)
 
-    def constant(self, name: str, values: NDArray[Any]) -> str:
-        """An array inside the file."""
-        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
+    def constant(self, name: str, values: ArrayLike, kind: DTypeLike) -> str:
+        """An array inside the file, of numbers of this kind."""
+        self.constants.append(numpy_helper.from_array(np.asarray(values, kind), name))
         return name
 
     def node(self, operator: str, inputs: list[str], output: str, **attributes: Any) -> str:

@@ -48,18 +48,31 @@ def _litert(path: Path, threads: int | None) -> Predictor:
     return LiteRTPredictor.open(path, threads)
 
 
+def _onnxruntime(path: Path, threads: int | None) -> Predictor:
+    from mobilenet.runtimes.onnxruntime import OnnxRuntimePredictor
+
+    return OnnxRuntimePredictor.open(path, threads)
+
+
+def _openvino(path: Path, threads: int | None) -> Predictor:
+    from mobilenet.runtimes.openvino import OpenVinoPredictor
+
+    return OpenVinoPredictor.open(path, threads)
+
+
 Opener = Callable[[Path, int | None], Predictor]
 
 RUNTIMES: dict[str, dict[str, Opener]] = {
     ".safetensors": {"torch": _torch},
     ".tflite": {"litert": _litert},
+    ".onnx": {"onnxruntime": _onnxruntime, "openvino": _openvino},
 }
 """Which engines run a file, by its suffix and by the engine's name; the first is taken where none is named."""
 
-_EXTRAS = {"torch": "train", "ai_edge_litert": "litert"}
+_EXTRAS = {"torch": "train", "ai_edge_litert": "litert", "onnxruntime": "onnxruntime", "openvino": "openvino"}
 """The extra of this package that brings an engine's own package."""
 
-_SUPPORTED = f"a run folder (with its {_RUN_MODEL}) or a file that ends in {' or '.join(RUNTIMES)}"
+_SUPPORTED = f"a run folder (with its {_RUN_MODEL}) or a file that ends in {', '.join(RUNTIMES)}"
 
 
 def model_file(path: Path) -> Path:

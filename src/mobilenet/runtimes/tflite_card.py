@@ -53,16 +53,19 @@ def read_card(data: bytes, path: Path) -> ModelCard:
     check_seal(data, path)
     try:
         return ModelCard.from_json(_unpacked(packed))
-    except (zlib.error, UnicodeDecodeError, ModelError) as error:
+    except ModelError as error:
         raise ModelError(f"{path} {error}") from error
 
 
 def _unpacked(packed: bytes) -> str:
     engine = zlib.decompressobj()
-    text = engine.decompress(packed, _LARGEST_CARD)
+    try:
+        text = engine.decompress(packed, _LARGEST_CARD).decode()
+    except (zlib.error, UnicodeDecodeError) as error:
+        raise ModelError(f"has a card that is no text ({error}); write it again with mobilenet export") from error
     if not engine.eof:
-        raise ModelError("has a card that is cut short or too long")
-    return text.decode()
+        raise ModelError("has a card that is cut short or too long; write it again with mobilenet export")
+    return text
 
 
 def _entry(model: Table) -> bytes | None:
