@@ -10,8 +10,9 @@ from typing import Any
 import torch
 
 from mobilenet.card import ModelCard
-from mobilenet.datasets import Dataset, open_dataset
+from mobilenet.datasets import Dataset, open_dataset, read_exclusions
 from mobilenet.datasets.cache import CachedPhotos, load
+from mobilenet.datasets.check import quick_check
 from mobilenet.errors import ConfigError, DataError, ModelError
 from mobilenet.evaluate import Evaluation, evaluate
 from mobilenet.files import check_writable, storage_errors
@@ -107,10 +108,13 @@ def _run(
     if settings.weights is not None and not has_checkpoint(folder / "checkpoint"):
         source = open_source(settings.weights)
         settings = adopt(settings, source.card)
-    dataset = open_dataset(settings.data, validation=settings.validation, seed=settings.seed)
+    exclude = read_exclusions(settings.exclude)
+    dataset = open_dataset(settings.data, validation=settings.validation, seed=settings.seed, exclude=exclude)
     for note in (*dataset.notes, *(source.notes if source else ())):
         listener.note(note)
     training, validation, caching_s = _cache(dataset, settings, listener)
+    if found := quick_check(dataset.classes, training, validation):
+        listener.note(f"check: {found}; see mobilenet check {settings.data}")
     plan = make_plan(settings, len(training))
     if plan.batch_size < settings.batch_size:
         photos = f"{len(training)} to train on"
