@@ -25,7 +25,7 @@ _WIDE = 4.0
 _TAIL = 1.15
 """The axis ends behind the slowest p99, by this factor: one image in a hundred may take any time."""
 
-_STYLE: Any = {"font.size": 10, "svg.hashsalt": "mobilenet"}
+_STYLE: Any = {"font.size": 10, "svg.fonttype": "none", "svg.hashsalt": "mobilenet"}
 
 
 def check_suffix(path: Path) -> None:
@@ -51,7 +51,8 @@ def draw(benchmark: Benchmark, path: Path) -> None:
 
 def _curve(axes: Axes, timing: Timing) -> None:
     contender = timing.contender
-    name = f"{Path(contender.file).name}, {contender.runtime}, {contender.threads} threads: {timing.p50_ms:.3g} ms"
+    threads = f"{contender.threads} thread{'' if contender.threads == 1 else 's'}"
+    name = f"{Path(contender.file).name}, {contender.runtime}, {threads}: {timing.p50_ms:.3g} ms"
     (line,) = axes.plot(timing.quantiles_ms, _SHARES, linewidth=2, label=name)
     marked = [timing.quantiles_ms[percent] for percent in _MARKED]
     axes.plot(marked, [percent / 100 for percent in _MARKED], "o", color=line.get_color(), markersize=4)

@@ -38,9 +38,14 @@ class Opening:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """Latencies of single images one after another; `idles` as in `result.Timing`."""
+    """Latencies of single images one after another; how long that took in all, what all threads had of the processor
+    meanwhile, and how long the first thread waited for a core; `idles` as in `result.Timing`.
+    """
 
     latencies_ns: NDArray[np.int64]
+    wall_ns: int
+    processor_ns: int
+    waited_ns: int
     idles: bool
 
 
@@ -83,7 +88,7 @@ class Worker:
     def turn(self, seconds: float, warm_up: float = 0.0) -> Turn:
         """Single images for `seconds`, after `warm_up` seconds that are not timed; each at least one image."""
         answer = self._ask({"turn": {"seconds": seconds, "warm_up": warm_up}})
-        return Turn(np.asarray(answer["latencies_ns"], np.int64), bool(answer["idles"]))
+        return Turn(**{**answer, "latencies_ns": np.asarray(answer["latencies_ns"], np.int64)})
 
     def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
         given, answers = self._process.stdin, self._process.stdout

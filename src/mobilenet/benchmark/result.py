@@ -12,8 +12,8 @@ __all__ = ["FORMAT", "Benchmark", "Contender", "Environment", "Timing"]
 FORMAT = 1
 """Version of the document; one of another version is refused."""
 
-_BUSY = 0.5
-"""Processes for each core; at rest there is hardly one on the whole device."""
+_MUCH_WAITING = 0.03
+"""A share of its time; on a device at rest it is a thousandth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,8 @@ class Timing:
     """One contender. Latencies are of single images, from uint8 pixels to probabilities, in milliseconds.
 
     `images_per_second` is calls by their summed time, one image after another. `quantiles_ms` are 0 %, 1 % … 100 %.
+    `processor_ms` is what an image takes of the processor, all threads together: the median over rounds. It counts no
+    time in which others had the cores; `waited` is the share (0…1) of such time, 0 where the kernel does not count it.
     `ratio` is to the first contender: the median over rounds of median by median, and its lower and upper quartile.
     `opening_p50_ms` and `steady_p50_ms` are medians of the first minute and of what came after it; in a shorter run, of
     its first and last third. `drift` is their quotient less 1 where the rounds of the two stand clearly apart, else
@@ -70,6 +72,8 @@ class Timing:
     p95_ms: float
     p99_ms: float
     images_per_second: float
+    processor_ms: float
+    waited: float
     ratio: float
     ratio_quartiles: tuple[float, float]
     opening_p50_ms: float
@@ -96,7 +100,7 @@ class Benchmark:
 
     def notes(self) -> tuple[str, ...]:
         """What a reader should know before he believes the figures, a line each."""
-        found = [*_drift_notes(self.timings), *_load_notes(self.environment)]
+        found = [*_drift_notes(self.timings), *_waiting_notes(self.timings)]
         return (*found, *(line for timing in self.timings for line in _notes(timing, self.environment)))
 
     def to_json(self) -> str:
@@ -127,17 +131,19 @@ def _drift_notes(timings: Sequence[Timing]) -> list[str]:
     word = "slower" if (most.drift or 0) > 0 else "faster"
     line = (
         f"{most.contender} became {100 * size:.0f} % {word} while it was measured ({most.opening_p50_ms:.3g} ms, then "
-        f"{most.steady_p50_ms:.3g} ms): clock, heat or other work. Ratios hold; for times, measure longer, at rest"
+        f"{most.steady_p50_ms:.3g} ms): clock, heat or other work; measure longer, at rest"
     )
     return [line]
 
 
-def _load_notes(environment: Environment) -> list[str]:
-    if environment.load is None or environment.load < _BUSY * environment.cores:
+def _waiting_notes(timings: Sequence[Timing]) -> list[str]:
+    """One line, of whoever waited most."""
+    most = max(timings, key=lambda timing: timing.waited)
+    if most.waited < _MUCH_WAITING:
         return []
     line = (
-        f"before it began, {environment.load:.1f} processes wanted the {environment.cores} cores: times are those of a "
-        "busy device, most of all with several threads"
+        f"{most.contender} waited {100 * most.waited:.0f} % of its time for a core: others use them, and latencies and "
+        "ratios are those of a busy device; CPU ms counts the work alone"
     )
     return [line]
 
@@ -145,7 +151,7 @@ def _load_notes(environment: Environment) -> list[str]:
 def _notes(timing: Timing, environment: Environment) -> list[str]:
     name, found = timing.contender, []
     if not timing.idles:
-        found.append(f"{name} kept a core busy while others had their turn, and may have slowed them; measure it alone")
+        found.append(f"{name} kept a core busy while others had their turn and may have slowed them: measure it alone")
     if timing.calls < 100:
         found.append(f"{name} was called {timing.calls} times only: its p99 is a guess; raise --seconds")
     if timing.contender.threads > environment.cores:

@@ -35,6 +35,14 @@ class Record:
         """(rounds,) the median latency of each turn."""
         return np.array([np.median(turn.latencies_ns) for turn in self.turns]) / 1e6
 
+    def processor_ms(self) -> Floats:
+        """(rounds,) what an image took of the processor, all threads together, on average of each turn."""
+        return np.array([turn.processor_ns / len(turn.latencies_ns) for turn in self.turns]) / 1e6
+
+    def waited(self) -> float:
+        """The share of its time (0…1) in which others had the cores."""
+        return sum(turn.waited_ns for turn in self.turns) / sum(turn.wall_ns for turn in self.turns)
+
     def latencies_ms(self) -> Floats:
         """All latencies, in order."""
         return np.concatenate([turn.latencies_ns for turn in self.turns]) / 1e6
@@ -56,6 +64,8 @@ def summarise(contender: Contender, opening: Opening, record: Record, first: Rec
         p95_ms=quantiles[95],
         p99_ms=quantiles[99],
         images_per_second=round(1000 / float(latencies.mean()), 3),
+        processor_ms=round(float(np.median(record.processor_ms())), 6),
+        waited=round(record.waited(), 6),
         ratio=ratio,
         ratio_quartiles=(lower, upper),
         opening_p50_ms=round(float(np.median(opening_ms)), 6),

@@ -2,7 +2,8 @@
 
     {"open": {"file", "runtime", "threads", "photo"}}   -> {"resolution", "import_ms", "load_ms", "first_ms",
                                                             "engine_bytes", "peak_bytes"}
-    {"turn": {"seconds", "warm_up"}}                    -> {"latencies_ns": […], "idles": true}
+    {"turn": {"seconds", "warm_up"}}                    -> {"latencies_ns": […], "wall_ns", "processor_ns",
+                                                            "waited_ns", "idles"}
 
 What the user can repair is answered with {"error": line}; whatever else happens ends the process. `process.Worker` is
 the other end.
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 
 from mobilenet.benchmark.engines import import_engine
 from mobilenet.benchmark.process_memory import forget_peak, peak_bytes, resident_bytes
-from mobilenet.errors import MobilenetError
+from mobilenet.errors import DataError, ImageError, MobilenetError
 from mobilenet.runtimes import Predictor, open_model
 
 __all__ = ["main"]
@@ -33,6 +34,9 @@ _Result = TypeVar("_Result")
 
 _SETTLING_S = 0.5
 """How long an engine's threads may go on spinning after its turn before that is held against it."""
+
+_SCHEDULED = Path("/proc/thread-self/schedstat")
+"""Nanoseconds on a core, nanoseconds waiting for one, number of turns (Linux)."""
 
 _GLANCE_S = 0.002
 _IDLE_SHARE = 0.1
@@ -60,7 +64,7 @@ class _Model:
         predictor.predict(self._image)
         most = peak_bytes()
         if photo is not None:
-            self._image = predictor.preprocessing.prepare(Path(photo))[None]
+            self._image = _prepare(predictor, Path(photo))
         self._predictor = predictor
         return {
             "resolution": predictor.preprocessing.resolution,
@@ -76,8 +80,15 @@ class _Model:
         if self._predictor is None:
             raise RuntimeError("no model is open")
         _latencies_ns(self._predictor.predict, self._image, warm_up)
+        wall_ns, processor_ns, waited_ns = time.perf_counter_ns(), time.process_time_ns(), _waited_ns()
         latencies_ns = _latencies_ns(self._predictor.predict, self._image, seconds)
-        return {"latencies_ns": latencies_ns, "idles": _settle()}
+        return {
+            "latencies_ns": latencies_ns,
+            "waited_ns": _waited_ns() - waited_ns,
+            "processor_ns": time.process_time_ns() - processor_ns,
+            "wall_ns": time.perf_counter_ns() - wall_ns,
+            "idles": _settle(),
+        }
 
 
 class _Predict(Protocol):
@@ -97,6 +108,14 @@ def _latencies_ns(predict: _Predict, image: Image, seconds: float) -> list[int]:
             return latencies
 
 
+def _waited_ns() -> int:
+    """How long this thread could have run but others had the cores; always 0 where the kernel does not count it."""
+    try:
+        return int(_SCHEDULED.read_text("ascii").split()[1])
+    except (OSError, IndexError, ValueError):
+        return 0
+
+
 def _settle() -> bool:
     """Wait until this process takes no processor time: threads that spin for work would slow whoever is next.
 
@@ -113,6 +132,13 @@ def _settle() -> bool:
 
 def _noise(resolution: int) -> Image:
     return np.random.default_rng(0).integers(0, 256, (1, resolution, resolution, 3), np.uint8)
+
+
+def _prepare(predictor: Predictor, photo: Path) -> Image:
+    try:
+        return predictor.preprocessing.prepare(photo)[None]
+    except ImageError as error:
+        raise DataError(f"{photo}: {error}; give another with --photo") from error
 
 
 def _timed(step: Callable[[], _Result]) -> tuple[_Result, float]:

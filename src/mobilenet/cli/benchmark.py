@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-_HEADER = ("file", "runtime", "threads", "p50 ms", "p95 ms", "p99 ms", "images/s", "ratio", "MB", "load ms", "first ms")
+_LATENCIES = ("p50 ms", "p95 ms", "p99 ms")
+_HEADER = ("file", "runtime", "threads", *_LATENCIES, "images/s", "ratio", "CPU ms", "MB", "load ms", "first ms")
 
 
 class _Names(click.ParamType[tuple[str, ...]]):
@@ -62,8 +63,8 @@ def command(
     """Time FILEs, run folders or model files, on this device: one image after another, each file on each engine that
     runs it.
 
-    All take turns in one run, so that their ratios hold on a noisy machine. MB is what the model takes on top of its
-    engine, at its peak; ratio is to the first row.
+    All take turns in one run, so that noise meets all alike; ratio is to the first row. CPU ms is what an image takes
+    of the processor, all threads together. MB is what the model takes on top of its engine, at its peak.
     """
     from mobilenet.benchmark import Settings, measure
     from mobilenet.benchmark.engines import choose_contenders
@@ -112,6 +113,7 @@ def _row(timing: "Timing") -> tuple[str, ...]:
         *latencies,
         f"{timing.images_per_second:,.0f}" if timing.images_per_second >= 100 else f"{timing.images_per_second:.3g}",
         f"{timing.ratio:.3f}",
+        f"{timing.processor_ms:.3f}",
         f"{timing.peak_bytes / 1e6:.1f}",
         f"{timing.load_ms:.1f}",
         f"{timing.first_ms:.1f}",

@@ -8,13 +8,13 @@ within the same tick of the clock.
 import hashlib
 import os
 import time
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mobilenet.datasets.ahead import in_order
 from mobilenet.datasets.photos import Photos
 from mobilenet.errors import ImageError
 from mobilenet.files import atomic_write
@@ -25,6 +25,8 @@ __all__ = ["DIGEST_BYTES", "DigestIndex", "digest", "digest_index", "digests"]
 DIGEST_BYTES = 16
 _MOST_ENTRIES = 2_000_000
 _SETTLED_NS = 2_000_000_000
+_AT_ONCE = 512
+"""Files that a thread reads before it reports: one report for each would cost more than a small file."""
 
 
 def digest(data: bytes) -> bytes:
@@ -37,11 +39,20 @@ def digest_index(directory: Path, photos: Photos) -> "DigestIndex":
     return DigestIndex(directory / "digests.npy", photos)
 
 
-def digests(photos: Photos, known: Iterable[bytes | None], workers: int | None = None) -> list[bytes]:
+def digests(photos: Photos, known: Sequence[bytes | None], workers: int | None = None) -> list[bytes]:
     """The digest of each photo's bytes, read where it is not `known`; an unreadable file equals no other."""
-    pairs = enumerate(known)
-    with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
-        return list(pool.map(lambda pair: pair[1] or _file_digest(photos, pair[0]), pairs))
+    found = [key or b"" for key in known]
+    unknown = [index for index, key in enumerate(known) if key is None]
+    starts = range(0, len(unknown), _AT_ONCE)
+    root = f"{photos.root.absolute()}/"
+
+    def read(start: int) -> list[bytes]:
+        return [_file_digest(root, photos.files[index]) for index in unknown[start : start + _AT_ONCE]]
+
+    for start, keys in in_order(read, starts, workers or os.cpu_count() or 1):
+        for index, key in zip(unknown[start : start + _AT_ONCE], keys, strict=True):
+            found[index] = key
+    return found
 
 
 class DigestIndex:
@@ -51,9 +62,13 @@ class DigestIndex:
         self._path = path
         self._table = _read_table(path)
         self._started_ns = time.time_ns()
-        found = [_stamp(f"{photos.root.absolute()}/", file) for file in photos.files]
-        self._changed_ns = np.array([changed for _, changed in found], dtype=np.int64)
-        self._stamps = np.frombuffer(b"".join(stamp for stamp, _ in found), dtype=np.uint64).reshape(-1, 2)
+        self._changed_ns = np.empty(len(photos), dtype=np.int64)
+        stamps = bytearray(len(photos) * DIGEST_BYTES)
+        root = f"{photos.root.absolute()}/"
+        for index, file in enumerate(photos.files):
+            stamp, self._changed_ns[index] = _stamp(root, file)
+            stamps[index * DIGEST_BYTES : (index + 1) * DIGEST_BYTES] = stamp
+        self._stamps = np.frombuffer(stamps, dtype=np.uint64).reshape(-1, 2)
 
     def find(self) -> list[bytes | None]:
         """The digest of each photo, None where it is not known."""
@@ -91,9 +106,9 @@ def _read_table(path: Path) -> NDArray[np.uint64]:
 
 def _stamp(root: str, file: str) -> tuple[bytes, int]:
     """16 bytes for the state of a file, and when it last changed in ns; a file that is gone changed just now."""
-    path = os.path.join(root, file)  # noqa: PTH118 - a million files: no Path object for each
+    path = _path(root, file)
     try:
-        status = os.stat(path)  # noqa: PTH116
+        status = os.stat(path)  # noqa: PTH116 - a million files: no Path object for each
     except (OSError, ValueError):
         return bytes(DIGEST_BYTES), time.time_ns()
     state = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev)
@@ -101,8 +116,12 @@ def _stamp(root: str, file: str) -> tuple[bytes, int]:
     return digest(text), max(status.st_mtime_ns, status.st_ctime_ns)
 
 
-def _file_digest(photos: Photos, index: int) -> bytes:
+def _file_digest(root: str, file: str) -> bytes:
     try:
-        return digest(read_photo(photos.path(index)))
+        return digest(read_photo(_path(root, file)))
     except ImageError:
-        return digest(b"unreadable\0" + photos.files[index].encode(errors="surrogateescape"))
+        return digest(b"unreadable\0" + file.encode(errors="surrogateescape"))
+
+
+def _path(root: str, file: str) -> str:
+    return file if file.startswith("/") else root + file

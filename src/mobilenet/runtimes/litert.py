@@ -57,14 +57,21 @@ class LiteRTPredictor:
     def predict(self, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
         """(N, R, R, 3) uint8 -> `probabilities` (N, classes) float32.
 
-        One photo after another: the planes of one stay in the processor's cache, those of a batch do not.
+        One photo after another: the planes of one stay in the processor's cache, those of a batch do not. One photo
+        alone goes straight through: the smallest networks take a tenth of a millisecond, in which each line counts.
         """
+        if len(images) == 1:
+            return {"probabilities": self._run(images)}
         answers = np.empty((len(images), len(self.labels)), np.float32)
         for image, answer in zip(images, answers, strict=True):
-            self._engine.set_tensor(self._input, image[None])
-            self._engine.invoke()
-            answer[:] = self._engine.get_tensor(self._output)[0]
+            answer[:] = self._run(image[None])[0]
         return {"probabilities": answers}
+
+    def _run(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        self._engine.set_tensor(self._input, image)
+        self._engine.invoke()
+        probabilities: NDArray[np.float32] = self._engine.get_tensor(self._output)
+        return probabilities
 
 
 @contextlib.contextmanager

@@ -48,6 +48,8 @@ class OpenVinoPredictor:
         self.preprocessing: Preprocessing = card.preprocessing
         self.task: str = card.task
         self._request = model.create_infer_request()
+        # Views of the engine's own memory: handing it arrays at every call costs 60 µs, a sixth of a small network.
+        self._pixels, self._answers = self._request.input_tensors[0].data, self._request.output_tensors[0].data
         self._batch = int(model.input(0).shape[0])
 
     @classmethod
@@ -70,7 +72,11 @@ class OpenVinoPredictor:
         return {"probabilities": in_batches(images, self._batch, len(self.labels), self._run)}
 
     def _run(self, images: NDArray[np.uint8]) -> NDArray[Any]:
-        answers: NDArray[Any] = self._request.infer([images])[0]
+        if images.shape != self._pixels.shape:
+            raise ValueError(f"images are {images.shape}, this network takes {self._pixels.shape}")
+        self._pixels[:] = images
+        self._request.infer()
+        answers: NDArray[Any] = self._answers.copy()
         return answers
 
 

@@ -10,8 +10,9 @@ from typing import Any
 import torch
 
 from mobilenet.card import ModelCard
-from mobilenet.datasets import Dataset, open_dataset
+from mobilenet.datasets import Dataset, open_dataset, read_exclusions
 from mobilenet.datasets.cache import CachedPhotos, load
+from mobilenet.datasets.check import quick_check
 from mobilenet.errors import ConfigError, DataError, ModelError
 from mobilenet.evaluate import Evaluation, evaluate
 from mobilenet.files import check_writable, storage_errors
@@ -27,7 +28,7 @@ from mobilenet.training.processes import current_processes
 from mobilenet.training.record import describe, portable, write_json
 from mobilenet.training.settings import TrainingSettings
 from mobilenet.training.tracking import Tracker
-from mobilenet.training.transfer import Source, adopt, open_source, start
+from mobilenet.training.transfer import Source, adopt, open_source, refit, start
 
 __all__ = ["RunResult", "new_run_folder", "resume", "train", "training_side"]
 
@@ -107,10 +108,13 @@ def _run(
     if settings.weights is not None and not has_checkpoint(folder / "checkpoint"):
         source = open_source(settings.weights)
         settings = adopt(settings, source.card)
-    dataset = open_dataset(settings.data, validation=settings.validation, seed=settings.seed)
+    exclude = read_exclusions(settings.exclude)
+    dataset = open_dataset(settings.data, validation=settings.validation, seed=settings.seed, exclude=exclude)
     for note in (*dataset.notes, *(source.notes if source else ())):
         listener.note(note)
     training, validation, caching_s = _cache(dataset, settings, listener)
+    if found := quick_check(dataset.classes, training, validation):
+        listener.note(f"check: {found}; see mobilenet check {settings.data}")
     plan = make_plan(settings, len(training))
     if plan.batch_size < settings.batch_size:
         photos = f"{len(training)} to train on"
@@ -164,6 +168,9 @@ class _Run:
             while not (trainer.finished or self._stalled(tracker)):
                 self._epoch(epoch, tracker)
                 epoch += 1
+            if trainer.step and self.settings.weights is not None:
+                self.listener.note("the classifier is fitted again, to the features that the network has learned")
+                refit(trainer, self.listener.reading)
         finally:
             if tracker is not None:
                 tracker.close()
