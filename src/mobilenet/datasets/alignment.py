@@ -153,8 +153,8 @@ def _standard(photos: _Floats, inside: _Floats) -> tuple[_Floats, _Floats]:
     """(P, S, S) with mean 0 and deviation 1 inside and 0 outside; the deviations (P, 1, 1)."""
     count = inside.sum(axis=(1, 2), keepdims=True)
     centred = (photos - (photos * inside).sum(axis=(1, 2), keepdims=True) / count) * inside
-    deviation = np.sqrt((centred * centred).sum(axis=(1, 2), keepdims=True) / count) + np.float32(1e-3)
-    return np.asarray(centred / deviation), np.asarray(deviation)
+    deviation: _Floats = np.sqrt((centred * centred).sum(axis=(1, 2), keepdims=True) / count) + np.float32(1e-3)
+    return np.asarray(centred / deviation, dtype=np.float32), np.asarray(deviation, dtype=np.float32)
 
 
 def _correlation(first: _Floats, second: _Floats, inside: _Floats) -> _Floats:
@@ -192,7 +192,7 @@ def _smooth_colours(photo: _Floats) -> _Floats:
 
 
 def _grey(photo: _Floats) -> _Floats:
-    return photo @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
+    return np.asarray(photo @ np.array([0.299, 0.587, 0.114], dtype=np.float32), dtype=np.float32)
 
 
 def _overlap(scale: float, shift: float) -> tuple[tuple[float, float], tuple[float, float]]:

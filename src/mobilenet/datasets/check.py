@@ -64,10 +64,11 @@ def check(
     `workers` threads decode (default: one a core). DataError where there is nothing to check.
     """
     dataset = open_dataset(data, validation=validation, seed=seed, exclude=exclude)
-    checking = _Checking(dataset, data if data.is_dir() else data.parent)
     tell = progress or (lambda _what, _done, _total: None)
-    checking.decode(workers or os.cpu_count() or 1, lambda done, total: tell("decoding", done, total))
-    copies = checking.copies(workers, lambda done, total: tell("comparing", done, total))
+    with Thumbnails() as thumbnails:
+        checking = _Checking(dataset, data if data.is_dir() else data.parent, thumbnails)
+        checking.decode(workers or os.cpu_count() or 1, lambda done, total: tell("decoding", done, total))
+        copies = checking.copies(workers, lambda done, total: tell("comparing", done, total))
     return checking.result(str(data), copies)
 
 
@@ -97,7 +98,7 @@ def quick_check(classes: Sequence[str], training: CachedPhotos, validation: Cach
 class _Checking:
     """One check: what is known of each photo, training photos first; `base` is what names are below."""
 
-    def __init__(self, dataset: Dataset, base: Path) -> None:
+    def __init__(self, dataset: Dataset, base: Path, thumbnails: Thumbnails) -> None:
         self._dataset = dataset
         self._parts: tuple[tuple[Split, Photos], ...] = (("train", dataset.train), ("validation", dataset.validation))
         self._prefixes = [prefix_below(base, photos.root) for _, photos in self._parts]
@@ -105,7 +106,7 @@ class _Checking:
         self._readable: list[int] = []
         self._digests: list[bytes] = []
         self._unlike: dict[bytes, int] = {}
-        self._thumbnails = Thumbnails()
+        self._thumbnails = thumbnails
         self._broken: list[Broken] = []
         self._odd: list[Odd] = []
 

@@ -7,8 +7,8 @@ within the same tick of the clock.
 
 import hashlib
 import os
+import stat
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -39,34 +39,41 @@ def digest_index(directory: Path, photos: Photos) -> "DigestIndex":
     return DigestIndex(directory / "digests.npy", photos)
 
 
-def digests(photos: Photos, known: Sequence[bytes | None], workers: int | None = None) -> list[bytes]:
-    """The digest of each photo's bytes, read where it is not `known`; an unreadable file equals no other."""
+def digests(photos: Photos, index: "DigestIndex", workers: int | None = None) -> tuple[list[bytes], dict[int, bytes]]:
+    """The digest of each photo's bytes, and those of them that `index` did not know; an unreadable file equals no
+    other."""
+    known = index.find()
     found = [key or b"" for key in known]
-    unknown = [index for index, key in enumerate(known) if key is None]
-    starts = range(0, len(unknown), _AT_ONCE)
+    unknown = [number for number, key in enumerate(known) if key is None]
     root = f"{photos.root.absolute()}/"
 
     def read(start: int) -> list[bytes]:
-        return [_file_digest(root, photos.files[index]) for index in unknown[start : start + _AT_ONCE]]
+        numbers = unknown[start : start + _AT_ONCE]
+        sizes = index.sizes[numbers].tolist()
+        return [_file_digest(root, photos.files[number], size) for number, size in zip(numbers, sizes, strict=True)]
 
-    for start, keys in in_order(read, starts, workers or os.cpu_count() or 1):
-        for index, key in zip(unknown[start : start + _AT_ONCE], keys, strict=True):
-            found[index] = key
-    return found
+    for start, keys in in_order(read, range(0, len(unknown), _AT_ONCE), workers or os.cpu_count() or 1):
+        for number, key in zip(unknown[start : start + _AT_ONCE], keys, strict=True):
+            found[number] = key
+    return found, {number: found[number] for number in unknown}
 
 
 class DigestIndex:
-    """The remembered digests of `photos`; `path` is a file of our own that may be missing or damaged."""
+    """The remembered digests of `photos`; `path` is a file of our own that may be missing or damaged.
+
+    `sizes` (N,) int64 are bytes, -1 for what is no regular file.
+    """
 
     def __init__(self, path: Path, photos: Photos) -> None:
         self._path = path
         self._table = _read_table(path)
         self._started_ns = time.time_ns()
         self._changed_ns = np.empty(len(photos), dtype=np.int64)
+        self.sizes = np.empty(len(photos), dtype=np.int64)
         stamps = bytearray(len(photos) * DIGEST_BYTES)
         root = f"{photos.root.absolute()}/"
         for index, file in enumerate(photos.files):
-            stamp, self._changed_ns[index] = _stamp(root, file)
+            stamp, self._changed_ns[index], self.sizes[index] = _stamp(root, file)
             stamps[index * DIGEST_BYTES : (index + 1) * DIGEST_BYTES] = stamp
         self._stamps = np.frombuffer(stamps, dtype=np.uint64).reshape(-1, 2)
 
@@ -104,21 +111,21 @@ def _read_table(path: Path) -> NDArray[np.uint64]:
     return table if table.dtype == np.uint64 and table.ndim == 2 and table.shape[1] == 4 else empty
 
 
-def _stamp(root: str, file: str) -> tuple[bytes, int]:
-    """16 bytes for the state of a file, and when it last changed in ns; a file that is gone changed just now."""
+def _stamp(root: str, file: str) -> tuple[bytes, int, int]:
+    """16 bytes for the state of a file, when it last changed in ns, its size; a file that is gone changed just now."""
     path = _path(root, file)
     try:
         status = os.stat(path)  # noqa: PTH116 - a million files: no Path object for each
     except (OSError, ValueError):
-        return bytes(DIGEST_BYTES), time.time_ns()
-    state = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev)
-    text = f"{path}\0{state}".encode(errors="surrogateescape")
-    return digest(text), max(status.st_mtime_ns, status.st_ctime_ns)
+        return bytes(DIGEST_BYTES), time.time_ns(), -1
+    modified, changed, size = status.st_mtime_ns, status.st_ctime_ns, status.st_size
+    text = f"{path}\0{(size, modified, changed, status.st_ino, status.st_dev)}".encode(errors="surrogateescape")
+    return digest(text), max(modified, changed), size if stat.S_ISREG(status.st_mode) else -1
 
 
-def _file_digest(root: str, file: str) -> bytes:
+def _file_digest(root: str, file: str, size: int) -> bytes:
     try:
-        return digest(read_photo(_path(root, file)))
+        return digest(read_photo(_path(root, file), size=size if size >= 0 else None))
     except ImageError:
         return digest(b"unreadable\0" + file.encode(errors="surrogateescape"))
 

@@ -1,5 +1,6 @@
 """Photos of one picture: the same bytes, or the same picture re-encoded, resized or slightly cropped."""
 
+import contextlib
 import os
 import tempfile
 from collections import defaultdict
@@ -37,6 +38,14 @@ class Thumbnails:
         with storage_errors(self._path):
             self._file = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as this does
         self._count = 0
+
+    def __enter__(self) -> "Thumbnails":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # What a full disk refused a moment ago it refuses once more here, where nobody needs it.
+        with contextlib.suppress(OSError):
+            self._file.close()
 
     def add(self, thumbnail: NDArray[np.uint8]) -> None:
         """Keep one more; StorageError where the disk is full (a mapped file would end the process instead)."""

@@ -187,10 +187,9 @@ def _digests(photos: Photos) -> list[bytes]:
     """The digest of each photo, remembered for the next run if the disk lets us."""
     directory = default_directory()
     index = digest_index(directory, photos)
-    known = index.find()
-    found = digests(photos, known)
+    found, new = digests(photos, index)
     with contextlib.suppress(StorageError), writing(directory):
-        index.save({number: key for number, key in enumerate(found) if known[number] is None})
+        index.save(new)
     return found
 
 

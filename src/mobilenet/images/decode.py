@@ -107,19 +107,37 @@ def decode_sized(
         raise ImageError(_reason(error)) from error
 
 
-def read_photo(path: Path | str, limits: Limits = _DEFAULT_LIMITS) -> bytes:
-    """The bytes of a regular file within the limits; ImageError else (a pipe or a device would block for ever)."""
+def read_photo(path: Path | str, limits: Limits = _DEFAULT_LIMITS, *, size: int | None = None) -> bytes:
+    """The bytes of a regular file within the limits; ImageError else (a pipe or a device would block for ever).
+
+    `size`: bytes of what a moment ago was seen to be a regular file, which is then not looked at again.
+    """
     try:
-        status = os.stat(path)  # noqa: PTH116 - a million files: no Path object for each
-        if not stat.S_ISREG(status.st_mode):
-            raise ImageError("not a regular file")
-        if status.st_size > limits.bytes:
-            raise ImageError(f"{status.st_size:,} bytes is more than the limit of {limits.bytes:,}")
-        with io.FileIO(os.open(path, _READ_ONLY)) as file:
-            return file.readall()
+        if size is None:
+            status = os.stat(path)  # noqa: PTH116 - a million files: no Path object for each
+            if not stat.S_ISREG(status.st_mode):
+                raise ImageError("not a regular file")
+            size = status.st_size
+        if size > limits.bytes:
+            raise ImageError(f"{size:,} bytes is more than the limit of {limits.bytes:,}")
+        return _read_whole(os.open(path, _READ_ONLY), size)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else None
         raise ImageError(f"cannot be read: {(reason or str(error)).lower()}") from error
+
+
+def _read_whole(file: int, size: int) -> bytes:
+    """Everything in an open file of about `size` bytes, which is closed then; few system calls for a small one."""
+    try:
+        data = os.read(file, size + 1)
+        if len(data) == size:
+            return data
+        parts = [data]
+        while parts[-1]:
+            parts.append(os.read(file, 2**20))
+        return b"".join(parts)
+    finally:
+        os.close(file)
 
 
 def _pixels(image: Image.Image, at_least: int | None, limits: Limits) -> tuple[NDArray[np.uint8], tuple[int, int]]:
