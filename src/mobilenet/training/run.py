@@ -28,7 +28,7 @@ from mobilenet.training.processes import current_processes
 from mobilenet.training.record import describe, portable, write_json
 from mobilenet.training.settings import TrainingSettings
 from mobilenet.training.tracking import Tracker
-from mobilenet.training.transfer import Source, adopt, open_source, start
+from mobilenet.training.transfer import Source, adopt, open_source, refit, start
 
 __all__ = ["RunResult", "new_run_folder", "resume", "train", "training_side"]
 
@@ -168,6 +168,9 @@ class _Run:
             while not (trainer.finished or self._stalled(tracker)):
                 self._epoch(epoch, tracker)
                 epoch += 1
+            if trainer.step and self.settings.weights is not None:
+                self.listener.note("the classifier is fitted again, to the features that the network has learned")
+                refit(trainer, self.listener.reading)
         finally:
             if tracker is not None:
                 tracker.close()
