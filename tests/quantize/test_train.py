@@ -23,7 +23,7 @@ def _start(make_graph: MakeGraph) -> Calibrated:
     """Coarser steps than needed, so that there is something to mend."""
     graph = make_graph("relu6", "tensorflow")
     ranges = choose_ranges(observe(graph, _PHOTOS), "min-max")
-    coarse = {name: replace(steps, scale=4 * steps.scale) for name, steps in ranges.items()}
+    coarse = {name: replace(steps, scale=8 * steps.scale) for name, steps in ranges.items()}
     return Calibrated(quantized(graph, coarse), graph, coarse, "min-max", False, False, {})  # noqa: FBT003
 
 
