@@ -31,3 +31,29 @@ def _own_cache_folder() -> Iterator[None]:
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(Path(folder)))
         yield
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder with a MobileNet 0.25-32 of random weights."""
+    from mobilenet.card import ModelCard
+    from mobilenet.images import Preprocessing
+    from mobilenet.nn.model_file import write_model
+    from mobilenet.nn.network import Classifier
+
+    folder = tmp_path_factory.mktemp("run")
+    card = ModelCard("mobilenet_v1", 0.25, 32, ("cat", "dog", "owl"), Preprocessing(32))
+    write_model(folder / "model.safetensors", Classifier(card.network()).eval(), card)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_tflite(tiny_run: Path) -> Path:
+    """The same network for LiteRT, whose engine starts much sooner than torch."""
+    from mobilenet.arrays import read_arrays
+    from mobilenet.export.litert import litert_model
+    from mobilenet.graph import build_graph
+
+    path = tiny_run / "tiny.tflite"
+    path.write_bytes(litert_model(build_graph(*read_arrays(tiny_run / "model.safetensors"))))
+    return path

@@ -19,13 +19,20 @@ FLOORS = (
     ("errors", "files", "spec", "comparisons", "architectures", "shapes", "cost"),
     ("card", "arrays", "graph", "images", "metrics", "tasks"),
     ("datasets", "nn", "runtimes"),
-    ("evaluate", "training", "weights", "scenes"),
-    ("report",),
+    ("evaluate", "training", "weights", "scenes", "quantize", "export"),
+    ("benchmark", "report"),
     ("cli", "__main__"),
 )
 """The rooms of each floor, from the ground up; the package itself, with its version, lies below all of them."""
 
-TORCH_ROOMS = ("mobilenet.nn", "mobilenet.training", "mobilenet.images.augment", "mobilenet.runtimes.torch")
+TORCH_ROOMS = (
+    "mobilenet.nn",
+    "mobilenet.training",
+    "mobilenet.quantize",
+    "mobilenet.export.diagnose",
+    "mobilenet.images.augment",
+    "mobilenet.runtimes.torch",
+)
 
 
 def modules(source: Path) -> dict[str, Path]:

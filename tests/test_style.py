@@ -17,7 +17,23 @@ _ROOT = Path(__file__).parents[1]
 _SOURCE = _ROOT / "src"
 _CODE = ("src", "tests", "benchmarks", "trials", "examples")
 _WRITTEN = (*_CODE, "docs", ".ci")
-_TEXT = {"", ".css", ".csv", ".html", ".j2", ".js", ".json", ".md", ".py", ".sh", ".toml", ".txt", ".yaml", ".yml"}
+_TEXT = {
+    "",
+    ".css",
+    ".csv",
+    ".html",
+    ".j2",
+    ".js",
+    ".mjs",
+    ".json",
+    ".md",
+    ".py",
+    ".sh",
+    ".toml",
+    ".txt",
+    ".yaml",
+    ".yml",
+}
 
 MOST_LINES = 500
 MOST_LINES_OF_A_FUNCTION = 60
@@ -46,14 +62,18 @@ LEFTOVERS = (
 def python_files(root: Path) -> Iterator[Path]:
     """Every Python file of the project."""
     for folder in _CODE:
-        yield from sorted((root / folder).rglob("*.py"))
+        yield from (path for path in sorted((root / folder).rglob("*.py")) if "node_modules" not in path.parts)
 
 
 def text_files(root: Path) -> Iterator[Path]:
     """Every file of the project that somebody wrote, at its root and in its folders."""
     yield from (path for path in sorted(root.iterdir()) if path.is_file() and path.suffix in _TEXT)
     for folder in _WRITTEN:
-        yield from (path for path in sorted((root / folder).rglob("*")) if path.is_file() and path.suffix in _TEXT)
+        yield from (path for path in sorted((root / folder).rglob("*")) if path.is_file() and _is_ours(path))
+
+
+def _is_ours(path: Path) -> bool:
+    return path.suffix in _TEXT and "node_modules" not in path.parts
 
 
 def long_files(root: Path) -> list[str]:

@@ -6,7 +6,7 @@ from math import prod
 from mobilenet.errors import SpecError
 from mobilenet.spec import INPUT, Concat, Conv, GlobalPool, Linear, Padding, Pool, Row
 
-__all__ = ["Shape", "kernel_sides", "output_shapes", "sources"]
+__all__ = ["Shape", "kernel_sides", "output_shapes", "padded", "sources"]
 
 Shape = tuple[int, int, int]
 """(height, width, channels) of one image's activations; (1, 1, n) after a global pool or a linear row."""
@@ -40,6 +40,18 @@ def kernel_sides(conv: Conv) -> tuple[int, int]:
     """(height, width) of the kernel in pixels."""
     size = conv.kernel_size
     return size if isinstance(size, tuple) else (size, size)
+
+
+def padded(side: int, kernel: int, stride: int, padding: Padding) -> tuple[int, int]:
+    """Pixels that a window of `kernel` pixels pads before and after a plane's side of `side` pixels.
+
+    TensorFlow's SAME pads what the last window lacks, and the odd pixel after: an even side with a stride of 2 gets
+    nothing before and one pixel after.
+    """
+    if padding != "tensorflow":
+        return _pad(kernel, padding), _pad(kernel, padding)
+    total = max((_output_side(side, kernel, stride, padding) - 1) * stride + kernel - side, 0)
+    return total // 2, total - total // 2
 
 
 def _output_shape(row: Row, inputs: list[Shape]) -> Shape:

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mobilenet.errors import ModelError
-from mobilenet.runtimes import model_file, open_model
+from mobilenet.errors import ConfigError, ModelError
+from mobilenet.runtimes import RUNTIMES, Predictor, model_file, open_model
 
 
 def test_a_run_folder_means_its_model(tmp_path: Path) -> None:
@@ -32,8 +32,29 @@ def test_what_is_no_model_is_one_line_with_the_remedy(tmp_path: Path, name: str,
         (tmp_path / existing).touch()
     with pytest.raises(ModelError, match=message) as error:
         open_model(tmp_path / name)
-    assert "a model is a run folder (with its model.safetensors) or a .safetensors file" in str(error.value)
+    assert (
+        "a model is a run folder (with its model.safetensors) or a file that ends in .safetensors, .tflite, .onnx"
+        in str(error.value)
+    )
     assert "\n" not in str(error.value)
+
+
+def test_an_engine_that_does_not_run_such_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").touch()
+    with pytest.raises(ConfigError, match=r"litert does not run .safetensors files \(.*\); use torch"):
+        open_model(tmp_path, "litert")
+
+
+def test_an_engine_that_is_not_installed_is_named_with_its_extra(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(path: Path, threads: int | None) -> Predictor:
+        raise ModuleNotFoundError("No module named 'ai_edge_litert.interpreter'", name="ai_edge_litert.interpreter")
+
+    monkeypatch.setitem(RUNTIMES, ".tflite", {"litert": missing})
+    (tmp_path / "model.tflite").touch()
+    with pytest.raises(ModelError, match=r"runs on ai_edge_litert, .*; pip install 'mobilenet\[litert\]'"):
+        open_model(tmp_path / "model.tflite")
 
 
 def test_importing_runtimes_loads_no_torch() -> None:

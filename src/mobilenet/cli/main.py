@@ -19,17 +19,24 @@ __all__ = ["COMMANDS", "cli", "main"]
 
 COMMANDS = {
     "cost": "What a network costs: mult-adds, parameters, bytes; by layer, compared, or as a grid.",
+    "check": "Look at every photo of a data set: broken, copied, leaking, contradicting ones.",
     "train": "Train a network on a folder of photos or a CSV file.",
     "import": "Read other tools' weights: TFLite, Keras, timm, hf://owner/name.",
+    "export": "Write ONNX and LiteRT files, float32 and int8, each proven on photos.",
     "evaluate": "Measure a trained model on a data set.",
     "predict": "Name what is on photos.",
+    "benchmark": "Time model files on this device, beside each other.",
     "report": "Write a run's report: one HTML page that needs no network.",
     "demo": "Draw labelled scenes, train on them, evaluate, predict and report.",
 }
 """What each command does; the command is the object `command` in the module of that name beside this one, with a _
 behind names that Python keeps for itself."""
 
-_EXTRAS = dict.fromkeys(("flatbuffers", "jinja2", "matplotlib", "tensorboard", "tflite", "torch"), "train")
+_EXTRAS = dict.fromkeys(("flatbuffers", "jinja2", "tensorboard", "tflite", "torch"), "train") | {
+    "matplotlib": "plot",
+    "onnx": "onnx",
+    "onnxruntime": "onnx",
+}
 """Packages that a plain installation leaves out, and the extra that brings each."""
 
 _EXIT_BAD_INPUT = 2

@@ -8,17 +8,22 @@ from typing import TYPE_CHECKING
 from mobilenet.cli.console import progress_console
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from rich.progress import Progress, ProgressColumn
 
-__all__ = ["progress_bar", "progress_bars"]
+__all__ = ["progress_bar", "progress_bars", "turn_bar"]
 
 
 def progress_bars() -> "Progress":
     """Bars with the time left, on stderr where somebody watches, removed at the end; for several tasks at once."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=progress_console(), transient=True)
+    return Progress(*_columns(), console=progress_console(), transient=True)
+
+
+def _columns() -> "tuple[ProgressColumn, ...]":
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+
+    return TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
 
 
 @contextmanager
@@ -30,3 +35,16 @@ def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
     with progress_bars() as bars:
         bar = bars.add_task(title, total=None)
         yield lambda done, total: bars.update(bar, completed=done, total=total)
+
+
+@contextmanager
+def turn_bar(title: str) -> Iterator[Callable[[int, int], None]]:
+    """As `progress_bar`, for work that is being timed: drawn when told, never in between by a thread of its own."""
+    if not sys.stderr.isatty():
+        yield lambda _done, _total: None
+        return
+    from rich.progress import Progress
+
+    with Progress(*_columns(), console=progress_console(), transient=True, auto_refresh=False) as bars:
+        bar = bars.add_task(title, total=None)
+        yield lambda done, total: bars.update(bar, completed=done, total=total, refresh=True)

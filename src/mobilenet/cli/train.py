@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from mobilenet.cli.console import print_json
+from mobilenet.cli.console import print_json, shown
 from mobilenet.cli.progress import progress_bars
 from mobilenet.errors import ConfigError, ProcessError, SpecError
 
@@ -46,6 +46,7 @@ class _Bytes(click.ParamType[int]):
 @click.option("--out", type=click.Path(path_type=Path), help="Run folder.  [default: runs/DATA-ARCH-WIDTH-RESOLUTION]")
 @click.option("--resume", type=click.Path(path_type=Path), metavar="RUN", help="Go on with a run that was stopped.")
 @click.option("--val", "validation", type=click.Path(path_type=Path), help="Folder or CSV of validation photos.")
+@click.option("--exclude", type=click.Path(path_type=Path), help="A list of photos to leave out: see mobilenet check.")
 @click.option(
     "--weights",
     metavar="FILE",
@@ -234,6 +235,7 @@ class _Progress:
         self._say(text)
 
     def _say(self, text: str) -> None:
+        text = shown(text)
         if sys.stderr.isatty():
             self._bars.console.print(text, markup=False, highlight=False)
         else:

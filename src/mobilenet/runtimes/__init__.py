@@ -1,5 +1,5 @@
 """Open a model file, run a batch of images: one interface whatever the engine."""
 
-from mobilenet.runtimes.predictor import Predictor, model_file, open_model
+from mobilenet.runtimes.predictor import RUNTIMES, Predictor, model_file, open_model
 
-__all__ = ["Predictor", "model_file", "open_model"]
+__all__ = ["RUNTIMES", "Predictor", "model_file", "open_model"]

@@ -1,20 +1,20 @@
 """What every engine offers, and how a path becomes one."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mobilenet.errors import ModelError
+from mobilenet.errors import ConfigError, ModelError
 
 if TYPE_CHECKING:
     from mobilenet.images import Preprocessing
 
-__all__ = ["Predictor", "model_file", "open_model"]
+__all__ = ["RUNTIMES", "Predictor", "model_file", "open_model"]
 
 _RUN_MODEL = "model.safetensors"
-_SUPPORTED = f"a run folder (with its {_RUN_MODEL}) or a .safetensors file"
 
 
 class Predictor(Protocol):
@@ -36,6 +36,45 @@ class Predictor(Protocol):
         """(N, R, R, 3) uint8 RGB -> outputs by name; classification: `probabilities` (N, classes) float32."""
 
 
+def _torch(path: Path, threads: int | None) -> Predictor:
+    from mobilenet.runtimes.torch import TorchPredictor
+
+    return TorchPredictor.open(path, threads)
+
+
+def _litert(path: Path, threads: int | None) -> Predictor:
+    from mobilenet.runtimes.litert import LiteRTPredictor
+
+    return LiteRTPredictor.open(path, threads)
+
+
+def _onnxruntime(path: Path, threads: int | None) -> Predictor:
+    from mobilenet.runtimes.onnxruntime import OnnxRuntimePredictor
+
+    return OnnxRuntimePredictor.open(path, threads)
+
+
+def _openvino(path: Path, threads: int | None) -> Predictor:
+    from mobilenet.runtimes.openvino import OpenVinoPredictor
+
+    return OpenVinoPredictor.open(path, threads)
+
+
+Opener = Callable[[Path, int | None], Predictor]
+
+RUNTIMES: dict[str, dict[str, Opener]] = {
+    ".safetensors": {"torch": _torch},
+    ".tflite": {"litert": _litert},
+    ".onnx": {"onnxruntime": _onnxruntime, "openvino": _openvino},
+}
+"""Which engines run a file, by its suffix and by the engine's name; the first is taken where none is named."""
+
+_EXTRAS = {"torch": "train", "ai_edge_litert": "litert", "onnxruntime": "onnxruntime", "openvino": "openvino"}
+"""The extra of this package that brings an engine's own package."""
+
+_SUPPORTED = f"a run folder (with its {_RUN_MODEL}) or a file that ends in {', '.join(RUNTIMES)}"
+
+
 def model_file(path: Path) -> Path:
     """The model file that `path` means: itself, or the one in a run folder; ModelError names what is supported."""
     if path.is_dir():
@@ -45,22 +84,37 @@ def model_file(path: Path) -> Path:
         return file
     if not path.is_file():
         raise ModelError(f"no model at {path}; a model is {_SUPPORTED}")
-    if path.suffix.lower() != ".safetensors":
+    if path.suffix.lower() not in RUNTIMES:
         raise ModelError(f"{path} ends in {path.suffix or 'nothing'!r}; a model is {_SUPPORTED}")
     return path
 
 
-def open_model(path: Path) -> Predictor:
-    """Open a run folder or a model file with the engine that runs it; ModelError if it is none, is damaged, or is a
-    backbone, which answers nothing."""
+def open_model(path: Path, runtime: str | None = None, threads: int | None = None) -> Predictor:
+    """Open a run folder or a model file with the engine that runs it, or with the `runtime` that is named.
+
+    `threads`: processor threads for one batch, as many as there are cores where None. ModelError if it is no model, is
+    damaged, or is a backbone, which answers nothing; ConfigError where `runtime` does not run such a file.
+    """
     file = model_file(path)
+    opener = _opener(file, runtime)
     try:
-        from mobilenet.runtimes.torch import TorchPredictor
+        predictor = opener(file, threads)
     except ModuleNotFoundError as error:
-        if error.name != "torch":
+        package = (error.name or "").split(".")[0]
+        if package not in _EXTRAS:
             raise
-        raise ModelError(f"{file} runs on torch, which is not installed; pip install 'mobilenet[train]'") from error
-    predictor = TorchPredictor.open(file)
+        raise ModelError(
+            f"{file} runs on {package}, which is not installed; pip install 'mobilenet[{_EXTRAS[package]}]'"
+        ) from error
     if not predictor.labels:
         raise ModelError(f"{file} has no classifier; train one on it with mobilenet train DATA --weights {file}")
     return predictor
+
+
+def _opener(file: Path, runtime: str | None) -> Opener:
+    engines = RUNTIMES[file.suffix.lower()]
+    if runtime is None:
+        return next(iter(engines.values()))
+    if runtime not in engines:
+        raise ConfigError(f"{runtime} does not run {file.suffix} files ({file}); use {' or '.join(engines)}")
+    return engines[runtime]

@@ -30,9 +30,12 @@ class TorchPredictor:
         self._std = torch.tensor(card.preprocessing.std, device=self.device)
 
     @classmethod
-    def open(cls, path: Path) -> "TorchPredictor":
-        """Open a model file; ModelError."""
-        return cls(*read_model(path))
+    def open(cls, path: Path, threads: int | None = None) -> "TorchPredictor":
+        """Open a model file; ModelError. `threads` holds for the whole process; None leaves torch's own number."""
+        predictor = cls(*read_model(path))
+        if threads is not None:
+            torch.set_num_threads(threads)
+        return predictor
 
     def predict(self, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
         """(N, R, R, 3) uint8 -> `probabilities` (N, classes) float32."""

@@ -64,12 +64,13 @@ def _from_anywhere(settings: TrainingSettings) -> TrainingSettings:
     weights = settings.weights
     if weights is not None and Path(weights).exists():
         weights = str(Path(weights).absolute())
-    return replace(settings, data=settings.data.absolute(), validation=validation, weights=weights)
+    exclude = None if settings.exclude is None else settings.exclude.absolute()
+    return replace(settings, data=settings.data.absolute(), validation=validation, exclude=exclude, weights=weights)
 
 
 def portable(config: dict[str, Any]) -> dict[str, Any]:
     """The configuration without the paths of this machine, for a file that is given away."""
-    settings = {key: value for key, value in config["settings"].items() if key not in {"data", "validation"}}
+    settings = {key: value for key, value in config["settings"].items() if key not in {"data", "validation", "exclude"}}
     if settings["weights"] is not None:
         settings["weights"] = settings["weights"].rpartition("/")[2]
     data = {key: value for key, value in config["data"].items() if key not in {"root", "left_out", "classes"}}

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mobilenet.datasets import Dataset, open_dataset
+from mobilenet.datasets import Dataset, open_dataset, read_exclusions
 from mobilenet.datasets.cache import CachedPhotos, load
+from mobilenet.datasets.check import quick_check
 from mobilenet.errors import ConfigError, DataError, ModelError
 from mobilenet.evaluate import Evaluation
 from mobilenet.files import check_writable
@@ -126,10 +127,13 @@ def _run(
     with lock_folder(folder) if processes.writes else nullcontext():
         settings, source = _with_source(settings, folder, processes, listener)
         with processes.first_alone(), interruption.immediately():
-            dataset = open_dataset(settings.data, validation=settings.validation, seed=settings.seed)
+            exclude = read_exclusions(settings.exclude)
+            dataset = open_dataset(settings.data, validation=settings.validation, seed=settings.seed, exclude=exclude)
             for note in dataset.notes:
                 listener.note(note)
             training, validation, caching_s = _cache(dataset, settings, listener)
+        if found := quick_check(dataset.classes, training, validation):
+            listener.note(f"check: {found}; see mobilenet check {settings.data}")
         plan = make_plan(settings, len(training))
         if plan.batch_size < settings.batch_size:
             photos = f"{len(training)} to train on"

@@ -33,12 +33,14 @@ class TrainingSettings:
     lower validation loss after which it ends too. `learning_rate`: for `batch_size` photos a step. `layer_decay`: each
     block learns by this factor slower than the block after it. `unfreeze`: share of the run by which all blocks
     learn; they begin from the top. `average_epochs`: length of the moving average of the weights that is evaluated
-    and saved. `workers`: threads that decode photos, one a core by default. `checkpoint_minutes`: time between two
-    checkpoints within an epoch; the last `keep_checkpoints` are kept.
+    and saved. `exclude`: a list of photos to leave out (`datasets.read_exclusions`). `workers`: threads that decode
+    photos, one a core by default. `checkpoint_minutes`: time between two checkpoints within an epoch; the last
+    `keep_checkpoints` are kept.
     """
 
     data: Path
     validation: Path | None = None
+    exclude: Path | None = None
     weights: str | None = None
     freeze: Freeze = "none"
     architecture: str | None = None
@@ -100,6 +102,7 @@ class TrainingSettings:
         values = asdict(self)
         values["data"] = str(self.data)
         values["validation"] = None if self.validation is None else str(self.validation)
+        values["exclude"] = None if self.exclude is None else str(self.exclude)
         return values
 
     @classmethod
@@ -113,6 +116,7 @@ class TrainingSettings:
             read = {
                 "data": Path(values["data"]),
                 "validation": validation,
+                "exclude": None if values.get("exclude") is None else Path(values["exclude"]),
                 "augmentation": augmentation,
                 "style": ConvStyle(**values["style"]),
                 "mean": tuple(values["mean"]),

@@ -1,0 +1,65 @@
+"""What our Python adds to an engine: `predict` of one photo beside the engine's own call, taking turns.
+
+python benchmarks/predict_overhead.py FILE...    files that `mobilenet export` wrote
+"""
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mobilenet.runtimes import RUNTIMES, Predictor, open_model
+
+Image = NDArray[np.uint8]
+
+_ROUNDS, _CALLS = 200, 10
+
+
+def engine_call(runtime: str, predictor: Predictor, image: Image) -> Callable[[], Any]:
+    """The least that runs the network, on pixels that are there already; ONNX Runtime takes them along."""
+    inside = vars(predictor)
+    if runtime == "onnxruntime":
+        session, pixels = inside["_session"], {inside["_input"]: image}
+        return lambda: session.run(None, pixels)
+    bare: Callable[[], Any] = inside["_engine"].invoke if runtime == "litert" else inside["_request"].infer
+    return bare
+
+
+def latencies_us(calls: dict[str, Callable[[], Any]]) -> dict[str, float]:
+    """The lower quartile of each in microseconds: what it takes when nobody else wants the core."""
+    found: dict[str, list[int]] = {name: [] for name in calls}
+    for _ in range(_ROUNDS):
+        for name, call in calls.items():
+            call()
+            for _ in range(_CALLS):
+                started = time.perf_counter_ns()
+                call()
+                found[name].append(time.perf_counter_ns() - started)
+    return {name: float(np.quantile(values, 0.25)) / 1000 for name, values in found.items()}
+
+
+def main() -> None:
+    """A line for each file and engine."""
+    for path in map(Path, sys.argv[1:]):
+        for runtime in RUNTIMES[path.suffix]:
+            predictor = open_model(path, runtime, 1)
+            side = predictor.preprocessing.resolution
+            image = np.random.default_rng(0).integers(0, 256, (1, side, side, 3), np.uint8)
+            calls = {
+                "engine": engine_call(runtime, predictor, image),
+                "predict": lambda predict=predictor.predict, image=image: predict(image),
+            }
+            found = latencies_us(calls)
+            extra = found["predict"] - found["engine"]
+            print(
+                f"{path.name:24} {runtime:12} engine {found['engine']:8.1f} µs, predict {found['predict']:8.1f} µs: "
+                f"{extra:+5.1f} µs, {100 * extra / found['engine']:+.1f} %"
+            )
+
+
+if __name__ == "__main__":
+    main()

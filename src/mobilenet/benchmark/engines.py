@@ -1,0 +1,86 @@
+"""Which engines there are, whether they are installed, and who takes part in a benchmark."""
+
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from mobilenet.benchmark.result import Contender
+from mobilenet.errors import ConfigError
+from mobilenet.runtimes import RUNTIMES, model_file
+
+__all__ = ["ENGINES", "Engine", "choose_contenders", "import_engine"]
+
+_MOST_THREADS = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """`module` opens files with it, `package` is its own, `extra` of this package brings it."""
+
+    module: str
+    package: str
+    extra: str
+
+    @property
+    def distribution(self) -> str:
+        """What pip calls the package."""
+        return self.package.replace("_", "-")
+
+    @property
+    def installed(self) -> bool:
+        """Whether it can be imported; it is not imported for that."""
+        return find_spec(self.package) is not None
+
+
+ENGINES = {
+    "torch": Engine("mobilenet.runtimes.torch", "torch", "train"),
+    "litert": Engine("mobilenet.runtimes.litert", "ai_edge_litert", "litert"),
+    "onnxruntime": Engine("mobilenet.runtimes.onnxruntime", "onnxruntime", "onnxruntime"),
+    "openvino": Engine("mobilenet.runtimes.openvino", "openvino", "openvino"),
+}
+"""By the names in `runtimes.RUNTIMES`."""
+
+
+def choose_contenders(
+    files: Sequence[Path], runtimes: Sequence[str] = (), threads: Sequence[int] = (1,)
+) -> tuple[Contender, ...]:
+    """Each file on each engine that runs it, with each number of threads, in that order.
+
+    No `runtimes`: every engine that is installed. ModelError for what is no model; ConfigError for an engine that is
+    unknown or not installed, a file that none of them runs, and numbers of threads out of range.
+    """
+    for name in runtimes:
+        _check_engine(name)
+    for number in threads:
+        if not 1 <= number <= _MOST_THREADS:
+            raise ConfigError(f"{number} threads are out of range; use 1 to {_MOST_THREADS}")
+    return tuple(
+        Contender(str(file), runtime, number)
+        for file in files
+        for runtime in _engines_of(file, runtimes)
+        for number in threads
+    )
+
+
+def import_engine(runtime: str) -> None:
+    """Import the engine's own package as opening a file with it would."""
+    importlib.import_module(ENGINES[runtime].module)
+
+
+def _check_engine(name: str) -> None:
+    if name not in ENGINES:
+        raise ConfigError(f"no runtime is named {name!r}; there are {', '.join(ENGINES)}")
+    if not ENGINES[name].installed:
+        raise ConfigError(f"{name} is not installed; pip install 'mobilenet[{ENGINES[name].extra}]'")
+
+
+def _engines_of(file: Path, wanted: Sequence[str]) -> list[str]:
+    able = list(RUNTIMES[model_file(file).suffix.lower()])
+    chosen = [name for name in wanted if name in able] if wanted else [name for name in able if ENGINES[name].installed]
+    if not chosen and wanted:
+        raise ConfigError(f"{file} does not run on {' or '.join(wanted)}; use --runtime {','.join(able)}")
+    if not chosen:
+        raise ConfigError(f"{file} needs {' or '.join(able)}; pip install 'mobilenet[{ENGINES[able[0]].extra}]'")
+    return chosen

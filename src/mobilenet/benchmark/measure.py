@@ -1,0 +1,129 @@
+"""Times contenders against each other: single images, in turns, in one run.
+
+Every contender lives in a process of its own and they take turns of a tenth of a second: forwards, then backwards, so
+that a machine that grows slower or is busy for a while slows all of them alike, and ratios hold where times do not.
+Processes of their own, because one that holds several engines measures none of them: their allocators and thread pools
+are shared (torch's and OpenMP's number of threads is one for the process), and peak memory could not be told apart.
+They do not disturb each other: who waits for his turn is blocked in reading a pipe, and a turn ends only when the
+process takes no more processor time, so that threads that spin for a while after the last image are not charged to
+the next contender; where they never stop, the result says so. The first images of a turn, a tenth of it and at least
+one, are not timed: they bring the model back into the processor's caches.
+"""
+
+import math
+import os
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import numpy as np
+
+from mobilenet.benchmark import environment
+from mobilenet.benchmark.engines import ENGINES
+from mobilenet.benchmark.process import Worker
+from mobilenet.benchmark.result import Benchmark, Contender
+from mobilenet.benchmark.summary import Record, summarise
+from mobilenet.errors import ConfigError
+
+__all__ = ["Plan", "Settings", "measure", "order", "plan_rounds", "take_turns"]
+
+Progress = Callable[[int, int], object]
+
+_TURN_S = 0.1
+_CALLS_IN_TURN = 5
+_FEWEST_ROUNDS = 3
+_WARM_UP_SHARE = 0.1
+_LONGEST_WARM_UP_S = 1.0
+_LONGEST_S = 7 * 24 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Each contender is timed for `seconds`, on `photo` or, where that is None, on random pixels; ConfigError."""
+
+    seconds: float = 5.0
+    photo: str | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 < self.seconds <= _LONGEST_S:
+            raise ConfigError(f"{self.seconds:g} seconds are out of range; use a number above 0, such as 5")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How the seconds are cut: `rounds` in which each contender has one turn of `turn_s`."""
+
+    rounds: int
+    turn_s: float
+
+
+def measure(
+    contenders: Sequence[Contender], settings: Settings | None = None, progress: Progress | None = None
+) -> Benchmark:
+    """Time all of them in one run; each stays loaded until the end. `progress(done, total)` is called between turns.
+
+    ModelError where one cannot be opened or its process ends on its own; ConfigError without contenders.
+    """
+    settings = settings or Settings()
+    if not contenders:
+        raise ConfigError("no contenders to measure; give at least one model file")
+    load, clocks, temperatures = _load(), [environment.clock_mhz()], [environment.temperature_c()]
+    with ExitStack() as stack:
+        workers = [stack.enter_context(Worker()) for _ in contenders]
+        openings = [
+            worker.open(contender, settings.photo) for worker, contender in zip(workers, contenders, strict=True)
+        ]
+        plan = plan_rounds(settings.seconds, _warm_up(workers, settings.seconds))
+        records = take_turns(workers, plan, progress)
+    clocks.append(environment.clock_mhz())
+    temperatures.append(environment.temperature_c())
+    packages = sorted({ENGINES[contender.runtime].distribution for contender in contenders})
+    return Benchmark(
+        seconds=settings.seconds,
+        rounds=plan.rounds,
+        photo=settings.photo,
+        environment=environment.describe(
+            ["mobilenet", "numpy", *packages], (clocks[0], clocks[1]), (temperatures[0], temperatures[1]), load
+        ),
+        timings=tuple(
+            summarise(contender, opening, record, records[0])
+            for contender, opening, record in zip(contenders, openings, records, strict=True)
+        ),
+    )
+
+
+def plan_rounds(seconds: float, slowest_s: float) -> Plan:
+    """Turns of a tenth of a second or five images of the slowest contender, but at least three rounds."""
+    turn_s = min(max(_TURN_S, _CALLS_IN_TURN * slowest_s), seconds / _FEWEST_ROUNDS)
+    return Plan(max(_FEWEST_ROUNDS, math.ceil(seconds / turn_s - 1e-6)), turn_s)
+
+
+def order(number: int, contenders: int) -> range:
+    """Who has a turn in round `number`: first to last, then last to first, so that nobody profits from his place."""
+    return range(contenders) if number % 2 == 0 else range(contenders - 1, -1, -1)
+
+
+def take_turns(workers: Sequence[Worker], plan: Plan, progress: Progress | None = None) -> list[Record]:
+    """The rounds of the plan with workers whose models are open; a record for each of them, in their order."""
+    records = [Record() for _ in workers]
+    started, total = time.monotonic(), plan.rounds * len(workers)
+    for number in range(plan.rounds):
+        for place, index in enumerate(order(number, len(workers)), 1):
+            begun = time.monotonic() - started
+            turn = workers[index].turn(plan.turn_s, _WARM_UP_SHARE * plan.turn_s)
+            records[index].add(begun, turn)
+            if progress is not None:
+                progress(number * len(workers) + place, total)
+    return records
+
+
+def _warm_up(workers: Sequence[Worker], seconds: float) -> float:
+    """Run every model for a while; the seconds that an image takes on the slowest."""
+    warm_up_s = min(_WARM_UP_SHARE * seconds, _LONGEST_WARM_UP_S)
+    return max(float(np.median(worker.turn(warm_up_s).latencies_ns)) for worker in workers) / 1e9
+
+
+def _load() -> float | None:
+    """Processes that wanted a core in the last minute; Windows does not count them."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else None

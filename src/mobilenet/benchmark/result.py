@@ -1,0 +1,174 @@
+"""What a benchmark found out, as JSON and back."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from mobilenet.errors import DataError
+
+__all__ = ["FORMAT", "Benchmark", "Contender", "Environment", "Timing"]
+
+FORMAT = 1
+"""Version of the document; one of another version is refused."""
+
+_MUCH_WAITING = 0.03
+"""A share of its time; on a device at rest it is a thousandth."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """A model file on one engine with so many threads."""
+
+    file: str
+    runtime: str
+    threads: int
+
+    def __str__(self) -> str:
+        plural = "" if self.threads == 1 else "s"
+        return f"{self.file} on {self.runtime} with {self.threads} thread{plural}"
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """The device; None where it does not tell.
+
+    `clocks_mhz` and `temperatures_c` are the highest of any core and of any sensor, before and after the measurement;
+    `load` is the number of processes that wanted a core in the minute before it, the benchmark not among them.
+    """
+
+    processor: str
+    cores: int
+    memory_bytes: int | None
+    system: str
+    governor: str | None
+    clocks_mhz: tuple[float, float] | None
+    temperatures_c: tuple[float, float] | None
+    load: float | None
+    versions: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """One contender. Latencies are of single images, from uint8 pixels to probabilities, in milliseconds.
+
+    `images_per_second` is calls by their summed time, one image after another. `quantiles_ms` are 0 %, 1 % … 100 %.
+    `processor_ms` is what an image takes of the processor, all threads together: the median over rounds. It counts no
+    time in which others had the cores; `waited` is the share (0…1) of such time, 0 where the kernel does not count it.
+    `ratio` is to the first contender: the median over rounds of median by median, and its lower and upper quartile.
+    `opening_p50_ms` and `steady_p50_ms` are medians of the first minute and of what came after it; in a shorter run, of
+    its first and last third. `drift` is their quotient less 1 where the rounds of the two stand clearly apart, else
+    None.
+    `import_ms` loads the engine itself, `load_ms` the file, `first_ms` is the first image. `engine_bytes` is what the
+    process grew by with the engine, `peak_bytes` what it grew by on top of that, at its peak, with the model.
+    `idles` is False where the engine's threads kept a core busy between the turns.
+    """
+
+    contender: Contender
+    resolution: int
+    file_bytes: int
+    calls: int
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+    images_per_second: float
+    processor_ms: float
+    waited: float
+    ratio: float
+    ratio_quartiles: tuple[float, float]
+    opening_p50_ms: float
+    steady_p50_ms: float
+    drift: float | None
+    import_ms: float
+    load_ms: float
+    first_ms: float
+    engine_bytes: int
+    peak_bytes: int
+    idles: bool
+    quantiles_ms: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Benchmark:
+    """Contenders that took turns in one run; `seconds` each was timed for, `photo` the input (None: random pixels)."""
+
+    seconds: float
+    rounds: int
+    photo: str | None
+    environment: Environment
+    timings: tuple[Timing, ...]
+
+    def notes(self) -> tuple[str, ...]:
+        """What a reader should know before he believes the figures, a line each."""
+        found = [*_drift_notes(self.timings), *_waiting_notes(self.timings)]
+        return (*found, *(line for timing in self.timings for line in _notes(timing, self.environment)))
+
+    def to_json(self) -> str:
+        """One JSON document; `from_json` gives the same Benchmark back."""
+        return json.dumps({"format": FORMAT, **asdict(self)}, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Benchmark":
+        """The inverse of `to_json`; DataError when `text` is not such a document."""
+        try:
+            fields = dict(json.loads(text))
+            if (version := fields.pop("format")) != FORMAT:
+                raise DataError(f"a benchmark of format {version}, this version reads {FORMAT}; measure again")
+            timings = tuple(_timing(row) for row in fields["timings"])
+            return cls(**{**fields, "environment": _environment(fields["environment"]), "timings": timings})
+        except KeyError as error:
+            raise DataError(f"not a benchmark: it lacks {error}; run mobilenet benchmark --json again") from error
+        except (ValueError, TypeError) as error:
+            raise DataError(f"not a benchmark: {error}; run mobilenet benchmark --json again") from error
+
+
+def _drift_notes(timings: Sequence[Timing]) -> list[str]:
+    """One line, of whoever drifted most: as they take turns, what slows one usually slows all."""
+    drifts = [(abs(timing.drift), timing) for timing in timings if timing.drift is not None]
+    if not drifts:
+        return []
+    size, most = max(drifts, key=lambda item: item[0])
+    word = "slower" if (most.drift or 0) > 0 else "faster"
+    line = (
+        f"{most.contender} became {100 * size:.0f} % {word} while it was measured ({most.opening_p50_ms:.3g} ms, then "
+        f"{most.steady_p50_ms:.3g} ms): clock, heat or other work; measure longer, at rest"
+    )
+    return [line]
+
+
+def _waiting_notes(timings: Sequence[Timing]) -> list[str]:
+    """One line, of whoever waited most."""
+    most = max(timings, key=lambda timing: timing.waited)
+    if most.waited < _MUCH_WAITING:
+        return []
+    line = (
+        f"{most.contender} waited {100 * most.waited:.0f} % of its time for a core: others use them, and latencies and "
+        "ratios are those of a busy device; CPU ms counts the work alone"
+    )
+    return [line]
+
+
+def _notes(timing: Timing, environment: Environment) -> list[str]:
+    name, found = timing.contender, []
+    if not timing.idles:
+        found.append(f"{name} kept a core busy while others had their turn and may have slowed them: measure it alone")
+    if timing.calls < 100:
+        found.append(f"{name} was called {timing.calls} times only: its p99 is a guess; raise --seconds")
+    if timing.contender.threads > environment.cores:
+        found.append(f"{name} has more threads than there are cores ({environment.cores})")
+    return found
+
+
+def _timing(fields: Mapping[str, Any]) -> Timing:
+    lower, upper = fields["ratio_quartiles"]
+    nested = {
+        "contender": Contender(**fields["contender"]),
+        "ratio_quartiles": (lower, upper),
+        "quantiles_ms": tuple(fields["quantiles_ms"]),
+    }
+    return Timing(**{**fields, **nested})
+
+
+def _environment(fields: Mapping[str, Any]) -> Environment:
+    pairs = {name: None if fields[name] is None else tuple(fields[name]) for name in ("clocks_mhz", "temperatures_c")}
+    return Environment(**{**fields, **pairs})

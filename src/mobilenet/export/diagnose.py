@@ -1,0 +1,98 @@
+"""Why an exported file answers otherwise than the network: known mistakes are made on purpose, and the one that the
+file's answers look like is named.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mobilenet.graph import ConvNode, Graph, Node
+from mobilenet.images import Preprocessing
+from mobilenet.quantize.engine import batches, logits
+from mobilenet.spec import Activation, Padding
+
+__all__ = ["diagnose"]
+
+_PHOTOS = 32
+_CLOSE = 0.3
+"""A mistake explains a difference if what is left of it is at most this share."""
+
+_NOTHING = 1e-6
+"""A mean difference of probabilities that needs no cause."""
+
+_LARGEST = 127
+
+
+@dataclass(frozen=True, slots=True)
+class _Mistake:
+    """`says` what is wrong with a file that does so; `network` and `pixels` do it."""
+
+    says: str
+    network: Callable[[Graph], Graph] = lambda graph: graph
+    pixels: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] = lambda images: images
+
+
+def diagnose(graph: Graph, images: NDArray[np.uint8], found: NDArray[np.float32]) -> str | None:
+    """What a file that answers `found` (N, classes) on `images` (N, R, R, 3) does wrong; None where nothing known
+    explains it.
+    """
+    some, answers = images[:_PHOTOS], found[:_PHOTOS]
+    distance = _distance(_probabilities(graph, some), answers)
+    left = {m.says: _distance(_probabilities(m.network(graph), m.pixels(some)), answers) for m in _mistakes(graph)}
+    likeliest = min(left, key=lambda says: left[says])
+    return likeliest if left[likeliest] <= _CLOSE * distance and distance > _NOTHING else None
+
+
+def _mistakes(graph: Graph) -> list[_Mistake]:
+    convs = [node for node in graph.nodes if isinstance(node, ConvNode)]
+    padding, activation = convs[0].padding, convs[0].activation
+    other: Padding = "symmetric" if padding == "tensorflow" else "tensorflow"
+    ending: Activation = "relu6" if activation == "relu" else "relu"
+    return [
+        _Mistake(f"its padding is {other}, the network's is {padding}", lambda g: _padded(g, other)),
+        _Mistake("its colour channels are read as blue, green, red", pixels=lambda images: images[..., ::-1].copy()),
+        _Mistake("its photos are turned by 90 degrees", pixels=lambda images: images.transpose(0, 2, 1, 3).copy()),
+        _Mistake(f"its activation is {ending}, the network's is {activation}", lambda g: _activated(g, ending)),
+        _Mistake("its pixels are not normalised", lambda g: _scaled(g, 0.0, 1.0)),
+        _Mistake("its pixels are scaled to 0 … 1", lambda g: _scaled(g, 0.0, 255.0)),
+        _Mistake("its depthwise filters share one scale for the whole tensor", _per_tensor),
+    ]
+
+
+def _probabilities(graph: Graph, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    with torch.inference_mode():
+        return torch.cat([torch.softmax(logits(graph, pixels), 1) for pixels in batches(images)]).numpy()
+
+
+def _distance(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
+    return float(np.abs(first - second).mean())
+
+
+def _mapped(graph: Graph, change: Callable[[ConvNode], ConvNode]) -> Graph:
+    nodes: list[Node] = [change(node) if isinstance(node, ConvNode) else node for node in graph.nodes]
+    return replace(graph, nodes=tuple(nodes))
+
+
+def _padded(graph: Graph, padding: Padding) -> Graph:
+    return _mapped(graph, lambda node: replace(node, padding=padding))
+
+
+def _activated(graph: Graph, activation: Activation) -> Graph:
+    return _mapped(graph, lambda node: replace(node, activation=activation))
+
+
+def _scaled(graph: Graph, mean: float, std: float) -> Graph:
+    pixels = Preprocessing(graph.card.resolution, None, (mean, mean, mean), (std, std, std))
+    return replace(graph, card=replace(graph.card, preprocessing=pixels))
+
+
+def _per_tensor(graph: Graph) -> Graph:
+    return _mapped(graph, lambda node: _coarse(node) if node.depthwise else node)
+
+
+def _coarse(node: ConvNode) -> ConvNode:
+    scale = np.abs(node.filters).max() / _LARGEST
+    return replace(node, filters=(np.round(node.filters / scale) * scale).astype(np.float32))

@@ -1,0 +1,112 @@
+"""Which photos an export is calibrated on and which prove it: never the same ones."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mobilenet.card import ModelCard
+from mobilenet.datasets import LeftOut, Photos, open_dataset
+from mobilenet.datasets.folders import class_names, find_photos
+from mobilenet.errors import DataError, ImageError
+from mobilenet.images import Preprocessing
+
+__all__ = ["Chosen", "Decoded", "choose_photos", "decode_photos"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Chosen:
+    """`calibration` and `proof` photos; where `labelled`, those of `proof` have numbers of the network's classes.
+
+    `training` are all photos that may be learned from, which `calibration` is taken of; `says` in words what was
+    chosen.
+    """
+
+    training: Photos
+    calibration: Photos
+    proof: Photos
+    labelled: bool
+    says: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decoded:
+    """Photos that decode, as network input (N, R, R, 3) uint8 with their labels (N,), and the others with reasons."""
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    left_out: tuple[LeftOut, ...]
+
+
+def choose_photos(data: Path, card: ModelCard, *, calibration: int, proof: int, seed: int = 0) -> Chosen:
+    """At most so many photos for each purpose out of `data`, at random by `seed`.
+
+    A data set (folders of classes, or CSV) is split as in training, and its validation photos prove. Where its classes
+    are not the network's, and for a folder without classes, the photos have no labels. DataError where there are none.
+    """
+    training, validation, labelled = _sources(data, card)
+    random = np.random.default_rng(seed)
+    some = _some(training, calibration, random)
+    judges = _some(validation, proof, random)
+    kind = "validation photos" if labelled else "photos without labels that the network knows: accuracy is not compared"
+    says = f"proven on {len(judges):,} {kind}; calibrated on {len(some):,} others"
+    return Chosen(training, some, judges, labelled, says)
+
+
+def decode_photos(
+    photos: Photos, preprocessing: Preprocessing, progress: Callable[[int, int], object] | None = None
+) -> Decoded:
+    """Every photo from its bytes to network input; DataError where none decodes."""
+    images, labels, left_out = [], [], []
+    with ThreadPoolExecutor(thread_name_prefix="decode") as pool:
+        results = pool.map(lambda number: _prepare(photos.path(number), preprocessing), range(len(photos)))
+        for number, result in enumerate(results):
+            if isinstance(result, str):
+                left_out.append(LeftOut(photos.files[number], result))
+            else:
+                images.append(result)
+                labels.append(int(photos.labels[number]))
+            if progress is not None:
+                progress(number + 1, len(photos))
+    if not images:
+        raise DataError(f"none of the {len(photos):,} photos below {photos.root} can be decoded; give readable ones")
+    return Decoded(np.stack(images), np.array(labels, np.int64), tuple(left_out))
+
+
+def _prepare(path: Path, preprocessing: Preprocessing) -> NDArray[np.uint8] | str:
+    try:
+        return preprocessing.prepare(path)
+    except ImageError as error:
+        return str(error)
+
+
+def _sources(data: Path, card: ModelCard) -> tuple[Photos, Photos, bool]:
+    """Photos to learn from, photos to judge by, and whether those have labels that the network knows."""
+    if data.is_dir() and len(set(class_names(files := find_photos(data)).values())) < 2:
+        every = np.random.default_rng(0).permutation(len(files))
+        photos = Photos(data, files, np.zeros(len(files), np.int64))
+        if len(files) < 2:
+            raise DataError(f"{data} holds one photo; give more, half of them prove the export")
+        half = len(files) // 2
+        return photos.take(np.sort(every[half:])), photos.take(np.sort(every[:half])), False
+    dataset = open_dataset(data, seed=_seed(card))
+    numbers = {label: number for number, label in enumerate(card.labels)}
+    if not set(dataset.classes) <= set(numbers):
+        return dataset.train, dataset.validation, False
+    known = np.array([numbers[name] for name in dataset.classes], np.int64)
+    judges = dataset.validation
+    return dataset.train, Photos(judges.root, judges.files, known[judges.labels]), True
+
+
+def _seed(card: ModelCard) -> int:
+    """The seed that a split was made with when the network was trained, so that it is made again."""
+    settings = card.provenance.get("settings")
+    seed = settings.get("seed") if isinstance(settings, dict) else None
+    return seed if isinstance(seed, int) else 0
+
+
+def _some(photos: Photos, most: int, random: np.random.Generator) -> Photos:
+    return photos if len(photos) <= most else photos.take(np.sort(random.permutation(len(photos))[:most]))

@@ -1,0 +1,126 @@
+"""The 8-bit graph of a network, from photos alone: every choice is made by what it costs on photos held back.
+
+Half of the photos are calibrated on, the others judge: by the Kullback-Leibler divergence of the 8-bit network's
+probabilities from the float32 network's, in nats a photo. First the way of choosing ranges, then whether equalisation
+helps, then whether bias correction does.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional as F
+
+from mobilenet.errors import ConfigError
+from mobilenet.graph import Graph, QuantizedGraph
+from mobilenet.quantize.correct import corrected
+from mobilenet.quantize.engine import batches, logits, quantized_logits
+from mobilenet.quantize.equalise import equalised
+from mobilenet.quantize.ranges import METHODS, Method, Observed, Ranges, choose_ranges, observe
+from mobilenet.quantize.rounding import quantized
+
+__all__ = ["FEWEST_PHOTOS", "Calibrated", "calibrate", "divergence"]
+
+FEWEST_PHOTOS = 8
+_MOST_FOR_BIASES = 128
+"""Photos whose activations are held in memory at once."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Calibrated:
+    """An 8-bit graph and how it was made.
+
+    `prepared` is the float32 graph behind it, equalised and corrected where that helped, and `ranges` what its outputs
+    are rounded to. `errors` are the divergences (nats) of everything that was tried, by name, the chosen one last.
+    """
+
+    graph: QuantizedGraph
+    prepared: Graph
+    ranges: Ranges
+    method: Method
+    equalised: bool
+    corrected: bool
+    errors: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Try:
+    """A float32 graph and ranges for it, and what rounding costs."""
+
+    graph: Graph
+    ranges: Ranges
+    error: float
+
+
+def calibrate(
+    graph: Graph, images: NDArray[np.uint8], progress: Callable[[int, int], object] | None = None
+) -> Calibrated:
+    """The best 8-bit graph for photos like `images` (N, R, R, 3) uint8, at least 8 and some hundreds for good ranges.
+
+    `progress(done, all)` after each of the steps. ConfigError for too few photos.
+    """
+    if len(images) < FEWEST_PHOTOS:
+        raise ConfigError(f"{len(images)} photos are too few to calibrate on; give at least {FEWEST_PHOTOS}")
+    steps = iter(range(1, len(METHODS) + 4))
+
+    def tell() -> None:
+        if progress is not None:
+            progress(next(steps), len(METHODS) + 3)
+
+    judge = _Judge(graph, images[1::2])
+    seen = images[::2]
+    observed = observe(graph, seen)
+    tell()
+    tries: dict[str, _Try] = {}
+    for method in METHODS:
+        tries[method] = judge.try_out(graph, choose_ranges(observed, method))
+        tell()
+    method = min(METHODS, key=lambda name: tries[name].error)
+    best = tries[method]
+    level = _equalised(graph, observed, method, seen, judge)
+    tries["equalised"] = level
+    tell()
+    helps_to_equalise = level.error < best.error
+    best = level if helps_to_equalise else best
+    moved = judge.try_out(corrected(best.graph, best.ranges, seen[:_MOST_FOR_BIASES]), best.ranges)
+    tries["bias corrected"] = moved
+    tell()
+    helps_to_correct = moved.error < best.error
+    best = moved if helps_to_correct else best
+    errors = {name: tried.error for name, tried in tries.items()} | {"chosen": best.error}
+    whole = quantized(best.graph, best.ranges)
+    return Calibrated(whole, best.graph, best.ranges, method, helps_to_equalise, helps_to_correct, errors)
+
+
+def divergence(graph: Graph, whole: QuantizedGraph, images: NDArray[np.uint8]) -> float:
+    """Mean Kullback-Leibler divergence of the probabilities on `images`, in nats a photo."""
+    return _Judge(graph, images).error(whole)
+
+
+def _equalised(
+    graph: Graph, observed: dict[str, Observed], method: Method, seen: NDArray[np.uint8], judge: "_Judge"
+) -> _Try:
+    level = equalised(graph, observed)
+    return judge.try_out(level, choose_ranges(observe(level, seen), method))
+
+
+class _Judge:
+    """What the float32 network says of some photos, and how far an 8-bit one is from it."""
+
+    def __init__(self, graph: Graph, images: NDArray[np.uint8]) -> None:
+        self.images = images
+        with torch.inference_mode():
+            self.wanted = [F.log_softmax(logits(graph, pixels), 1) for pixels in batches(images)]
+
+    def error(self, whole: QuantizedGraph) -> float:
+        with torch.inference_mode():
+            sums = [
+                F.kl_div(F.log_softmax(quantized_logits(whole, pixels), 1), wanted, reduction="sum", log_target=True)
+                for pixels, wanted in zip(batches(self.images), self.wanted, strict=True)
+            ]
+        return float(torch.stack(sums).sum()) / len(self.images)
+
+    def try_out(self, graph: Graph, ranges: Ranges) -> _Try:
+        return _Try(graph, ranges, self.error(quantized(graph, ranges)))

@@ -1,0 +1,125 @@
+"""Calibration: what values each node's output takes on photos, and which part of them 8 bits should cover.
+
+Three ways: everything that was seen (min-max); all but the most extreme 0.01 % of the values (percentile); the part
+with the least mean squared error after rounding (MSE; Krishnamoorthi 2018, section 3.1). Which is best depends on the
+network, so `mobilenet.quantize.calibrate` measures it.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mobilenet.graph import Graph, Quantization
+from mobilenet.quantize.engine import HIGHEST, LOWEST, batches, normalised, step
+
+__all__ = ["METHODS", "Method", "Observed", "Ranges", "choose_ranges", "observe", "quantization"]
+
+Method = Literal["min-max", "percentile", "mse"]
+METHODS: tuple[Method, ...] = get_args(Method)
+
+Ranges = Mapping[str, Quantization]
+"""Name of a node -> how its output is rounded."""
+
+_BINS = 4096
+_OUTSIDE = 1e-4
+"""Share of the values that `percentile` leaves outside."""
+
+_TRIED = np.linspace(0.2, 1.0, 81)
+"""Shares of the whole range that `mse` tries."""
+
+_STEPS = HIGHEST - LOWEST
+_NOTHING = 1e-30
+"""Ranges that float32 can no longer divide into steps."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Observed:
+    """One node's output on the calibration photos: its range, a histogram of it, and the largest value a channel."""
+
+    low: float
+    high: float
+    counts: NDArray[np.float64]
+    channel_high: NDArray[np.float32]
+
+
+def observe(graph: Graph, images: NDArray[np.uint8]) -> dict[str, Observed]:
+    """(N, R, R, 3) uint8 photos -> what each node's output is on them; in two passes, the range and then the counts."""
+    lows: dict[str, Tensor] = {}
+    highs: dict[str, Tensor] = {}
+    for name, x in _outputs(graph, images):
+        low, high = x.amin((0, *range(2, x.dim()))), x.amax((0, *range(2, x.dim())))
+        lows[name] = torch.minimum(lows.get(name, low), low)
+        highs[name] = torch.maximum(highs.get(name, high), high)
+    counts = {name: np.zeros(_BINS) for name in lows}
+    spans = {name: (float(lows[name].min()), float(highs[name].max())) for name in lows}
+    for name, x in _outputs(graph, images):
+        least, most = spans[name]
+        if most > least:
+            counts[name] += torch.histc(x, _BINS, least, most).double().numpy()
+    return {name: Observed(*spans[name], counts[name], highs[name].numpy()) for name in lows}
+
+
+def choose_ranges(observed: Mapping[str, Observed], method: Method) -> dict[str, Quantization]:
+    """How each node's output is rounded, by `method`; 0 is always one of the steps, as padding needs."""
+    return {name: quantization(*_span(node, method)) for name, node in observed.items()}
+
+
+def quantization(low: float, high: float) -> Quantization:
+    """256 steps from `low` to `high`, widened to hold 0 and moved so that 0 is one of them."""
+    low, high = min(low, 0.0), max(high, 0.0)
+    # As a file stores it. A layer that gives only zeros gets steps of some size.
+    scale = float(np.float32((high - low) / _STEPS if high - low > _NOTHING else 1.0))
+    return Quantization(scale, int(np.clip(round(LOWEST - low / scale), LOWEST, HIGHEST)))
+
+
+def _outputs(graph: Graph, images: NDArray[np.uint8]) -> Iterator[tuple[str, Tensor]]:
+    """(name, output) of every node, for batch after batch."""
+    for pixels in batches(images):
+        with torch.inference_mode():
+            x = normalised(pixels, graph.card.preprocessing)
+            for node in graph.nodes:
+                x = step(node, x)
+                yield node.name, x
+
+
+def _span(node: Observed, method: Method) -> tuple[float, float]:
+    if node.high <= node.low:
+        return node.low, node.high
+    match method:
+        case "min-max":
+            return node.low, node.high
+        case "percentile":
+            return _percentile(node)
+        case "mse":
+            return _least_error(node)
+
+
+def _percentile(node: Observed) -> tuple[float, float]:
+    """The range without the most extreme values, above alone where none is below zero."""
+    share = np.cumsum(node.counts) / node.counts.sum()
+    edges = np.linspace(node.low, node.high, _BINS + 1)
+    high = edges[1 + int(np.searchsorted(share, 1 - _OUTSIDE))]
+    low = node.low if node.low >= 0 else edges[int(np.searchsorted(share, _OUTSIDE, "right"))]
+    return float(low), float(high)
+
+
+def _least_error(node: Observed) -> tuple[float, float]:
+    """The share of the range, towards 0 from both ends, with the least squared error of rounding and of clipping."""
+    edges = np.linspace(node.low, node.high, _BINS + 1)
+    values = (edges[1:] + edges[:-1]) / 2
+    best, least = 1.0, np.inf
+    for share in _TRIED:
+        low, high = min(node.low * share, 0.0), max(node.high * share, 0.0)
+        outside = np.maximum(values - high, 0) + np.maximum(low - values, 0)
+        rounding = ((high - low) / _STEPS) ** 2 / 12
+        # a value of exactly 0, which ReLU gives often, has no error of rounding
+        inside = (outside == 0) & (np.abs(values) > (edges[1] - edges[0]))
+        error = float(node.counts @ (outside**2 + rounding * inside))
+        if error < least:
+            best, least = float(share), error
+    return node.low * best, node.high * best

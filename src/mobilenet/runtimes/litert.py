@@ -1,0 +1,111 @@
+"""LiteRT runs the `.tflite` files that this tool writes; needs no torch, only the package ai-edge-litert.
+
+The engine is C++ and trusts its files, so it is handed the very bytes whose seal was checked.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+from numpy.typing import NDArray
+
+from mobilenet.card import ModelCard
+from mobilenet.errors import ModelError
+from mobilenet.images import Preprocessing
+from mobilenet.runtimes.tflite_card import read_card
+
+__all__ = ["LiteRTPredictor"]
+
+_LARGEST_FILE = 2**31
+"""Bytes; a flatbuffer's own limit."""
+
+
+class LiteRTPredictor:
+    """A `.tflite` file as a predictor; `labels`, `preprocessing` and `task` are those of its card."""
+
+    def __init__(self, data: bytes, card: ModelCard, threads: int | None = None) -> None:
+        self.card = card
+        self.labels: tuple[str, ...] = card.labels
+        self.preprocessing: Preprocessing = card.preprocessing
+        self.task: str = card.task
+        with _silence():
+            self._engine = Interpreter(model_content=data, num_threads=threads or os.cpu_count())
+            self._engine.allocate_tensors()
+        given, made = self._engine.get_input_details(), self._engine.get_output_details()
+        side, classes = card.preprocessing.resolution, len(card.labels)
+        _check_end("takes", given, np.uint8, (1, side, side, 3))
+        _check_end("answers with", made, np.float32, (1, classes))
+        self._input, self._output = int(given[0]["index"]), int(made[0]["index"])
+
+    @classmethod
+    def open(cls, path: Path, threads: int | None = None) -> "LiteRTPredictor":
+        """Open a file that `mobilenet export` wrote; ModelError for any other. `threads`: None is one for each core."""
+        data = _read(path)
+        card = read_card(data, path)
+        try:
+            return cls(data, card, threads)
+        except (ValueError, RuntimeError) as error:
+            reason = " ".join(str(error).split())
+            raise ModelError(
+                f"LiteRT does not run {path}: {reason}; write it again, or renew ai-edge-litert"
+            ) from error
+
+    def predict(self, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+        """(N, R, R, 3) uint8 -> `probabilities` (N, classes) float32.
+
+        One photo after another: the planes of one stay in the processor's cache, those of a batch do not. One photo
+        alone goes straight through: the smallest networks take a tenth of a millisecond, in which each line counts.
+        """
+        if len(images) == 1:
+            return {"probabilities": self._run(images)}
+        answers = np.empty((len(images), len(self.labels)), np.float32)
+        for image, answer in zip(images, answers, strict=True):
+            answer[:] = self._run(image[None])[0]
+        return {"probabilities": answers}
+
+    def _run(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        self._engine.set_tensor(self._input, image)
+        self._engine.invoke()
+        probabilities: NDArray[np.float32] = self._engine.get_tensor(self._output)
+        return probabilities
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """Keep the engine from telling stderr that it is there: no setting of its own does.
+
+    What it raises is not lost; what other threads print in these milliseconds is.
+    """
+    try:
+        kept = os.dup(2)
+    except OSError:  # there is no stderr
+        yield
+        return
+    try:
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+def _check_end(what: str, tensors: Sequence[Mapping[str, Any]], kind: type[np.generic], shape: tuple[int, ...]) -> None:
+    """ValueError unless there is one such tensor at this end of the graph."""
+    found = [(np.dtype(tensor["dtype"]).name, tuple(map(int, tensor["shape"]))) for tensor in tensors]
+    if found != [(np.dtype(kind).name, shape)]:
+        raise ValueError(f"it {what} {found}, its card says {shape}")
+
+
+def _read(path: Path) -> bytes:
+    try:
+        size = path.stat().st_size
+        if size > _LARGEST_FILE:
+            raise ModelError(f"{path} has {size:,} bytes, more than a TFLite file can have; give another")
+        return path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from error

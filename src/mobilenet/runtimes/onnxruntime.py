@@ -1,0 +1,91 @@
+"""ONNX Runtime runs the `.onnx` files that this tool writes; needs neither torch nor the package onnx."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from onnxruntime.capi import onnxruntime_pybind11_state as engine
+
+from mobilenet.card import ModelCard
+from mobilenet.errors import ModelError
+from mobilenet.images import Preprocessing
+from mobilenet.runtimes.onnx_file import in_batches, one_line, read_card, read_sealed
+
+__all__ = ["OnnxRuntimePredictor"]
+
+_ERRORS_ONLY = 3
+"""Of ONNX Runtime's levels: its warnings are for those who make engines."""
+
+_REFUSALS = (
+    engine.Fail,
+    engine.InvalidArgument,
+    engine.InvalidGraph,
+    engine.InvalidProtobuf,
+    engine.NotImplemented,
+    engine.RuntimeException,
+)
+
+_CPU = Path("/proc/cpuinfo")
+
+
+class OnnxRuntimePredictor:
+    """A `.onnx` file as a predictor; `labels`, `preprocessing` and `task` are those of its card."""
+
+    def __init__(self, session: onnxruntime.InferenceSession, card: ModelCard) -> None:
+        self.card = card
+        self.labels: tuple[str, ...] = card.labels
+        self.preprocessing: Preprocessing = card.preprocessing
+        self.task: str = card.task
+        self._session = session
+        given = session.get_inputs()[0]
+        self._input: str = given.name
+        self._batch: int = given.shape[0] if isinstance(given.shape[0], int) else 1
+
+    @classmethod
+    def open(cls, path: Path, threads: int | None = None) -> "OnnxRuntimePredictor":
+        """Open a file that `mobilenet export` wrote; ModelError for any other. `threads`: None is one for each core."""
+        data = read_sealed(path)
+        onnxruntime.set_default_logger_severity(_ERRORS_ONLY)
+        try:
+            session = onnxruntime.InferenceSession(data, _options(threads), providers=["CPUExecutionProvider"])
+        except _REFUSALS as error:
+            raise ModelError(
+                f"ONNX Runtime does not run {path}: {one_line(error)}; install a newer onnxruntime"
+            ) from error
+        return cls(session, read_card(session.get_modelmeta().custom_metadata_map, path))
+
+    def predict(self, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+        """(N, R, R, 3) uint8 -> `probabilities` (N, classes) float32."""
+        return {"probabilities": in_batches(images, self._batch, len(self.labels), self._run)}
+
+    def _run(self, images: NDArray[np.uint8]) -> NDArray[Any]:
+        answers: NDArray[Any] = self._session.run(None, {self._input: images})[0]
+        return answers
+
+
+def _options(threads: int | None) -> onnxruntime.SessionOptions:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = _ERRORS_ONLY
+    options.intra_op_num_threads = threads or os.cpu_count() or 1
+    options.inter_op_num_threads = 1
+    # A thread that waits for work by spinning takes a core from whoever decodes the next photo.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if not _has_vnni():
+        options.add_session_config_entry("session.x64quantprecision", "1")
+    return options
+
+
+def _has_vnni() -> bool:
+    """Whether an x86 processor adds products of bytes in 32 bits.
+
+    Older ones add pairs of them in 16 bits, which overflow: 2 × 255 × 127 > 32,767. For those ONNX Runtime has exact
+    kernels, but it takes them only when asked, and where nobody asks an 8-bit network's answers are quietly wrong.
+    Other processors know no such option.
+    """
+    try:
+        return "vnni" in _CPU.read_text("ascii", "replace")
+    except OSError:
+        return False

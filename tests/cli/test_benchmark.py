@@ -1,0 +1,90 @@
+"""`mobilenet benchmark`, as people and programs call it."""
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from mobilenet.benchmark import Benchmark
+from mobilenet.benchmark.engines import ENGINES, Engine
+from mobilenet.cli.main import main
+
+
+def _error(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    assert main(["benchmark", *arguments]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    return err
+
+
+def test_people_get_a_table_the_device_and_remarks(
+    tiny_run: Path, tiny_tflite: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture = tmp_path / "latency.png"
+    words = ["benchmark", str(tiny_tflite), str(tiny_run), "--seconds", "0.06", "--plot", str(picture)]
+    assert main(words) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    title, header, first, second, empty, device, *rest = out.splitlines()
+    assert title == "One image after another, 0.06 s each in 3 rounds of turns, random pixels"
+    assert header.split()[:5] == ["file", "runtime", "threads", "p50", "ms"]
+    assert first.split()[:3] == [str(tiny_tflite), "litert", "1"]
+    assert first.split()[7] == "1.000"
+    assert second.split()[:3] == [str(tiny_run), "torch", "1"]
+    assert empty == ""
+    assert " cores, " in device
+    assert [line.split()[:3:2] for line in rest[:2]] == [["litert", "itself:"], ["torch", "itself:"]]
+    assert all(note.startswith("note: ") for note in rest[2:])
+    with Image.open(picture) as image:
+        assert image.format == "PNG"
+
+
+def test_programs_get_one_document(tiny_tflite: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    photo = tmp_path / "photo.png"
+    Image.new("RGB", (40, 30), (255, 0, 0)).save(photo)
+    assert main(["benchmark", str(tiny_tflite), "--seconds", "0.03", "--photo", str(photo), "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert out.count("\n") == 1
+    result = Benchmark.from_json(out)
+    assert json.loads(out)["timings"][0]["contender"] == {
+        "file": str(tiny_tflite),
+        "runtime": "litert",
+        "threads": 1,
+    }
+    assert (result.photo, result.seconds) == (str(photo), 0.03)
+
+
+def test_wrong_usage_is_one_line(
+    tiny_run: Path, tiny_tflite: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = str(tiny_run)
+    assert "Missing argument 'FILE...'" in _error(capsys)
+    assert "no model at gone.tflite; a model is" in _error(capsys, "gone.tflite")
+    assert f"no model.safetensors in {tmp_path}; a model is" in _error(capsys, str(tmp_path))
+    assert "no runtime is named 'tensorrt'; there are" in _error(capsys, run, "--runtime", "tensorrt")
+    assert "does not run on litert; use --runtime torch" in _error(capsys, run, "--runtime", "litert")
+    assert "0 seconds are out of range; use a number above 0" in _error(capsys, run, "--seconds", "0")
+    assert "'soon' is not a valid float" in _error(capsys, run, "--seconds", "soon")
+    assert "0 threads are out of range; use 1 to 1024" in _error(capsys, run, "--threads", "1,0")
+    for wrong in ("", "1,", "two", "1.5"):
+        assert "is not a number or several with commas" in _error(capsys, run, "--threads", wrong)
+    assert "picture.gif is no picture" in _error(capsys, run, "--plot", "picture.gif")
+    assert "gone.jpg: cannot be read" in _error(capsys, str(tiny_tflite), "--photo", "gone.jpg")
+
+
+def test_an_engine_that_is_not_installed_is_named_with_what_brings_it(
+    tiny_run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(ENGINES, "torch", Engine("no_such_module", "no_such_package", "train"))
+    assert "torch is not installed; pip install 'mobilenet[train]'" in _error(
+        capsys, str(tiny_run), "--runtime", "torch"
+    )
+    assert "needs torch; pip install 'mobilenet[train]'" in _error(capsys, str(tiny_run))
+
+
+def test_a_damaged_file_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "broken.tflite").write_bytes(b"no model")
+    assert "broken.tflite is no TFLite file, or is damaged" in _error(capsys, str(tmp_path / "broken.tflite"))
