@@ -101,7 +101,7 @@ def test_json_is_one_document(photos: Path, capsys: pytest.CaptureFixture[str]) 
         (lambda _: None, "does not exist"),
         (lambda path: path.mkdir(), "holds no photos"),
         (lambda path: _draw(path / "a" / "1.png", 1), "has one class only, a; put the photos of each class"),
-        (lambda path: os.mkfifo(path), "is not a folder"),
+        (os.mkfifo, "is not a folder"),
         (lambda path: path.symlink_to(path), "too many levels of symbolic links|does not exist"),
     ],
     ids=["missing", "empty", "one class", "pipe", "loop"],
@@ -110,7 +110,10 @@ def test_what_cannot_be_used_is_one_line(
     make: Callable[[Path], object], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     make(tmp_path / "data")
-    for arguments in (["check", str(tmp_path / "data")], ["train", str(tmp_path / "data"), "--out", str(tmp_path / "r")]):
+    for arguments in (
+        ["check", str(tmp_path / "data")],
+        ["train", str(tmp_path / "data"), "--out", str(tmp_path / "r")],
+    ):
         assert main(arguments) == 2
         printed = capsys.readouterr()
         assert (printed.out, printed.err.count("\n")) == ("", 1)
