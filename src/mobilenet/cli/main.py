@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import click
 
 from mobilenet import __version__
-from mobilenet.errors import MobilenetError
+from mobilenet.errors import Interrupted, MobilenetError
 
 __all__ = ["COMMANDS", "cli", "main"]
 
@@ -132,6 +132,8 @@ def _explain(error: BaseException) -> tuple[str, int]:
             return _one_line(str(error)), error.exit_code
         case click.ClickException():
             return _one_line(error.format_message()).rstrip(".") + _hint(error), _EXIT_BAD_INPUT
+        case Interrupted():
+            return str(error), error.exit_code
         case click.Abort() | KeyboardInterrupt():
             return "interrupted", _EXIT_INTERRUPTED
         case ModuleNotFoundError(name=str(name)) if name.split(".")[0] in _EXTRAS:

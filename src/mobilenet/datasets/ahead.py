@@ -15,7 +15,10 @@ Result = TypeVar("Result")
 
 
 def in_order(work: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[tuple[Item, Result]]:
-    """Each item with `work(item)`, done by `workers` threads; ends them when it is closed."""
+    """Each item with `work(item)`, done by `workers` threads (0: by this one); ends them when it is closed."""
+    if not workers:
+        yield from ((item, work(item)) for item in items)
+        return
     ahead: deque[tuple[Item, Future[Result]]] = deque()
     pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
     try:

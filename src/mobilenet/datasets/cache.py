@@ -102,7 +102,9 @@ class CachedPhotos:
         places = self._squares.places[chosen].tolist()
         for position, (number, row) in enumerate(places):
             segment = self._squares.segments[number] if number >= 0 else None
-            if segment is None:
+            if segment is None and not self._squares.workers:
+                batch[position] = self._decode(int(chosen[position]))
+            elif segment is None:
                 waiting.append((position, self._threads().submit(self._decode, int(chosen[position]))))
             else:
                 batch[position] = segment.pixels[row]
@@ -147,13 +149,13 @@ def load(
 
     `directory` (default: `default_directory()`) keeps the squares of all data sets within `max_bytes` (default:
     `default_max_bytes(directory)`); what was not used for longest makes room. `workers` threads decode (default: one a
-    core). `progress(done, total)` is called in this thread. A photo that cannot be decoded is in `.left_out`; a disk
-    that is full or refuses to be written is in `.notes`.
+    core; 0: the calling thread). `progress(done, total)` is called in this thread. A photo that cannot be decoded is in
+    `.left_out`; a disk that is full or refuses to be written is in `.notes`.
     """
     directory = directory or default_directory()
     store = Store(directory, side, crop_fraction, default_max_bytes(directory) if max_bytes is None else max_bytes)
     loading = _Loading(photos, _Kind(side, crop_fraction), store, digest_index(directory, photos))
-    threads = workers or os.cpu_count() or 1
+    threads = (os.cpu_count() or 1) if workers is None else workers
     try:
         loading.run(threads, progress)
     finally:
