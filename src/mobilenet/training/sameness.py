@@ -10,7 +10,17 @@ from mobilenet.errors import ConfigError
 __all__ = ["check_same", "check_settings"]
 
 _FREE = frozenset(
-    {"cache_bytes", "checkpoint_minutes", "data", "device", "exclude", "keep_checkpoints", "validation", "weights", "workers"}
+    {
+        "cache_bytes",
+        "checkpoint_minutes",
+        "data",
+        "device",
+        "exclude",
+        "keep_checkpoints",
+        "validation",
+        "weights",
+        "workers",
+    }
 )
 """Settings that do not change what is learned; other photos are noticed by their content, wherever they are."""
 
