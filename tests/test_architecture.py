@@ -29,6 +29,7 @@ TORCH_ROOMS = (
     "mobilenet.nn",
     "mobilenet.training",
     "mobilenet.quantize",
+    "mobilenet.export.diagnose",
     "mobilenet.images.augment",
     "mobilenet.runtimes.torch",
 )

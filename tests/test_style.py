@@ -17,7 +17,23 @@ _ROOT = Path(__file__).parents[1]
 _SOURCE = _ROOT / "src"
 _CODE = ("src", "tests", "benchmarks", "trials", "examples")
 _WRITTEN = (*_CODE, "docs", ".ci")
-_TEXT = {"", ".css", ".csv", ".html", ".j2", ".js", ".mjs", ".json", ".md", ".py", ".sh", ".toml", ".txt", ".yaml", ".yml"}
+_TEXT = {
+    "",
+    ".css",
+    ".csv",
+    ".html",
+    ".j2",
+    ".js",
+    ".mjs",
+    ".json",
+    ".md",
+    ".py",
+    ".sh",
+    ".toml",
+    ".txt",
+    ".yaml",
+    ".yml",
+}
 
 MOST_LINES = 500
 MOST_LINES_OF_A_FUNCTION = 60

@@ -95,7 +95,7 @@ def _photos() -> list[Path]:
 def _browse(model: Path, folder: Path, photos: list[Path]) -> Any:
     assert _CHROMIUM is not None
     with _served(model) as url:
-        command = ["node", "drive.mjs", url, _CHROMIUM, folder / "profile", folder / "page.png", *photos]
+        command = ["node", "drive.js", url, _CHROMIUM, folder / "profile", folder / "page.png", *photos]
         done = subprocess.run(command, cwd=_PAGE, capture_output=True, text=True, check=False, timeout=_LONGEST_S)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

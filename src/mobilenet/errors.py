@@ -7,18 +7,24 @@
     ├── ModelError          a file that is not a model of ours, or is damaged
     ├── ConfigError         settings that contradict each other or the machine
     ├── StorageError        the disk is full, or a file cannot be written
+    ├── ProcessError        one of the processes that share a run is gone
     └── GateError           exit code 1: the work is done but a gate failed (accuracy, parity, budget)
 
-A message is one line: what, the value, what to do.
+A message is one line: what, the value, what to do. `Interrupted` is no error, but what Ctrl-C and SIGTERM raise where
+work has been saved.
 """
+
+import signal
 
 __all__ = [
     "ConfigError",
     "DataError",
     "GateError",
     "ImageError",
+    "Interrupted",
     "MobilenetError",
     "ModelError",
+    "ProcessError",
     "SpecError",
     "StorageError",
 ]
@@ -58,3 +64,15 @@ class GateError(MobilenetError):
     """The work is done and kept, but a gate failed."""
 
     exit_code = 1
+
+
+class ProcessError(MobilenetError):
+    """One of the processes that share a run is gone."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal ended the work in an orderly way; `exit_code` is what a shell reports for it: 128 + its number."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__("interrupted" if number == signal.SIGINT else f"stopped by {signal.Signals(number).name}")
+        self.exit_code = 128 + number

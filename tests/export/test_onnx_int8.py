@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import onnx
 import onnxruntime
-import openvino
 import pytest
 import torch
 from numpy.typing import NDArray
@@ -20,7 +19,7 @@ from mobilenet.export.onnx import onnx_model
 from mobilenet.graph import Quantization, QuantizedConv, QuantizedNode
 from mobilenet.quantize.engine import pixels_of, quantized_logits, quantized_step
 from mobilenet.runtimes import open_model
-from mobilenet.runtimes.openvino import _options
+from mobilenet.runtimes.openvino import _options, openvino
 from mobilenet.spec import Activation, Padding
 
 Maker = Callable[..., Any]

@@ -11,7 +11,7 @@ from tests.quantize.conftest import MakeGraph, photos
 
 from mobilenet.errors import ConfigError
 from mobilenet.export.onnx import onnx_model
-from mobilenet.graph import Graph, QuantizedConv
+from mobilenet.graph import ConvNode, Graph, QuantizedConv
 from mobilenet.quantize import calibrate as module
 from mobilenet.quantize.calibrate import calibrate, divergence
 from mobilenet.quantize.correct import corrected
@@ -116,6 +116,9 @@ def test_too_few_photos_are_refused(make_graph: MakeGraph) -> None:
 
 def test_relu6_cuts_where_its_range_is_wider(make_graph: MakeGraph) -> None:
     graph = make_graph("relu6", "tensorflow")
+    stem = graph.nodes[0]
+    assert isinstance(stem, ConvNode)
+    graph = replace(graph, nodes=(replace(stem, filters=5 * stem.filters), *graph.nodes[1:]))
     ranges = {
         name: replace(ranges, scale=0.1) for name, ranges in choose_ranges(observe(graph, _PHOTOS), "min-max").items()
     }

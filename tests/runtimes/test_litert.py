@@ -21,7 +21,7 @@ from mobilenet.graph import Graph, LinearNode, PoolNode, build_graph
 from mobilenet.images import Preprocessing
 from mobilenet.runtimes import open_model
 from mobilenet.runtimes.litert import LiteRTPredictor
-from mobilenet.runtimes.seal import seal
+from mobilenet.runtimes.seal import UNSEALED, seal
 from mobilenet.runtimes.tflite_card import pack_card, read_card
 from mobilenet.spec import Conv, ConvStyle, Linear
 
@@ -86,7 +86,8 @@ def test_the_messages_say_what_is_wrong(tmp_path: Path) -> None:
     assert "is no TFLite file, or is damaged; write one with mobilenet export" in _refusal(b"text", path)
     middle = len(_DATA) // 2
     changed = _DATA[:middle] + bytes([_DATA[middle] ^ 1]) + _DATA[middle + 1 :]
-    assert "was damaged or changed after it was written" in _refusal(changed, path)
+    for damaged in (changed, _DATA[:middle], _DATA + b"x"):
+        assert "was damaged or changed after it was written" in _refusal(damaged, path)
 
 
 def test_a_file_of_another_tool_is_sent_to_import(tmp_path: Path) -> None:
@@ -103,6 +104,15 @@ def test_a_file_of_another_tool_is_sent_to_import(tmp_path: Path) -> None:
 def test_an_official_file_is_sent_to_import() -> None:
     with pytest.raises(ModelError, match="read its weights with mobilenet import"):
         open_model(_FOREIGN)
+
+
+def test_a_sealed_file_without_a_card_is_refused(tmp_path: Path) -> None:
+    assert "has no card of its network" in _refusal(
+        _sealed_anew(b"\0mobilenet\0", b"\0mobilenut\0"), tmp_path / "a.tflite"
+    )
+    assert "has no card of its network" in _refusal(
+        seal(b"\xff\xff\xff\xffTFL3" + UNSEALED.encode()), tmp_path / "b.tflite"
+    )
 
 
 def _sealed_anew(old: bytes, new: bytes) -> bytes:

@@ -1,6 +1,7 @@
 """`.onnx` files are opened by two engines, without torch, without noise, and only as they were written."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -165,6 +166,14 @@ def test_running_needs_neither_torch_nor_onnx_and_tells_nobody(file: Path, tmp_p
     )
     assert (done.stdout, done.stderr) == ("[]\n", "")
     assert not list(home.iterdir())
+
+
+def test_openvino_is_imported_in_one_place() -> None:
+    """A second import, in a test or a benchmark too, would report to its makers."""
+    root = Path(__file__).parents[2]
+    files = [path for folder in ("src", "tests", "benchmarks", "trials") for path in (root / folder).rglob("*.py")]
+    importing = [path for path in files if re.search(r"^\s*(import|from) openvino\b", path.read_text("utf-8"), re.M)]
+    assert importing == [root / "src" / "mobilenet" / "runtimes" / "openvino.py"]
 
 
 def test_an_exported_file_is_used_by_the_commands(file: Path, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from mobilenet.errors import ModelError
-from mobilenet.runtimes.seal import UNSEALED, check_seal, seal
+from mobilenet.runtimes.seal import UNSEALED, check_seal, has_seal, seal
 
 _PATH = Path("model.tflite")
 
@@ -41,3 +41,9 @@ def test_the_messages_say_which() -> None:
 def test_a_file_to_be_sealed_holds_the_mark_once(data: bytes) -> None:
     with pytest.raises(ValueError, match="holds UNSEALED once"):
         seal(data)
+
+
+def test_a_seal_is_seen_even_where_it_does_not_fit() -> None:
+    data = seal(UNSEALED.encode())
+    assert has_seal(data + b"more")
+    assert not has_seal(data[:-1])

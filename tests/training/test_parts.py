@@ -16,7 +16,7 @@ from mobilenet.spec import mobilenet_v1
 from mobilenet.training.average import WeightAverage
 from mobilenet.training.optimizer import PaperRMSprop, parameter_groups
 from mobilenet.training.plan import make_plan
-from mobilenet.training.processes import Processes, current_processes
+from mobilenet.training.processes import Processes, torchrun_place
 from mobilenet.training.sampler import epoch_order, sample_numbers, steps_per_epoch
 from mobilenet.training.schedule import learning_rate_factor
 from mobilenet.training.settings import TrainingSettings
@@ -65,7 +65,7 @@ def test_processes_share_a_batch_without_gap_or_overlap(size: int, count: int) -
 
 
 def test_a_process_alone_writes() -> None:
-    assert current_processes() == Processes(0, 1)
+    assert torchrun_place() == Processes(0, 1)
     assert [Processes(rank, 2).writes for rank in (0, 1)] == [True, False]
 
 
@@ -158,13 +158,14 @@ def test_the_rate_is_scaled_with_the_batch() -> None:
 
 
 def test_metrics_after_the_last_checkpoint_are_dropped(tmp_path: Path) -> None:
-    tracker = Tracker(tmp_path, 1)
+    tracker = Tracker(tmp_path)
     for epoch in (1, 2, 3):
         tracker.log({"epoch": epoch, "top1": epoch / 10, "seconds": {"step": 1.0}})
+    kept = tracker.lines[:2]
     tracker.close()
     with (tmp_path / "metrics.jsonl").open("a") as file:
         file.write('{"epoch": 4, "to')
-    again = Tracker(tmp_path, 3)
+    again = Tracker(tmp_path, kept)
     again.log({"epoch": 3, "top1": 0.9, "seconds": {"step": 2.0}})
     again.close()
     assert [(line["epoch"], line["top1"]) for line in read_metrics(tmp_path / "metrics.jsonl")] == [

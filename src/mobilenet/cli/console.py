@@ -10,7 +10,7 @@ import click
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["print_json", "print_table", "progress_console"]
+__all__ = ["print_json", "print_table", "progress_console", "shown"]
 
 _WIDEST = 10_000
 """Characters; wider than any table."""
@@ -21,11 +21,22 @@ def print_json(document: Mapping[str, object]) -> None:
     click.echo(json.dumps(document, allow_nan=False))
 
 
+def shown(text: str) -> str:
+    """`text` on one line of a terminal: what is not printable, such as a line break in a file's name, is escaped."""
+    return "".join(letter if letter.isprintable() else _escaped(letter) for letter in text)
+
+
+def _escaped(letter: str) -> str:
+    # A byte that is no UTF-8 is shown as the byte that it is.
+    return f"\\x{ord(letter) - 0xDC00:02x}" if 0xDC80 <= ord(letter) <= 0xDCFF else ascii(letter)[1:-1]
+
+
 def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> None:
     """A table on stdout, ruled and coloured on a terminal, bare aligned columns in a pipe.
 
     The first `left` columns are words, the others numbers, aligned to the right.
     """
+    title, rows = shown(title), [[shown(cell) for cell in row] for row in rows]
     if sys.stdout.isatty():
         _print_ruled(title, header, rows, left)
     else:

@@ -1,12 +1,12 @@
 """`mobilenet evaluate`: how good a model is on labelled photos."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from mobilenet.cli.console import print_table
+from mobilenet.cli.console import print_table, shown
 from mobilenet.cli.progress import progress_bar
 from mobilenet.errors import DataError
 
@@ -21,21 +21,22 @@ __all__ = ["command"]
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("data", type=click.Path(path_type=Path))
+@click.option("--exclude", type=click.Path(path_type=Path), help="A list of photos to leave out: see mobilenet check.")
 @click.option(
     "--out", type=click.Path(path_type=Path, dir_okay=False), help="Write the whole evaluation there, as JSON."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
-def command(*, model: Path, data: Path, out: Path | None, as_json: bool) -> None:
+def command(*, model: Path, data: Path, exclude: Path | None, out: Path | None, as_json: bool) -> None:
     """Measure MODEL, a run folder or a model file, on DATA, a folder with a folder for each class or a CSV file.
 
     Where DATA has a validation split (train/ beside validation/, valid/, val/ or test/), those photos are taken. Where
-    the model was trained on DATA and the split was made then, it is made again. Otherwise every photo counts. Classes
-    are matched by name.
+    the model was trained on DATA and the split was made then, it is made again, without the photos that were excluded.
+    Otherwise every photo counts. Classes are matched by name.
     """
     from mobilenet.runtimes import open_model
 
     predictor = open_model(model)
-    photos, choice = _choose(model, data, predictor.labels)
+    photos, choice = _choose(model, data, exclude, predictor.labels)
     evaluation = _measure(predictor, photos)
     if out is not None:
         evaluation.write(out)
@@ -45,23 +46,33 @@ def command(*, model: Path, data: Path, out: Path | None, as_json: bool) -> None
         _print(evaluation, choice)
 
 
-def _choose(model: Path, data: Path, labels: tuple[str, ...]) -> tuple["Photos", str]:
+def _choose(model: Path, data: Path, exclude: Path | None, labels: tuple[str, ...]) -> tuple["Photos", str]:
     """The photos to judge, labelled by the model's classes, and in words which they are."""
-    from mobilenet.datasets import open_dataset, open_photos
+    from mobilenet.datasets import open_dataset, open_photos, read_exclusions
 
     if (data / "train").is_dir():
         dataset = open_dataset(data)
         if dataset.validation.root != dataset.train.root:
-            return open_photos(dataset.validation.root, labels), f"validation photos, {dataset.split}"
-    seed = _seed_of_training(model, data)
-    if seed is None:
-        return open_photos(data, labels), "all photos"
-    dataset = open_dataset(data, seed=seed)
+            excluded = read_exclusions(exclude)
+            photos = open_photos(dataset.validation.root, labels, exclude=excluded, base=data)
+            return photos, f"validation photos, {dataset.split}"
+    training = _split_of_training(model, data)
+    if training is None:
+        return open_photos(data, labels, exclude=read_exclusions(exclude)), "all photos"
+    dataset = open_dataset(data, seed=training.seed, exclude=read_exclusions(exclude or training.exclude))
     return _labelled(dataset.validation, dataset.classes, labels), f"validation photos, {dataset.split}"
 
 
-def _seed_of_training(model: Path, data: Path) -> int | None:
-    """The seed of the split that was made when the model was trained on `data`; None where that is not known."""
+@dataclass(frozen=True, slots=True)
+class _Split:
+    """What the split that was made for a training depended on."""
+
+    seed: int
+    exclude: Path | None
+
+
+def _split_of_training(model: Path, data: Path) -> _Split | None:
+    """The split that was made when the model was trained on `data`; None where that is not known."""
     from mobilenet.report.run import read_run
     from mobilenet.runtimes import model_file
 
@@ -71,7 +82,10 @@ def _seed_of_training(model: Path, data: Path) -> int | None:
         return None
     root, seed = run.text("data", "root"), run.number("settings", "seed")
     made = (run.text("data", "split") or "").startswith("made")
-    return int(seed) if made and root and seed is not None and Path(root).resolve() == data.resolve() else None
+    if not (made and root and seed is not None and Path(root).resolve() == data.resolve()):
+        return None
+    exclude = run.text("settings", "exclude")
+    return _Split(int(seed), Path(exclude) if exclude else None)
 
 
 def _labelled(photos: "Photos", classes: tuple[str, ...], labels: tuple[str, ...]) -> "Photos":
@@ -96,7 +110,7 @@ def _measure(predictor: "Predictor", photos: "Photos") -> "Evaluation":
 
 def _print(evaluation: "Evaluation", choice: str) -> None:
     for photo in evaluation.left_out:
-        click.echo(f"mobilenet: {photo.file}: {photo.reason}", err=True)
+        click.echo(f"mobilenet: {shown(photo.file)}: {photo.reason}", err=True)
     lower, upper = evaluation.top1_interval
     figures = [("top-1 accuracy", f"{_percent(evaluation.top1)}  ({_percent(lower)} to {_percent(upper)})")]
     if evaluation.top5 is not None:

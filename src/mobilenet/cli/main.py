@@ -13,12 +13,13 @@ from collections.abc import Sequence
 import click
 
 from mobilenet import __version__
-from mobilenet.errors import MobilenetError
+from mobilenet.errors import Interrupted, MobilenetError
 
 __all__ = ["COMMANDS", "cli", "main"]
 
 COMMANDS = {
     "cost": "What a network costs: mult-adds, parameters, bytes; by layer, compared, or as a grid.",
+    "check": "Look at every photo of a data set: broken, copied, leaking, contradicting ones.",
     "train": "Train a network on a folder of photos or a CSV file.",
     "import": "Read other tools' weights: TFLite, Keras, timm, hf://owner/name.",
     "export": "Write ONNX and LiteRT files, float32 and int8, each proven on photos.",
@@ -131,6 +132,8 @@ def _explain(error: BaseException) -> tuple[str, int]:
             return _one_line(str(error)), error.exit_code
         case click.ClickException():
             return _one_line(error.format_message()).rstrip(".") + _hint(error), _EXIT_BAD_INPUT
+        case Interrupted():
+            return str(error), error.exit_code
         case click.Abort() | KeyboardInterrupt():
             return "interrupted", _EXIT_INTERRUPTED
         case ModuleNotFoundError(name=str(name)) if name.split(".")[0] in _EXTRAS:

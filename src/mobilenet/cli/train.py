@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from mobilenet.cli.console import print_json
+from mobilenet.cli.console import print_json, shown
 from mobilenet.cli.progress import progress_bars
+from mobilenet.errors import ConfigError, ProcessError, SpecError
 
 if TYPE_CHECKING:
     from mobilenet.evaluate import Evaluation
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from mobilenet.training.settings import TrainingSettings
 
 __all__ = ["command"]
+
+_EXIT_INTERRUPTED = 130
 
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
@@ -43,6 +46,7 @@ class _Bytes(click.ParamType[int]):
 @click.option("--out", type=click.Path(path_type=Path), help="Run folder.  [default: runs/DATA-ARCH-WIDTH-RESOLUTION]")
 @click.option("--resume", type=click.Path(path_type=Path), metavar="RUN", help="Go on with a run that was stopped.")
 @click.option("--val", "validation", type=click.Path(path_type=Path), help="Folder or CSV of validation photos.")
+@click.option("--exclude", type=click.Path(path_type=Path), help="A list of photos to leave out: see mobilenet check.")
 @click.option(
     "--weights",
     metavar="FILE",
@@ -81,6 +85,9 @@ class _Bytes(click.ParamType[int]):
 @click.option(
     "--cache-size", type=_Bytes(), default="8GB", show_default=True, help="Most disk space for decoded photos."
 )
+@click.option("--workers", type=int, help="Threads that decode; 0: none beside the main one.  [default: all cores]")
+@click.option("--checkpoint-minutes", type=float, default=5, show_default=True, help="Save that often within an epoch.")
+@click.option("--keep-checkpoints", type=int, default=3, show_default=True, help="How many of the last to keep.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
 def command(data: Path | None, out: Path | None, resume: Path | None, *, as_json: bool, **options: Any) -> None:
@@ -98,13 +105,28 @@ def command(data: Path | None, out: Path | None, resume: Path | None, *, as_json
     if resume is not None:
         _refuse_settings()
     from mobilenet.report import write_report
+    from mobilenet.training.processes import torchrun_place
 
+    if not torchrun_place().writes:
+        _assist(data, out, resume, options)
+        return
     result = _resume(resume) if resume is not None else _start(_settings(data, options), out)
     report = write_report(result.folder)
     if as_json:
         print_json(_document(result, report))
     else:
         _show(result, report)
+
+
+def _assist(data: Path | None, out: Path | None, resume: Path | None, options: dict[str, Any]) -> None:
+    """Train as one of many processes that is not the first: what ends this one alone is all that it says."""
+    try:
+        _ = _resume(resume) if resume is not None else _start(_settings(data, options), out)
+    except (ConfigError, ProcessError, SpecError) as error:
+        # The first process finds the same, or the loss of another one, and says so.
+        raise click.exceptions.Exit(error.exit_code) from error
+    except KeyboardInterrupt as stop:
+        raise click.exceptions.Exit(_EXIT_INTERRUPTED) from stop
 
 
 def _refuse_settings() -> None:
@@ -142,18 +164,23 @@ def _settings(data: Path | None, options: dict[str, Any]) -> "TrainingSettings":
 
 
 def _start(settings: "TrainingSettings", out: Path | None) -> "RunResult":
+    from mobilenet.training.processes import torchrun_place
     from mobilenet.training.run import new_run_folder, train
 
     folder = out or new_run_folder(settings, Path("runs"))
+    command = ["mobilenet", *click.get_current_context().find_root().obj]
+    if not torchrun_place().writes:
+        return train(settings, folder, command=command)
     with _Progress(folder) as progress:
-        return train(
-            settings, folder, command=["mobilenet", *click.get_current_context().find_root().obj], listener=progress
-        )
+        return train(settings, folder, command=command, listener=progress)
 
 
 def _resume(folder: Path) -> "RunResult":
+    from mobilenet.training.processes import torchrun_place
     from mobilenet.training.run import resume
 
+    if not torchrun_place().writes:
+        return resume(folder)
     with _Progress(folder) as progress:
         return resume(folder, listener=progress)
 
@@ -176,8 +203,12 @@ class _Progress:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._bars.stop()
-        if kind is KeyboardInterrupt and (self._folder / "config.json").is_file():
+        if kind is None or not issubclass(kind, KeyboardInterrupt):
+            return
+        if (self._folder / "config.json").is_file():
             click.echo(f"go on with: mobilenet train --resume {shlex.quote(str(self._folder))}", err=True)
+        else:
+            click.echo("nothing was trained yet: run the same command again; decoded photos are kept", err=True)
 
     def caching(self, done: int, total: int) -> None:
         self._bars.update(self._caching, completed=done, total=total, visible=done < total)
@@ -204,6 +235,7 @@ class _Progress:
         self._say(text)
 
     def _say(self, text: str) -> None:
+        text = shown(text)
         if sys.stderr.isatty():
             self._bars.console.print(text, markup=False, highlight=False)
         else:

@@ -6,8 +6,7 @@ room are decoded each time they are asked for.
 
 import contextlib
 import os
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +14,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mobilenet.datasets.ahead import in_order
 from mobilenet.datasets.cleaning import default_directory, default_max_bytes, writing
-from mobilenet.datasets.content import DigestIndex, digest, digest_index
+from mobilenet.datasets.content import DIGEST_BYTES, DigestIndex, digest, digest_index
 from mobilenet.datasets.photos import LeftOut, Photos
 from mobilenet.datasets.segments import Segment, empty_squares
 from mobilenet.datasets.store import NOWHERE, Place, Store
@@ -28,9 +28,6 @@ __all__ = ["CachedPhotos", "LeftOut", "Progress", "default_directory", "default_
 
 Progress = Callable[[int, int], None]
 """Called with the photos done and their total."""
-
-# Photos in work for each thread: enough that a large photo does not hold up the others.
-_AHEAD = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,19 +52,22 @@ class CachedPhotos:
     """The photos that decode; indices count those only, in the order of the photos given to `load`.
 
     `photos` are their files and labels; `sizes` (N, 2) int32 the height and width of each whole, upright photo;
-    `left_out` the other photos; `notes` remarks for the user, one line each.
+    `digests` (N,) 16 bytes each that stand for the files' content; `left_out` the other photos; `notes` remarks for
+    the user, one line each.
     """
 
     def __init__(
         self,
         photos: Photos,
         sizes: NDArray[np.int32],
+        digests: NDArray[np.void],
         squares: "_Squares",
         left_out: tuple[LeftOut, ...],
         notes: tuple[str, ...],
     ) -> None:
         self.photos = photos
         self.sizes = sizes
+        self.digests = digests
         self.left_out = left_out
         self.notes = notes
         self._squares = squares
@@ -102,7 +102,9 @@ class CachedPhotos:
         places = self._squares.places[chosen].tolist()
         for position, (number, row) in enumerate(places):
             segment = self._squares.segments[number] if number >= 0 else None
-            if segment is None:
+            if segment is None and not self._squares.workers:
+                batch[position] = self._decode(int(chosen[position]))
+            elif segment is None:
                 waiting.append((position, self._threads().submit(self._decode, int(chosen[position]))))
             else:
                 batch[position] = segment.pixels[row]
@@ -147,13 +149,13 @@ def load(
 
     `directory` (default: `default_directory()`) keeps the squares of all data sets within `max_bytes` (default:
     `default_max_bytes(directory)`); what was not used for longest makes room. `workers` threads decode (default: one a
-    core). `progress(done, total)` is called in this thread. A photo that cannot be decoded is in `.left_out`; a disk
-    that is full or refuses to be written is in `.notes`.
+    core; 0: the calling thread). `progress(done, total)` is called in this thread. A photo that cannot be decoded is in
+    `.left_out`; a disk that is full or refuses to be written is in `.notes`.
     """
     directory = directory or default_directory()
     store = Store(directory, side, crop_fraction, default_max_bytes(directory) if max_bytes is None else max_bytes)
     loading = _Loading(photos, _Kind(side, crop_fraction), store, digest_index(directory, photos))
-    threads = workers or os.cpu_count() or 1
+    threads = (os.cpu_count() or 1) if workers is None else workers
     try:
         loading.run(threads, progress)
     finally:
@@ -173,6 +175,7 @@ class _Loading:
         self._places: list[Place] = [NOWHERE] * len(photos)
         self._sizes = np.zeros((len(photos), 2), dtype=np.int32)
         self._reasons: dict[int, str] = {}
+        self._digests = np.zeros(len(photos), dtype=f"V{DIGEST_BYTES}")
         self._new_digests: dict[int, bytes] = {}
 
     def run(self, workers: int, progress: Progress | None) -> None:
@@ -181,7 +184,7 @@ class _Loading:
         waiting = [index for index, key in enumerate(self._index.find()) if key is None or not self._settle(index, key)]
         if progress is not None and len(waiting) < total:
             progress(total - len(waiting), total)
-        for done, (index, seen) in enumerate(_in_order(self._see, waiting, workers), total - len(waiting) + 1):
+        for done, (index, seen) in enumerate(in_order(self._see, waiting, workers), total - len(waiting) + 1):
             self._take(index, seen)
             if progress is not None:
                 progress(done, total)
@@ -200,6 +203,7 @@ class _Loading:
         return CachedPhotos(
             self._photos.take(kept) if self._reasons else self._photos,
             self._sizes[kept],
+            self._digests[kept],
             _Squares(self._kind, places, segments, workers),
             tuple(LeftOut(self._photos.files[index], reason) for index, reason in sorted(self._reasons.items())),
             self._notes(unkept, len(kept)),
@@ -207,6 +211,7 @@ class _Loading:
 
     def _settle(self, index: int, key: bytes) -> bool:
         """Whether a photo whose digest is known needs no reading."""
+        self._digests[index] = key
         found = self._store.find(key)
         if found is not None:
             self._places[index], self._sizes[index] = found
@@ -235,6 +240,7 @@ class _Loading:
             self._reasons[index] = seen.reason
             return
         self._new_digests[index] = seen.key
+        self._digests[index] = seen.key
         self._sizes[index] = seen.size
         if seen.pixels is not None:
             self._places[index] = self._store.add(seen.key, seen.size, seen.pixels)
@@ -246,19 +252,3 @@ class _Loading:
             return ()
         why = self._store.problem or f"the cache in {self._store.directory} is full at {self._store.max_bytes:,} bytes"
         return (f"{unkept:,} of {total:,} photos are decoded again each time they are used: {why}",)
-
-
-def _in_order(see: Callable[[int], _Seen], indices: Sequence[int], workers: int) -> Iterator[tuple[int, _Seen]]:
-    """`map(see, indices)` in threads, with few results waiting at any time."""
-    ahead: deque[tuple[int, Future[_Seen]]] = deque()
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
-    try:
-        for index in indices:
-            ahead.append((index, pool.submit(see, index)))
-            if len(ahead) >= _AHEAD * workers:
-                first, future = ahead.popleft()
-                yield first, future.result()
-        for first, future in ahead:
-            yield first, future.result()
-    finally:
-        pool.shutdown(cancel_futures=True)

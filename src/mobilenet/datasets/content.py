@@ -7,14 +7,15 @@ within the same tick of the clock.
 
 import hashlib
 import os
+import stat
+import struct
 import time
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mobilenet.datasets.ahead import in_order
 from mobilenet.datasets.photos import Photos
 from mobilenet.errors import ImageError
 from mobilenet.files import atomic_write
@@ -25,6 +26,9 @@ __all__ = ["DIGEST_BYTES", "DigestIndex", "digest", "digest_index", "digests"]
 DIGEST_BYTES = 16
 _MOST_ENTRIES = 2_000_000
 _SETTLED_NS = 2_000_000_000
+_STATE = struct.Struct("<qqqQQ")
+_AT_ONCE = 512
+"""Files that a thread reads before it reports: one report for each would cost more than a small file."""
 
 
 def digest(data: bytes) -> bytes:
@@ -37,23 +41,43 @@ def digest_index(directory: Path, photos: Photos) -> "DigestIndex":
     return DigestIndex(directory / "digests.npy", photos)
 
 
-def digests(photos: Photos, known: Iterable[bytes | None], workers: int | None = None) -> list[bytes]:
-    """The digest of each photo's bytes, read where it is not `known`; an unreadable file equals no other."""
-    pairs = enumerate(known)
-    with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
-        return list(pool.map(lambda pair: pair[1] or _file_digest(photos, pair[0]), pairs))
+def digests(photos: Photos, index: "DigestIndex", workers: int | None = None) -> tuple[list[bytes], dict[int, bytes]]:
+    """The digest of each photo's bytes, and those of them that `index` did not know; an unreadable file equals no
+    other."""
+    known = index.find()
+    found = [key or b"" for key in known]
+    unknown = [number for number, key in enumerate(known) if key is None]
+    root = f"{photos.root.absolute()}/"
+
+    def read(start: int) -> list[bytes]:
+        numbers = unknown[start : start + _AT_ONCE]
+        sizes = index.sizes[numbers].tolist()
+        return [_file_digest(root, photos.files[number], size) for number, size in zip(numbers, sizes, strict=True)]
+
+    for start, keys in in_order(read, range(0, len(unknown), _AT_ONCE), workers or os.cpu_count() or 1):
+        for number, key in zip(unknown[start : start + _AT_ONCE], keys, strict=True):
+            found[number] = key
+    return found, {number: found[number] for number in unknown}
 
 
 class DigestIndex:
-    """The remembered digests of `photos`; `path` is a file of our own that may be missing or damaged."""
+    """The remembered digests of `photos`; `path` is a file of our own that may be missing or damaged.
+
+    `sizes` (N,) int64 are bytes, -1 for what is no regular file.
+    """
 
     def __init__(self, path: Path, photos: Photos) -> None:
         self._path = path
         self._table = _read_table(path)
         self._started_ns = time.time_ns()
-        found = [_stamp(f"{photos.root.absolute()}/", file) for file in photos.files]
-        self._changed_ns = np.array([changed for _, changed in found], dtype=np.int64)
-        self._stamps = np.frombuffer(b"".join(stamp for stamp, _ in found), dtype=np.uint64).reshape(-1, 2)
+        self._changed_ns = np.empty(len(photos), dtype=np.int64)
+        self.sizes = np.empty(len(photos), dtype=np.int64)
+        stamps = bytearray(len(photos) * DIGEST_BYTES)
+        root = f"{photos.root.absolute()}/"
+        for index, file in enumerate(photos.files):
+            stamp, self._changed_ns[index], self.sizes[index] = _stamp(root, file)
+            stamps[index * DIGEST_BYTES : (index + 1) * DIGEST_BYTES] = stamp
+        self._stamps = np.frombuffer(stamps, dtype=np.uint64).reshape(-1, 2)
 
     def find(self) -> list[bytes | None]:
         """The digest of each photo, None where it is not known."""
@@ -89,20 +113,28 @@ def _read_table(path: Path) -> NDArray[np.uint64]:
     return table if table.dtype == np.uint64 and table.ndim == 2 and table.shape[1] == 4 else empty
 
 
-def _stamp(root: str, file: str) -> tuple[bytes, int]:
-    """16 bytes for the state of a file, and when it last changed in ns; a file that is gone changed just now."""
-    path = os.path.join(root, file)  # noqa: PTH118 - a million files: no Path object for each
+def _stamp(root: str, file: str) -> tuple[bytes, int, int]:
+    """16 bytes for the state of a file, when it last changed in ns, its size; a file that is gone changed just now."""
+    path = _path(root, file)
     try:
-        status = os.stat(path)  # noqa: PTH116
+        status = os.stat(path)  # noqa: PTH116 - a million files: no Path object for each
     except (OSError, ValueError):
-        return bytes(DIGEST_BYTES), time.time_ns()
-    state = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev)
-    text = f"{path}\0{state}".encode(errors="surrogateescape")
-    return digest(text), max(status.st_mtime_ns, status.st_ctime_ns)
+        return bytes(DIGEST_BYTES), time.time_ns(), -1
+    modified, changed, size = status.st_mtime_ns, status.st_ctime_ns, status.st_size
+    state = _STATE.pack(size, modified, changed, status.st_ino, status.st_dev)
+    return (
+        digest(path.encode(errors="surrogateescape") + state),
+        max(modified, changed),
+        size if stat.S_ISREG(status.st_mode) else -1,
+    )
 
 
-def _file_digest(photos: Photos, index: int) -> bytes:
+def _file_digest(root: str, file: str, size: int) -> bytes:
     try:
-        return digest(read_photo(photos.path(index)))
+        return digest(read_photo(_path(root, file), size=size if size >= 0 else None))
     except ImageError:
-        return digest(b"unreadable\0" + photos.files[index].encode(errors="surrogateescape"))
+        return digest(b"unreadable\0" + file.encode(errors="surrogateescape"))
+
+
+def _path(root: str, file: str) -> str:
+    return file if file.startswith("/") else root + file

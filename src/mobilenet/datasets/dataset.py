@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from mobilenet.datasets.cleaning import default_directory, writing
 from mobilenet.datasets.content import digest_index, digests
 from mobilenet.datasets.csv import read_csv
+from mobilenet.datasets.exclusions import NOTHING, Exclusions, prefix_below
 from mobilenet.datasets.folders import class_names, list_tree
 from mobilenet.datasets.photos import Photos
 from mobilenet.datasets.split import split_by_content
@@ -24,7 +25,8 @@ _VALIDATION_FOLDERS = ("validation", "valid", "val", "test")
 class Dataset:
     """Photos of `classes` (sorted) for training and validation; labels index `classes`.
 
-    `split` says in words where the validation photos come from; `notes` are remarks for the user, one line each.
+    `split` says in words where the validation photos come from; `notes` are remarks for the user, one line each;
+    `empty` are the folders without photos.
     """
 
     root: Path
@@ -33,6 +35,7 @@ class Dataset:
     validation: Photos
     split: str
     notes: tuple[str, ...] = ()
+    empty: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,39 +45,52 @@ class _Source:
     path: Path
     root: Path
     classes: Mapping[str, str]
-    notes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    empty: tuple[str, ...] = ()
 
 
 def open_dataset(
-    data: Path, *, validation: Path | None = None, validation_fraction: float = 0.1, seed: int = 0
+    data: Path,
+    *,
+    validation: Path | None = None,
+    validation_fraction: float = 0.1,
+    seed: int = 0,
+    exclude: Exclusions = NOTHING,
 ) -> Dataset:
     """Open a tree of folders (the class is the path of the folder) or a CSV file (`file_name,label`).
 
     The validation photos are those of `validation` (a folder or CSV file) where given; else those of `validation/`,
     `valid/`, `val/` or `test/` beside a folder `train/`; else `validation_fraction` (between 0 and 1) of each class,
     chosen by `seed`. A parent that all training classes share is dropped from the names: `Fruit/Apple` and `Fruit/Pear`
-    are `Apple` and `Pear`. DataError where there is nothing to learn from.
+    are `Apple` and `Pear`. The photos of `exclude` are as good as not there. DataError where there is nothing to learn
+    from, and where `exclude` names photos but none of these.
     """
     if not 0 < validation_fraction < 1:
         raise ConfigError(f"validation fraction {validation_fraction} is not between 0 and 1; use 0.1")
     train_path, given = _layout(data)
     train = _source(train_path)
     if validation is not None:
-        return _with_split(data, train, _source(validation), f"given: {validation}")
+        train, source = _without(exclude, data, train, _source(validation))
+        return _with_split(data, train, source, f"given: {validation}")
     for path in given:
         source = _source(path)
         if source.classes:
+            train, source = _without(exclude, data, train, source)
             return _with_split(data, train, source, f"given: {path.name}/")
-    return _made_split(data, train, validation_fraction, seed)
+    return _made_split(data, _without(exclude, data, train)[0], validation_fraction, seed)
 
 
-def open_photos(data: Path, classes: Sequence[str]) -> Photos:
+def open_photos(
+    data: Path, classes: Sequence[str], *, exclude: Exclusions = NOTHING, base: Path | None = None
+) -> Photos:
     """The photos to measure a model of `classes` on: those for validation where `data` is split into folders, else all.
 
-    A parent that all classes share in `data` but not in `classes` is dropped. DataError names a class the model lacks.
+    A parent that all classes share in `data` but not in `classes` is dropped. The photos of `exclude`, by their names
+    below `base` (default: `data`), are as good as not there. DataError names a class the model lacks.
     """
     given = [source for source in map(_source, _layout(data)[1]) if source.classes]
     source = given[0] if given else _source(data)
+    source = _kept(exclude, base or data, source)
     if not source.classes:
         raise _nothing(source)
     return _photos(source, _names(source, classes), classes, "the model")
@@ -94,7 +110,7 @@ def _source(path: Path) -> _Source:
     if path.is_file():
         if path.suffix.lower() != ".csv":
             raise DataError(f"{path} is neither a folder nor a .csv file")
-        return _Source(path, path.parent, read_csv(path), ())
+        return _Source(path, path.parent, read_csv(path))
     tree = list_tree(path)
     classes = class_names(tree.files)
     notes = []
@@ -103,7 +119,30 @@ def _source(path: Path) -> _Source:
         notes.append(f"{path}: folders without photos are not classes: {', '.join(tree.empty[:5])}{more}")
     if len(classes) < len(tree.files):
         notes.append(f"{path}: photos in no class folder are not used: {len(tree.files) - len(classes):,}")
-    return _Source(path, path, classes, tuple(notes))
+    return _Source(path, path, classes, tuple(notes), tree.empty)
+
+
+def _kept(exclude: Exclusions, data: Path, source: _Source) -> _Source:
+    """The source without the photos of a list whose names are below `data`."""
+    if not exclude.names:
+        return source
+    base = data if data.is_dir() else data.parent
+    return replace(source, classes=exclude.kept(source.classes, prefix_below(base, source.root)))
+
+
+def _without(exclude: Exclusions, data: Path, *sources: _Source) -> tuple[_Source, ...]:
+    """The sources without the photos of the list, and a note of how many these were; DataError where there are none."""
+    if not exclude.names:
+        return sources
+    kept = [_kept(exclude, data, source) for source in sources]
+    gone = sum(len(source.classes) for source in sources) - sum(len(source.classes) for source in kept)
+    if not gone:
+        raise DataError(
+            f"none of the {len(exclude.names):,} photos that {exclude.path} excludes is in {data}; names are below DATA"
+        )
+    absent = len(exclude.names) - gone
+    note = f"excluded by {exclude.path}: {gone:,} photos" + (f"; {absent:,} names are not there" if absent else "")
+    return (replace(kept[0], notes=(*kept[0].notes, note)), *kept[1:])
 
 
 def _with_split(data: Path, train: _Source, validation: _Source, split: str) -> Dataset:
@@ -119,6 +158,7 @@ def _with_split(data: Path, train: _Source, validation: _Source, split: str) -> 
         _photos(validation, names, classes, "training"),
         split,
         train.notes + validation.notes,
+        train.empty + validation.empty,
     )
 
 
@@ -139,6 +179,7 @@ def _made_split(data: Path, train: _Source, fraction: float, seed: int) -> Datas
         photos.take(np.flatnonzero(chosen)),
         split,
         train.notes,
+        train.empty,
     )
 
 
@@ -146,10 +187,9 @@ def _digests(photos: Photos) -> list[bytes]:
     """The digest of each photo, remembered for the next run if the disk lets us."""
     directory = default_directory()
     index = digest_index(directory, photos)
-    known = index.find()
-    found = digests(photos, known)
+    found, new = digests(photos, index)
     with contextlib.suppress(StorageError), writing(directory):
-        index.save({number: key for number, key in enumerate(found) if known[number] is None})
+        index.save(new)
     return found
 
 

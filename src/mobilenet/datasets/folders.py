@@ -108,10 +108,19 @@ def _list_folder(top: str, name: str) -> _Folder:
 
 
 def _sort_entry(entry: "os.DirEntry[str]", path: str, content: _Folder) -> None:
-    if entry.is_dir():
+    """Whatever has the name of a photo is listed, also a pipe or a link to nothing: it will be left out by name."""
+    if _is_folder(entry):
         (content.links if entry.is_symlink() else content.folders).append(path)
-    elif os.path.splitext(entry.name)[1].lower() in ENDINGS and (entry.is_file() or entry.is_symlink()):  # noqa: PTH122
+    elif path[path.rfind(".") :].lower() in ENDINGS:
         content.files.append(path)
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        # A link to itself, or through a folder that may not be entered.
+        return False
 
 
 def _unreadable(path: str, error: OSError) -> DataError:

@@ -20,6 +20,9 @@ _PHOTOS = 32
 _CLOSE = 0.3
 """A mistake explains a difference if what is left of it is at most this share."""
 
+_NOTHING = 1e-6
+"""A mean difference of probabilities that needs no cause."""
+
 _LARGEST = 127
 
 
@@ -40,7 +43,7 @@ def diagnose(graph: Graph, images: NDArray[np.uint8], found: NDArray[np.float32]
     distance = _distance(_probabilities(graph, some), answers)
     left = {m.says: _distance(_probabilities(m.network(graph), m.pixels(some)), answers) for m in _mistakes(graph)}
     likeliest = min(left, key=lambda says: left[says])
-    return likeliest if left[likeliest] <= _CLOSE * distance else None
+    return likeliest if left[likeliest] <= _CLOSE * distance and distance > _NOTHING else None
 
 
 def _mistakes(graph: Graph) -> list[_Mistake]:

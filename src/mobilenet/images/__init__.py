@@ -1,7 +1,7 @@
 """From the bytes of a photo to the square of pixels a network sees: one policy for every use."""
 
-from mobilenet.images.decode import ENDINGS, Limits, decode, decode_sized
+from mobilenet.images.decode import ENDINGS, Limits, decode, decode_sized, read_photo
 from mobilenet.images.preprocessing import Preprocessing, to_square
 from mobilenet.images.resize import resize
 
-__all__ = ["ENDINGS", "Limits", "Preprocessing", "decode", "decode_sized", "resize", "to_square"]
+__all__ = ["ENDINGS", "Limits", "Preprocessing", "decode", "decode_sized", "read_photo", "resize", "to_square"]

@@ -6,6 +6,7 @@ values are read as sRGB. A truncated file is refused: half a photo with a grey r
 """
 
 import io
+import os
 import stat
 import struct
 import warnings
@@ -36,6 +37,9 @@ _UPRIGHT = {
 }
 _BITS_PER_SAMPLE = 258
 _PHOTOMETRIC = 262
+
+# Without blocking, should somebody put a pipe in the place of the file between the look at it and its opening.
+_READ_ONLY = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 # What Pillow's parsers are known to raise on broken files, beside the errors they raise on purpose.
 _PARSER_FAILURES = (
@@ -103,18 +107,37 @@ def decode_sized(
         raise ImageError(_reason(error)) from error
 
 
-def read_photo(path: Path, limits: Limits = _DEFAULT_LIMITS) -> bytes:
-    """The bytes of a regular file within the limits; ImageError else (a pipe or a device would block for ever)."""
+def read_photo(path: Path | str, limits: Limits = _DEFAULT_LIMITS, *, size: int | None = None) -> bytes:
+    """The bytes of a regular file within the limits; ImageError else (a pipe or a device would block for ever).
+
+    `size`: bytes of what a moment ago was seen to be a regular file, which is then not looked at again.
+    """
     try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise ImageError("not a regular file")
-        if status.st_size > limits.bytes:
-            raise ImageError(f"{status.st_size:,} bytes is more than the limit of {limits.bytes:,}")
-        return path.read_bytes()
+        if size is None:
+            status = os.stat(path)  # noqa: PTH116 - a million files: no Path object for each
+            if not stat.S_ISREG(status.st_mode):
+                raise ImageError("not a regular file")
+            size = status.st_size
+        if size > limits.bytes:
+            raise ImageError(f"{size:,} bytes is more than the limit of {limits.bytes:,}")
+        return _read_whole(os.open(path, _READ_ONLY), size)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else None
         raise ImageError(f"cannot be read: {(reason or str(error)).lower()}") from error
+
+
+def _read_whole(file: int, size: int) -> bytes:
+    """Everything in an open file of about `size` bytes, which is closed then; few system calls for a small one."""
+    try:
+        data = os.read(file, size + 1)
+        if len(data) == size:
+            return data
+        parts = [data]
+        while parts[-1]:
+            parts.append(os.read(file, 2**20))
+        return b"".join(parts)
+    finally:
+        os.close(file)
 
 
 def _pixels(image: Image.Image, at_least: int | None, limits: Limits) -> tuple[NDArray[np.uint8], tuple[int, int]]:

@@ -13,6 +13,7 @@ from mobilenet.files import atomic_write
 from mobilenet.report import formats
 from mobilenet.report.confusion import matrix, most_confused
 from mobilenet.report.costs import run_cost
+from mobilenet.report.environment import environment
 from mobilenet.report.families import drawn_families
 from mobilenet.report.run import Run, read_run
 from mobilenet.report.thumbnails import thumbnail
@@ -55,23 +56,7 @@ def write_report(run: Path) -> Path:
 
 
 def _render(run: Run) -> str:
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        percent=formats.percent,
-        count=formats.count,
-        size=formats.size,
-        duration=formats.duration,
-        short=formats.short,
-    )
-    return environment.get_template("report.html").render(_context(run))
+    return environment().get_template("report.html").render(_context(run))
 
 
 def _context(run: Run) -> dict[str, Any]:

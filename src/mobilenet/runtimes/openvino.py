@@ -91,5 +91,7 @@ def _options(threads: int | None) -> dict[str, Any]:
         "INFERENCE_PRECISION_HINT": "f32",
         "PERFORMANCE_HINT": "LATENCY",
         "NUM_STREAMS": 1,
+        # Else its thread stays on one core, and waits there for whoever is busy on it while others idle.
+        "ENABLE_CPU_PINNING": False,
     }
     return options if threads is None else options | {"INFERENCE_NUM_THREADS": threads}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mobilenet.errors import ModelError
 
-__all__ = ["UNSEALED", "check_seal", "seal"]
+__all__ = ["UNSEALED", "check_seal", "has_seal", "seal"]
 
 _MARK = b"mobilenet-sha256:"
 _SEAL = re.compile(re.escape(_MARK) + b"([0-9a-f]{64})")
@@ -24,6 +24,11 @@ def seal(data: bytes) -> bytes:
     if data.count(_MARK) != 1 or UNSEALED.encode() not in data:
         raise ValueError("a file to be sealed holds UNSEALED once")
     return data.replace(UNSEALED.encode(), _MARK + hashlib.sha256(data).hexdigest().encode())
+
+
+def has_seal(data: bytes) -> bool:
+    """Whether a seal is there at all, right or wrong: whether this tool wrote the file."""
+    return _SEAL.search(data) is not None
 
 
 def check_seal(data: bytes, path: Path) -> None:

@@ -12,7 +12,7 @@ from flatbuffers.table import Table
 
 from mobilenet.card import ModelCard
 from mobilenet.errors import ModelError
-from mobilenet.runtimes.seal import check_seal
+from mobilenet.runtimes.seal import check_seal, has_seal
 
 __all__ = ["CARD_ENTRY", "pack_card", "read_card"]
 
@@ -42,15 +42,17 @@ def read_card(data: bytes, path: Path) -> ModelCard:
     by this tool."""
     if data[4:8] != _IDENTIFIER:
         raise ModelError(f"{path} is no TFLite file, or is damaged; write one with mobilenet export MODEL")
+    if not has_seal(data):
+        raise ModelError(
+            f"{path} is a TFLite file of another tool, or is damaged; read its weights with mobilenet import {path}"
+        )
+    check_seal(data, path)
     try:
         packed = _entry(Table(data, struct.unpack_from("<I", data)[0]))
     except _DAMAGE:
         packed = None
     if packed is None:
-        raise ModelError(
-            f"{path} is a TFLite file of another tool, or is damaged; read its weights with mobilenet import {path}"
-        )
-    check_seal(data, path)
+        raise ModelError(f"{path} has no card of its network; write it again with mobilenet export")
     try:
         return ModelCard.from_json(_unpacked(packed))
     except ModelError as error:

@@ -1,9 +1,11 @@
-"""The state of a run, to go on from: one safetensors file and one JSON file that carries its checksum.
+"""The state of a run on a disk, to go on from: the last few of them, each a safetensors file and a JSON file beside it.
 
-A checkpoint is written under names of its own and becomes current when `state.json` is renamed, so a run that is
-stopped at any moment leaves the old checkpoint or the new one.
+A checkpoint is there when its JSON file is, which is renamed last, so a run that is stopped at any moment leaves the
+old checkpoints or these and the new one. The JSON file has the digest of the tensors and of itself, and one spelling:
+a bit that flips in either file is noticed, and the checkpoint before is taken.
 """
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Mapping
@@ -11,108 +13,128 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
-from torch import Tensor, nn
+from torch import Tensor
 
-from mobilenet.errors import ModelError
-from mobilenet.files import atomic_write
-from mobilenet.training.average import WeightAverage
+from mobilenet.errors import ModelError, StorageError
+from mobilenet.files import atomic_write, storage_errors
 
-__all__ = ["Position", "has_checkpoint", "load_checkpoint", "save_checkpoint"]
+__all__ = ["Checkpoint", "Checkpoints"]
 
-_STATE = "state.json"
+_TENSORS, _STATE = ".safetensors", ".json"
 
 
 @dataclass(frozen=True, slots=True)
-class Position:
-    """How far a run is: whole epochs done, optimiser steps done, and seconds of training spent."""
+class Checkpoint:
+    """What was saved: `fields` are plain values; `damaged` says of newer checkpoints, one line each, what is wrong."""
 
-    epoch: int
-    step: int
-    elapsed_s: float
-
-
-def save_checkpoint(
-    folder: Path, position: Position, network: nn.Module, average: WeightAverage, optimizer: torch.optim.Optimizer
-) -> None:
-    """Write the whole state of a run into `folder`; StorageError leaves the previous checkpoint as it was."""
-    data = save(_tensors(network, average, optimizer))
-    name = f"epoch{position.epoch:05d}.safetensors"
-    with atomic_write(folder / name) as file:
-        file.write(data)
-    state = {
-        "epoch": position.epoch,
-        "step": position.step,
-        "elapsed_s": position.elapsed_s,
-        "average_updates": average.updates,
-        "tensors": name,
-        "sha256": hashlib.sha256(data).hexdigest(),
-    }
-    with atomic_write(folder / _STATE) as file:
-        file.write(json.dumps(state).encode())
-    for old in folder.glob("epoch*.safetensors"):
-        if old.name != name:
-            old.unlink()
+    fields: dict[str, Any]
+    tensors: dict[str, Tensor]
+    damaged: tuple[str, ...] = ()
 
 
-def has_checkpoint(folder: Path) -> bool:
-    """Whether there is one to load, damaged or not."""
-    return (folder / _STATE).is_file()
+class _DamageError(Exception):
+    """Why a checkpoint cannot be used."""
 
 
-def load_checkpoint(
-    folder: Path, network: nn.Module, average: WeightAverage, optimizer: torch.optim.Optimizer
-) -> Position | None:
-    """Bring network, average and optimiser to the state in `folder`; None where there is no checkpoint yet.
+class Checkpoints:
+    """The checkpoints of one run in `folder`: numbered files, of which the last `keep` stay."""
 
-    ModelError when it is damaged or belongs to another network.
-    """
-    if not has_checkpoint(folder):
+    def __init__(self, folder: Path, keep: int) -> None:
+        self._folder, self._keep = folder, keep
+        self._damaged: set[int] = set()
+
+    def __bool__(self) -> bool:
+        """Whether there is one to load, damaged or not."""
+        return bool(self._numbers())
+
+    def save(self, fields: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+        """Write one more, then remove what is older than the last few. StorageError leaves all others as they were,
+        and nothing of this one.
+        """
+        data = save({name: value.contiguous() for name, value in tensors.items()})
+        with storage_errors(self._folder):
+            number = max(self._numbers(), default=0) + 1
+        checksums = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+        try:
+            with atomic_write(self._path(number, _TENSORS)) as file:
+                file.write(data)
+            with atomic_write(self._path(number, _STATE)) as file:
+                file.write(_spell({"fields": fields, "tensors": checksums}))
+        except StorageError:
+            for ending in (_STATE, _TENSORS):
+                with contextlib.suppress(OSError):
+                    self._path(number, ending).unlink(missing_ok=True)
+            raise
+        self._remove_old()
+
+    def load(self) -> Checkpoint | None:
+        """The newest one that is whole; None where there is none yet. ModelError where all are damaged."""
+        damaged: list[str] = []
+        for number in reversed(self._numbers()):
+            try:
+                fields, tensors = self._read(number)
+            except _DamageError as error:
+                self._damaged.add(number)
+                damaged.append(f"{self._path(number, _STATE)} is damaged: {error}")
+            else:
+                return Checkpoint(fields, tensors, tuple(damaged))
+        if damaged:
+            raise ModelError(f"no checkpoint is whole: {'; '.join(damaged)}; start a new run")
         return None
-    try:
-        state = json.loads((folder / _STATE).read_text("utf-8"))
-        data = (folder / state["tensors"]).read_bytes()
-        if hashlib.sha256(data).hexdigest() != state["sha256"]:
-            raise ModelError(f"the checkpoint in {folder} is damaged (its checksum differs); start a new run")
-        position = Position(state["epoch"], state["step"], state["elapsed_s"])
-        average.updates = state["average_updates"]
-        tensors = load(data)
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-        raise ModelError(f"cannot read the checkpoint in {folder}: {error}; start a new run") from error
-    _restore(tensors, network, average, optimizer)
-    return position
+
+    def tidy(self) -> None:
+        """Remove what a process that was killed in the middle of a save has left behind."""
+        with storage_errors(self._folder):
+            for part in self._folder.glob(".*.part"):
+                part.unlink(missing_ok=True)
+        self._remove_orphans()
+
+    def _path(self, number: int, ending: str) -> Path:
+        return self._folder / f"{number:06d}{ending}"
+
+    def _numbers(self, ending: str = _STATE) -> list[int]:
+        # Not by glob, to which a folder that cannot be read is an empty one.
+        paths = self._folder.iterdir() if self._folder.exists() else ()
+        return sorted(int(path.stem) for path in paths if path.suffix == ending and path.stem.isdecimal())
+
+    def _read(self, number: int) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        try:
+            text = self._path(number, _STATE).read_bytes()
+            document = json.loads(text)
+            fields, checksums = document["fields"], document["tensors"]
+            if text != _spell({"fields": fields, "tensors": checksums}):
+                raise _DamageError("its checksum differs")
+            data = self._path(number, _TENSORS).read_bytes()
+            if len(data) != checksums["bytes"]:
+                raise _DamageError(f"{len(data):,} bytes of tensors, not {checksums['bytes']:,}")
+            if hashlib.sha256(data).hexdigest() != checksums["sha256"]:
+                raise _DamageError("the checksum of its tensors differs")
+            return fields, load(data)
+        except OSError as error:
+            raise _DamageError((error.strerror or str(error)).lower()) from error
+        except (ValueError, KeyError, TypeError, RecursionError, SafetensorError) as error:
+            raise _DamageError("it cannot be parsed") from error
+
+    def _remove_old(self) -> None:
+        with storage_errors(self._folder):
+            whole = [number for number in self._numbers() if number not in self._damaged]
+            for number in {*whole[: -self._keep], *self._damaged}:
+                for ending in (_STATE, _TENSORS):
+                    self._path(number, ending).unlink(missing_ok=True)
+        self._damaged.clear()
+        self._remove_orphans()
+
+    def _remove_orphans(self) -> None:
+        """Tensors without the file that makes them a checkpoint."""
+        with storage_errors(self._folder):
+            for number in set(self._numbers(_TENSORS)) - set(self._numbers()):
+                self._path(number, _TENSORS).unlink(missing_ok=True)
 
 
-def _tensors(network: nn.Module, average: WeightAverage, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
-    tensors |= {f"average.{name}": value for name, value in average.network.state_dict().items()}
-    for index, values in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{index}.{name}": value for name, value in values.items() if value is not None}
-    return {name: value.contiguous() for name, value in tensors.items()}
-
-
-def _restore(
-    tensors: Mapping[str, Tensor], network: nn.Module, average: WeightAverage, optimizer: torch.optim.Optimizer
-) -> None:
-    try:
-        network.load_state_dict(_below("network.", tensors))
-        average.network.load_state_dict(_below("average.", tensors))
-    except RuntimeError as error:
-        raise ModelError(f"the checkpoint is of another network: {' '.join(str(error).split())[:300]}") from error
-    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    state: dict[int, dict[str, Any]] = {}
-    for name, value in _below("optimizer.", tensors).items():
-        index, _, key = name.partition(".")
-        state.setdefault(int(index), {})[key] = _laid_out_like(parameters[int(index)], value)
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-
-
-def _laid_out_like(parameter: Tensor, value: Tensor) -> Tensor:
-    """The file keeps values, not strides; fused optimisers walk through memory and need the parameter's."""
-    return torch.empty_like(parameter).copy_(value) if value.shape == parameter.shape else value
-
-
-def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+def _spell(document: dict[str, Any]) -> bytes:
+    """The one way of writing a document: its values in their order, and their digest."""
+    text = json.dumps(document, separators=(",", ":"))
+    signed = {**document, "checksum": hashlib.sha256(text.encode()).hexdigest()}
+    return json.dumps(signed, separators=(",", ":")).encode()

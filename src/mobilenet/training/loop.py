@@ -12,14 +12,14 @@ import torch
 from torch import Tensor
 
 from mobilenet.datasets.cache import CachedPhotos
-from mobilenet.errors import ConfigError
+from mobilenet.errors import ConfigError, ProcessError
 from mobilenet.images.augment import Crops, draw_crops, render, whole_photos
 from mobilenet.nn.losses import classification_loss
 from mobilenet.nn.network import Classifier, place
 from mobilenet.training.average import WeightAverage
 from mobilenet.training.optimizer import build_optimizer, parts
 from mobilenet.training.plan import Plan
-from mobilenet.training.processes import current_processes
+from mobilenet.training.processes import Processes, lost_process
 from mobilenet.training.sampler import epoch_order, sample_numbers, steps_per_epoch
 from mobilenet.training.schedule import frozen_parts, learning_rate_factor
 from mobilenet.training.settings import TrainingSettings
@@ -29,6 +29,8 @@ __all__ = ["EpochResult", "Stopwatch", "Trainer"]
 _READ_AT_ONCE = 64
 _DRAWN_AT_ONCE = 32
 """Batches whose random numbers are drawn together."""
+
+_ALONE = Processes()
 
 IntArray = npt.NDArray[np.int64]
 
@@ -62,7 +64,8 @@ class EpochResult:
 class Trainer:
     """Network, average, optimiser and photos; `step` and `elapsed_s` say how far the run is.
 
-    `photos` are squares of more pixels than the network's input, which random crops are taken from.
+    `photos` are squares of more pixels than the network's input, which random crops are taken from. Of the epoch that
+    has begun, `sums` are loss and accuracy at each step so far, `frozen` is how many parts do not learn.
     """
 
     def __init__(
@@ -73,6 +76,7 @@ class Trainer:
         plan: Plan,
         device: torch.device,
         dtype: torch.dtype,
+        processes: Processes = _ALONE,
     ) -> None:
         self.network = network
         place(network, device)
@@ -83,8 +87,10 @@ class Trainer:
         self.optimizer = build_optimizer(self.network, settings.optimizer, plan)
         self._parts = parts(self.network)
         self.step, self.elapsed_s = 0, 0.0
-        self._processes = current_processes()
-        self._forward = torch.compile(self.network) if settings.compile else self.network
+        self.sums: list[Tensor] = []
+        self.frozen, self.learning_rate = 0, 0.0
+        self._processes = processes
+        self._forward: Callable[[Tensor], Tensor] | None = None
         self._mean = torch.tensor(settings.mean, device=device)
         self._std = torch.tensor(settings.std, device=device)
 
@@ -99,40 +105,46 @@ class Trainer:
         return self.progress >= 1.0
 
     def train_epoch(
-        self, epoch: int, watch: Stopwatch, progress: Callable[[int, int], None] | None = None
+        self,
+        epoch: int,
+        watch: Stopwatch,
+        progress: Callable[[int, int], None] | None = None,
+        after_step: Callable[[], None] | None = None,
     ) -> EpochResult:
-        """Train on the photos of `epoch` (from 0) in its order, until its end or the run's; ConfigError when the loss
-        diverges.
+        """Train on the photos of `epoch` (from 0) in its order, until its end or the run's, from where it has come to;
+        ConfigError when the loss diverges.
+
+        Between two steps the state is whole, and `after_step` may keep it or raise.
         """
         self._thaw()
         order = epoch_order(self.photos.labels, self.settings.seed, epoch, class_balanced=self.settings.class_balanced)
         samples = sample_numbers(order)
         size = self.plan.batch_size
-        sums: list[Tensor] = []
-        rate = 0.0
         drawn: list[Crops] = []
         for number in range(self.step - epoch * self.steps_per_epoch, self.steps_per_epoch):
+            if self.finished:
+                break
             start = time.perf_counter()
-            rate = self._set_learning_rate()
+            self._set_learning_rate()
             with watch.part("input"):
                 drawn = drawn or self._draw(epoch, samples[number * size : (number + _DRAWN_AT_ONCE) * size])
                 batch = self._processes.share(samples[number * size : (number + 1) * size])
                 inputs, labels = self._input(batch, drawn.pop(0))
             with watch.part("step"):
-                sums.append(self._train_step(inputs, labels))
+                self.sums.append(self._train_step(inputs, labels))
             self.step += 1
-            self.elapsed_s += time.perf_counter() - start
+            self._add_time(time.perf_counter() - start)
             if progress is not None:
                 progress(number + 1, self.steps_per_epoch)
-            if self.finished:
-                break
-        loss, correct = torch.stack(sums).cpu().double().mean(0).tolist()
+            if after_step is not None:
+                after_step()
+        loss, correct = torch.stack(self.sums).cpu().double().mean(0).tolist()
         if not math.isfinite(loss):
             raise ConfigError(
-                f"the loss became {loss} in epoch {epoch + 1} at learning rate {rate:.3g}; "
+                f"the loss became {loss} in epoch {epoch + 1} at learning rate {self.learning_rate:.3g}; "
                 f"try --learning-rate {self.plan.learning_rate / 3:.2g}"
             )
-        return EpochResult(loss, correct, rate, len(sums) * size)
+        return EpochResult(loss, correct, self.learning_rate, len(self.sums) * size)
 
     def whole_photos(self, indices: IntArray) -> Iterator[tuple[Tensor, Tensor]]:
         """Batches of network input as in evaluation, each photo as it is, and their labels."""
@@ -150,23 +162,35 @@ class Trainer:
         by_time = 0.0 if minutes is None else self.elapsed_s / (60 * minutes)
         return min(max(by_steps, by_time), 1.0)
 
-    def _set_learning_rate(self) -> float:
+    def _add_time(self, seconds: float) -> None:
+        """Where time ends the run, all processes go by the same clock."""
+        self.elapsed_s += seconds
+        if self.settings.minutes is not None:
+            self.elapsed_s = self._processes.largest(self.elapsed_s)
+
+    def _set_learning_rate(self) -> None:
         limit = self.plan.epochs
         warmup = 0.05 if math.isinf(limit) else min(self.plan.warmup_epochs / limit, 0.5)
         rate = self.plan.learning_rate * learning_rate_factor(self._progress_at(self.step + 1), warmup)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["scale"]
-        return rate
+        self.learning_rate = rate
 
     def _thaw(self) -> None:
         """Let the parts learn whose turn has come: one after the other from the top, all from `unfreeze` on.
 
-        A part that does not learn yet keeps its norms' statistics, and costs no gradient.
+        A part that does not learn yet keeps its norms' statistics, and costs no gradient. In the middle of an epoch
+        nothing changes.
         """
-        frozen = frozen_parts(self.progress, self.plan.unfreeze, len(self._parts))
+        before = self.frozen
+        if not self.sums:
+            self.frozen = frozen_parts(self.progress, self.plan.unfreeze, len(self._parts))
         for number, part in enumerate(self._parts):
-            part.train(mode=number >= frozen)
-            part.requires_grad_(requires_grad=number >= frozen)
+            part.train(mode=number >= self.frozen)
+            part.requires_grad_(requires_grad=number >= self.frozen)
+        if self._forward is None or self.frozen != before:
+            shared = self._processes.wrap(self.network, self.device)
+            self._forward = torch.compile(shared) if self.settings.compile else shared
 
     def _draw(self, epoch: int, samples: IntArray) -> list[Crops]:
         """The crops of the next batches; many at once, because a batch is too few for NumPy to be quick."""
@@ -182,11 +206,36 @@ class Trainer:
         return render(pixels, crops, self.plan.training_resolution, self._mean, self._std, self.dtype), labels
 
     def _train_step(self, inputs: Tensor, labels: Tensor) -> Tensor:
-        logits = self._forward(inputs)
-        loss = classification_loss(logits, labels, self.settings.label_smoothing)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        """One step on this process's share of a batch; loss and accuracy of the whole batch, (2,) float32."""
+        with self._undone_if_lost():
+            logits = self._network_of_all()(inputs)
+            loss = classification_loss(logits, labels, self.settings.label_smoothing)
+            self.optimizer.zero_grad(set_to_none=True)
+            # Gradients are averaged over processes; shares that differ in size weigh by it.
+            share = len(labels) / self.plan.batch_size
+            (loss * (share * self._processes.count)).backward()
+            correct = (logits.detach().argmax(1) == labels).float().mean()
+            result = self._processes.total(torch.stack([loss.detach(), correct]) * share)
         self.optimizer.step()
         self.average.update()
-        correct = (logits.detach().argmax(1) == labels).float().mean()
-        return torch.stack([loss.detach(), correct])
+        return result
+
+    def _network_of_all(self) -> Callable[[Tensor], Tensor]:
+        if self._forward is None:
+            raise RuntimeError("a step belongs into an epoch")
+        return self._forward
+
+    @contextmanager
+    def _undone_if_lost(self) -> Iterator[None]:
+        """Where another process is lost in the middle of a step, the state stays what it was before: norms too."""
+        if self._processes.count == 1:
+            yield
+            return
+        before = [buffer.clone() for buffer in self.network.buffers()]
+        try:
+            with lost_process():
+                yield
+        except ProcessError:
+            for buffer, value in zip(self.network.buffers(), before, strict=True):
+                buffer.copy_(value)
+            raise

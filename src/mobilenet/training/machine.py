@@ -34,8 +34,15 @@ def keep_freed_memory() -> None:
         mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
 
 
-def pick_device(name: str) -> torch.device:
-    """`auto` takes CUDA, then MPS, then the processor; ConfigError for a device that is not there."""
+def pick_device(name: str, local_rank: int | None = None) -> torch.device:
+    """`auto` takes CUDA, then MPS, then the processor; ConfigError for a device that is not there.
+
+    Of several processes on one machine, the one with `local_rank` takes the graphics card of that number.
+    """
+    if local_rank is not None and name in ("auto", "cuda") and torch.cuda.is_available():
+        device = torch.device("cuda", local_rank % torch.cuda.device_count())
+        torch.cuda.set_device(device)
+        return device
     if name == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")

@@ -1,20 +1,37 @@
-"""The processes that share a run: each trains on its part of every batch, and the first alone writes."""
+"""The processes that share a run: each trains on its part of every batch, and the first alone writes.
 
-from dataclasses import dataclass
+They are started by torchrun, which tells each of them its place. Gradients travel by torch's DistributedDataParallel
+(NCCL between graphics cards, gloo between processors); what is said here beside them travels by gloo.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
 
 import numpy as np
 import numpy.typing as npt
-from torch import distributed
+import torch
+from torch import Tensor, distributed, nn
+from torch.nn.parallel import DistributedDataParallel
 
-__all__ = ["Processes", "current_processes"]
+from mobilenet.errors import ConfigError, ProcessError
+
+__all__ = ["Processes", "joined", "lost_process", "torchrun_place"]
+
+_PATIENCE = timedelta(days=7)
+"""The others wait for the first one as long as it decodes and evaluates; a process that ends is noticed at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Processes:
-    """`rank` (0…count - 1) of this process among `count`."""
+    """`rank` (0…count - 1) of this process among `count`, and `local_rank` among those of this machine."""
 
     rank: int = 0
     count: int = 1
+    local_rank: int = 0
+    talk: distributed.ProcessGroup | None = field(default=None, compare=False, repr=False)
 
     @property
     def writes(self) -> bool:
@@ -25,9 +42,96 @@ class Processes:
         """This process's samples of a whole batch; together the processes have each sample once."""
         return batch[self.rank :: self.count]
 
+    def wait(self) -> None:
+        """Go on when all are here."""
+        if self.count > 1:
+            with lost_process():
+                distributed.barrier(self.talk)
 
-def current_processes() -> Processes:
-    """This process's place in torch's process group; alone where there is none."""
-    if distributed.is_available() and distributed.is_initialized():
-        return Processes(distributed.get_rank(), distributed.get_world_size())
-    return Processes()
+    @contextlib.contextmanager
+    def first_alone(self) -> Iterator[None]:
+        """What the first process of each machine does inside is done before the others begin."""
+        if self.local_rank:
+            self.wait()
+        yield
+        if not self.local_rank:
+            self.wait()
+
+    def largest(self, value: float) -> float:
+        """The largest of all processes' values, known to all."""
+        if self.count == 1:
+            return value
+        held = torch.tensor([value], dtype=torch.float64)
+        with lost_process():
+            distributed.all_reduce(held, distributed.ReduceOp.MAX, self.talk)
+        return float(held)
+
+    def total(self, values: Tensor) -> Tensor:
+        """The sum of all processes' `values`, known to all."""
+        if self.count > 1:
+            with lost_process():
+                distributed.all_reduce(values)
+        return values
+
+    def said_by_the_first(self, data: bytes) -> bytes:
+        """The first process's `data`, known to all."""
+        if self.count == 1:
+            return data
+        length = torch.tensor([len(data)])
+        with lost_process():
+            distributed.broadcast(length, 0, self.talk)
+            held = torch.zeros(int(length), dtype=torch.uint8)
+            if self.writes:
+                held = torch.frombuffer(bytearray(data or b"\0"), dtype=torch.uint8)[: len(data)]
+            distributed.broadcast(held, 0, self.talk)
+        return held.numpy().tobytes()
+
+    def wrap(self, network: nn.Module, device: torch.device) -> nn.Module:
+        """A network whose gradients are means over the processes, which all begin with the first one's weights.
+
+        Batch norm takes the statistics of each process's own share of a batch; the running averages, with which the
+        network is evaluated, are the first one's.
+        """
+        if self.count == 1 or not any(parameter.requires_grad for parameter in network.parameters()):
+            return network
+        devices = [device] if device.type == "cuda" else None
+        with lost_process():
+            return DistributedDataParallel(network, devices)
+
+
+@contextlib.contextmanager
+def lost_process() -> Iterator[None]:
+    """Turn what torch raises when another process does not answer into ProcessError."""
+    try:
+        yield
+    except RuntimeError as error:
+        text = str(error)
+        if isinstance(error, distributed.DistError) or any(word in text for word in ("gloo", "NCCL", "onnection")):
+            raise ProcessError("a process of this run has ended before its time") from error
+        raise
+
+
+def torchrun_place() -> Processes:
+    """The place that torchrun gives this process; alone without torchrun."""
+    try:
+        rank, count, local = (int(os.environ.get(name, "0")) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"))
+    except ValueError as error:
+        raise ConfigError(f"RANK, WORLD_SIZE and LOCAL_RANK are not whole numbers: {error}; unset them") from error
+    return Processes(rank, count, local) if count > 1 else Processes()
+
+
+@contextlib.contextmanager
+def joined() -> Iterator[Processes]:
+    """Join the processes that torchrun has started, if it did."""
+    place = torchrun_place()
+    if place.count == 1:
+        yield place
+        return
+    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    with lost_process():
+        distributed.init_process_group(backend)
+        talk = distributed.new_group(backend="gloo", timeout=_PATIENCE)
+    try:
+        yield Processes(place.rank, place.count, place.local_rank, talk)
+    finally:
+        distributed.destroy_process_group()

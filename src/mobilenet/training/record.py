@@ -3,7 +3,7 @@
 import hashlib
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -11,14 +11,14 @@ from typing import Any
 import torch
 
 from mobilenet.cost import cost
-from mobilenet.datasets import Dataset, Photos
+from mobilenet.datasets import Dataset
 from mobilenet.datasets.cache import CachedPhotos
 from mobilenet.files import atomic_write
 from mobilenet.training.machine import describe_machine, versions
 from mobilenet.training.plan import Plan
 from mobilenet.training.settings import TrainingSettings
 
-__all__ = ["describe", "portable", "write_json"]
+__all__ = ["describe", "photo_lines", "portable", "write_json", "write_photos"]
 
 
 def describe(
@@ -51,7 +51,7 @@ def describe(
             "train_photos": len(training),
             "validation_photos": len(validation),
             "split": dataset.split,
-            "hash": _data_hash(dataset),
+            "hash": _data_hash(photos, dataset.classes),
             "left_out": [asdict(photo) for part in photos for photo in part.left_out],
         },
         "cost": cost(network).to_json(),
@@ -64,12 +64,13 @@ def _from_anywhere(settings: TrainingSettings) -> TrainingSettings:
     weights = settings.weights
     if weights is not None and Path(weights).exists():
         weights = str(Path(weights).absolute())
-    return replace(settings, data=settings.data.absolute(), validation=validation, weights=weights)
+    exclude = None if settings.exclude is None else settings.exclude.absolute()
+    return replace(settings, data=settings.data.absolute(), validation=validation, exclude=exclude, weights=weights)
 
 
 def portable(config: dict[str, Any]) -> dict[str, Any]:
     """The configuration without the paths of this machine, for a file that is given away."""
-    settings = {key: value for key, value in config["settings"].items() if key not in {"data", "validation"}}
+    settings = {key: value for key, value in config["settings"].items() if key not in {"data", "validation", "exclude"}}
     if settings["weights"] is not None:
         settings["weights"] = settings["weights"].rpartition("/")[2]
     data = {key: value for key, value in config["data"].items() if key not in {"root", "left_out", "classes"}}
@@ -82,28 +83,25 @@ def portable(config: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _data_hash(dataset: Dataset) -> str:
-    """Of the names, sizes and classes of all photos, in order: changes when a photo is added, removed, moved or
-    resized. A link to nothing, which is left out like every photo that cannot be read, has no size.
-    """
-    digest = hashlib.blake2b(digest_size=16)
-    digest.update(json.dumps(dataset.classes).encode())
-    for photos in (dataset.train, dataset.validation):
-        _hash_photos(digest, photos)
+def photo_lines(photos: tuple[CachedPhotos, CachedPhotos], classes: Sequence[str]) -> Iterator[str]:
+    """Of every photo a JSON line: `["train", file, class, digest of its bytes]`, in the order of training."""
+    for split, part in zip(("train", "validation"), photos, strict=True):
+        for file, label, digest in zip(part.files, part.labels.tolist(), part.digests, strict=True):
+            yield json.dumps([split, file, classes[label], digest.tobytes().hex()])
+
+
+def _data_hash(photos: tuple[CachedPhotos, CachedPhotos], classes: Sequence[str]) -> str:
+    """Of all that training sees, in order: changes when a photo is added, removed, renamed, or changed in any bit."""
+    digest = hashlib.blake2b(json.dumps(list(classes)).encode(), digest_size=16)
+    for line in photo_lines(photos, classes):
+        digest.update(line.encode())
     return digest.hexdigest()
 
 
-def _hash_photos(digest: "hashlib.blake2b", photos: Photos) -> None:
-    for index, (file, label) in enumerate(zip(photos.files, photos.labels.tolist(), strict=True)):
-        size = _size(photos.path(index))
-        digest.update(f"{file}\0{label}\0{size}\n".encode("utf-8", "surrogateescape"))
-
-
-def _size(path: Path) -> int | None:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return None
+def write_photos(path: Path, photos: tuple[CachedPhotos, CachedPhotos], classes: Sequence[str]) -> None:
+    """Write `photo_lines`, whole or not at all."""
+    with atomic_write(path) as file:
+        file.writelines(line.encode() + b"\n" for line in photo_lines(photos, classes))
 
 
 def write_json(path: Path, document: dict[str, Any]) -> None:

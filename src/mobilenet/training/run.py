@@ -2,32 +2,30 @@
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from mobilenet.card import ModelCard
-from mobilenet.datasets import Dataset, open_dataset
+from mobilenet.datasets import Dataset, open_dataset, read_exclusions
 from mobilenet.datasets.cache import CachedPhotos, load
+from mobilenet.datasets.check import quick_check
 from mobilenet.errors import ConfigError, DataError, ModelError
-from mobilenet.evaluate import Evaluation, evaluate
-from mobilenet.files import check_writable, storage_errors
-from mobilenet.nn.model_file import write_model
-from mobilenet.nn.network import Classifier
-from mobilenet.runtimes.torch import TorchPredictor
-from mobilenet.training.checkpoint import Position, has_checkpoint, load_checkpoint, save_checkpoint
+from mobilenet.evaluate import Evaluation
+from mobilenet.files import check_writable
+from mobilenet.training.checkpoint import Checkpoints
+from mobilenet.training.interruption import Interruption
 from mobilenet.training.listener import Listener, Silence
-from mobilenet.training.loop import EpochResult, Stopwatch, Trainer
+from mobilenet.training.lock import LOCK, lock_folder
 from mobilenet.training.machine import keep_freed_memory, pick_device, pick_precision
-from mobilenet.training.plan import Plan, make_plan
-from mobilenet.training.processes import current_processes
-from mobilenet.training.record import describe, portable, write_json
+from mobilenet.training.plan import make_plan
+from mobilenet.training.processes import Processes, joined
+from mobilenet.training.record import describe, photo_lines, write_json
+from mobilenet.training.sameness import check_same
+from mobilenet.training.session import Session
 from mobilenet.training.settings import TrainingSettings
-from mobilenet.training.tracking import Tracker
-from mobilenet.training.transfer import Source, adopt, open_source, start
+from mobilenet.training.transfer import Source, adopt, open_source
 
 __all__ = ["RunResult", "new_run_folder", "resume", "train", "training_side"]
 
@@ -66,29 +64,49 @@ def train(
     """Train as `settings` say and leave everything in `folder`, which must be new or empty.
 
     `command` is recorded as the way to reproduce the run. Every error in settings or data is raised before anything is
-    written; a run that is stopped later goes on with `resume(folder)`.
+    written; a run that is stopped later goes on with `resume(folder)`. Ctrl-C and SIGTERM raise Interrupted when the
+    state is saved. Among processes that torchrun has started, each calls this and gets the result; the first writes.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ConfigError(f"{folder} is there already; choose another --out, or go on with --resume {folder}")
-    return _run(settings, folder, tuple(command), listener or Silence())
+    with _shared(listener) as (processes, interruption, heard):
+        if (
+            processes.writes
+            and folder.exists()
+            and (not folder.is_dir() or any(path.name != LOCK for path in folder.iterdir()))
+        ):
+            raise ConfigError(f"{folder} is there already; choose another --out, or go on with --resume {folder}")
+        return _run(settings, folder, tuple(command), heard, processes, interruption)
 
 
 def resume(folder: Path, *, listener: Listener | None = None) -> RunResult:
-    """Go on with the run in `folder` from its last checkpoint, with its own settings; ModelError where there is
-    none.
+    """Go on with the run in `folder` from its last checkpoint, with its own settings; ModelError where there is none,
+    ConfigError naming what differs where photos, classes or settings are not those it was started with.
     """
+    with _shared(listener) as (processes, interruption, heard):
+        text = processes.said_by_the_first(_read_config(folder) if processes.writes else b"")
+        try:
+            # names of files may hold bytes that are no UTF-8
+            recorded = json.loads(text.decode("utf-8", "surrogateescape"))
+            settings = TrainingSettings.from_json(recorded["settings"])
+            command = tuple(recorded["command"])
+            _ = (recorded["data"]["hash"], recorded["data"]["classes"], recorded["plan"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise ModelError(f"{folder / 'config.json'} is damaged: {error}; start a new run") from error
+        return _run(settings, folder, command, heard, processes, interruption, recorded)
+
+
+def _read_config(folder: Path) -> bytes:
     config = folder / "config.json"
     if not config.is_file():
         raise ModelError(f"{folder} is no run folder: it has no config.json; start one with mobilenet train DATA")
-    try:
-        # names of files may hold bytes that are no UTF-8
-        recorded = json.loads(config.read_text("utf-8", "surrogateescape"))
-        settings = TrainingSettings.from_json(recorded["settings"])
-        command = tuple(recorded["command"])
-        data_hash = str(recorded["data"]["hash"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"{config} is damaged: {error}; start a new run") from error
-    return _run(settings, folder, command, listener or Silence(), data_hash)
+    return config.read_bytes()
+
+
+@contextmanager
+def _shared(listener: Listener | None) -> Iterator[tuple[Processes, Interruption, Listener]]:
+    """The processes of the run, what they hear of signals, and who hears of the run: the first one's listener."""
+    interruption = Interruption()
+    with interruption.heard(), joined() as processes:
+        yield processes, interruption, listener if listener and processes.writes else Silence()
 
 
 def _run(
@@ -96,165 +114,78 @@ def _run(
     folder: Path,
     command: tuple[str, ...],
     listener: Listener,
-    data_hash: str | None = None,
+    processes: Processes,
+    interruption: Interruption,
+    recorded: dict[str, Any] | None = None,
 ) -> RunResult:
     begin = time.perf_counter()
     keep_freed_memory()
-    device = pick_device(settings.device)
+    device = pick_device(settings.device, processes.local_rank if processes.count > 1 else None)
     dtype = pick_precision(settings.precision, device)
-    check_writable(folder)
+    if processes.writes:
+        check_writable(folder)
+    with lock_folder(folder) if processes.writes else nullcontext():
+        settings, source = _with_source(settings, folder, processes, listener)
+        with processes.first_alone(), interruption.immediately():
+            exclude = read_exclusions(settings.exclude)
+            dataset = open_dataset(settings.data, validation=settings.validation, seed=settings.seed, exclude=exclude)
+            for note in dataset.notes:
+                listener.note(note)
+            training, validation, caching_s = _cache(dataset, settings, listener)
+        if found := quick_check(dataset.classes, training, validation):
+            listener.note(f"check: {found}; see mobilenet check {settings.data}")
+        plan = make_plan(settings, len(training))
+        if plan.batch_size < settings.batch_size:
+            photos = f"{len(training)} to train on"
+            listener.note(f"batches of {plan.batch_size} photos, not {settings.batch_size}: there are {photos}")
+        config = describe(settings, plan, dataset, (training, validation), command, device, dtype)
+        config["machine"]["processes"] = processes.count
+        _check(folder, config, recorded, (training, validation), processes, listener)
+        session = Session(
+            settings, plan, folder, dataset, (training, validation), config, listener, processes, interruption
+        )
+        evaluation = session.finish(source, device, dtype)
+        total_s = time.perf_counter() - begin
+        if processes.writes:
+            config["seconds"] = {"caching": caching_s, "training": session.trainer.elapsed_s, "total": total_s}
+            write_json(folder / "config.json", config)
+        return RunResult(folder, evaluation, total_s)
+
+
+def _with_source(
+    settings: TrainingSettings, folder: Path, processes: Processes, listener: Listener
+) -> tuple[TrainingSettings, Source | None]:
+    """The weights that a run starts from, which the first process reads, and the settings with their network."""
     source = None
-    if settings.weights is not None and not has_checkpoint(folder / "checkpoint"):
+    if settings.weights is not None and processes.writes and not Checkpoints(folder / "checkpoint", 1):
         source = open_source(settings.weights)
         settings = adopt(settings, source.card)
-    dataset = open_dataset(settings.data, validation=settings.validation, seed=settings.seed)
-    for note in (*dataset.notes, *(source.notes if source else ())):
-        listener.note(note)
-    training, validation, caching_s = _cache(dataset, settings, listener)
-    plan = make_plan(settings, len(training))
-    if plan.batch_size < settings.batch_size:
-        photos = f"{len(training)} to train on"
-        listener.note(f"batches of {plan.batch_size} photos, not {settings.batch_size}: there are {photos}")
-    config = describe(settings, plan, dataset, (training, validation), command, device, dtype)
-    if data_hash is not None and data_hash != config["data"]["hash"]:
-        raise ConfigError(f"{dataset.root} is not what {folder} was trained on: photos were added, removed or changed")
-    run = _Run(settings, plan, folder, dataset, training, validation, config, listener)
-    evaluation = run.finish(source, device, dtype)
-    total_s = time.perf_counter() - begin
-    if not run.processes.writes:
-        return RunResult(folder, evaluation, total_s)
-    config["seconds"] = {"caching": caching_s, "training": run.trainer.elapsed_s, "total": total_s}
-    write_json(folder / "config.json", config)
-    return RunResult(folder, evaluation, total_s)
+        for note in source.notes:
+            listener.note(note)
+    if processes.count > 1:
+        said = processes.said_by_the_first(json.dumps(settings.to_json()).encode())
+        settings = TrainingSettings.from_json(json.loads(said))
+    return settings, source
 
 
-class _Run:
-    """One run, from its first epoch or its last checkpoint to its files."""
-
-    def __init__(
-        self,
-        settings: TrainingSettings,
-        plan: Plan,
-        folder: Path,
-        dataset: Dataset,
-        training: CachedPhotos,
-        validation: CachedPhotos,
-        config: dict[str, Any],
-        listener: Listener,
-    ) -> None:
-        self.settings, self.plan, self.folder, self.dataset = settings, plan, folder, dataset
-        self.training, self.validation = training, validation
-        self.config, self.listener = config, listener
-        self.processes = current_processes()
-        self.trainer: Trainer
-
-    def finish(self, source: Source | None, device: torch.device, dtype: torch.dtype) -> Evaluation:
-        torch.manual_seed(self.settings.seed)
-        network = Classifier(self.settings.network(len(self.dataset.classes)))
-        trainer = Trainer(network, self.training, self.settings, self.plan, device, dtype)
-        self.trainer = trainer
-        position = load_checkpoint(self.folder / "checkpoint", network, trainer.average, trainer.optimizer)
-        epoch = 0
-        if position is not None:
-            epoch, trainer.step, trainer.elapsed_s = position.epoch, position.step, position.elapsed_s
-        tracker = self._open_folder(epoch + (position is not None)) if self.processes.writes else None
-        try:
-            if source is not None and position is None:
-                self._start(source, tracker)
-            while not (trainer.finished or self._stalled(tracker)):
-                self._epoch(epoch, tracker)
-                epoch += 1
-        finally:
-            if tracker is not None:
-                tracker.close()
-        evaluation = self._evaluate()
-        if self.processes.writes:
-            evaluation.write(self.folder / "evaluation.json")
-            write_model(self.folder / "model.safetensors", trainer.average.network, self._card(evaluation))
-        return evaluation
-
-    def _open_folder(self, first_epoch: int) -> Tracker:
-        with storage_errors(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
-        write_json(self.folder / "config.json", self.config)
-        return Tracker(self.folder, first_epoch)
-
-    def _start(self, source: Source, tracker: Tracker | None) -> None:
-        """What is done before the first epoch, with other weights: it is recorded as epoch 0."""
-        watch = Stopwatch()
-        start(self.trainer, source, watch, self.listener.reading)
-        self._keep(0, None, watch, tracker)
-
-    def _epoch(self, epoch: int, tracker: Tracker | None) -> None:
-        watch = Stopwatch()
-        result = self.trainer.train_epoch(epoch, watch, self.listener.stepping)
-        self._keep(epoch + 1, result, watch, tracker)
-
-    def _stalled(self, tracker: Tracker | None) -> bool:
-        """Whether `patience` epochs have gone by without a lower validation loss."""
-        if tracker is None or self.settings.patience is None:
-            return False
-        losses = {line["epoch"]: line["validation_loss"] for line in tracker.lines if "validation_loss" in line}
-        best = min(losses, key=lambda epoch: losses[epoch], default=0)
-        return max(losses, default=0) - best >= self.settings.patience
-
-    def _worth_evaluating(self, epochs: int) -> bool:
-        """Whether as many photos were trained on as there are to validate, since the last time or at all."""
-        trained, photos = len(self.training), len(self.validation)
-        due = epochs * trained // photos > (epochs - 1) * trained // photos
-        return not epochs or due or self.trainer.finished
-
-    def _keep(self, epochs: int, result: EpochResult | None, watch: Stopwatch, tracker: Tracker | None) -> None:
-        """Evaluate, and write the metrics and a checkpoint after so many `epochs`."""
-        if tracker is None:
-            return
-        training_s = sum(watch.seconds.values())
-        evaluation = None
-        if self._worth_evaluating(epochs):
-            with watch.part("validation"):
-                evaluation = self._evaluate()
-        position = Position(epochs, self.trainer.step, self.trainer.elapsed_s)
-        line = _line(epochs, result, evaluation, training_s)
-        # Before the checkpoint: a run that is killed in between drops this line and writes it again.
-        tracker.keep(line)
-        with watch.part("checkpoint"):
-            save_checkpoint(
-                self.folder / "checkpoint",
-                position,
-                self.trainer.network,
-                self.trainer.average,
-                self.trainer.optimizer,
-            )
-        line["seconds"] = {name: round(seconds, 4) for name, seconds in watch.seconds.items()}
-        tracker.log(line)
-        self.listener.epoch(line)
-
-    def _evaluate(self) -> Evaluation:
-        predictor = TorchPredictor(self.trainer.average.network, self._card(), self.trainer.device)
-        return evaluate(
-            predictor,
-            self.validation,
-            self.validation.labels,
-            self.validation.files,
-            root=self.validation.photos.root,
-            left_out=self.validation.left_out,
-        )
-
-    def _card(self, evaluation: Evaluation | None = None) -> ModelCard:
-        provenance: dict[str, Any] = {}
-        if evaluation is not None:
-            metrics = {"top1": evaluation.top1, "loss": evaluation.loss, "photos": evaluation.photos}
-            provenance = {**portable(self.config), "validation_metrics": metrics}
-        network = self.trainer.network.spec
-        return ModelCard(
-            network.name,
-            network.width_multiplier,
-            network.resolution,
-            self.dataset.classes,
-            self.settings.preprocessing,
-            self.settings.style,
-            provenance=provenance,
-        )
+def _check(
+    folder: Path,
+    config: dict[str, Any],
+    recorded: dict[str, Any] | None,
+    photos: tuple[CachedPhotos, CachedPhotos],
+    processes: Processes,
+    listener: Listener,
+) -> None:
+    """That this is the run it says it is, and that all processes see the same photos."""
+    mine = config["data"]["hash"]
+    if processes.said_by_the_first(mine.encode()).decode() != mine:
+        raise ConfigError(f"process {processes.rank} sees other photos than the first one in {config['data']['root']}")
+    batch = config["plan"]["batch_size"]
+    if processes.count > batch:
+        raise ConfigError(f"{processes.count} processes cannot share batches of {batch} photos; use --batch-size")
+    if recorded is not None:
+        for note in check_same(folder, recorded, config, photo_lines(photos, config["data"]["classes"])):
+            listener.note(note)
 
 
 def _cache(
@@ -268,12 +199,14 @@ def _cache(
         dataset.train,
         training_side(settings.side),
         max_bytes=limit,
+        workers=settings.workers,
         progress=lambda done, _: listener.caching(done, total),
     )
     validation = load(
         dataset.validation,
         settings.side,
         max_bytes=limit,
+        workers=settings.workers,
         progress=lambda done, _: listener.caching(first + done, total),
     )
     for photos in (training, validation):
@@ -286,14 +219,3 @@ def _cache(
             f"{dataset.root}: too few photos can be decoded to train on and validate; see `mobilenet train --help`"
         )
     return training, validation, time.perf_counter() - start
-
-
-def _line(epoch: int, result: EpochResult | None, evaluation: Evaluation | None, training_s: float) -> dict[str, Any]:
-    line: dict[str, Any] = {"epoch": epoch}
-    if result is not None:
-        line |= {"learning_rate": result.learning_rate, "train_loss": result.loss, "train_top1": result.top1}
-    if evaluation is not None:
-        line |= {"validation_loss": evaluation.loss, "top1": evaluation.top1, "top5": evaluation.top5}
-    if result is not None:
-        line["images_per_second"] = result.photos / training_s
-    return line

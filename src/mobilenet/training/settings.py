@@ -33,11 +33,14 @@ class TrainingSettings:
     lower validation loss after which it ends too. `learning_rate`: for `batch_size` photos a step. `layer_decay`: each
     block learns by this factor slower than the block after it. `unfreeze`: share of the run by which all blocks
     learn; they begin from the top. `average_epochs`: length of the moving average of the weights that is evaluated
-    and saved.
+    and saved. `exclude`: a list of photos to leave out (`datasets.read_exclusions`). `workers`: threads that decode
+    photos, one a core by default. `checkpoint_minutes`: time between two checkpoints within an epoch; the last
+    `keep_checkpoints` are kept.
     """
 
     data: Path
     validation: Path | None = None
+    exclude: Path | None = None
     weights: str | None = None
     freeze: Freeze = "none"
     architecture: str | None = None
@@ -66,6 +69,9 @@ class TrainingSettings:
     compile: bool = False
     seed: int = 0
     cache_bytes: int = DEFAULT_CACHE_BYTES
+    workers: int | None = None
+    checkpoint_minutes: float = 5.0
+    keep_checkpoints: int = 3
 
     def __post_init__(self) -> None:
         problem = _problem(self)
@@ -96,6 +102,7 @@ class TrainingSettings:
         values = asdict(self)
         values["data"] = str(self.data)
         values["validation"] = None if self.validation is None else str(self.validation)
+        values["exclude"] = None if self.exclude is None else str(self.exclude)
         return values
 
     @classmethod
@@ -109,6 +116,7 @@ class TrainingSettings:
             read = {
                 "data": Path(values["data"]),
                 "validation": validation,
+                "exclude": None if values.get("exclude") is None else Path(values["exclude"]),
                 "augmentation": augmentation,
                 "style": ConvStyle(**values["style"]),
                 "mean": tuple(values["mean"]),
@@ -135,6 +143,9 @@ def _problem(settings: TrainingSettings) -> str | None:
         ("label smoothing", settings.label_smoothing, 0, 0.9),
         ("average epochs", settings.average_epochs, 0, 1e6),
         ("cache size", settings.cache_bytes, 0, 2**60),
+        ("workers", settings.workers, 0, 1024),
+        ("checkpoint minutes", settings.checkpoint_minutes, 0, 1e6),
+        ("number of checkpoints to keep", settings.keep_checkpoints, 1, 1e6),
         ("smallest crop area", None if settings.augmentation is None else settings.augmentation.crop_area[0], 0.01, 1),
     ]
     for name, value, low, high in limits:

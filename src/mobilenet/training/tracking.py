@@ -1,6 +1,7 @@
 """Where the numbers of a run go: one JSON line an epoch, and TensorBoard."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,23 +9,31 @@ from torch.utils.tensorboard import SummaryWriter
 
 from mobilenet.files import atomic_write, storage_errors
 
-__all__ = ["Tracker", "read_metrics"]
+__all__ = ["TIMING", "Tracker", "read_metrics"]
 
 Line = dict[str, Any]
+
+
+TIMING = ("seconds", "images_per_second")
+"""What differs from one run to the next: everything else in a line follows from settings, photos and machine."""
 
 
 class Tracker:
     """Writes the metrics of each epoch to `metrics.jsonl` and `tensorboard/` in a run folder.
 
-    Lines from `first_epoch` on (of a run that was stopped after them, but before their checkpoint) are dropped.
+    `lines` are those of the checkpoint that a run goes on from. Whatever the folder says beyond them is dropped; the
+    last of them is told once more to TensorBoard, which may have missed it when the run was stopped.
     """
 
-    def __init__(self, run: Path, first_epoch: int) -> None:
+    def __init__(self, run: Path, lines: Sequence[Line] = ()) -> None:
         self._file = run / "metrics.jsonl"
-        self._lines = [line for line in read_metrics(self._file) if line["epoch"] < first_epoch]
+        self._lines = [dict(line) for line in lines]
         self._write()
         with storage_errors(run):
-            self._board = SummaryWriter(str(run / "tensorboard"), purge_step=first_epoch)
+            last = self._lines[-1]["epoch"] if self._lines else 0
+            self._board = SummaryWriter(str(run / "tensorboard"), purge_step=last)
+        if self._lines:
+            self._tell(self._lines[-1])
 
     @property
     def lines(self) -> tuple[Line, ...]:
@@ -39,14 +48,17 @@ class Tracker:
     def log(self, line: Line) -> None:
         """Record one epoch: `line["epoch"]` counts from 1; nested values get names such as seconds/input."""
         self.keep(line)
-        for name, value in _scalars(line).items():
-            self._board.add_scalar(name, value, line["epoch"])
-        with storage_errors(self._file.parent):
-            self._board.flush()
+        self._tell(line)
 
     def close(self) -> None:
         """Close the files."""
         self._board.close()
+
+    def _tell(self, line: Line) -> None:
+        for name, value in _scalars(line).items():
+            self._board.add_scalar(name, value, line["epoch"])
+        with storage_errors(self._file.parent):
+            self._board.flush()
 
     def _write(self) -> None:
         with atomic_write(self._file) as file:

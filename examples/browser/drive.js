@@ -1,6 +1,6 @@
 // Opens the page in a headless Chromium, gives it photos, and prints what it answered: one JSON document.
 //
-//     node drive.mjs URL CHROMIUM PROFILE SCREENSHOT PHOTO…
+//     node drive.js URL CHROMIUM PROFILE SCREENSHOT PHOTO…
 
 import { chromium } from "playwright-core";
 

@@ -1,0 +1,133 @@
+"""`mobilenet check`: what is wrong with a data set, before a night is spent on it."""
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mobilenet.cli.console import print_json, print_table, shown
+from mobilenet.cli.progress import progress_bars
+from mobilenet.errors import GateError
+
+if TYPE_CHECKING:
+    from mobilenet.datasets.findings import Check, Copies
+
+__all__ = ["command"]
+
+_LISTED = 20
+"""Findings of a kind that are printed; --json prints all."""
+
+
+@click.command()
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option("--val", "validation", type=click.Path(path_type=Path), help="Folder or CSV of validation photos.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the split, where it is made.")
+@click.option("--exclude", type=click.Path(path_type=Path), help="A list of photos to leave out.")
+@click.option(
+    "--write-exclusions",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write a list of what to leave out, for train --exclude.",
+)
+@click.option(
+    "--html", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write a page with the pictures."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
+def command(
+    *,
+    data: Path,
+    validation: Path | None,
+    seed: int,
+    exclude: Path | None,
+    write_exclusions: Path | None,
+    html: Path | None,
+    as_json: bool,
+) -> None:
+    """Decode every photo of DATA, compare all with all, and say what is wrong. Nothing in DATA is changed.
+
+    Found are files that cannot be read; the same picture on both sides of the split, under two labels, or more than
+    once, also re-encoded, resized or slightly cropped; classes with few photos; odd sizes; names that differ only in
+    case. Exit code 0: sound; 1: something changes results; 2: DATA cannot be used.
+
+    \b
+    mobilenet check photos/ --write-exclusions leave-out.txt --html check.html
+    mobilenet train photos/ --exclude leave-out.txt
+    """
+    from mobilenet.datasets import read_exclusions
+    from mobilenet.datasets.check import check
+    from mobilenet.datasets.exclusions import write_exclusions as write_list
+
+    excluded = read_exclusions(exclude)
+    with progress_bars() as bars:
+        work = {name: bars.add_task(name, visible=False) for name in ("decoding", "comparing")}
+        found = check(
+            data,
+            validation=validation,
+            seed=seed,
+            exclude=excluded,
+            progress=lambda name, done, total: bars.update(
+                work[name], completed=done, total=total, visible=done < total
+            ),
+        )
+    if write_exclusions is not None:
+        already = [(name, "excluded before") for name in sorted(excluded.names)]
+        write_list(write_exclusions, already + found.excluded())
+    if html is not None:
+        from mobilenet.report.check_page import write_check_page
+
+        write_check_page(found, html)
+    if as_json:
+        print_json(found.to_json())
+    else:
+        _print(found)
+    if found.faults():
+        raise GateError(f"{'; '.join(found.faults())}{_remedy(write_exclusions)}")
+
+
+def _remedy(written: Path | None) -> str:
+    if written is None:
+        return "; --write-exclusions FILE lists what to leave out"
+    return f"; leave them out with mobilenet train --exclude {written}"
+
+
+def _print(found: "Check") -> None:
+    for note in found.notes:
+        click.echo(f"mobilenet: {shown(note)}", err=True)
+    rows = [(shown(size.name), f"{size.train:,}", f"{size.validation:,}") for size in found.classes]
+    title = f"{found.photos:,} files, {len(found.classes)} classes; split {found.split}"
+    print_table(title, ("class", "to train on", "to validate on"), rows)
+    for kind, lines in _findings(found).items():
+        if lines:
+            click.echo(f"{kind}: {len(lines):,}")
+            for line in lines[:_LISTED]:
+                click.echo(f"  {shown(line)}")
+            if len(lines) > _LISTED:
+                click.echo(f"  … and {len(lines) - _LISTED:,} more")
+    for remark in found.remarks():
+        click.echo(remark)
+    if not found.faults():
+        click.echo("nothing that changes results was found")
+
+
+def _findings(found: "Check") -> dict[str, list[str]]:
+    return {
+        "cannot be read": [f"{item.photo.file}: {item.reason}" for item in found.broken],
+        "on both sides of the split": [_line(group) for group in found.leaks],
+        "with two labels": [_line(group) for group in found.conflicts],
+        "without a photo to train on": list(found.missing),
+        "classes in two spellings": [" = ".join(names) for names in found.same_names],
+        "more than once": [_line(group) for group in found.repeats],
+        "odd": [f"{item.photo.file}: {item.width} x {item.height}, {item.reason}" for item in found.odd],
+        "file names that differ only in case": [" = ".join(names) for names in found.clashes],
+    }
+
+
+def _line(group: "Copies") -> str:
+    return " = ".join(islice(_names(group), _LISTED)) + (" (the same file)" if group.exact else "")
+
+
+def _names(group: "Copies") -> Iterator[str]:
+    for photo in group.photos:
+        yield f"{photo.file} ({photo.label})" if group.conflict else photo.file

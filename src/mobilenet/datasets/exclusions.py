@@ -1,0 +1,79 @@
+"""A list of photos to leave out: one name a line below the data set, `#` before remarks.
+
+A name that a line cannot hold (with a line break, bytes that are no UTF-8, `#` or a quote in front, spaces around it)
+is written as a JSON string, in its double quotes.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mobilenet.errors import DataError
+from mobilenet.files import atomic_write
+
+__all__ = ["NOTHING", "Exclusions", "prefix_below", "read_exclusions", "write_exclusions"]
+
+
+@dataclass(frozen=True, slots=True)
+class Exclusions:
+    """`names` as findings give them: below the data set, or absolute; `path` is the list they are from."""
+
+    names: frozenset[str] = frozenset()
+    path: Path | None = None
+
+    def kept(self, classes: Mapping[str, str], prefix: str) -> dict[str, str]:
+        """{file: class} without those whose `prefix` + file is excluded."""
+        return {file: label for file, label in classes.items() if prefix + file not in self.names}
+
+
+NOTHING = Exclusions()
+
+
+def prefix_below(base: Path, root: Path) -> str:
+    """What makes a file below `root` a name below `base`: nothing, folders with a slash, or the absolute `root`."""
+    whole = root.absolute()
+    if whole.is_relative_to(base.absolute()):
+        inner = whole.relative_to(base.absolute()).as_posix()
+        return "" if inner == "." else f"{inner}/"
+    return f"{whole.as_posix()}/"
+
+
+def read_exclusions(path: Path | None) -> Exclusions:
+    """The list in a file, none for None; DataError names the line that cannot be read."""
+    if path is None:
+        return NOTHING
+    try:
+        lines = path.read_bytes().decode("utf-8", "surrogateescape").split("\n")
+    except OSError as error:
+        raise DataError(f"cannot read the list {path}: {(error.strerror or str(error)).lower()}") from error
+    names = set()
+    for number, line in enumerate(lines, 1):
+        text = line.strip()
+        if text and not text.startswith("#"):
+            names.add(_quoted(path, number, text) if text.startswith('"') else text)
+    return Exclusions(frozenset(names), path)
+
+
+def write_exclusions(path: Path, photos: Iterable[tuple[str, str]]) -> None:
+    """Write the list of (name, reason), whole or not at all; StorageError."""
+    lines = ["# Photos to leave out: mobilenet train DATA --exclude THIS. One name a line; remove what should stay."]
+    for name, reason in photos:
+        lines += [f"# {' '.join(reason.split())}", _line(name)]
+    with atomic_write(path) as file:
+        file.write(("\n".join(lines) + "\n").encode("utf-8", "backslashreplace"))
+
+
+def _line(name: str) -> str:
+    plain = name.isprintable() and name == name.strip() and not name.startswith(("#", '"'))
+    return name if plain else json.dumps(name)
+
+
+def _quoted(path: Path, number: int, text: str) -> str:
+    try:
+        name = json.loads(text)
+    except ValueError as error:
+        raise DataError(f"{path} line {number} begins with a quote but is no JSON string: {error}") from error
+    if not isinstance(name, str):
+        raise DataError(f"{path} line {number} is no JSON string")
+    return name

@@ -1,0 +1,200 @@
+"""What a check of a data set found, as plain values.
+
+fault     changes what is learnt or measured: a photo that cannot be read, one picture on both sides of the split,
+          one picture under two labels, two classes whose names differ only in case, a class without photos to train on
+remark    worth knowing: copies within one class, few photos, imbalance, odd sizes, file names that differ only in case
+"""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+__all__ = ["FEW_PHOTOS", "Broken", "Check", "ClassSize", "Copies", "Member", "Odd", "Split"]
+
+Split = Literal["train", "validation"]
+
+FEW_PHOTOS = 10
+"""A class with fewer training photos is mentioned."""
+
+_UNEVEN = 10
+"""The largest class is mentioned where it has so many times the photos of the smallest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One photo: its file below the data set (absolute where it lies elsewhere), and where it counts."""
+
+    file: str
+    split: Split
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A photo that cannot be decoded, and why."""
+
+    photo: Member
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Copies:
+    """Photos of one picture; `exact` where the files are the same byte for byte."""
+
+    photos: tuple[Member, ...]
+    exact: bool
+
+    @property
+    def leak(self) -> bool:
+        """Whether the picture is both trained on and validated on."""
+        return len({photo.split for photo in self.photos}) > 1
+
+    @property
+    def conflict(self) -> bool:
+        """Whether the picture carries two labels."""
+        return len({photo.label for photo in self.photos}) > 1
+
+
+@dataclass(frozen=True, slots=True)
+class Odd:
+    """A photo of an odd size (pixels), or of one colour, and which it is."""
+
+    photo: Member
+    width: int
+    height: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClassSize:
+    """Photos of a class that can be decoded."""
+
+    name: str
+    train: int
+    validation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Everything that was found in `photos` files; `split` says in words where the validation photos come from.
+
+    `empty` are folders without photos; `clashes` files, and `same_names` classes, whose names differ only in case.
+    """
+
+    data: str
+    split: str
+    photos: int
+    classes: tuple[ClassSize, ...]
+    broken: tuple[Broken, ...]
+    copies: tuple[Copies, ...]
+    odd: tuple[Odd, ...]
+    empty: tuple[str, ...]
+    clashes: tuple[tuple[str, ...], ...]
+    same_names: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def leaks(self) -> tuple[Copies, ...]:
+        """Pictures on both sides of the split."""
+        return tuple(group for group in self.copies if group.leak)
+
+    @property
+    def conflicts(self) -> tuple[Copies, ...]:
+        """Pictures under two labels."""
+        return tuple(group for group in self.copies if group.conflict)
+
+    @property
+    def repeats(self) -> tuple[Copies, ...]:
+        """Pictures that are there several times, on one side and under one label."""
+        return tuple(group for group in self.copies if not (group.leak or group.conflict))
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Classes without a photo to train on."""
+        return tuple(size.name for size in self.classes if not size.train)
+
+    @property
+    def few(self) -> tuple[ClassSize, ...]:
+        """Classes with some training photos, but fewer than FEW_PHOTOS."""
+        return tuple(size for size in self.classes if 0 < size.train < FEW_PHOTOS)
+
+    @property
+    def imbalance(self) -> float | None:
+        """How many times the training photos of the smallest class the largest has, where that is much."""
+        counts = [size.train for size in self.classes if size.train]
+        ratio = max(counts) / min(counts) if counts else 1.0
+        return ratio if ratio >= _UNEVEN else None
+
+    def faults(self) -> list[str]:
+        """What changes results, one phrase each; empty for a sound data set."""
+        return _phrases(
+            (len(self.broken), "file cannot be read", "files cannot be read"),
+            (len(self.leaks), "picture is on both sides of the split", "pictures are on both sides of the split"),
+            (len(self.conflicts), "picture has two labels", "pictures have two labels"),
+            (len(self.missing), "class has no photo to train on", "classes have no photo to train on"),
+            (len(self.same_names), "class is there in two spellings", "classes are there in two spellings"),
+        )
+
+    def remarks(self) -> list[str]:
+        """What is worth knowing, one phrase each."""
+        found = _phrases(
+            (len(self.repeats), "picture is there more than once", "pictures are there more than once"),
+            (
+                len(self.few),
+                f"class has fewer than {FEW_PHOTOS} photos",
+                f"classes have fewer than {FEW_PHOTOS} photos",
+            ),
+            (len(self.empty), "folder has no photos", "folders have no photos"),
+            (len(self.odd), "photo has an odd size or one colour", "photos have an odd size or one colour"),
+            (len(self.clashes), "file name differs only in case", "file names differ only in case"),
+        )
+        if self.imbalance is not None:
+            found.append(f"the largest class has {self.imbalance:.0f} times the photos of the smallest")
+        return found
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for `json.dumps`; every list in full."""
+        values = asdict(self)
+        kinds = {"leaks": self.leaks, "conflicts": self.conflicts, "repeats": self.repeats}
+        values |= {name: [asdict(group) for group in groups] for name, groups in kinds.items()}
+        del values["copies"]
+        few = [size.name for size in self.few]
+        return {
+            "sound": not self.faults(),
+            "faults": self.faults(),
+            "remarks": self.remarks(),
+            **values,
+            "missing": list(self.missing),
+            "few": few,
+            "imbalance": self.imbalance,
+        }
+
+    def excluded(self) -> list[tuple[str, str]]:
+        """The photos to leave out, each with the reason, so that no broken, leaking or contradicting one is left.
+
+        Of a picture on both sides the training copies go; of one with two labels every copy, for nobody knows which is
+        right. Where the split is made and not given, leaving photos out moves it, so of near copies one is kept.
+        """
+        chosen = {broken.photo.file: broken.reason for broken in self.broken}
+        for group in self.copies:
+            for photo, reason in _superfluous(group, given=self.split.startswith("given")):
+                chosen.setdefault(photo.file, reason)
+        return list(chosen.items())
+
+
+def _superfluous(group: Copies, *, given: bool) -> Iterable[tuple[Member, str]]:
+    if group.conflict:
+        labels = " and ".join(sorted({photo.label for photo in group.photos}))
+        return [(photo, f"one picture, labelled {labels}") for photo in group.photos]
+    if not given and not group.exact:
+        # For preference a validation photo stays: that moves the split least.
+        kept = next((photo for photo in group.photos if photo.split == "validation"), group.photos[0])
+        return [(photo, f"the picture of {kept.file}") for photo in group.photos if photo is not kept]
+    if group.leak:
+        kept = next(photo for photo in group.photos if photo.split == "validation")
+        return [(photo, f"the picture of {kept.file}") for photo in group.photos if photo.split == "train"]
+    return []
+
+
+def _phrases(*counted: tuple[int, str, str]) -> list[str]:
+    return [f"{count:,} {one if count == 1 else many}" for count, one, many in counted if count]

@@ -1,0 +1,113 @@
+"""What a check found -> one HTML file that needs nothing else: the pictures side by side, to judge them by eye."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from mobilenet import __version__
+from mobilenet.datasets.findings import Check, Copies, Member
+from mobilenet.files import atomic_write
+from mobilenet.report.environment import environment
+from mobilenet.report.thumbnails import thumbnail
+
+__all__ = ["write_check_page"]
+
+_GROUPS = 60
+"""Pictures with copies that are shown in a section."""
+
+_SHOWN_OF_A_GROUP = 6
+_ODD = 48
+_ROWS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class _Photo:
+    """A photo with its thumbnail, a `data:` URL; None when it has vanished."""
+
+    member: Member
+    image: str | None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """The photos of one picture, the first of them shown."""
+
+    photos: tuple[_Photo, ...]
+    more: int
+    exact: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Section:
+    """Pictures with copies of one kind."""
+
+    name: str
+    title: str
+    note: str
+    groups: tuple[_Group, ...]
+    total: int
+
+
+def write_check_page(check: Check, path: Path) -> None:
+    """Write the page of `check` to `path`, whole or not at all; StorageError."""
+    html = environment().get_template("check.html").render(_context(check))
+    with atomic_write(path) as file:
+        # names of files may hold bytes that are no UTF-8
+        file.write(html.encode("utf-8", "replace"))
+
+
+def _context(check: Check) -> dict[str, Any]:
+    data = Path(check.data)
+    base = data if data.is_dir() else data.parent
+    odd = [
+        _Photo(item.photo, thumbnail(base / item.photo.file), f"{item.width} × {item.height}: {item.reason}")
+        for item in check.odd[:_ODD]
+    ]
+    return {
+        "check": check,
+        "version": __version__,
+        "title": data.resolve().name,
+        "faults": check.faults(),
+        "remarks": check.remarks(),
+        "headline": _headline(check),
+        "sections": tuple(section for section in _sections(check, base) if section.total),
+        "odd": odd,
+        "most": max((size.train + size.validation for size in check.classes), default=1) or 1,
+        "rows": _ROWS,
+    }
+
+
+def _headline(check: Check) -> list[tuple[str, str, str]]:
+    readable = sum(size.train + size.validation for size in check.classes)
+    return [
+        ("Photos", f"{readable:,}", "can be read"),
+        ("Cannot be read", f"{len(check.broken):,}", "files"),
+        ("On both sides", f"{len(check.leaks):,}", "pictures, of the split"),
+        ("Two labels", f"{len(check.conflicts):,}", "pictures"),
+        ("More than once", f"{len(check.repeats):,}", "pictures, in one class"),
+        ("Classes", f"{len(check.classes):,}", f"{len(check.few) + len(check.missing)} with few photos or none"),
+    ]
+
+
+def _sections(check: Check, base: Path) -> Iterator[_Section]:
+    kinds = (
+        (
+            "leaks",
+            "On both sides of the split",
+            "Trained on and validated on: the accuracy says too much.",
+            check.leaks,
+        ),
+        ("conflicts", "Two labels", "The same picture under different labels: one of them is wrong.", check.conflicts),
+        ("repeats", "More than once", "On one side and under one label: such pictures weigh more.", check.repeats),
+    )
+    for name, title, note, groups in kinds:
+        yield _Section(name, title, note, tuple(_shown(base, islice(groups, _GROUPS))), len(groups))
+
+
+def _shown(base: Path, groups: Iterable[Copies]) -> Iterator[_Group]:
+    for group in groups:
+        photos = tuple(_Photo(photo, thumbnail(base / photo.file)) for photo in group.photos[:_SHOWN_OF_A_GROUP])
+        yield _Group(photos, len(group.photos) - len(photos), group.exact)

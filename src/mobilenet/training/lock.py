@@ -1,0 +1,80 @@
+"""One run folder, one process."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from mobilenet.errors import ConfigError
+from mobilenet.files import storage_errors
+
+try:
+    import fcntl
+except ImportError:  # Windows has no such locks
+    fcntl = None  # type: ignore[assignment]
+
+__all__ = ["LOCK", "lock_folder"]
+
+LOCK = ".lock"
+"""The name of the file in the run folder; the system forgets the lock on it when its process ends, however it ends."""
+
+
+@contextlib.contextmanager
+def lock_folder(folder: Path) -> Iterator[None]:
+    """Keep other processes from training in `folder` while this lasts; ConfigError says which one does already.
+
+    The folder is made if need be, and removed at the end, with the parents that were made, if nothing came into it.
+    """
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    with storage_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    try:
+        handle = _acquire(folder / LOCK)
+        try:
+            yield
+        finally:
+            # Removed while it is still held: whoever opened it meanwhile sees that it is no longer the folder's.
+            (folder / LOCK).unlink(missing_ok=True)
+            os.close(handle)
+    finally:
+        with contextlib.suppress(OSError):
+            for path in made:
+                path.rmdir()
+
+
+def _acquire(path: Path) -> int:
+    while True:
+        with storage_errors(path):
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
+        if _lock(handle, path) and _is_at(handle, path):
+            os.ftruncate(handle, 0)
+            with storage_errors(path):
+                os.write(handle, str(os.getpid()).encode())
+            return handle
+        os.close(handle)
+
+
+def _lock(handle: int, path: Path) -> bool:
+    if fcntl is None:
+        return True
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        owner = os.read(handle, 20).decode("ascii", "replace").strip() or "another one"
+        os.close(handle)
+        raise ConfigError(
+            f"process {owner} is training in {path.parent}; wait for it, or choose another --out"
+        ) from error
+    except OSError as error:
+        os.close(handle)
+        raise ConfigError(
+            f"cannot lock {path}: {(error.strerror or str(error)).lower()}; choose an --out on a disk that locks files"
+        ) from error
+    return True
+
+
+def _is_at(handle: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(handle), path.stat())
+    except FileNotFoundError:
+        return False

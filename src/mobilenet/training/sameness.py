@@ -1,0 +1,106 @@
+"""Whether a run that goes on is the one that was stopped, and if not, what differs."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mobilenet.errors import ConfigError
+
+__all__ = ["check_same", "check_settings"]
+
+_FREE = frozenset(
+    {
+        "cache_bytes",
+        "checkpoint_minutes",
+        "data",
+        "device",
+        "exclude",
+        "keep_checkpoints",
+        "validation",
+        "weights",
+        "workers",
+    }
+)
+"""Settings that do not change what is learned; other photos are noticed by their content, wherever they are."""
+
+_MOST_NAMED = 3
+
+
+def check_same(
+    folder: Path, before: Mapping[str, Any], now: Mapping[str, Any], photos: Iterable[str]
+) -> tuple[str, ...]:
+    """ConfigError naming the first difference between the config.json of a run (`before`) and what goes on with it;
+    `photos` are `record.photo_lines` of now. Remarks on what may differ, but shows in the figures.
+    """
+    difference = (
+        _classes(before["data"]["classes"], now["data"]["classes"])
+        or (before["data"]["hash"] != now["data"]["hash"] and _photos(folder / "photos.jsonl", photos))
+        or _values(before["plan"], now["plan"])
+    )
+    if difference:
+        raise ConfigError(f"{folder} was trained on something else: {difference}; restore it, or start a new run")
+    others = [what for what in ("precision", "machine") if before[what] != now[what]]
+    if not others:
+        return ()
+    return (f"goes on with another {others[0]}: not bit for bit what an undisturbed run would have learned",)
+
+
+def check_settings(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """ConfigError naming a setting that is not what the checkpoint in `folder` was made with."""
+    difference = _values(
+        {key: value for key, value in before.items() if key not in _FREE},
+        {key: value for key, value in now.items() if key not in _FREE},
+    )
+    if difference:
+        raise ConfigError(f"the checkpoint in {folder} was made with other settings: {difference}; start a new run")
+
+
+def _classes(before: Sequence[str], now: Sequence[str]) -> str | None:
+    added, removed = ([*_without(now, before)], [*_without(before, now)])
+    named = [f"{what} {_some(names)}" for what, names in (("without", removed), ("with", added)) if names]
+    return f"its classes are now {' and '.join(named)}" if named else None
+
+
+def _without(names: Iterable[str], others: Iterable[str]) -> Iterator[str]:
+    known = set(others)
+    return (name for name in names if name not in known)
+
+
+def _values(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
+    # As JSON: tuples and lists are the same.
+    then, today = (json.loads(json.dumps(values)) for values in (before, now))
+    for key in sorted({*then, *today}):
+        if then.get(key) != today.get(key):
+            return f"{key.replace('_', ' ')} was {then.get(key)} and is {today.get(key)}"
+    return None
+
+
+def _photos(file: Path, now: Iterable[str]) -> str:
+    """In words, which photos were added, removed or changed since `file` was written."""
+    today = _by_file(now)
+    try:
+        then = _by_file(file.read_text("utf-8").splitlines())
+    except (OSError, ValueError, TypeError):
+        return "its photos have changed"
+    kinds = {
+        "added": [name for name in today if name not in then],
+        "removed": [name for name in then if name not in today],
+        "changed": [name for name in today if name in then and then[name][1] != today[name][1]],
+        "labelled anew": [name for name in today if name in then and then[name][0] != today[name][0]],
+    }
+    named = [f"{what}: {_some([file for _, file in names])}" for what, names in kinds.items() if names]
+    return f"photos {'; '.join(named)}" if named else "the order of its photos has changed"
+
+
+def _by_file(lines: Iterable[str]) -> dict[tuple[str, str], tuple[str, str]]:
+    photos = {}
+    for line in lines:
+        split, file, label, digest = json.loads(line)
+        photos[split, file] = (label, digest)
+    return photos
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _MOST_NAMED:,} more" if len(names) > _MOST_NAMED else ""
+    return ", ".join(map(repr, names[:_MOST_NAMED])) + more

@@ -1,0 +1,261 @@
+"""One run, from its first step or its last checkpoint to its files; whatever ends it in between, it can go on."""
+
+import json
+import shlex
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load, save
+
+from mobilenet.card import ModelCard
+from mobilenet.datasets import Dataset
+from mobilenet.datasets.cache import CachedPhotos
+from mobilenet.errors import Interrupted, ProcessError
+from mobilenet.evaluate import Evaluation, evaluate
+from mobilenet.files import storage_errors
+from mobilenet.nn.model_file import write_model
+from mobilenet.nn.network import Classifier
+from mobilenet.runtimes.torch import TorchPredictor
+from mobilenet.training.checkpoint import Checkpoint, Checkpoints
+from mobilenet.training.interruption import TERMINATED, Interruption
+from mobilenet.training.listener import Listener
+from mobilenet.training.loop import EpochResult, Stopwatch, Trainer
+from mobilenet.training.plan import Plan
+from mobilenet.training.processes import Processes
+from mobilenet.training.record import portable, write_json, write_photos
+from mobilenet.training.sameness import check_settings
+from mobilenet.training.settings import TrainingSettings
+from mobilenet.training.state import capture, restore
+from mobilenet.training.tracking import Tracker
+from mobilenet.training.transfer import Source, refit, start
+
+__all__ = ["Session"]
+
+
+class Session:
+    """Trains, evaluates, and writes what comes of it, in one process of many or alone."""
+
+    def __init__(
+        self,
+        settings: TrainingSettings,
+        plan: Plan,
+        folder: Path,
+        dataset: Dataset,
+        photos: tuple[CachedPhotos, CachedPhotos],
+        config: dict[str, Any],
+        listener: Listener,
+        processes: Processes,
+        interruption: Interruption,
+    ) -> None:
+        self.settings, self.plan, self.folder, self.dataset = settings, plan, folder, dataset
+        self.training, self.validation = photos
+        self.config, self.listener = config, listener
+        self.processes, self.interruption = processes, interruption
+        self.checkpoints = Checkpoints(folder / "checkpoint", settings.keep_checkpoints)
+        self.trainer: Trainer
+        self._tracker: Tracker | None = None
+        self._watch = Stopwatch()
+        self._epoch = 0
+        """Epochs that are recorded."""
+        self._whole = False
+        """Whether the state is one to go on from."""
+        self._saved_s = time.monotonic()
+
+    def finish(self, source: Source | None, device: torch.device, dtype: torch.dtype) -> Evaluation:
+        """Do what is left to do; `source` are the weights that a new run starts from."""
+        torch.manual_seed(self.settings.seed)
+        network = Classifier(self.settings.network(len(self.dataset.classes)))
+        self.trainer = Trainer(network, self.training, self.settings, self.plan, device, dtype, self.processes)
+        lines = self._restore()
+        if self.processes.writes:
+            self._tracker = self._open_folder(lines)
+        try:
+            return self._finish(source, recorded=bool(lines))
+        except Interrupted:
+            self._save_what_is_whole()
+            raise
+        except ProcessError as error:
+            self._save_what_is_whole()
+            how = f"mobilenet train --resume {shlex.quote(str(self.folder))}"
+            raise ProcessError(f"{error}; go on, with as many as you like: {how}") from error
+        finally:
+            if self._tracker is not None:
+                self._tracker.close()
+
+    def _finish(self, source: Source | None, *, recorded: bool) -> Evaluation:
+        trainer = self.trainer
+        if not self._whole:
+            self._start(source)
+        if self.settings.weights is not None and not recorded:
+            self._keep(None)
+        while trainer.sums or not (trainer.finished or self._stalled()):
+            result = trainer.train_epoch(self._epoch, self._watch, self.listener.stepping, self._after_step)
+            self._epoch += 1
+            self._keep(result)
+        # What there is to go on from is saved; what follows is done anew each time.
+        self._whole = False
+        if trainer.step and self.settings.weights is not None and self.processes.writes:
+            self.listener.note("the classifier is fitted again, to the features that the network has learned")
+            with self.interruption.immediately():
+                refit(trainer, self.listener.reading)
+        evaluation = self._result() if self.processes.writes else b""
+        return Evaluation.from_json(self.processes.said_by_the_first(evaluation).decode())
+
+    def _result(self) -> bytes:
+        """Evaluate the model, write it and what it is worth, and give the evaluation as JSON."""
+        evaluation = self._evaluate()
+        evaluation.write(self.folder / "evaluation.json")
+        write_model(self.folder / "model.safetensors", self.trainer.average.network, self._card(evaluation))
+        return evaluation.to_json().encode()
+
+    def _open_folder(self, lines: list[dict[str, Any]]) -> Tracker:
+        with storage_errors(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+        self.checkpoints.tidy()
+        for part in self.folder.glob(".*.part"):
+            part.unlink(missing_ok=True)
+        photos = self.folder / "photos.jsonl"
+        if not photos.exists():
+            write_photos(photos, (self.training, self.validation), self.dataset.classes)
+        write_json(self.folder / "config.json", self.config)
+        return Tracker(self.folder, lines)
+
+    def _restore(self) -> list[dict[str, Any]]:
+        """Bring the trainer to the last checkpoint, which the first process reads; the epochs recorded until then."""
+        saved = self.checkpoints.load() if self.processes.writes else None
+        fields = json.loads(self.processes.said_by_the_first(json.dumps(saved and saved.fields).encode()))
+        if fields is None:
+            return []
+        tensors = saved.tensors if saved and self.processes.count == 1 else self._send(saved)
+        check_settings(self.folder, fields["settings"], self.config["settings"])
+        restore(self.trainer, fields, tensors)
+        self._epoch, self._watch.seconds = fields["epoch"], dict(fields["seconds"])
+        self._whole = True
+        if saved and saved.damaged:
+            self.listener.note(f"{'; '.join(saved.damaged)}: goes on from the one before, at step {fields['step']:,}")
+        return list(fields["metrics"])
+
+    def _send(self, saved: Checkpoint | None) -> dict[str, torch.Tensor]:
+        return load(self.processes.said_by_the_first(save(saved.tensors) if saved else b""))
+
+    def _start(self, source: Source | None) -> None:
+        """What is done before the first step: with other weights, their body, and a classifier fitted to the photos."""
+        if source is not None and self.processes.writes:
+            with self.interruption.immediately():
+                start(self.trainer, source, self._watch, self.listener.reading)
+        self.processes.wait()
+        self.trainer.elapsed_s = self.processes.largest(self.trainer.elapsed_s)
+        self._whole = True
+
+    def _after_step(self) -> None:
+        """Between two steps: stop where a signal wants it, save where it is time."""
+        if self.processes.largest(self.interruption.pending):
+            self.interruption.check()
+            raise Interrupted(TERMINATED)
+        if self.processes.writes and time.monotonic() - self._saved_s >= 60 * self.settings.checkpoint_minutes:
+            with self._watch.part("checkpoint"):
+                self._save()
+
+    def _save_what_is_whole(self) -> None:
+        if self._whole and self.processes.writes:
+            self._save()
+
+    def _save(self) -> None:
+        fields, tensors = capture(self.trainer)
+        about = {
+            "epoch": self._epoch,
+            "seconds": self._watch.seconds,
+            "metrics": self._tracker.lines if self._tracker else (),
+            "settings": self.config["settings"],
+        }
+        self.checkpoints.save({**fields, **about}, tensors)
+        self._saved_s = time.monotonic()
+
+    def _stalled(self) -> bool:
+        """Whether `patience` epochs have gone by without a lower validation loss, for all processes alike."""
+        patience, lines = self.settings.patience, self._tracker.lines if self._tracker else ()
+        if patience is None:
+            return False
+        losses = {line["epoch"]: line["validation_loss"] for line in lines if "validation_loss" in line}
+        best = min(losses, key=lambda epoch: losses[epoch], default=0)
+        return bool(self.processes.largest(max(losses, default=0) - best >= patience))
+
+    def _worth_evaluating(self) -> bool:
+        """Whether as many photos were trained on as there are to validate, since the last time or at all."""
+        epochs, trained, photos = self._epoch, len(self.training), len(self.validation)
+        due = epochs * trained // photos > (epochs - 1) * trained // photos
+        return not epochs or due or self.trainer.finished
+
+    def _keep(self, result: EpochResult | None) -> None:
+        """Evaluate, and write the metrics and a checkpoint, now that an epoch has ended or the start is made."""
+        try:
+            if self._tracker is not None:
+                self._record(result, self._tracker)
+        except Interrupted:
+            # The epoch's steps are made, but it is not recorded: that is what is done first when the run goes on.
+            self._epoch -= result is not None
+            raise
+        self.processes.wait()
+        self.trainer.sums, self._watch = [], Stopwatch()
+
+    def _record(self, result: EpochResult | None, tracker: Tracker) -> None:
+        watch = self._watch
+        training_s = sum(spent for part, spent in watch.seconds.items() if part not in {"checkpoint", "validation"})
+        evaluation = None
+        if self._worth_evaluating():
+            with watch.part("validation"):
+                evaluation = self._evaluate()
+        line = _line(self._epoch, result, evaluation, training_s)
+        line["seconds"] = _rounded(watch)
+        tracker.keep(line)
+        self.trainer.sums = []
+        with watch.part("checkpoint"):
+            self._save()
+        line["seconds"] = _rounded(watch)
+        tracker.log(line)
+        self.listener.epoch(line)
+
+    def _evaluate(self) -> Evaluation:
+        predictor = TorchPredictor(self.trainer.average.network, self._card(), self.trainer.device)
+        with self.interruption.immediately():
+            return evaluate(
+                predictor,
+                self.validation,
+                self.validation.labels,
+                self.validation.files,
+                root=self.validation.photos.root,
+                left_out=self.validation.left_out,
+            )
+
+    def _card(self, evaluation: Evaluation | None = None) -> ModelCard:
+        provenance: dict[str, Any] = {}
+        if evaluation is not None:
+            metrics = {"top1": evaluation.top1, "loss": evaluation.loss, "photos": evaluation.photos}
+            provenance = {**portable(self.config), "validation_metrics": metrics}
+        network = self.trainer.network.spec
+        return ModelCard(
+            network.name,
+            network.width_multiplier,
+            network.resolution,
+            self.dataset.classes,
+            self.settings.preprocessing,
+            self.settings.style,
+            provenance=provenance,
+        )
+
+
+def _rounded(watch: Stopwatch) -> dict[str, float]:
+    return {name: round(seconds, 4) for name, seconds in watch.seconds.items()}
+
+
+def _line(epoch: int, result: EpochResult | None, evaluation: Evaluation | None, training_s: float) -> dict[str, Any]:
+    line: dict[str, Any] = {"epoch": epoch}
+    if result is not None:
+        line |= {"learning_rate": result.learning_rate, "train_loss": result.loss, "train_top1": result.top1}
+    if evaluation is not None:
+        line |= {"validation_loss": evaluation.loss, "top1": evaluation.top1, "top5": evaluation.top5}
+    if result is not None:
+        line["images_per_second"] = result.photos / training_s
+    return line

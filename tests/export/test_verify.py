@@ -1,0 +1,175 @@
+"""The gate bites: files that do something else than the network are refused, with the reason."""
+
+import itertools
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from tests.quantize.conftest import make_graph, photos  # noqa: F401
+
+from mobilenet.card import ModelCard
+from mobilenet.export.diagnose import diagnose
+from mobilenet.export.litert import litert_model
+from mobilenet.export.onnx import onnx_model
+from mobilenet.export.verify import Proof, Reference, prove
+from mobilenet.graph import ConvNode, Graph, Node, QuantizedGraph
+from mobilenet.quantize.engine import batches, logits
+from mobilenet.quantize.ranges import choose_ranges, observe
+from mobilenet.quantize.rounding import quantized
+
+_PHOTOS = photos(48)
+
+Change = Callable[[ConvNode], ConvNode]
+
+
+@pytest.fixture(scope="module")
+def graph(make_graph: Callable[..., Graph]) -> Graph:  # noqa: F811
+    made = make_graph("relu6", "tensorflow")
+    stem = made.nodes[0]
+    assert isinstance(stem, ConvNode)
+    # So that ReLU6 has something to cut.
+    return replace(made, nodes=(replace(stem, filters=5 * stem.filters), *made.nodes[1:]))
+
+
+@pytest.fixture(scope="module")
+def reference(graph: Graph) -> Reference:
+    with torch.inference_mode():
+        wanted = torch.cat([torch.softmax(logits(graph, pixels), 1) for pixels in batches(_PHOTOS)]).numpy()
+    return Reference(graph.card, _PHOTOS, wanted, wanted.argmax(1))
+
+
+def _changed(graph: Graph, change: Change) -> Graph:
+    nodes: list[Node] = [change(node) if isinstance(node, ConvNode) else node for node in graph.nodes]
+    return replace(graph, nodes=tuple(nodes))
+
+
+def _judged(
+    graph: Graph, written: Graph | QuantizedGraph, reference: Reference, path: Path, precision: str = "float32"
+) -> Proof:
+    path.write_bytes(litert_model(written) if path.suffix == ".tflite" else onnx_model(written, batch=None))
+    runtime = "litert" if path.suffix == ".tflite" else "onnxruntime"
+    proof, found = prove(path, runtime, precision, reference)  # type: ignore[arg-type]
+    return replace(proof, cause=diagnose(graph, reference.images, found))
+
+
+_KINDS = pytest.mark.parametrize("name", ["a.tflite", "a.onnx"])
+
+
+@_KINDS
+def test_a_right_file_passes(graph: Graph, reference: Reference, tmp_path: Path, name: str) -> None:
+    proof = _judged(graph, graph, reference, tmp_path / name)
+    assert proof.failures == ()
+    assert (proof.agreement, proof.accuracy, proof.photos) == (1.0, 1.0, 48)
+    assert proof.size_bytes == (tmp_path / name).stat().st_size
+    assert json.loads(json.dumps(proof.to_json()))["passed"] is True
+
+
+@_KINDS
+@pytest.mark.parametrize(
+    ("change", "cause"),
+    [
+        (lambda node: replace(node, padding="symmetric"), "its padding is symmetric, the network's is tensorflow"),
+        (lambda node: replace(node, activation="relu"), "its activation is relu, the network's is relu6"),
+        (
+            lambda node: replace(node, filters=node.filters[:, ::-1].copy()) if node.name == "stem" else node,
+            "its colour channels are read as blue, green, red",
+        ),
+    ],
+)
+def test_a_file_that_computes_something_else_is_refused_with_the_cause(
+    graph: Graph, reference: Reference, tmp_path: Path, name: str, change: Change, cause: str
+) -> None:
+    proof = _judged(graph, _changed(graph, change), reference, tmp_path / name)
+    assert {gate.name for gate in proof.gates if not gate.passed} >= {"probabilities"}
+    assert any("times what rounding explains; it computes something else" in failure for failure in proof.failures)
+    assert proof.failures[-1] == f"the likely cause: {cause}"
+
+
+def _uneven(graph: Graph) -> Graph:
+    """The same function with depthwise filters of very different sizes, as folded batch norms leave them."""
+    nodes: list[Node] = list(graph.nodes)
+    for number, (before, node) in enumerate(itertools.pairwise(graph.nodes)):
+        if isinstance(before, ConvNode) and isinstance(node, ConvNode) and node.depthwise:
+            factors = np.resize(np.geomspace(1, 3000, 16).astype(np.float32), len(node.bias))
+            filters = nodes[number].filters * factors[:, None, None, None]  # type: ignore[union-attr]
+            nodes[number] = replace(before, filters=filters, bias=before.bias * factors)
+            nodes[number + 1] = replace(node, filters=node.filters / factors[:, None, None, None])
+    return replace(graph, nodes=tuple(nodes))
+
+
+def _rounded(node: ConvNode, scales: NDArray[np.float32]) -> ConvNode:
+    return replace(node, filters=(np.round(node.filters / scales) * scales).astype(np.float32))
+
+
+@_KINDS
+def test_depthwise_filters_that_share_a_scale_are_refused(
+    make_graph: Callable[..., Graph],  # noqa: F811
+    tmp_path: Path,
+    name: str,
+) -> None:
+    graph = _uneven(make_graph("relu", "symmetric"))
+    with torch.inference_mode():
+        wanted = torch.cat([torch.softmax(logits(graph, pixels), 1) for pixels in batches(_PHOTOS)]).numpy()
+    own = Reference(graph.card, _PHOTOS, wanted, wanted.argmax(1))
+    shared = _changed(graph, lambda n: _rounded(n, np.abs(n.filters).max() / 127) if n.depthwise else n)
+    separate = _changed(graph, lambda n: _rounded(n, np.abs(n.filters).max((1, 2, 3), keepdims=True) / 127))
+    coarse = _judged(graph, shared, own, tmp_path / name, "int8")
+    assert "it gives another first answer than the network on" in coarse.failures[0]
+    assert "try --qat, or more --calibration-photos" in coarse.failures[0]
+    assert coarse.failures[-1] == "the likely cause: its depthwise filters share one scale for the whole tensor"
+    fine = _judged(graph, separate, own, tmp_path / name, "int8")
+    assert fine.cause is None
+    assert 1 - fine.agreement < 0.5 * (1 - coarse.agreement)
+
+
+def _said(graph: Graph, **fields: object) -> Graph:
+    return replace(graph, card=replace(graph.card, **fields))  # type: ignore[arg-type]
+
+
+def test_another_description_is_refused(graph: Graph, reference: Reference, tmp_path: Path) -> None:
+    other = _said(graph, labels=("b", "a", "c", "d", "e"))
+    proof = _judged(graph, other, reference, tmp_path / "a.onnx")
+    assert proof.failures == ("its classes are not the network's; write it again",)
+
+
+def test_a_file_that_holds_something_twice_is_refused(graph: Graph, reference: Reference, tmp_path: Path) -> None:
+    ballast = _said(graph, provenance={"ballast": 300_000 * "a"})
+    proof = _judged(graph, ballast, reference, tmp_path / "a.onnx")
+    assert len(proof.failures) == 1
+    assert "bytes where" in proof.failures[0]
+    assert "something is in it twice" in proof.failures[0]
+
+
+class _Slow:
+    """A float32 file whose speed is known."""
+
+    def __init__(self, card: ModelCard, probabilities: NDArray[np.float32]) -> None:
+        self.labels, self.preprocessing, self.task = card.labels, card.preprocessing, card.task
+        self._answer = probabilities[:1]
+
+    def predict(self, images: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+        return {"probabilities": np.repeat(self._answer, len(images), 0)}
+
+
+def test_an_8_bit_file_must_be_faster(
+    graph: Graph, reference: Reference, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mobilenet.export.verify._TIMED_S", 0.01)
+    path = tmp_path / "a.tflite"
+    path.write_bytes(litert_model(quantized(graph, choose_ranges(observe(graph, _PHOTOS), "min-max"))))
+    # An engine that does nothing is faster than any file.
+    proof, _ = prove(path, "litert", "int8", reference, _Slow(graph.card, reference.probabilities))
+    assert proof.float32_latency_ms is not None
+    assert proof.float32_latency_ms < proof.latency_ms
+    assert "this device gains nothing by 8 bits; use the float32 file" in proof.failures[-1]
+
+
+def test_nothing_known_explains_noise(graph: Graph, reference: Reference) -> None:
+    noise = np.random.default_rng(0).dirichlet(np.ones(5), len(_PHOTOS)).astype(np.float32)
+    assert diagnose(graph, _PHOTOS, noise) is None
+    assert diagnose(graph, _PHOTOS, reference.probabilities) is None

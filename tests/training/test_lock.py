@@ -1,0 +1,52 @@
+"""One run folder, one process."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mobilenet.errors import ConfigError
+from mobilenet.training.lock import LOCK, lock_folder
+
+_HOLD = """
+import sys, time
+from pathlib import Path
+from mobilenet.training.lock import lock_folder
+with lock_folder(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_second_process_is_told_who_is_there_and_a_dead_one_does_not_block(tmp_path: Path) -> None:
+    folder = tmp_path / "runs" / "one"
+    with subprocess.Popen([sys.executable, "-c", _HOLD, str(folder)], stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        message = f"process {other.pid} is training in {folder}; wait for it"
+        with pytest.raises(ConfigError, match=message), lock_folder(folder):
+            pass
+        os.kill(other.pid, signal.SIGKILL)
+    assert (folder / LOCK).exists()
+    with lock_folder(folder):
+        assert (folder / LOCK).read_text() == str(os.getpid())
+    assert not (folder / LOCK).exists()
+
+
+def test_nothing_is_left_where_nothing_was_written(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), lock_folder(tmp_path / "a" / "b"):
+        raise RuntimeError
+    assert not list(tmp_path.iterdir())
+    with lock_folder(tmp_path / "a" / "b"):
+        (tmp_path / "a" / "b" / "kept").touch()
+    assert [path.name for path in (tmp_path / "a" / "b").iterdir()] == ["kept"]
+
+
+def test_a_lock_file_that_was_removed_meanwhile_is_no_lock(tmp_path: Path) -> None:
+    with lock_folder(tmp_path):
+        (tmp_path / LOCK).unlink()
+        with lock_folder(tmp_path):
+            assert (tmp_path / LOCK).read_text() == str(os.getpid())

@@ -1,0 +1,131 @@
+"""Two processes that train together, started by torchrun as a user starts them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from mobilenet.datasets import open_dataset
+from mobilenet.datasets.cache import load
+from mobilenet.training.loop import Stopwatch, Trainer
+from mobilenet.training.plan import make_plan
+from mobilenet.training.processes import Processes
+from mobilenet.training.settings import TrainingSettings
+from mobilenet.training.tracking import read_metrics
+
+_TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "mobilenet", "train"]
+_QUICK = ["--width", "0.1", "--resolution", "32", "--batch-size", "8", "--device", "cpu", "--precision", "float32"]
+
+
+@contextmanager
+def _two(tmp_path: Path, *arguments: object) -> Iterator["subprocess.Popen[str]"]:
+    environment = {**os.environ, "MOBILENET_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"}
+    command = [*_TORCHRUN, *map(str, arguments)]
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        yield process
+
+
+def test_two_processes_give_one_run_one_report_and_say_things_once(photos: Path, tmp_path: Path) -> None:
+    with _two(tmp_path, photos, *_QUICK, "--epochs", 2, "--json") as process:
+        out, err = process.communicate()
+    assert process.returncode == 0, err
+    document = json.loads(out)
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["photos-mobilenet_v1-0.1-32"]
+    assert (tmp_path / document["report"]).is_file()
+    assert sum(line.startswith("epoch ") for line in err.splitlines()) == 2
+    assert len(read_metrics(tmp_path / document["run"] / "metrics.jsonl")) == 2
+
+
+def _workers(parent: int) -> list[int]:
+    """The processes below torchrun's, by number."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with_parent = path.read_text().rpartition(")")[2].split() if path.exists() else []
+        if with_parent and int(with_parent[1]) == parent:
+            found.append(int(path.parent.name))
+    return sorted(found)
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds processes in /proc")
+def test_a_lost_process_leaves_a_checkpoint_that_one_process_goes_on_from(photos: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    with _two(tmp_path, photos, *_QUICK, "--epochs", 6, "--checkpoint-minutes", 0, "--out", run) as process:
+        while process.poll() is None and len(read_metrics(run / "metrics.jsonl")) < 1:
+            time.sleep(0.02)
+        os.kill(_workers(process.pid)[-1], signal.SIGKILL)
+        _, err = process.communicate()
+    assert process.returncode != 0
+    said = [line for line in err.splitlines() if line.startswith("mobilenet: ")]
+    how = f"go on, with as many as you like: mobilenet train --resume {run}"
+    # torchrun stops the others as soon as it sees it: whichever the first process notices first.
+    lost = f"mobilenet: a process of this run has ended before its time; {how}"
+    assert said in ([lost], ["mobilenet: stopped by SIGTERM"])
+    command = [sys.executable, "-m", "mobilenet", "train", "--resume", str(run), "--json"]
+    environment = {**os.environ, "MOBILENET_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "goes on with another machine" in done.stderr
+    assert [line["epoch"] for line in read_metrics(run / "metrics.jsonl")] == [1, 2, 3, 4, 5, 6]
+    assert json.loads(done.stdout)["validation_photos"] == 12
+
+
+class _Half(Processes):
+    """The place of one of several processes, which are run one after the other in this one."""
+
+    def total(self, values: torch.Tensor) -> torch.Tensor:
+        """Its own part."""
+        return values
+
+    def wrap(self, network: nn.Module, device: torch.device) -> nn.Module:
+        """Its own gradients."""
+        return network
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_the_shares_of_a_batch_make_its_loss_and_its_gradient(
+    photos: Path, tmp_path: Path, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where norms do not look at the batch, the mean gradient of all processes is that of the batch; 8 photos are not
+    shared evenly by 3."""
+    data = open_dataset(photos)
+    cached = load(data.train, 48, directory=tmp_path / "cache")
+    settings = TrainingSettings(
+        photos, width_multiplier=0.1, resolution=32, batch_size=8, epochs=1, precision="float32"
+    )
+    plan = make_plan(settings, len(cached))
+
+    def first_step(processes: Processes) -> tuple[torch.Tensor, torch.Tensor]:
+        torch.manual_seed(0)
+        from mobilenet.nn.network import Classifier
+
+        trainer = Trainer(
+            Classifier(settings.network(2)), cached, settings, plan, torch.device("cpu"), torch.float32, processes
+        )
+        monkeypatch.setattr(trainer, "_thaw", lambda: setattr(trainer, "_forward", trainer.network.eval()))
+        gradients: list[torch.Tensor] = []
+
+        def stop() -> None:
+            gradients.extend(p.grad.flatten() for p in trainer.network.parameters() if p.grad is not None)
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            trainer.train_epoch(0, Stopwatch(), after_step=stop)
+        return trainer.sums[0], torch.cat(gradients)
+
+    want_sums, want = first_step(Processes())
+    parts = [first_step(_Half(rank, count)) for rank in range(count)]
+    assert torch.allclose(sum(sums for sums, _ in parts), want_sums, atol=1e-6)
+    mean = sum(gradient for _, gradient in parts) / count
+    # Sums in another order.
+    assert torch.allclose(mean, want, rtol=1e-3, atol=1e-6)
