@@ -139,3 +139,14 @@ def test_a_result_that_cannot_be_written_is_one_line(
     data = _tree(tmp_path / "data", paint)
     assert main(["evaluate", colour_model, str(data), "--out", str(data / "red" / "0.png" / "x.json")]) == 2
     assert "cannot write" in capsys.readouterr().err
+
+
+def test_photos_of_a_list_do_not_count(
+    colour_model: str, paint: Paint, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flat = _tree(tmp_path / "flat", paint)
+    (tmp_path / "list").write_text("red/0.png\nval/red/0.png\ntrain/red/0.png\n")
+    assert _evaluated([colour_model, str(flat), "--exclude", str(tmp_path / "list")], capsys).photos == 11
+    _tree(tmp_path / "split" / "train", paint)
+    _tree(tmp_path / "split" / "val", paint, photos=2)
+    assert _evaluated([colour_model, str(tmp_path / "split"), "--exclude", str(tmp_path / "list")], capsys).photos == 5

@@ -1,6 +1,7 @@
 """`mobilenet train` as a user calls it."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -87,3 +88,67 @@ def test_the_command_is_recorded_as_it_was_given(photos: Path, tmp_path: Path) -
     words = ["train", str(photos), *_QUICK, "--out", "run"]
     assert main(words) == 0
     assert json.loads((tmp_path / "run" / "config.json").read_text())["command"] == ["mobilenet", *words]
+
+
+def test_training_says_what_its_quick_check_found(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (photos / "dim").mkdir()
+    for number in range(3):
+        Image.fromarray(np.full((40, 40, 3), 100 + number, np.uint8)).save(photos / "dim" / f"{number}.png")
+    (photos / "dark" / "x.png").write_bytes((photos / "dim" / "0.png").read_bytes())
+    assert main(["train", str(photos), *_QUICK, "--out", "run"]) == 0
+    first = capsys.readouterr().err.splitlines()[0]
+    assert first == (
+        "check: pictures with two labels: 1; classes with fewer than 10 training photos: dim (2); "
+        f"see mobilenet check {photos}"
+    )
+
+
+def test_photos_of_a_list_are_left_out_also_when_the_run_goes_on(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The list is found from wherever the run is resumed, and evaluation makes the same split again."""
+    listed = tmp_path / "list.txt"
+    listed.write_text("dark/0.png\ndark/1.png\nbright/0.png\n")
+    assert main(["train", "photos", *_QUICK, "--exclude", "list.txt", "--out", "run"]) == 0
+    assert "excluded by list.txt: 3 photos" in capsys.readouterr().err
+    config = json.loads(Path("run", "config.json").read_text("utf-8"))
+    assert config["data"]["train_photos"] + config["data"]["validation_photos"] == 21
+    assert config["settings"]["exclude"] == str(listed)
+    trained = Evaluation.read(Path("run", "evaluation.json"))
+    assert main(["evaluate", "run", "photos", "--json"]) == 0
+    again = Evaluation.from_json(capsys.readouterr().out)
+    assert (again.photos, again.top1) == (trained.photos, trained.top1)
+    assert main(["train", "--resume", "run"]) == 0
+    listed.unlink()
+    capsys.readouterr()
+    assert main(["train", "--resume", "run"]) == 2
+    assert capsys.readouterr().err.startswith("mobilenet: cannot read the list")
+
+
+def test_the_model_does_not_carry_the_path_of_the_list(photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("dark/0.png\n")
+    assert main(["train", "photos", *_QUICK, "--exclude", "list.txt", "--out", "run"]) == 0
+    assert b"list.txt" not in Path("run", "model.safetensors").read_bytes()
+
+
+def test_odd_names_are_trained_on_and_shown_in_one_line(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, old in ((b"new\nline", "dark"), (b"caf\xe9", "bright")):
+        (photos / old).rename(photos / os.fsdecode(name))
+    os.mkfifo(photos / "new\nline" / "pipe.jpg")
+    (photos / "new\nline" / "self.jpg").symlink_to("self.jpg")
+    assert main(["train", "photos", *_QUICK, "--out", "run"]) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[:2] == [
+        "left out photos/new\\nline/pipe.jpg: not a regular file",
+        "left out photos/new\\nline/self.jpg: cannot be read: too many levels of symbolic links",
+    ]
+    assert len(lines) == 3
+    assert lines[2].startswith("epoch   1  loss ")
+    assert main(["evaluate", "run", "photos"]) == 0
+    rows = capsys.readouterr().out.splitlines()
+    assert any(row.startswith("caf\\xe9 ") for row in rows)
+    assert any(row.startswith("new\\nline ") for row in rows)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -281,6 +281,7 @@ def test_damaged_segments_are_rebuilt(
 
 @settings(max_examples=25)
 @given(st.binary(max_size=400))
+@example(b"PK\x05\x06")
 def test_any_bytes_in_the_cache_folder_do_no_harm(data: bytes) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

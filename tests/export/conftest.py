@@ -78,6 +78,8 @@ def _settle(network: Classifier, card: ModelCard, images: Images) -> None:
     """Let the norms see photos, as training does, and the classifier tell them apart."""
     mean, std = (torch.tensor(v) for v in (card.preprocessing.mean, card.preprocessing.std))
     batch = ((torch.from_numpy(images).float() - mean) / std).permute(0, 3, 1, 2)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # sums in another order would be another network
     network.train()
     with torch.no_grad():
         for _ in range(20):
@@ -85,6 +87,7 @@ def _settle(network: Classifier, card: ModelCard, images: Images) -> None:
         logits = network.eval()(batch)
         network.classifier.weight *= 2 / logits.std(0).mean()
         network.classifier.bias -= network(batch).mean(0)
+    torch.set_num_threads(threads)
 
 
 def quantize(graph: Graph, images: Images) -> QuantizedGraph:

@@ -45,41 +45,34 @@ def _sums(node: QuantizedConv, x: Whole) -> Whole:
     return np.tensordot(windows, node.filters.astype(np.int64), ((2, 3, 4), (1, 2, 3)))
 
 
-def _scaled(sums: Whole, factors: Any) -> NDArray[np.float64]:
-    """The exact number of output steps, between whole ones."""
-    return np.asarray(sums * np.asarray(factors, np.float64))
+def _factor(node: Any, steps: Quantization, x: Whole) -> NDArray[np.float64]:
+    """Steps of the output in one step of the sum, for each channel."""
+    if isinstance(node, QuantizedPool):
+        return np.array(steps.scale / node.output.scale / (x.shape[0] * x.shape[1]))
+    return np.asarray(np.float64(steps.scale) * node.scales.astype(np.float64) / node.output.scale)
 
 
-def _steps(values: NDArray[np.float64], output: Quantization, lowest: float, highest: float) -> Whole:
-    """Rounded, half away from zero, and clamped to what the activation and int8 let through."""
-    rounded = np.trunc(values + np.copysign(0.5, values)) + output.zero_point
-    ends = [
-        -128
-        if math.isinf(end) and end < 0
-        else 127
-        if math.isinf(end)
-        else round(end / output.scale) + output.zero_point
-        for end in (lowest, highest)
-    ]
-    return np.clip(rounded, max(ends[0], -128), min(ends[1], 127)).astype(np.int64)
+def _exact(node: Any, x: Whole, steps: Quantization) -> NDArray[np.float64]:
+    """One node on int8 numbers: where the output lies between whole steps, in the bounds of activation and int8."""
+    above = x - steps.zero_point
+    match node:
+        case QuantizedConv():
+            sums = _sums(node, above) + node.bias
+        case QuantizedPool():
+            sums = above.sum((0, 1))
+        case QuantizedLinear():
+            sums = node.matrix.astype(np.int64) @ above + node.bias
+    activation = getattr(node, "activation", "none")
+    zero, top = node.output.zero_point, _TOPS[activation] / node.output.scale
+    lowest = -128 if activation == "none" else max(-128, zero)
+    highest = 127 if math.isinf(top) else min(127, round(top) + zero)
+    return np.clip(sums * _factor(node, steps, x) + zero, lowest, highest)
 
 
 def _layer(node: Any, x: Whole, steps: Quantization) -> Whole:
-    """One node on int8 numbers."""
-    above, output = x - steps.zero_point, node.output
-    match node:
-        case QuantizedConv():
-            factors = np.float64(steps.scale) * node.scales.astype(np.float64) / output.scale
-            lowest = -math.inf if node.activation == "none" else 0.0
-            return _steps(_scaled(_sums(node, above) + node.bias, factors), output, lowest, _TOPS[node.activation])
-        case QuantizedPool():
-            factor = steps.scale / output.scale / (x.shape[0] * x.shape[1])
-            return _steps(_scaled(above.sum((0, 1)), factor), output, -math.inf, math.inf)
-        case QuantizedLinear():
-            factors = np.float64(steps.scale) * node.scales.astype(np.float64) / output.scale
-            sums = node.matrix.astype(np.int64) @ above + node.bias
-            return _steps(_scaled(sums, factors), output, -math.inf, math.inf)
-    raise AssertionError(node)
+    """One node, rounded half away from zero."""
+    exact = _exact(node, x, steps) - node.output.zero_point
+    return np.asarray(np.trunc(exact + np.copysign(0.5, exact)), np.int64) + node.output.zero_point
 
 
 def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -128,11 +121,10 @@ def test_reference_kernels_compute_every_layer_by_the_specification(
         np.testing.assert_array_equal(x, image.astype(np.int64) - 128)
         for node in graph.nodes:
             found = engine.get_tensor(places[node.name])[0].astype(np.int64)
-            expected = _layer(node, x, steps)
-            assert np.abs(found - expected).max() <= 1, node.name
-            # Fixed point keeps 31 bits of a factor and rounds twice: what lies half between two steps may end on the
-            # other one. The kernel of MEAN rounds up where planes are small, so a pool may be one step off throughout.
-            assert isinstance(node, QuantizedPool) or (found != expected).mean() < 0.01, node.name
+            # Fixed point first rounds the product to a whole number, whose steps are at most twice the factor, and then
+            # to steps of the output; the kernel of MEAN rounds once more.
+            most = 0.5 + (0.5 if isinstance(node, QuantizedPool) else _factor(node, steps, x))
+            assert (np.abs(found - _exact(node, x, steps)) <= most + 1e-6).all(), node.name
             x, steps = found, node.output
         logits = steps.scale * (x - steps.zero_point)
         # float32 against float64
@@ -170,6 +162,7 @@ def test_a_few_layers_stay_within_steps_of_the_specification(
         # softmax keeps differences of logits alone
         off.append(steps - np.median(steps))
     # Five layers, in each of which a number that lies half between two steps may end on either.
+    print("OFF", np.abs(off).max(), (np.abs(off) > 0.5).mean())
     assert np.abs(off).max() < 3.5
     assert (np.abs(off) > 0.5).mean() < 0.15
 
@@ -183,6 +176,7 @@ def test_the_whole_file_answers_by_the_specification(
     (tmp_path / "model.tflite").write_bytes(litert_model(graph))
     found = LiteRTPredictor.open(tmp_path / "model.tflite", 1).predict(made.images)["probabilities"]
     expected = np.array([_answer(graph, image) for image in made.images])
+    print("WHOLE", np.abs(found - expected).max(), np.ptp(expected, 0).max(initial=0))
     # Random networks carry a step of an early layer far: over 27 layers it becomes several steps of the logits.
     assert np.abs(found - expected).max() < 0.1
 
@@ -192,5 +186,6 @@ def test_8_bits_answer_nearly_as_the_network(example: Make, quantized: Make, opt
     made = example(**options)
     expected = made.predictor.predict(made.images)["probabilities"]
     found = np.array([_answer(quantized(made), image) for image in made.images])
+    print("CORR", np.corrcoef(found.ravel(), expected.ravel())[0, 1])
     # Random networks suffer more from 8 bits than trained ones; with a wrong scale or sign nothing is left of this.
     assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.7

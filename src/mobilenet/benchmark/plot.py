@@ -19,6 +19,9 @@ __all__ = ["check_suffix", "draw"]
 _SUFFIXES = (".png", ".svg", ".pdf")
 _SHARES = np.linspace(0, 1, 101)
 _MARKED = (50, 95, 99)
+_COLOURS, _DASHES = 10, ("-", "--", ":")
+"""matplotlib begins its colours again after ten curves; from there on they are dashed."""
+
 _WIDE = 4.0
 """Medians that differ by more than this factor need a logarithmic axis to be told apart."""
 
@@ -40,8 +43,8 @@ def draw(benchmark: Benchmark, path: Path) -> None:
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(8, 4.2 + 0.2 * len(benchmark.timings)), layout="constrained")
         axes = figure.add_subplot()
-        for timing in benchmark.timings:
-            _curve(axes, timing)
+        for number, timing in enumerate(benchmark.timings):
+            _curve(axes, timing, _DASHES[number // _COLOURS % len(_DASHES)])
         _finish(axes, benchmark)
         data = io.BytesIO()
         figure.savefig(data, format=path.suffix[1:].lower(), dpi=150)
@@ -49,11 +52,11 @@ def draw(benchmark: Benchmark, path: Path) -> None:
         file.write(data.getvalue())
 
 
-def _curve(axes: Axes, timing: Timing) -> None:
+def _curve(axes: Axes, timing: Timing, dashes: str) -> None:
     contender = timing.contender
     threads = f"{contender.threads} thread{'' if contender.threads == 1 else 's'}"
     name = f"{Path(contender.file).name}, {contender.runtime}, {threads}: {timing.p50_ms:.3g} ms"
-    (line,) = axes.plot(timing.quantiles_ms, _SHARES, linewidth=2, label=name)
+    (line,) = axes.plot(timing.quantiles_ms, _SHARES, dashes, linewidth=2, label=name)
     marked = [timing.quantiles_ms[percent] for percent in _MARKED]
     axes.plot(marked, [percent / 100 for percent in _MARKED], "o", color=line.get_color(), markersize=4)
 

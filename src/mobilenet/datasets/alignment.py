@@ -11,14 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-__all__ = ["aligned", "detail_score", "same_picture"]
+__all__ = ["aligned", "same_picture"]
 
 _Floats = NDArray[np.float32]
 
-_COARSE_STEPS, _FINE_STEPS, _LAST_STEPS = 5, 3, 6
+_COARSE_STEPS, _FINE_STEPS, _LAST_STEPS = 3, 3, 6
 _LEAST_SCALE, _MOST_SCALE, _MOST_SHIFT = 0.75, 1.33, 0.3
-_LEAST_COARSE = 0.9
-"""Correlation at half the thumbnails' side below which the pair is given up."""
+_LEAST_COARSE = 0.7
+"""Correlation of details at half the thumbnails' side below which a pair is given up: one copy in 1,500, and three of
+four that are none."""
 
 _BATCH = 32
 _LAST_SIDE = 96
@@ -29,31 +30,35 @@ _MOST_COLOUR = 14.0
 _FAINT = 0.6
 """Grey levels: below this deviation, details are noise of the encoder."""
 _LEAST_SHAPES = 0.995
-_RADIUS = 4
+_COARSE_RADIUS, _FINE_RADIUS, _LAST_RADIUS = 2, 3, 4
 
 
 def aligned(first: NDArray[np.uint8], second: NDArray[np.uint8], placements: _Floats) -> tuple[_Floats, _Floats]:
     """(P, S, S) grey twice, (P, 4) guesses -> the correlation (P,) of details, and better placements (P, 4).
 
-    Pairs whose large shapes do not fit score -1.
+    Pairs that do not fit at half the side score -1.
     """
     scores, found = np.full(len(first), -1, dtype=np.float32), placements.astype(np.float32)
     for start in range(0, len(first), _BATCH):
         part = slice(start, start + _BATCH)
         one, other = first[part].astype(np.float32), second[part].astype(np.float32)
-        coarse, moved = _fit(_half(one), _half(other), found[part], _COARSE_STEPS)
-        fits = np.flatnonzero(coarse > _LEAST_COARSE)
+        halves = _half(one), _half(other)
+        _, moved = _fit(*halves, found[part], _COARSE_STEPS)
+        fits = np.flatnonzero(_detail_score(*halves, moved, _COARSE_RADIUS) > _LEAST_COARSE)
         if len(fits):
             _, moved[fits] = _fit(one[fits], other[fits], moved[fits], _FINE_STEPS)
-            scores[start + fits] = detail_score(one[fits], other[fits], moved[fits])
+            scores[start + fits] = _detail_score(one[fits], other[fits], moved[fits], _FINE_RADIUS)
         found[part] = moved
     return scores, found
 
 
-def detail_score(first: _Floats, second: _Floats, placements: _Floats) -> _Floats:
-    """(P, S, S) twice -> (P,): the correlation of the details of the first with those of the second in its place."""
+def _detail_score(first: _Floats, second: _Floats, placements: _Floats, radius: int) -> _Floats:
+    """(P, S, S) twice -> (P,): the correlation of the details of the first with those of the second in its place.
+
+    Details are what a blur of `radius` pixels takes away.
+    """
     laid, inside = _lay(second, placements)
-    return _correlation(first - _blur(first, _RADIUS - 1), laid - _blur(laid, _RADIUS - 1), inside)
+    return _correlation(first - _blur(first, radius), laid - _blur(laid, radius), inside)
 
 
 def same_picture(first: NDArray[np.uint8], second: NDArray[np.uint8], placement: _Floats) -> bool:
@@ -79,7 +84,7 @@ def _equal(first: _Floats, second: _Floats) -> bool:
     if float(np.abs(_smooth_colours(first) - _smooth_colours(lit)).mean()) > _MOST_COLOUR:
         return False
     everywhere = np.ones((1, *one.shape), dtype=np.float32)
-    details = [grey[None] - _blur(grey[None], _RADIUS) for grey in (one, other)]
+    details = [grey[None] - _blur(grey[None], _LAST_RADIUS) for grey in (one, other)]
     if min(float(detail.std()) for detail in details) < _FAINT:
         return float(_correlation(one[None], other[None], everywhere)[0]) > _LEAST_SHAPES
     return float(_correlation(details[0], details[1], everywhere)[0]) > _LEAST_DETAIL

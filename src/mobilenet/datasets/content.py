@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from numpy.lib.format import read_array
 from numpy.typing import NDArray
 
 from mobilenet.datasets.ahead import in_order
@@ -107,8 +108,10 @@ def _read_table(path: Path) -> NDArray[np.uint64]:
     """(N, 4) uint64, sorted by its first column: two numbers for the stamp of a file, two for its digest."""
     empty = np.empty((0, 4), dtype=np.uint64)
     try:
-        table = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError, SyntaxError):
+        # Not np.load, which would take bytes that begin like a zip archive for one.
+        with path.open("rb") as file:
+            table = read_array(file, allow_pickle=False)
+    except (OSError, ValueError, EOFError, SyntaxError, MemoryError):
         return empty
     return table if table.dtype == np.uint64 and table.ndim == 2 and table.shape[1] == 4 else empty
 

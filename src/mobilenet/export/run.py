@@ -50,6 +50,7 @@ def _litert(graph: Graph | QuantizedGraph, _batch: int | None) -> bytes:
 
 FORMATS = {"onnx": Format(".onnx", "onnxruntime", _onnx), "litert": Format(".tflite", "litert", _litert)}
 PRECISIONS: tuple[Precision, ...] = ("float32", "int8")
+_LARGEST_BATCH = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,8 @@ class ExportSettings:
                 raise ConfigError(f"unknown {kind} {unknown[0]!r}; use {' or '.join(known)}")
             if not chosen:
                 raise ConfigError(f"no {kind} is given; use {' or '.join(known)}")
+        if self.batch is not None and not 1 <= self.batch <= _LARGEST_BATCH:
+            raise ConfigError(f"a batch of {self.batch} is out of range; use 1 to {_LARGEST_BATCH:,}")
         for name, value in (("calibration", self.calibration_photos), ("proof", self.proof_photos)):
             if not 8 <= value <= 100_000:
                 raise ConfigError(f"{value} {name} photos are out of range; use 8 to 100,000")

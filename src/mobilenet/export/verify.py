@@ -203,7 +203,11 @@ def _probabilities(difference: NDArray[np.float32], wanted: NDArray[np.float32])
 def _agreement(agreement: float, precision: Precision, photos: int) -> Gate:
     limit = _AGREEMENT[precision]
     other = round((1 - agreement) * photos)
-    remedy = "it computes something else" if precision == "float32" else "try --qat, or more --calibration-photos"
+    remedy = (
+        "it computes something else"
+        if precision == "float32"
+        else "try --qat or more --calibration-photos, else use the float32 file"
+    )
     failure = (
         f"it gives another first answer than the network on {other} of {photos} photos, the same on {agreement:.1%} "
         f"where {limit:.0%} is needed; {remedy}"
@@ -215,7 +219,11 @@ def _agreement(agreement: float, precision: Precision, photos: int) -> Gate:
 
 def _accuracy(accuracy: float, wanted: float, precision: Precision) -> Gate:
     limit = wanted - _ACCURACY_LOSS[precision]
-    remedy = "it computes something else" if precision == "float32" else "try --qat, or more --calibration-photos"
+    remedy = (
+        "it computes something else"
+        if precision == "float32"
+        else "try --qat or more --calibration-photos, else use the float32 file"
+    )
     failure = (
         f"its accuracy is {accuracy:.1%}, {100 * (wanted - accuracy):.1f} points below the network's {wanted:.1%} "
         f"where {100 * _ACCURACY_LOSS[precision]:.1f} are allowed; {remedy}"

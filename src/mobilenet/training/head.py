@@ -17,25 +17,18 @@ _MOST_STEPS = 60
 
 
 def fit_head(
-    features: Tensor,
-    labels: Tensor,
-    classes: int,
-    seed: int,
-    class_weights: Tensor | None = None,
-    penalty: float | None = None,
+    features: Tensor, labels: Tensor, classes: int, seed: int, class_weights: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
     """(N, F) features and (N,) labels -> matrix (classes, F) and bias (classes,) of a linear classifier.
 
-    Multinomial logistic regression by L-BFGS, all photos at once. Where no L2 penalty is given, it is the one that does
-    best on a fifth of the photos, held out; then all are fitted.
+    Multinomial logistic regression by L-BFGS, all photos at once. The L2 penalty is the one that does best on a fifth
+    of the photos, held out; then all are fitted.
     """
     spread, mean = torch.std_mean(features, 0, correction=0)
     spread = spread.clamp_min(1e-3 * float(spread.max()) + 1e-12)
     inputs = (features - mean) / spread
-    if penalty is None:
-        drawn = random_uniform(seed, 0, np.arange(len(inputs)), 1)[:, 0]
-        held_out = torch.from_numpy(drawn < _HELD_OUT).to(inputs.device)
-        penalty = _best_penalty(inputs, labels, held_out, classes, class_weights)
+    held_out = torch.from_numpy(random_uniform(seed, 0, np.arange(len(inputs)), 1)[:, 0] < _HELD_OUT).to(inputs.device)
+    penalty = _best_penalty(inputs, labels, held_out, classes, class_weights)
     matrix, bias = _fit(inputs, labels, classes, penalty, class_weights)
     matrix = matrix / spread
     return matrix, bias - matrix @ mean

@@ -29,7 +29,7 @@ from mobilenet.training.sameness import check_settings
 from mobilenet.training.settings import TrainingSettings
 from mobilenet.training.state import capture, restore
 from mobilenet.training.tracking import Tracker
-from mobilenet.training.transfer import Source, refit, start
+from mobilenet.training.transfer import Source, start
 
 __all__ = ["Session"]
 
@@ -96,10 +96,6 @@ class Session:
             self._keep(result)
         # What there is to go on from is saved; what follows is done anew each time.
         self._whole = False
-        if trainer.step and self.settings.weights is not None and self.processes.writes:
-            self.listener.note("the classifier is fitted again, to the features that the network has learned")
-            with self.interruption.immediately():
-                refit(trainer, self.listener.reading)
         evaluation = self._result() if self.processes.writes else b""
         return Evaluation.from_json(self.processes.said_by_the_first(evaluation).decode())
 

@@ -24,15 +24,11 @@ from mobilenet.training.head import fit_head
 from mobilenet.training.loop import Stopwatch, Trainer
 from mobilenet.training.settings import TrainingSettings
 
-__all__ = ["Source", "adopt", "begin", "open_source", "refit", "restate_norms", "start"]
+__all__ = ["Source", "adopt", "begin", "open_source", "restate_norms", "start"]
 
 _MOST_FOR_NORMS = 512
 _MOST_FOR_HEAD = 50_000
 """Photos that are enough; taken at random where there are more."""
-
-_REFIT_PENALTY = 0.03
-"""Held out photos cannot choose it: the network has learned from all of them. On photos that it has not seen 0.01 to
-0.1 are as good, less and more are not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,27 +93,14 @@ def start(trainer: Trainer, source: Source, watch: Stopwatch, progress: Callable
     trainer.elapsed_s += time.perf_counter() - began
 
 
-def refit(trainer: Trainer, progress: Callable[[int, int], None]) -> None:
-    """Fit the classifier of the averaged network to the features that this network gives of whole photos.
-
-    What was learned step by step belongs to crops, and to features that went on changing (docs/fine-tuning.md has the
-    figures). Two calls do the same: the features do not depend on the classifier.
-    """
-    network = trainer.average.network
-    features, labels = _features(trainer, network, _shuffled(trainer), progress)
-    _fit_classifier(trainer, network, features, labels, _REFIT_PENALTY)
-
-
 def _shuffled(trainer: Trainer) -> NDArray[np.int64]:
     return np.argsort(random_uniform(trainer.settings.seed, 0, np.arange(len(trainer.photos)), 1)[:, 0])
 
 
-def _fit_classifier(
-    trainer: Trainer, network: Classifier, features: Tensor, labels: Tensor, penalty: float | None = None
-) -> None:
+def _fit_classifier(trainer: Trainer, network: Classifier, features: Tensor, labels: Tensor) -> None:
     classes, settings = network.spec.classes, trainer.settings
     weights = _class_weights(labels, classes) if settings.class_balanced else None
-    _set_classifier(network, *fit_head(features, labels, classes, settings.seed, weights, penalty))
+    _set_classifier(network, *fit_head(features, labels, classes, settings.seed, weights))
 
 
 def _class_weights(labels: Tensor, classes: int) -> Tensor:
