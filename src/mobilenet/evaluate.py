@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobilenet.datasets import LeftOut
+from mobilenet.datasets.blobs import full_name
 from mobilenet.errors import DataError
 from mobilenet.files import atomic_write
 from mobilenet.metrics import hierarchy
@@ -139,7 +140,7 @@ def evaluate(
         probabilities[indices] = classification.checked_probabilities(outputs, len(indices), classes)
         if progress is not None:
             progress(int(indices[-1]) + 1, photos)
-    folder = str((root or Path()).resolve())
+    folder = full_name(root or Path())
     return _evaluation(probabilities, np.asarray(labels, np.int64), files, predictor.labels, left_out, folder)
 
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from mobilenet.datasets import Photos, cache, content, segments, store
+from mobilenet.datasets import photos as photos_module
 from mobilenet.errors import DataError
 from mobilenet.images import Preprocessing
 
@@ -389,13 +390,13 @@ def test_processes_do_not_disturb_one_another(tmp_path: Path) -> None:
 def test_digests_are_remembered_once_a_file_has_settled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     photos = _photos(tmp_path / "photos", 3)
     reads: list[Path] = []
-    read_photo = cache.read_photo
+    read_photo = photos_module.read_photo
 
     def counted(path: Path) -> bytes:
         reads.append(path)
         return read_photo(path)
 
-    monkeypatch.setattr(cache, "read_photo", counted)
+    monkeypatch.setattr(photos_module, "read_photo", counted)
     cache.load(photos, 16, directory=tmp_path / "cache")
     cache.load(photos, 16, directory=tmp_path / "cache")
     assert len(reads) == 6, "a file that changed just now is read again"

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mobilenet.datasets import photo_reader
 from mobilenet.evaluate import Evaluation
 from mobilenet.metrics.classification import calibration
 from mobilenet.metrics.hierarchy import Family
@@ -151,7 +152,7 @@ def test_a_line_that_was_cut_off_is_left_out_and_a_repeated_epoch_counts_once(ma
 
 def test_a_thumbnail_is_the_whole_photo_made_small(tmp_path: Path) -> None:
     Image.new("RGB", (800, 400), (200, 30, 60)).save(tmp_path / "wide.png")
-    url = thumbnail(tmp_path / "wide.png")
+    url = thumbnail(photo_reader(tmp_path), "wide.png")
     assert url
     kind, _, data = url.partition(",")
     with Image.open(io.BytesIO(base64.b64decode(data))) as small:
@@ -162,6 +163,6 @@ def test_a_thumbnail_is_the_whole_photo_made_small(tmp_path: Path) -> None:
 
 def test_a_photo_that_is_gone_or_broken_has_no_thumbnail(tmp_path: Path) -> None:
     (tmp_path / "broken.jpg").write_bytes(b"no photo")
-    assert thumbnail(tmp_path / "broken.jpg") is None
-    assert thumbnail(tmp_path / "gone.jpg") is None
-    assert thumbnail(tmp_path) is None
+    assert thumbnail(photo_reader(tmp_path), "broken.jpg") is None
+    assert thumbnail(photo_reader(tmp_path), "gone.jpg") is None
+    assert thumbnail(photo_reader(tmp_path), "") is None

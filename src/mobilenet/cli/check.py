@@ -22,7 +22,7 @@ _LISTED = 20
 
 @click.command()
 @click.argument("data", type=click.Path(path_type=Path))
-@click.option("--val", "validation", type=click.Path(path_type=Path), help="Folder or CSV of validation photos.")
+@click.option("--val", "validation", type=click.Path(path_type=Path), help="Validation photos: folder, CSV or shards.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the split, where it is made.")
 @click.option("--exclude", type=click.Path(path_type=Path), help="A list of photos to leave out.")
 @click.option(

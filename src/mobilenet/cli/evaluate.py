@@ -27,7 +27,7 @@ __all__ = ["command"]
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
 def command(*, model: Path, data: Path, exclude: Path | None, out: Path | None, as_json: bool) -> None:
-    """Measure MODEL, a run folder or a model file, on DATA, a folder with a folder for each class or a CSV file.
+    """Measure MODEL, a run folder or a model file, on DATA: a folder with one for each class, a CSV file or shards.
 
     Where DATA has a validation split (train/ beside validation/, valid/, val/ or test/), those photos are taken. Where
     the model was trained on DATA and the split was made then, it is made again, without the photos that were excluded.
@@ -48,14 +48,10 @@ def command(*, model: Path, data: Path, exclude: Path | None, out: Path | None, 
 
 def _choose(model: Path, data: Path, exclude: Path | None, labels: tuple[str, ...]) -> tuple["Photos", str]:
     """The photos to judge, labelled by the model's classes, and in words which they are."""
-    from mobilenet.datasets import open_dataset, open_photos, read_exclusions
+    from mobilenet.datasets import given_split, open_dataset, open_photos, read_exclusions
 
-    if (data / "train").is_dir():
-        dataset = open_dataset(data)
-        if dataset.validation.root != dataset.train.root:
-            excluded = read_exclusions(exclude)
-            photos = open_photos(dataset.validation.root, labels, exclude=excluded, base=data)
-            return photos, f"validation photos, {dataset.split}"
+    if split := given_split(data):
+        return open_photos(data, labels, exclude=read_exclusions(exclude)), f"validation photos, {split}"
     training = _split_of_training(model, data)
     if training is None:
         return open_photos(data, labels, exclude=read_exclusions(exclude)), "all photos"
@@ -73,6 +69,7 @@ class _Split:
 
 def _split_of_training(model: Path, data: Path) -> _Split | None:
     """The split that was made when the model was trained on `data`; None where that is not known."""
+    from mobilenet.datasets.blobs import full_name
     from mobilenet.report.run import read_run
     from mobilenet.runtimes import model_file
 
@@ -82,7 +79,7 @@ def _split_of_training(model: Path, data: Path) -> _Split | None:
         return None
     root, seed = run.text("data", "root"), run.number("settings", "seed")
     made = (run.text("data", "split") or "").startswith("made")
-    if not (made and root and seed is not None and Path(root).resolve() == data.resolve()):
+    if not (made and root and seed is not None and full_name(Path(root)) == full_name(data)):
         return None
     exclude = run.text("settings", "exclude")
     return _Split(int(seed), Path(exclude) if exclude else None)

@@ -100,13 +100,14 @@ def _run(settings: "ExportSettings") -> "Exported":
 
 def _trained_on(model: Path) -> Path:
     """The data set of a run folder, where it is still there."""
+    from mobilenet.datasets.blobs import expand, is_url
     from mobilenet.report.run import read_run
 
     try:
         root = read_run(model if model.is_dir() else model.parent).text("data", "root")
     except DataError:
         root = None
-    if root is None or not Path(root).exists():
+    if root is None or not (is_url(Path(root)) or Path(expand(Path(root))[0]).exists()):
         raise ConfigError(f"which photos are to prove {model}? give them with --data PHOTOS")
     return Path(root)
 

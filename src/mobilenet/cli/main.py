@@ -20,7 +20,8 @@ __all__ = ["COMMANDS", "cli", "main"]
 COMMANDS = {
     "cost": "What a network costs: mult-adds, parameters, bytes; by layer, compared, or as a grid.",
     "check": "Look at every photo of a data set: broken, copied, leaking, contradicting ones.",
-    "train": "Train a network on a folder of photos or a CSV file.",
+    "pack": "Write a data set as shards: a few large tar files, read in place, also from elsewhere.",
+    "train": "Train a network on photos: a folder, a CSV file, shards.",
     "import": "Read other tools' weights: TFLite, Keras, timm, hf://owner/name.",
     "export": "Write ONNX and LiteRT files, float32 and int8, each proven on photos.",
     "evaluate": "Measure a trained model on a data set.",
@@ -33,9 +34,12 @@ COMMANDS = {
 behind names that Python keeps for itself."""
 
 _EXTRAS = dict.fromkeys(("flatbuffers", "jinja2", "tensorboard", "tflite", "torch"), "train") | {
+    "braceexpand": "hub",
+    "fsspec": "hub",
     "matplotlib": "plot",
     "onnx": "onnx",
     "onnxruntime": "onnx",
+    "pyarrow": "hub",
 }
 """Packages that a plain installation leaves out, and the extra that brings each."""
 

@@ -12,6 +12,7 @@ from click.core import ParameterSource
 
 from mobilenet.cli.console import print_json, shown
 from mobilenet.cli.progress import progress_bars
+from mobilenet.cli.sizes import Bytes
 from mobilenet.errors import ConfigError, ProcessError, SpecError
 
 if TYPE_CHECKING:
@@ -23,29 +24,12 @@ __all__ = ["command"]
 
 _EXIT_INTERRUPTED = 130
 
-_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
-
-class _Bytes(click.ParamType[int]):
-    """A size such as 8GB, 500 MB or a number of bytes."""
-
-    name = "SIZE"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        text = str(value).strip().upper()
-        number = text.rstrip("KMGTB ")
-        unit = text[len(number) :].strip()
-        try:
-            return int(float(number) * _UNITS[unit])
-        except (ValueError, KeyError, OverflowError):
-            self.fail(f"{value!r} is not a size such as 8GB or 500MB", param, ctx)
-
-
-@click.command(short_help="Train a network on a folder of photos or a CSV file.")
+@click.command(short_help="Train a network on photos: a folder, a CSV file, shards.")
 @click.argument("data", type=click.Path(path_type=Path), required=False)
 @click.option("--out", type=click.Path(path_type=Path), help="Run folder.  [default: runs/DATA-ARCH-WIDTH-RESOLUTION]")
 @click.option("--resume", type=click.Path(path_type=Path), metavar="RUN", help="Go on with a run that was stopped.")
-@click.option("--val", "validation", type=click.Path(path_type=Path), help="Folder or CSV of validation photos.")
+@click.option("--val", "validation", type=click.Path(path_type=Path), help="Validation photos: folder, CSV or shards.")
 @click.option("--exclude", type=click.Path(path_type=Path), help="A list of photos to leave out: see mobilenet check.")
 @click.option(
     "--weights",
@@ -83,7 +67,7 @@ class _Bytes(click.ParamType[int]):
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
 @click.option("--compile", "compile_network", is_flag=True, help="Compile the network with torch.compile.")
 @click.option(
-    "--cache-size", type=_Bytes(), default="8GB", show_default=True, help="Most disk space for decoded photos."
+    "--cache-size", type=Bytes(), default="8GB", show_default=True, help="Most disk space for decoded photos."
 )
 @click.option("--workers", type=int, help="Threads that decode; 0: none beside the main one.  [default: all cores]")
 @click.option("--checkpoint-minutes", type=float, default=5, show_default=True, help="Save that often within an epoch.")
@@ -91,7 +75,7 @@ class _Bytes(click.ParamType[int]):
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
 def command(data: Path | None, out: Path | None, resume: Path | None, *, as_json: bool, **options: Any) -> None:
-    """Train a MobileNet on DATA: a tree of folders (the class is the folder) or a CSV file (file_name,label).
+    """Train a MobileNet on DATA: a tree of folders (the class is the folder), a CSV file (file_name,label), or shards.
 
     Leaves a run folder with the model, its evaluation and a report.
 

@@ -1,9 +1,10 @@
-"""Labelled photos on a disk: finding them, splitting them, decoding each of them once."""
+"""Labelled photos on a disk or in shards anywhere: finding them, splitting them, decoding each of them once."""
 
-from mobilenet.datasets.dataset import Dataset, open_dataset, open_photos
+from mobilenet.datasets.dataset import Dataset, given_split, open_dataset, open_photos
 from mobilenet.datasets.exclusions import Exclusions, read_exclusions
 from mobilenet.datasets.folders import find_photos
 from mobilenet.datasets.photos import LeftOut, Photos
+from mobilenet.datasets.sources import photo_reader
 
 __all__ = [
     "Dataset",
@@ -11,7 +12,9 @@ __all__ = [
     "LeftOut",
     "Photos",
     "find_photos",
+    "given_split",
     "open_dataset",
     "open_photos",
+    "photo_reader",
     "read_exclusions",
 ]

@@ -2,26 +2,46 @@
 
 import hashlib
 import io
+import itertools
 import os
 import re
 import threading
+from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol, cast
 
 from mobilenet.errors import DataError
 
-__all__ = ["Blob", "expand", "file_below", "is_url", "list_folder", "open_blob", "spelled", "whole_path"]
+__all__ = [
+    "Blob",
+    "Stream",
+    "expand",
+    "file_below",
+    "full_name",
+    "is_url",
+    "list_files",
+    "open_blob",
+    "spelled",
+    "whole_path",
+]
 
-_URL = re.compile(r"^[a-z][a-z0-9+.-]*:(?::|/)", re.IGNORECASE)
-_AHEAD_BYTES = 8 * 2**20
+_URL = re.compile(r"^[a-z][a-z0-9+.-]+:(?::|/)", re.IGNORECASE)
+_RANGE = re.compile(r"\{(-?[0-9]{1,40})\.\.(-?[0-9]{1,40})")
+_MOST_NAMES = 100_000
+_AHEAD_BYTES = 4 * 2**20
 _NEAR_BYTES = 2**20
-"""What begins so near to the end of what was read last is read on with, in one piece of the size above."""
+"""What begins so near to the end of what was read before is read on with, in one piece of the size above."""
+
+_PIECES_KEPT = 16
+_STATES = ("ETag", "etag", "mtime", "LastModified", "last_modified", "created", "blob_id", "sha256", "md5Hash")
+"""What file systems say of a file that changes with its content."""
 
 
 class Blob(Protocol):
-    """One file that does not change: its whole name, its size in bytes and a stamp of its state."""
+    """One file that does not change: its whole name, its size in bytes, a stamp of its state, and when it last changed
+    in ns since 1970 (0: not known)."""
 
     name: str
     size: int
@@ -32,6 +52,10 @@ class Blob(Protocol):
         """The bytes from `start` on, fewer at the end of the file; OSError. Many threads may read."""
         ...
 
+    def open(self) -> BinaryIO:
+        """The file from its beginning, to read and seek in; OSError."""
+        ...
+
 
 def is_url(path: Path) -> bool:
     """Whether a path stands for something that fsspec opens, such as `https://…`, `s3://…` or `hf://datasets/…`."""
@@ -40,7 +64,12 @@ def is_url(path: Path) -> bool:
 
 def spelled(path: Path) -> str:
     """The name as it was given: a Path makes one slash of the two in a URL."""
-    return re.sub(r"(^|::)([a-z][a-z0-9+.-]*):/+", r"\1\2://", str(path)) if is_url(path) else str(path)
+    return re.sub(r"(^|::)([a-z][a-z0-9+.-]+):/+", r"\1\2://", str(path)) if is_url(path) else str(path)
+
+
+def full_name(path: Path) -> str:
+    """A URL as it was given, else the whole path without links."""
+    return spelled(path) if is_url(path) else str(path.resolve())
 
 
 def whole_path(path: Path) -> Path:
@@ -53,29 +82,33 @@ def expand(path: Path) -> list[str]:
     name = spelled(path)
     if "{" not in name or (not is_url(path) and path.exists()):
         return [name]
-    import braceexpand
+    from braceexpand import braceexpand
 
+    # braceexpand makes all numbers of a range before it gives the first name.
+    ranges = [abs(int(last) - int(first)) for first, last in _RANGE.findall(name)]
+    if max(ranges, default=0) >= _MOST_NAMES:
+        raise DataError(f"{name} stands for more than {_MOST_NAMES:,} files; name fewer")
     try:
-        return list(braceexpand.braceexpand(name))
-    except braceexpand.UnbalancedBracesError as error:
+        names = list(itertools.islice(braceexpand(name), _MOST_NAMES + 1))
+    except ValueError as error:
         raise DataError(f"{name}: its braces do not match; write data-{{000000..000009}}.tar") from error
+    if len(names) > _MOST_NAMES:
+        raise DataError(f"{name} stands for more than {_MOST_NAMES:,} files; name fewer")
+    return names
 
 
-def list_folder(path: Path) -> list[str]:
-    """The whole names of all files below a folder or URL, sorted; none where it is no folder."""
-    if not is_url(path):
-        return sorted(str(file) for file in path.rglob("*") if file.is_file()) if path.is_dir() else []
-    with _opening(spelled(path)):
-        system, inner = _file_system(spelled(path))
+def list_files(url: Path) -> list[str]:
+    """The whole names of all files below a URL, sorted; DataError where it cannot be reached."""
+    with _opening(spelled(url)):
+        system, inner = _file_system(spelled(url))
         return sorted(str(system.unstrip_protocol(name)) for name in system.find(inner))
 
 
-def file_below(shard: str, name: str) -> bytes | None:
+def file_below(shard: str, name: str, most_bytes: int) -> bytes | None:
     """A small file that lies beside a shard; None where there is none."""
     beside = f"{shard.rpartition('/')[0]}/{name}" if "/" in shard else name
     try:
-        blob = open_blob(beside)
-        return blob.read(0, 2**20)
+        return open_blob(beside).read(0, most_bytes)
     except (DataError, OSError):
         return None
 
@@ -96,17 +129,19 @@ class _Local:
             raise DataError(f"cannot read {name}: {(error.strerror or str(error)).lower()}") from error
         self.size = status.st_size
         self.changed_ns = max(status.st_mtime_ns, status.st_ctime_ns)
-        state = (os.path.abspath(name), status.st_size, self.changed_ns, status.st_ino, status.st_dev)  # noqa: PTH100
-        self.stamp = hashlib.blake2b(repr(state).encode(), digest_size=16).digest()
+        self.stamp = _stamp(os.path.abspath(name), self.size, self.changed_ns, status.st_ino, status.st_dev)  # noqa: PTH100
 
     def read(self, start: int, size: int) -> bytes:
-        with Path(self.name).open("rb") as file:
+        with self.open() as file:
             file.seek(start)
             return file.read(size)
 
+    def open(self) -> BinaryIO:
+        return Path(self.name).open("rb")
+
 
 class _Remote:
-    """A file that fsspec opens. Photos that follow each other come in pieces of 8 MB, others one by one."""
+    """A file that fsspec opens. What follows what was read before comes in pieces of some MB, the rest one by one."""
 
     def __init__(self, name: str) -> None:
         self.name, self.changed_ns = name, 0
@@ -114,21 +149,23 @@ class _Remote:
             self._system, self._path = _file_system(name)
             about = self._system.info(self._path)
             self.size = int(about["size"])
-            state = [about.get(key) for key in ("size", "ETag", "etag", "mtime", "LastModified", "created", "sha")]
-            self.stamp = hashlib.blake2b(repr((name, state)).encode(), digest_size=16).digest()
+        state = [str(about[key]) for key in _STATES if about.get(key)]
+        # Where nothing tells whether it has changed, nothing is remembered of it.
+        self.stamp = _stamp(name, self.size, state or os.urandom(16))
         self._lock = threading.Lock()
-        self._start, self._piece = 0, b""
 
     def read(self, start: int, size: int) -> bytes:
         with self._lock:
-            end = self._start + len(self._piece)
-            if self._start <= start and start + size <= end:
-                return self._piece[start - self._start : start - self._start + size]
-            if end <= start + size and start - end <= _NEAR_BYTES:
-                self._start = start
-                self._piece = self._fetch(start, max(size, _AHEAD_BYTES))
-                return self._piece[:size]
-        return self._fetch(start, size)
+            known = _PIECES.find(self.name, start, size)
+            if known is not None:
+                return known
+            ahead = start == 0 or _PIECES.follows(self.name, start)
+            piece = self._fetch(start, max(size, _AHEAD_BYTES) if ahead else size)
+            _PIECES.keep(self.name, start, piece)
+            return piece[:size]
+
+    def open(self) -> BinaryIO:
+        return cast("BinaryIO", Stream(self))
 
     def _fetch(self, start: int, size: int) -> bytes:
         stop = min(start + size, self.size)
@@ -140,6 +177,39 @@ class _Remote:
             raise OSError(f"cannot read {self.name}: {error}") from error
 
 
+class _Pieces:
+    """The pieces that were read last, of all remote files together: memory is bounded however many files there are."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[tuple[str, int], bytes] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def find(self, name: str, start: int, size: int) -> bytes | None:
+        """Those bytes, if a piece holds them all."""
+        with self._lock:
+            for (owner, first), piece in self._kept.items():
+                if owner == name and first <= start and start + size <= first + len(piece):
+                    self._kept.move_to_end((owner, first))
+                    return piece[start - first : start - first + size]
+        return None
+
+    def follows(self, name: str, start: int) -> bool:
+        """Whether a piece reaches as far as `start` or almost."""
+        with self._lock:
+            ends = [first + len(piece) for (owner, first), piece in self._kept.items() if owner == name and piece]
+        return any(-_AHEAD_BYTES <= start - end <= _NEAR_BYTES for end in ends)
+
+    def keep(self, name: str, start: int, piece: bytes) -> None:
+        """Keep a piece, and drop those that were not used for longest."""
+        with self._lock:
+            self._kept[name, start] = piece
+            while len(self._kept) > _PIECES_KEPT:
+                self._kept.popitem(last=False)
+
+
+_PIECES = _Pieces()
+
+
 class Stream(io.RawIOBase):
     """A blob as a file to read and seek in."""
 
@@ -147,24 +217,33 @@ class Stream(io.RawIOBase):
         self._blob, self._at = blob, 0
 
     def readable(self) -> bool:
+        """Always."""
         return True
 
     def seekable(self) -> bool:
+        """Always."""
         return True
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go there."""
         base = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._blob.size}[whence]
         self._at = max(base + offset, 0)
         return self._at
 
     def tell(self) -> int:
+        """Bytes from the beginning."""
         return self._at
 
     def readinto(self, buffer: Any) -> int:
+        """Fill the buffer, but for the end of the file."""
         data = self._blob.read(self._at, len(buffer))
         buffer[: len(data)] = data
         self._at += len(data)
         return len(data)
+
+
+def _stamp(*state: object) -> bytes:
+    return hashlib.blake2b(repr(state).encode(), digest_size=16).digest()
 
 
 def _file_system(name: str) -> tuple[Any, str]:
@@ -181,6 +260,6 @@ def _opening(name: str) -> Iterator[None]:
         yield
     except ImportError as error:
         raise DataError(f"cannot open {name}: {error}; pip install 'mobilenet[hub]' and what it names") from error
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise DataError(f"cannot open {name}: {reason}; check the address and the network") from error

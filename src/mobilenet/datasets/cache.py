@@ -21,7 +21,6 @@ from mobilenet.datasets.photos import LeftOut, Photos
 from mobilenet.datasets.segments import Segment, empty_squares
 from mobilenet.datasets.store import NOWHERE, Place, Store
 from mobilenet.errors import DataError, ImageError, StorageError
-from mobilenet.images.decode import read_photo
 from mobilenet.images.preprocessing import to_square
 
 __all__ = ["CachedPhotos", "LeftOut", "Progress", "default_directory", "default_max_bytes", "load"]
@@ -118,11 +117,11 @@ class CachedPhotos:
         return self._pool
 
     def _decode(self, index: int) -> NDArray[np.uint8]:
-        path, kind = self.photos.path(index), self._squares.kind
+        kind = self._squares.kind
         try:
-            return to_square(path, kind.side, kind.crop_fraction)[0]
+            return to_square(self.photos.read(index), kind.side, kind.crop_fraction)[0]
         except ImageError as error:
-            raise DataError(f"{path} changed while it was in use: {error}; run again") from error
+            raise DataError(f"{self.photos.path(index)} changed while it was in use: {error}; run again") from error
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -181,7 +180,9 @@ class _Loading:
     def run(self, workers: int, progress: Progress | None) -> None:
         """Find or decode every photo."""
         total = len(self._photos)
-        waiting = [index for index, key in enumerate(self._index.find()) if key is None or not self._settle(index, key)]
+        known = enumerate(self._index.find())
+        waiting = [index for index, key in known if key is None or not self._settle(index, key)]
+        waiting = self._photos.in_reading_order(waiting)
         if progress is not None and len(waiting) < total:
             progress(total - len(waiting), total)
         for done, (index, seen) in enumerate(in_order(self._see, waiting, workers), total - len(waiting) + 1):
@@ -224,7 +225,7 @@ class _Loading:
     def _see(self, index: int) -> _Seen:
         """Read a photo, and decode it unless its pixels are kept; runs in a thread."""
         try:
-            data = read_photo(self._photos.path(index))
+            data = self._photos.read(index)
             key = digest(data)
             found = self._store.find(key)
             known = found[1] if found else self._store.size_alone(key)

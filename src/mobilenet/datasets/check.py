@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobilenet.datasets.ahead import in_order
+from mobilenet.datasets.blobs import spelled
 from mobilenet.datasets.cache import CachedPhotos
 from mobilenet.datasets.content import digest
 from mobilenet.datasets.copies import Thumbnails, exact_copies, groups, near_copies
@@ -22,8 +23,9 @@ from mobilenet.datasets.exclusions import NOTHING, Exclusions, prefix_below
 from mobilenet.datasets.findings import FEW_PHOTOS, Broken, Check, ClassSize, Copies, Member, Odd, Split
 from mobilenet.datasets.perceptual import thumbnail
 from mobilenet.datasets.photos import Photos
+from mobilenet.datasets.sources import base_of
 from mobilenet.errors import ImageError
-from mobilenet.images import decode, read_photo
+from mobilenet.images import decode
 
 __all__ = ["check", "quick_check"]
 
@@ -66,10 +68,10 @@ def check(
     dataset = open_dataset(data, validation=validation, seed=seed, exclude=exclude)
     tell = progress or (lambda _what, _done, _total: None)
     with Thumbnails() as thumbnails:
-        checking = _Checking(dataset, data if data.is_dir() else data.parent, thumbnails)
+        checking = _Checking(dataset, base_of(data), thumbnails)
         checking.decode(workers or os.cpu_count() or 1, lambda done, total: tell("decoding", done, total))
         copies = checking.copies(workers, lambda done, total: tell("comparing", done, total))
-    return checking.result(str(data), copies)
+    return checking.result(spelled(data), copies)
 
 
 def quick_check(classes: Sequence[str], training: CachedPhotos, validation: CachedPhotos) -> str | None:
@@ -112,12 +114,12 @@ class _Checking:
 
     def decode(self, workers: int, progress: Callable[[int, int], None]) -> None:
         """See every photo once."""
-        for index, seen in in_order(self._see, range(self._total), workers):
+        for done, (index, seen) in enumerate(in_order(self._see, self._order(), workers), 1):
             if seen.thumbnail is None:
                 self._broken.append(Broken(self._member(index), seen.reason or ""))
             else:
                 self._take(index, seen, seen.thumbnail)
-            progress(index + 1, self._total)
+            progress(done, self._total)
 
     def copies(self, workers: int | None, progress: Callable[[int, int], None]) -> tuple[Copies, ...]:
         """Pictures that are there more than once, each with all its photos."""
@@ -125,7 +127,7 @@ class _Checking:
         pairs = [(members[0], other) for members in exact for other in members[1:]]
         unlike = list(self._unlike.values())
         thumbnails = self._thumbnails.all()
-        near = near_copies(thumbnails, lambda row: self._path(self._readable[unlike[row]]), progress, workers)
+        near = near_copies(thumbnails, lambda row: self._read(self._readable[unlike[row]]), progress, workers)
         pairs += [(unlike[one], unlike[other]) for one, other in near]
         return tuple(self._copies(members) for members in groups(len(self._readable), pairs))
 
@@ -163,13 +165,17 @@ class _Checking:
         photos = tuple(self._member(self._readable[member]) for member in members)
         return Copies(photos, exact=len({self._digests[member] for member in members}) == 1)
 
+    def _order(self) -> list[int]:
+        train, validation = (photos.in_reading_order(range(len(photos))) for _, photos in self._parts)
+        return train + [len(train) + row for row in validation]
+
     def _place(self, index: int) -> tuple[int, int]:
         first = len(self._parts[0][1])
         return (0, index) if index < first else (1, index - first)
 
-    def _path(self, index: int) -> Path:
+    def _read(self, index: int) -> bytes:
         part, row = self._place(index)
-        return self._parts[part][1].path(row)
+        return self._parts[part][1].read(row)
 
     def _member(self, index: int) -> Member:
         part, row = self._place(index)
@@ -179,7 +185,7 @@ class _Checking:
     def _see(self, index: int) -> _Seen:
         """Runs in a thread."""
         try:
-            data = read_photo(self._path(index))
+            data = self._read(index)
             pixels = decode(data)
         except ImageError as error:
             return _Seen(b"", (0, 0), None, str(error))

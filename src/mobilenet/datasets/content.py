@@ -17,6 +17,7 @@ from numpy.lib.format import read_array
 from numpy.typing import NDArray
 
 from mobilenet.datasets.ahead import in_order
+from mobilenet.datasets.members import Members
 from mobilenet.datasets.photos import Photos
 from mobilenet.errors import ImageError
 from mobilenet.files import atomic_write
@@ -29,7 +30,8 @@ _MOST_ENTRIES = 2_000_000
 _SETTLED_NS = 2_000_000_000
 _STATE = struct.Struct("<qqqQQ")
 _AT_ONCE = 512
-"""Files that a thread reads before it reports: one report for each would cost more than a small file."""
+"""Files that a thread reads before it reports: one report for each would cost more than a small file. Photos in shards
+are read one by one, so that all threads read in one place."""
 
 
 def digest(data: bytes) -> bytes:
@@ -47,16 +49,17 @@ def digests(photos: Photos, index: "DigestIndex", workers: int | None = None) ->
     other."""
     known = index.find()
     found = [key or b"" for key in known]
-    unknown = [number for number, key in enumerate(known) if key is None]
+    unknown = photos.in_reading_order([number for number, key in enumerate(known) if key is None])
+    at_once = _AT_ONCE if photos.members is None else 1
     root = f"{photos.root.absolute()}/"
 
     def read(start: int) -> list[bytes]:
-        numbers = unknown[start : start + _AT_ONCE]
+        numbers = unknown[start : start + at_once]
         sizes = index.sizes[numbers].tolist()
-        return [_file_digest(root, photos.files[number], size) for number, size in zip(numbers, sizes, strict=True)]
+        return [_photo_digest(photos, root, number, size) for number, size in zip(numbers, sizes, strict=True)]
 
-    for start, keys in in_order(read, range(0, len(unknown), _AT_ONCE), workers or os.cpu_count() or 1):
-        for number, key in zip(unknown[start : start + _AT_ONCE], keys, strict=True):
+    for start, keys in in_order(read, range(0, len(unknown), at_once), workers or os.cpu_count() or 1):
+        for number, key in zip(unknown[start : start + at_once], keys, strict=True):
             found[number] = key
     return found, {number: found[number] for number in unknown}
 
@@ -76,7 +79,8 @@ class DigestIndex:
         stamps = bytearray(len(photos) * DIGEST_BYTES)
         root = f"{photos.root.absolute()}/"
         for index, file in enumerate(photos.files):
-            stamp, self._changed_ns[index], self.sizes[index] = _stamp(root, file)
+            state = _stamp(root, file) if photos.members is None else _member_stamp(photos.members, file)
+            stamp, self._changed_ns[index], self.sizes[index] = state
             stamps[index * DIGEST_BYTES : (index + 1) * DIGEST_BYTES] = stamp
         self._stamps = np.frombuffer(stamps, dtype=np.uint64).reshape(-1, 2)
 
@@ -132,8 +136,16 @@ def _stamp(root: str, file: str) -> tuple[bytes, int, int]:
     )
 
 
-def _file_digest(root: str, file: str, size: int) -> bytes:
+def _member_stamp(members: Members, file: str) -> tuple[bytes, int, int]:
+    stamp, changed_ns = members.stamp(file)
+    return digest(stamp), changed_ns, -1
+
+
+def _photo_digest(photos: Photos, root: str, number: int, size: int) -> bytes:
+    file = photos.files[number]
     try:
+        if photos.members is not None:
+            return digest(photos.members.read(file))
         return digest(read_photo(_path(root, file), size=size if size >= 0 else None))
     except ImageError:
         return digest(b"unreadable\0" + file.encode(errors="surrogateescape"))

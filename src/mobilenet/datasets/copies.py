@@ -72,11 +72,11 @@ def exact_copies(digests: Sequence[bytes]) -> list[list[int]]:
 
 def near_copies(
     thumbnails: NDArray[np.uint8],
-    path: Callable[[int], Path],
+    read: Callable[[int], bytes],
     comparing: Progress | None = None,
     workers: int | None = None,
 ) -> list[tuple[int, int]]:
-    """Pairs (i, j) of (N, SIDE, SIDE) thumbnails that show one picture; `path(i)` is decoded again for the last word.
+    """Pairs (i, j) of (N, SIDE, SIDE) thumbnails that show one picture; `read(i)` is decoded again for the last word.
 
     `comparing(done, total)` is called in this thread, first with photos and then with pairs.
     """
@@ -95,7 +95,7 @@ def near_copies(
         ]
         if comparing is not None:
             comparing(min(start + _PAIRS, len(pairs.first)), len(pairs.first))
-    return _confirmed(likely, path, threads)
+    return _confirmed(likely, read, threads)
 
 
 def groups(count: int, pairs: Iterable[tuple[int, int]]) -> list[list[int]]:
@@ -118,12 +118,12 @@ def groups(count: int, pairs: Iterable[tuple[int, int]]) -> list[list[int]]:
 
 
 def _confirmed(
-    likely: list[tuple[int, int, NDArray[np.float32]]], path: Callable[[int], Path], workers: int
+    likely: list[tuple[int, int, NDArray[np.float32]]], read: Callable[[int], bytes], workers: int
 ) -> list[tuple[int, int]]:
     @lru_cache(_KEPT_PHOTOS)
     def pixels(index: int) -> NDArray[np.uint8] | None:
         try:
-            return decode(path(index), at_least=_CLOSE_SIDE)
+            return decode(read(index), at_least=_CLOSE_SIDE)
         except ImageError:
             # It was read a moment ago: somebody is changing the data, and it is not a copy any more.
             return None

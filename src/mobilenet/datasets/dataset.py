@@ -7,18 +7,16 @@ from pathlib import Path
 
 import numpy as np
 
+from mobilenet.datasets.blobs import spelled
 from mobilenet.datasets.cleaning import default_directory, writing
 from mobilenet.datasets.content import digest_index, digests
-from mobilenet.datasets.csv import read_csv
-from mobilenet.datasets.exclusions import NOTHING, Exclusions, prefix_below
-from mobilenet.datasets.folders import class_names, list_tree
+from mobilenet.datasets.exclusions import NOTHING, Exclusions
 from mobilenet.datasets.photos import Photos
+from mobilenet.datasets.sources import Place, Source, find_places, read_source, without
 from mobilenet.datasets.split import split_by_content
 from mobilenet.errors import ConfigError, DataError, StorageError
 
-__all__ = ["Dataset", "open_dataset", "open_photos"]
-
-_VALIDATION_FOLDERS = ("validation", "valid", "val", "test")
+__all__ = ["Dataset", "Parts", "given_split", "open_dataset", "open_parts", "open_photos"]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -38,13 +36,18 @@ class Dataset:
     empty: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """One folder or CSV file, `path`: the class of each photo, by file below `root`."""
+@dataclass(frozen=True, eq=False, slots=True)
+class Parts:
+    """A data set as it comes: `validation` is None where nobody has said which photos are for validation.
 
-    path: Path
+    The other fields are those of `Dataset`.
+    """
+
     root: Path
-    classes: Mapping[str, str]
+    classes: tuple[str, ...]
+    train: Photos
+    validation: Photos | None
+    split: str
     notes: tuple[str, ...] = ()
     empty: tuple[str, ...] = ()
 
@@ -57,129 +60,108 @@ def open_dataset(
     seed: int = 0,
     exclude: Exclusions = NOTHING,
 ) -> Dataset:
-    """Open a tree of folders (the class is the path of the folder) or a CSV file (`file_name,label`).
+    """Open a tree of folders (the class is the path of the folder), a CSV file (`file_name,label`) or shards.
 
-    The validation photos are those of `validation` (a folder or CSV file) where given; else those of `validation/`,
-    `valid/`, `val/` or `test/` beside a folder `train/`; else `validation_fraction` (between 0 and 1) of each class,
-    chosen by `seed`. A parent that all training classes share is dropped from the names: `Fruit/Apple` and `Fruit/Pear`
-    are `Apple` and `Pear`. The photos of `exclude` are as good as not there. DataError where there is nothing to learn
-    from, and where `exclude` names photos but none of these.
+    The validation photos are those of `validation` (of any of these kinds) where given; else those of `validation/`,
+    `valid/`, `val/` or `test/` beside a folder `train/`, or of shards that are named so; else `validation_fraction`
+    (between 0 and 1) of each class, chosen by `seed`. A parent that all training classes share is dropped from the
+    names: `Fruit/Apple` and `Fruit/Pear` are `Apple` and `Pear`. The photos of `exclude` are as good as not there.
+    DataError where there is nothing to learn from, and where `exclude` names photos but none of these.
     """
     if not 0 < validation_fraction < 1:
         raise ConfigError(f"validation fraction {validation_fraction} is not between 0 and 1; use 0.1")
-    train_path, given = _layout(data)
-    train = _source(train_path)
+    parts = open_parts(data, validation=validation, exclude=exclude)
+    if parts.validation is None:
+        return _made_split(parts, validation_fraction, seed)
+    return Dataset(parts.root, parts.classes, parts.train, parts.validation, parts.split, parts.notes, parts.empty)
+
+
+def open_parts(data: Path, *, validation: Path | None = None, exclude: Exclusions = NOTHING) -> Parts:
+    """What `open_dataset` opens, before it makes a split where there is none; DataError."""
+    place, given = find_places(data)
+    train = read_source(place)
+    judges, split = None, ""
     if validation is not None:
-        train, source = _without(exclude, data, train, _source(validation))
-        return _with_split(data, train, source, f"given: {validation}")
-    for path in given:
-        source = _source(path)
-        if source.classes:
-            train, source = _without(exclude, data, train, source)
-            return _with_split(data, train, source, f"given: {path.name}/")
-    return _made_split(data, _without(exclude, data, train)[0], validation_fraction, seed)
+        judges, split = read_source(validation), f"given: {spelled(validation)}"
+    elif (found := _first_with_photos(given)) is not None:
+        judges, split = found, _words(found)
+    if exclude.names:
+        train, judges = _exclude(exclude, data, train, judges)
+    prefix, classes = _classes(data, train)
+    if judges is not None and not judges.classes:
+        raise _nothing(judges)
+    sources = (train,) if judges is None else (train, judges)
+    photos = [_photos(source, _shortened(source, prefix), classes, "training") for source in sources]
+    return Parts(
+        data,
+        classes,
+        photos[0],
+        photos[1] if judges is not None else None,
+        split,
+        tuple(note for source in sources for note in source.notes),
+        tuple(name for source in sources for name in source.empty),
+    )
 
 
 def open_photos(
     data: Path, classes: Sequence[str], *, exclude: Exclusions = NOTHING, base: Path | None = None
 ) -> Photos:
-    """The photos to measure a model of `classes` on: those for validation where `data` is split into folders, else all.
+    """The photos to measure a model of `classes` on: those for validation where `data` is split, else all.
 
     A parent that all classes share in `data` but not in `classes` is dropped. The photos of `exclude`, by their names
     below `base` (default: `data`), are as good as not there. DataError names a class the model lacks.
     """
-    given = [source for source in map(_source, _layout(data)[1]) if source.classes]
-    source = given[0] if given else _source(data)
-    source = _kept(exclude, base or data, source)
+    source = without(exclude, base or data, _first_with_photos(find_places(data)[1]) or read_source(data))
     if not source.classes:
         raise _nothing(source)
     return _photos(source, _names(source, classes), classes, "the model")
 
 
-def _layout(data: Path) -> tuple[Path, tuple[Path, ...]]:
-    """The path of the training photos, and of the folders that may hold the validation photos."""
-    train = data / "train"
-    if not train.is_dir():
-        return data, ()
-    given = tuple(data / name for name in _VALIDATION_FOLDERS if (data / name).is_dir())
-    alone = not any(path.is_dir() and path != train and not path.name.startswith(".") for path in data.iterdir())
-    return (train, given) if given or alone else (data, ())
+def given_split(data: Path) -> str | None:
+    """In words, where the photos for validation are in `data`; None where it says nothing of that."""
+    found = _first_with_photos(find_places(data)[1])
+    return None if found is None else _words(found)
 
 
-def _source(path: Path) -> _Source:
-    if path.is_file():
-        if path.suffix.lower() != ".csv":
-            raise DataError(f"{path} is neither a folder nor a .csv file")
-        return _Source(path, path.parent, read_csv(path))
-    tree = list_tree(path)
-    classes = class_names(tree.files)
-    notes = []
-    if tree.empty:
-        more = f" and {len(tree.empty) - 5} more" if len(tree.empty) > 5 else ""
-        notes.append(f"{path}: folders without photos are not classes: {', '.join(tree.empty[:5])}{more}")
-    if len(classes) < len(tree.files):
-        notes.append(f"{path}: photos in no class folder are not used: {len(tree.files) - len(classes):,}")
-    return _Source(path, path, classes, tuple(notes), tree.empty)
+def _first_with_photos(places: Sequence[Place]) -> Source | None:
+    return next((source for source in map(read_source, places) if source.classes), None)
 
 
-def _kept(exclude: Exclusions, data: Path, source: _Source) -> _Source:
-    """The source without the photos of a list whose names are below `data`."""
-    if not exclude.names:
-        return source
-    base = data if data.is_dir() else data.parent
-    return replace(source, classes=exclude.kept(source.classes, prefix_below(base, source.root)))
+def _words(source: Source) -> str:
+    return f"given: {source.path.name}/"
 
 
-def _without(exclude: Exclusions, data: Path, *sources: _Source) -> tuple[_Source, ...]:
+def _exclude(exclude: Exclusions, data: Path, train: Source, judges: Source | None) -> tuple[Source, Source | None]:
     """The sources without the photos of the list, and a note of how many these were; DataError where there are none."""
-    if not exclude.names:
-        return sources
-    kept = [_kept(exclude, data, source) for source in sources]
+    sources = (train,) if judges is None else (train, judges)
+    kept = [without(exclude, data, source) for source in sources]
     gone = sum(len(source.classes) for source in sources) - sum(len(source.classes) for source in kept)
     if not gone:
         raise DataError(
-            f"none of the {len(exclude.names):,} photos that {exclude.path} excludes is in {data}; names are below DATA"
+            f"none of the {len(exclude.names):,} photos that {exclude.path} excludes is in {spelled(data)}; "
+            "names are below DATA"
         )
     absent = len(exclude.names) - gone
     note = f"excluded by {exclude.path}: {gone:,} photos" + (f"; {absent:,} names are not there" if absent else "")
-    return (replace(kept[0], notes=(*kept[0].notes, note)), *kept[1:])
+    return replace(kept[0], notes=(*kept[0].notes, note)), kept[1] if judges is not None else None
 
 
-def _with_split(data: Path, train: _Source, validation: _Source, split: str) -> Dataset:
-    prefix, classes = _classes(data, train)
-    if not validation.classes:
-        raise _nothing(validation)
-    train_names = {name: name.removeprefix(prefix) for name in set(train.classes.values())}
-    names = {name: name.removeprefix(prefix) for name in set(validation.classes.values())}
-    return Dataset(
-        data,
-        classes,
-        _photos(train, train_names, classes, "training"),
-        _photos(validation, names, classes, "training"),
-        split,
-        train.notes + validation.notes,
-        train.empty + validation.empty,
-    )
-
-
-def _made_split(data: Path, train: _Source, fraction: float, seed: int) -> Dataset:
-    prefix, classes = _classes(data, train)
-    names = {name: name.removeprefix(prefix) for name in set(train.classes.values())}
-    photos = _photos(train, names, classes, "training")
+def _made_split(parts: Parts, fraction: float, seed: int) -> Dataset:
+    photos = parts.train
     chosen = split_by_content(_digests(photos), photos.labels, fraction, seed)
     if not chosen.any():
         raise DataError(
-            f"{data} has no class with two different photos, so none can be kept for validation; add photos"
+            f"{spelled(parts.root)} has no class with two different photos, so none can be kept for validation; "
+            "add photos"
         )
-    split = f"made: {fraction:.3g} of each class by content, seed {seed}"
     return Dataset(
-        data,
-        classes,
+        parts.root,
+        parts.classes,
         photos.take(np.flatnonzero(~chosen)),
         photos.take(np.flatnonzero(chosen)),
-        split,
-        train.notes,
-        train.empty,
+        f"made: {fraction:.3g} of each class by content, seed {seed}",
+        parts.notes,
+        parts.empty,
     )
 
 
@@ -193,13 +175,15 @@ def _digests(photos: Photos) -> list[bytes]:
     return found
 
 
-def _classes(data: Path, train: _Source) -> tuple[str, tuple[str, ...]]:
+def _classes(data: Path, train: Source) -> tuple[str, tuple[str, ...]]:
     """The parent that all classes share (with its slash), and the sorted names without it."""
     names = sorted(set(train.classes.values()))
     if not names:
         raise _nothing(train)
     if len(names) == 1:
-        raise DataError(f"{data} has one class only, {names[0]}; put the photos of each class in a folder of its own")
+        raise DataError(
+            f"{spelled(data)} has one class only, {names[0]}; put the photos of each class in a folder of its own"
+        )
     prefix = ""
     while all("/" in name.removeprefix(prefix) for name in names):
         parent = prefix + names[0].removeprefix(prefix).partition("/")[0] + "/"
@@ -209,7 +193,11 @@ def _classes(data: Path, train: _Source) -> tuple[str, tuple[str, ...]]:
     return prefix, tuple(name.removeprefix(prefix) for name in names)
 
 
-def _names(source: _Source, classes: Sequence[str]) -> dict[str, str]:
+def _shortened(source: Source, prefix: str) -> dict[str, str]:
+    return {name: name.removeprefix(prefix) for name in set(source.classes.values())}
+
+
+def _names(source: Source, classes: Sequence[str]) -> dict[str, str]:
     """Names in `source` -> names in `classes`, where the source may carry a parent more than the classes do."""
     known, found = set(classes), sorted(set(source.classes.values()))
     prefix = ""
@@ -220,21 +208,21 @@ def _names(source: _Source, classes: Sequence[str]) -> dict[str, str]:
     return {name: name for name in found}
 
 
-def _photos(source: _Source, names: Mapping[str, str], classes: Sequence[str], owner: str) -> Photos:
+def _photos(source: Source, names: Mapping[str, str], classes: Sequence[str], owner: str) -> Photos:
     """The photos of `source` with labels; `names` turns its names of classes into those of `classes`."""
     numbers = {name: number for number, name in enumerate(classes)}
     unknown = sorted(name for name in names.values() if name not in numbers)
     if unknown:
         raise DataError(
-            f"{source.path} has photos of a class that {owner} lacks: {', '.join(unknown[:3])}"
+            f"{spelled(source.path)} has photos of a class that {owner} lacks: {', '.join(unknown[:3])}"
             f"{' and others' if len(unknown) > 3 else ''}; its classes are {', '.join(classes[:5])}"
             f"{', …' if len(classes) > 5 else ''}"
         )
     files = tuple(sorted(source.classes))
     labels = np.fromiter((numbers[names[source.classes[file]]] for file in files), dtype=np.int64, count=len(files))
-    return Photos(source.root, files, labels)
+    return Photos(source.root, files, labels, source.members)
 
 
-def _nothing(source: _Source) -> DataError:
-    why = source.notes[-1] if source.notes else f"{source.path} holds no photos"
+def _nothing(source: Source) -> DataError:
+    why = source.notes[-1] if source.notes else f"{spelled(source.path)} holds no photos"
     return DataError(f"{why}; put the photos of each class in a folder of its own")

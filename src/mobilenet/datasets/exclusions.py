@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from mobilenet.datasets.blobs import whole_path
 from mobilenet.errors import DataError
 from mobilenet.files import atomic_write
 
@@ -32,9 +33,9 @@ NOTHING = Exclusions()
 
 def prefix_below(base: Path, root: Path) -> str:
     """What makes a file below `root` a name below `base`: nothing, folders with a slash, or the absolute `root`."""
-    whole = root.absolute()
-    if whole.is_relative_to(base.absolute()):
-        inner = whole.relative_to(base.absolute()).as_posix()
+    whole, above = whole_path(root), whole_path(base)
+    if whole.is_relative_to(above):
+        inner = whole.relative_to(above).as_posix()
         return "" if inner == "." else f"{inner}/"
     return f"{whole.as_posix()}/"
 

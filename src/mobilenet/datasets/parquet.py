@@ -20,8 +20,10 @@ __all__ = ["read_parquet"]
 
 _IMAGES = ("image", "img", "jpg", "png", "webp")
 _LABELS = ("label", "labels", "class", "cls", "fine_label")
-_GROUPS_KEPT = 2
-"""Row groups in memory: photos that follow each other are of one or two."""
+_BYTES_KEPT = 2**30
+"""Of row groups in memory: threads read photos that follow each other, of a few groups."""
+
+_MOST_GROUP_BYTES = 2**32
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,7 @@ class _Rows:
     def __init__(self, files: Sequence[tuple[Blob, "ParquetFile", _Columns]]) -> None:
         self._files = files
         self._groups: OrderedDict[tuple[int, int], Any] = OrderedDict()
+        self._broken = _failures()
         self._lock = threading.Lock()
         self.places: dict[str, tuple[int, int, int]] = {}
 
@@ -46,7 +49,7 @@ class _Rows:
         number, group, row = self.places[file]
         try:
             value = self._group(number, group)[row].as_py()
-        except (OSError, ValueError) as error:
+        except self._broken as error:
             raise ImageError(f"cannot be read: {' '.join(str(error).split())[:80]}") from error
         data = value.get("bytes") if isinstance(value, dict) else value
         if not isinstance(data, bytes):
@@ -60,13 +63,16 @@ class _Rows:
         blob = self._files[number][0]
         return blob.stamp + f"{group},{row}".encode(), blob.changed_ns
 
+    def place(self, file: str) -> tuple[int, int, int]:
+        return self.places[file]
+
     def _group(self, number: int, group: int) -> Any:
         with self._lock:
             if (number, group) not in self._groups:
                 _, file, columns = self._files[number]
                 table = file.read_row_group(group, columns=[columns.image])
                 self._groups[number, group] = table.column(columns.image)
-                while len(self._groups) > _GROUPS_KEPT:
+                while len(self._groups) > 1 and sum(kept.nbytes for kept in self._groups.values()) > _BYTES_KEPT:
                     self._groups.popitem(last=False)
             self._groups.move_to_end((number, group))
             return self._groups[number, group]
@@ -84,18 +90,25 @@ def read_parquet(names: Sequence[str]) -> Archive:
     without = 0
     for number, (blob, file, columns) in enumerate(files):
         base = blob.name.rpartition("/")[2]
+        prefix = blob.name if f"{base}/{0:08d}" in members.places else base
         row = 0
         for group in range(file.num_row_groups):
             labels = _labels(blob, file, group, columns)
             for place, label in enumerate(labels):
-                name = f"{base}/{row + place:08d}"
                 if label is None:
                     without += 1
                     continue
+                name = f"{prefix}/{row + place:08d}"
                 classes[name] = unicodedata.normalize("NFC", label)
                 members.places[name] = (number, group, place)
             row += len(labels)
     return Archive(classes, members, without)
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    import pyarrow
+
+    return (pyarrow.ArrowException, OSError, ValueError)
 
 
 def _open(name: str) -> tuple[Blob, "ParquetFile", _Columns]:
@@ -105,10 +118,20 @@ def _open(name: str) -> tuple[Blob, "ParquetFile", _Columns]:
     blob = open_blob(name)
     try:
         file = ParquetFile(pyarrow.PythonFile(Stream(blob), mode="r"))
-        return blob, file, _columns(name, file)
-    except (pyarrow.ArrowException, OSError) as error:
-        reason = " ".join(str(error).split())[:150]
-        raise DataError(f"{name} is no Parquet file, or damaged: {reason}; copy it again") from error
+        sizes = [file.metadata.row_group(group).total_byte_size for group in range(file.num_row_groups)]
+    except _failures() as error:
+        raise _damaged(name, error) from error
+    if max(sizes, default=0) > _MOST_GROUP_BYTES:
+        raise DataError(
+            f"{name} has a row group of {max(sizes):,} bytes, which is read whole and would not fit into memory; "
+            "write the file again with row groups of some 100 photos"
+        )
+    return blob, file, _columns(name, file)
+
+
+def _damaged(name: str, error: Exception) -> DataError:
+    reason = " ".join(str(error).split())[:150]
+    return DataError(f"{name} is no Parquet file, or damaged: {reason}; copy it again")
 
 
 def _columns(name: str, file: "ParquetFile") -> _Columns:
@@ -138,7 +161,10 @@ def _features(metadata: bytes | None) -> dict[str, dict[str, Any]]:
 
 
 def _labels(blob: Blob, file: "ParquetFile", group: int, columns: _Columns) -> list[str | None]:
-    values = file.read_row_group(group, columns=[columns.label]).column(columns.label).to_pylist()
+    try:
+        values = file.read_row_group(group, columns=[columns.label]).column(columns.label).to_pylist()
+    except _failures() as error:
+        raise _damaged(blob.name, error) from error
     if any(isinstance(value, list | dict | float) for value in values):
         raise DataError(f"{blob.name}: the column {columns.label} holds neither names nor numbers of classes")
     return [_name(value, columns.classes) for value in values]

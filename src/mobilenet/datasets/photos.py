@@ -1,33 +1,55 @@
 """A list of labelled photos, light enough for a million of them."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from mobilenet.datasets.members import Members
+from mobilenet.images import read_photo
 
 __all__ = ["LeftOut", "Photos"]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Photos:
-    """`files` are paths below `root` with forward slashes (or absolute ones); `labels` (N,) int64 are class indices."""
+    """`files` are paths below `root` with forward slashes (or absolute ones); `labels` (N,) int64 are class indices.
+
+    Photos that are no files of their own are read by `members`; then `files` are names, and `root` what they are below
+    in words.
+    """
 
     root: Path
     files: tuple[str, ...]
     labels: NDArray[np.int64]
+    members: Members | None = None
 
     def __len__(self) -> int:
         return len(self.files)
 
     def path(self, index: int) -> Path:
-        """The file of photo `index`."""
+        """The file of photo `index`; with `members` no more than its whole name."""
         return self.root / self.files[index]
+
+    def read(self, index: int) -> bytes:
+        """The bytes of photo `index`, wherever they are; ImageError. Many threads may read."""
+        if self.members is not None:
+            return self.members.read(self.files[index])
+        return read_photo(self.path(index))
+
+    def in_reading_order(self, indices: Sequence[int]) -> list[int]:
+        """The indices in the order in which the photos are read fastest."""
+        if self.members is None:
+            return list(indices)
+        places = {index: self.members.place(self.files[index]) for index in indices}
+        return sorted(indices, key=lambda index: places[index])
 
     def take(self, indices: ArrayLike) -> "Photos":
         """The photos at `indices` (integers), in that order."""
         chosen = np.asarray(indices, dtype=np.int64)
-        return Photos(self.root, tuple(self.files[index] for index in chosen), self.labels[chosen])
+        return replace(self, files=tuple(self.files[index] for index in chosen), labels=self.labels[chosen])
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,16 +7,18 @@ import json
 import re
 import tarfile
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import BinaryIO, cast
 
-from mobilenet.datasets.blobs import Blob, Stream, file_below, open_blob
+from mobilenet.datasets.blobs import Blob, open_blob
 from mobilenet.datasets.members import Archive
 from mobilenet.errors import DataError, ImageError
 from mobilenet.images import ENDINGS, Limits
 
-__all__ = ["read_shards"]
+__all__ = ["CLASSES", "read_shards"]
+
+CLASSES = "classes.txt"
+"""Beside the shards: the name of each class, a line each, in the order of their numbers."""
 
 _KEY = re.compile(r"^((?:.*/|)[^.]+)[.]([^/]*)$")
 """As the webdataset library splits names: the key ends at the first dot behind the last slash."""
@@ -57,18 +59,19 @@ class _Places:
         number, offset, size = self.places[file]
         return self._shards[number].stamp + f"{offset},{size}".encode(), self._shards[number].changed_ns
 
+    def place(self, file: str) -> tuple[int, int, int]:
+        return self.places[file]
 
-def read_shards(names: Sequence[str]) -> Archive:
+
+def read_shards(names: Sequence[str], names_of_classes: Sequence[str] = ()) -> Archive:
     """What the shards hold; DataError names one that is damaged or cannot be read.
 
-    The class of a photo is `label` in its JSON member, else its `.cls` member (a number stands for a line of
-    `classes.txt` beside the shards, where there is one), else its folder. Its name is `file` in its JSON member, else
+    The class of a photo is `label` in its JSON member, else its `.cls` member (a number stands for one of
+    `names_of_classes`, where there are so many), else its folder. Its name is `file` in its JSON member, else
     that of the shard and the member.
     """
     shards = [open_blob(name) for name in names]
     members = _Places(shards)
-    listed = file_below(names[0], "classes.txt")
-    names_of_classes = [] if listed is None else listed.decode("utf-8", "surrogateescape").splitlines()
     classes: dict[str, str] = {}
     without = 0
     for number, shard in enumerate(shards):
@@ -78,7 +81,7 @@ def read_shards(names: Sequence[str]) -> Archive:
                 without += len(sample.photos)
                 continue
             for member, offset, size in sample.photos:
-                name = _name(sample, shard, member, classes)
+                name = _name(sample, shard, (member, offset), classes)
                 classes[name] = label
                 members.places[name] = (number, offset, size)
     return Archive(classes, members, without)
@@ -86,9 +89,9 @@ def read_shards(names: Sequence[str]) -> Archive:
 
 def _samples(shard: Blob) -> Iterator[_Sample]:
     try:
-        with tarfile.open(fileobj=cast(BinaryIO, Stream(shard)), mode="r:", errors="surrogateescape") as tar:
+        with shard.open() as file, tarfile.open(fileobj=file, mode="r:", errors="surrogateescape") as tar:
             sample = _Sample("")
-            for member in tar:
+            for member in _members(tar):
                 split = _KEY.match(member.name)
                 if not member.isreg() or member.issparse() or split is None or _hidden(member.name):
                     continue
@@ -101,6 +104,20 @@ def _samples(shard: Blob) -> Iterator[_Sample]:
         raise DataError(f"{shard.name} is no tar file, or damaged: {error}; pack or copy it again") from error
     except OSError as error:
         raise DataError(f"cannot read {shard.name}: {(error.strerror or str(error)).lower()}") from error
+
+
+def _members(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    """All members; those that are done are forgotten, so that a tar file may have millions.
+
+    tarfile takes a damaged header for the end of the file: behind the last member there must be zeros or nothing.
+    """
+    while (member := tar.next()) is not None:
+        yield member
+        tar.members.clear()  # type: ignore[attr-defined]
+    if tar.fileobj is not None:
+        tar.fileobj.seek(tar.offset)
+        if any(tar.fileobj.read(tarfile.BLOCKSIZE)):
+            raise tarfile.ReadError(f"bad header at byte {tar.offset:,}")
 
 
 def _hidden(name: str) -> bool:
@@ -123,7 +140,7 @@ def _add(sample: _Sample, tar: tarfile.TarFile, member: tarfile.TarInfo, ending:
 def _object(text: str) -> dict[str, object]:
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
 
@@ -132,15 +149,17 @@ def _label(sample: _Sample, classes: Sequence[str]) -> str | None:
     said = sample.about.get("label")
     if isinstance(said, str) and said:
         return unicodedata.normalize("NFC", said)
-    text = str(said) if isinstance(said, int) else sample.number
+    text = str(said) if type(said) is int else sample.number
     if text:
-        known = text.isdecimal() and int(text) < len(classes)
+        known = text.isascii() and text.isdecimal() and int(text[:9]) < len(classes)
         return unicodedata.normalize("NFC", classes[int(text)] if known else text)
     return unicodedata.normalize("NFC", sample.key.rpartition("/")[0]) or None
 
 
-def _name(sample: _Sample, shard: Blob, member: str, taken: dict[str, str]) -> str:
+def _name(sample: _Sample, shard: Blob, member: tuple[str, int], taken: Mapping[str, str]) -> str:
+    """The first of these names that is not taken: the one it had in its folder, with its shard, with its place."""
     said = sample.about.get("file")
-    if isinstance(said, str) and said and len(sample.photos) == 1 and said not in taken:
-        return said
-    return f"{shard.name.rpartition('/')[2]}/{member}"
+    own = [said] if isinstance(said, str) and said and len(sample.photos) == 1 else []
+    base = shard.name.rpartition("/")[2]
+    names = (*own, f"{base}/{member[0]}", f"{base}/{member[1]}/{member[0]}", f"{shard.name}/{member[1]}/{member[0]}")
+    return next(name for name in names if name not in taken)

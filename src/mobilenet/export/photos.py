@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mobilenet.card import ModelCard
 from mobilenet.datasets import LeftOut, Photos, open_dataset
+from mobilenet.datasets.archives import find_shards
 from mobilenet.datasets.folders import class_names, find_photos
 from mobilenet.errors import DataError, ImageError
 from mobilenet.images import Preprocessing
@@ -62,7 +63,7 @@ def decode_photos(
     """Every photo from its bytes to network input; DataError where none decodes."""
     images, labels, left_out = [], [], []
     with ThreadPoolExecutor(thread_name_prefix="decode") as pool:
-        results = pool.map(lambda number: _prepare(photos.path(number), preprocessing), range(len(photos)))
+        results = pool.map(lambda number: _prepare(photos, number, preprocessing), range(len(photos)))
         for number, result in enumerate(results):
             if isinstance(result, str):
                 left_out.append(LeftOut(photos.files[number], result))
@@ -76,16 +77,16 @@ def decode_photos(
     return Decoded(np.stack(images), np.array(labels, np.int64), tuple(left_out))
 
 
-def _prepare(path: Path, preprocessing: Preprocessing) -> NDArray[np.uint8] | str:
+def _prepare(photos: Photos, number: int, preprocessing: Preprocessing) -> NDArray[np.uint8] | str:
     try:
-        return preprocessing.prepare(path)
+        return preprocessing.prepare(photos.read(number))
     except ImageError as error:
         return str(error)
 
 
 def _sources(data: Path, card: ModelCard) -> tuple[Photos, Photos, bool]:
     """Photos to learn from, photos to judge by, and whether those have labels that the network knows."""
-    if data.is_dir() and len(set(class_names(files := find_photos(data)).values())) < 2:
+    if data.is_dir() and find_shards(data) is None and len(set(class_names(files := find_photos(data)).values())) < 2:
         every = np.random.default_rng(0).permutation(len(files))
         photos = Photos(data, files, np.zeros(len(files), np.int64))
         if len(files) < 2:
@@ -98,7 +99,7 @@ def _sources(data: Path, card: ModelCard) -> tuple[Photos, Photos, bool]:
         return dataset.train, dataset.validation, False
     known = np.array([numbers[name] for name in dataset.classes], np.int64)
     judges = dataset.validation
-    return dataset.train, Photos(judges.root, judges.files, known[judges.labels]), True
+    return dataset.train, replace(judges, labels=known[judges.labels]), True
 
 
 def _seed(card: ModelCard) -> int:

@@ -1,13 +1,15 @@
 """What a check found -> one HTML file that needs nothing else: the pictures side by side, to judge them by eye."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from mobilenet import __version__
+from mobilenet.datasets.blobs import full_name
 from mobilenet.datasets.findings import Check, Copies, Member
+from mobilenet.datasets.sources import base_of, photo_reader
 from mobilenet.files import atomic_write
 from mobilenet.report.environment import environment
 from mobilenet.report.thumbnails import thumbnail
@@ -61,19 +63,19 @@ def write_check_page(check: Check, path: Path) -> None:
 
 def _context(check: Check) -> dict[str, Any]:
     data = Path(check.data)
-    base = data if data.is_dir() else data.parent
+    read = photo_reader(base_of(data))
     odd = [
-        _Photo(item.photo, thumbnail(base / item.photo.file), f"{item.width} × {item.height}: {item.reason}")
+        _Photo(item.photo, thumbnail(read, item.photo.file), f"{item.width} × {item.height}: {item.reason}")
         for item in check.odd[:_ODD]
     ]
     return {
         "check": check,
         "version": __version__,
-        "title": data.resolve().name,
+        "title": Path(full_name(data)).name,
         "faults": check.faults(),
         "remarks": check.remarks(),
         "headline": _headline(check),
-        "sections": tuple(section for section in _sections(check, base) if section.total),
+        "sections": tuple(section for section in _sections(check, read) if section.total),
         "odd": odd,
         "most": max((size.train + size.validation for size in check.classes), default=1) or 1,
         "rows": _ROWS,
@@ -92,7 +94,7 @@ def _headline(check: Check) -> list[tuple[str, str, str]]:
     ]
 
 
-def _sections(check: Check, base: Path) -> Iterator[_Section]:
+def _sections(check: Check, read: Callable[[str], bytes]) -> Iterator[_Section]:
     kinds = (
         (
             "leaks",
@@ -104,10 +106,10 @@ def _sections(check: Check, base: Path) -> Iterator[_Section]:
         ("repeats", "More than once", "On one side and under one label: such pictures weigh more.", check.repeats),
     )
     for name, title, note, groups in kinds:
-        yield _Section(name, title, note, tuple(_shown(base, islice(groups, _GROUPS))), len(groups))
+        yield _Section(name, title, note, tuple(_shown(read, islice(groups, _GROUPS))), len(groups))
 
 
-def _shown(base: Path, groups: Iterable[Copies]) -> Iterator[_Group]:
+def _shown(read: Callable[[str], bytes], groups: Iterable[Copies]) -> Iterator[_Group]:
     for group in groups:
-        photos = tuple(_Photo(photo, thumbnail(base / photo.file)) for photo in group.photos[:_SHOWN_OF_A_GROUP])
+        photos = tuple(_Photo(photo, thumbnail(read, photo.file)) for photo in group.photos[:_SHOWN_OF_A_GROUP])
         yield _Group(photos, len(group.photos) - len(photos), group.exact)

@@ -7,7 +7,7 @@ from typing import Any
 
 from mobilenet import __version__
 from mobilenet.cost import Cost
-from mobilenet.datasets import LeftOut
+from mobilenet.datasets import LeftOut, photo_reader
 from mobilenet.evaluate import Evaluation, Mistake
 from mobilenet.files import atomic_write
 from mobilenet.report import formats
@@ -184,7 +184,8 @@ def _shown_mistakes(run: Run) -> list[_Shown]:
     if run.evaluation is None:
         return []
     root = Path(run.evaluation.root or run.text("data", "root") or ".")
-    return [_Shown(mistake, thumbnail(root / mistake.file)) for mistake in run.evaluation.mistakes[:_THUMBNAILS]]
+    read = photo_reader(root)
+    return [_Shown(mistake, thumbnail(read, mistake.file)) for mistake in run.evaluation.mistakes[:_THUMBNAILS]]
 
 
 def _left_out(run: Run) -> list[LeftOut]:

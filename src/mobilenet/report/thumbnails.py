@@ -2,9 +2,9 @@
 
 import base64
 import io
-from pathlib import Path
+from collections.abc import Callable
 
-from mobilenet.errors import ImageError
+from mobilenet.errors import DataError, ImageError
 
 __all__ = ["thumbnail"]
 
@@ -14,17 +14,18 @@ _SIDE = 240
 _QUALITY = 80
 
 
-def thumbnail(path: Path) -> str | None:
-    """The whole photo as a `data:` URL (JPEG); None when it has vanished or cannot be decoded."""
+def thumbnail(read: Callable[[str], bytes], file: str) -> str | None:
+    """The whole photo as a `data:` URL (JPEG); None when it has vanished or cannot be decoded.
+
+    `read` is what `datasets.photo_reader` gives.
+    """
     from PIL import Image
 
     from mobilenet.images import decode
 
-    if not path.is_file():
-        return None
     try:
-        pixels = decode(path, at_least=_SIDE)
-    except ImageError:
+        pixels = decode(read(file), at_least=_SIDE)
+    except (ImageError, DataError):
         return None
     photo = Image.fromarray(pixels)
     photo.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)

@@ -12,6 +12,7 @@ import torch
 
 from mobilenet.cost import cost
 from mobilenet.datasets import Dataset
+from mobilenet.datasets.blobs import full_name, whole_path
 from mobilenet.datasets.cache import CachedPhotos
 from mobilenet.files import atomic_write
 from mobilenet.training.machine import describe_machine, versions
@@ -46,7 +47,7 @@ def describe(
         "versions": versions(),
         "machine": describe_machine(device),
         "data": {
-            "root": str(dataset.root.resolve()),
+            "root": full_name(dataset.root),
             "classes": list(dataset.classes),
             "train_photos": len(training),
             "validation_photos": len(validation),
@@ -60,12 +61,12 @@ def describe(
 
 def _from_anywhere(settings: TrainingSettings) -> TrainingSettings:
     """The settings with whole paths, so that a run goes on from whichever folder `resume` is called in."""
-    validation = None if settings.validation is None else settings.validation.absolute()
+    validation = None if settings.validation is None else whole_path(settings.validation)
     weights = settings.weights
     if weights is not None and Path(weights).exists():
         weights = str(Path(weights).absolute())
     exclude = None if settings.exclude is None else settings.exclude.absolute()
-    return replace(settings, data=settings.data.absolute(), validation=validation, exclude=exclude, weights=weights)
+    return replace(settings, data=whole_path(settings.data), validation=validation, exclude=exclude, weights=weights)
 
 
 def portable(config: dict[str, Any]) -> dict[str, Any]:

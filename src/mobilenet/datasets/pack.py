@@ -1,0 +1,267 @@
+"""Writing a data set as WebDataset shards: tar files of a bounded size, each photo with its class and its name."""
+
+import contextlib
+import fcntl
+import io
+import json
+import os
+import shutil
+import tarfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from mobilenet.datasets.ahead import in_order
+from mobilenet.datasets.blobs import spelled
+from mobilenet.datasets.dataset import Parts, open_parts
+from mobilenet.datasets.exclusions import NOTHING, Exclusions, prefix_below
+from mobilenet.datasets.photos import LeftOut, Photos
+from mobilenet.datasets.shards import CLASSES
+from mobilenet.datasets.sources import VALIDATION, base_of
+from mobilenet.errors import ConfigError, DataError, ImageError, StorageError
+from mobilenet.files import check_writable, storage_errors
+from mobilenet.images import decode
+
+__all__ = ["DEFAULT_SHARD_BYTES", "Packed", "pack"]
+
+DEFAULT_SHARD_BYTES = 256_000_000
+
+_LEAST_SHARD_BYTES = 100_000
+_KINDS = {
+    b"\xff\xd8": "jpg",
+    b"\x89PNG": "png",
+    b"RIFF": "webp",
+    b"BM": "bmp",
+    b"GIF8": "gif",
+    b"II": "tif",
+    b"MM": "tif",
+}
+"""How files begin, and the ending by which readers of shards know their kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """What was written: `shards` by name below `folder` with `bytes` in all, and the `photos` in them.
+
+    `left_out` are those that cannot be decoded; `notes` are remarks for the user, one line each.
+    """
+
+    folder: Path
+    shards: tuple[str, ...]
+    bytes: int
+    photos: int
+    left_out: tuple[LeftOut, ...]
+    notes: tuple[str, ...]
+
+
+def pack(
+    data: Path,
+    out: Path,
+    *,
+    validation: Path | None = None,
+    exclude: Exclusions = NOTHING,
+    shard_bytes: int = DEFAULT_SHARD_BYTES,
+    seed: int = 0,
+    workers: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Packed:
+    """Write the photos of `data` to shards in a new folder `out`, which is there whole or not at all.
+
+    Shards have at most `shard_bytes`, or one photo that is larger, and are named after their part of the split:
+    `train-000000.tar`, `validation-000000.tar`; `photos-000000.tar` where there is no split, which is then made when
+    they are opened, as it would be for `data`. Photos keep their bytes, names and classes; those that are files are
+    shuffled by `seed`, others stay in their order. `workers` threads decode (default: one a core) to find what cannot
+    be. DataError, ConfigError, StorageError.
+    """
+    if shard_bytes < _LEAST_SHARD_BYTES:
+        raise ConfigError(f"shards of {shard_bytes:,} bytes are too small; use {_LEAST_SHARD_BYTES:,} or more")
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        raise StorageError(f"{out} is there already; choose another --out")
+    check_writable(out)
+    parts = open_parts(data, validation=validation, exclude=exclude)
+    with _folder(out) as folder, storage_errors(out):
+        packing = _Packing(folder, shard_bytes, parts.classes)
+        for kind, photos, prefix in _named(parts, base_of(data)):
+            packing.add(kind, photos, prefix, _order(photos, seed), workers, progress)
+        if not packing.photos:
+            raise DataError(f"none of the {len(packing.left_out):,} photos in {spelled(data)} can be decoded")
+        _write(folder / CLASSES, "".join(f"{_line(name)}\n" for name in parts.classes).encode(errors="surrogateescape"))
+    return Packed(out, tuple(packing.shards), packing.bytes, packing.photos, tuple(packing.left_out), parts.notes)
+
+
+class _Packing:
+    """One run of `pack`: what was written so far."""
+
+    def __init__(self, folder: Path, shard_bytes: int, classes: Sequence[str]) -> None:
+        self._folder, self._shard_bytes, self._classes = folder, shard_bytes, classes
+        self.shards: list[str] = []
+        self.bytes = 0
+        self.photos = 0
+        self.left_out: list[LeftOut] = []
+
+    def add(
+        self,
+        kind: str,
+        photos: Photos,
+        prefix: str,
+        order: Sequence[int],
+        workers: int | None,
+        progress: Callable[[int, int], None] | None,
+    ) -> None:
+        """Write one part of the split; names in `left_out` begin with `prefix`."""
+        with _Writer(self._folder, kind, self._shard_bytes) as writer:
+            see = partial(_see, photos)
+            for done, (index, seen) in enumerate(in_order(see, order, _threads(workers)), 1):
+                file, label = photos.files[index], int(photos.labels[index])
+                if isinstance(seen, str):
+                    self.left_out.append(LeftOut(prefix + file, seen))
+                else:
+                    writer.add(seen, file, label, self._classes[label])
+                if progress is not None:
+                    progress(done, len(order))
+        self.shards += writer.names
+        self.bytes += writer.bytes
+        self.photos += writer.samples
+
+
+class _Writer:
+    """Writes samples to tar files `KIND-000000.tar`, `KIND-000001.tar` … of at most `most_bytes`, but one sample."""
+
+    def __init__(self, folder: Path, kind: str, most_bytes: int) -> None:
+        self._folder, self._kind, self._most_bytes = folder, kind, most_bytes
+        self._tar: tarfile.TarFile | None = None
+        self.names: list[str] = []
+        self.samples = 0
+        self.bytes = 0
+
+    def __enter__(self) -> "_Writer":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end_shard()
+
+    def add(self, photo: bytes, file: str, label: int, name: str) -> None:
+        """One sample of three members with the next key: the photo as it is, its class's number, its name and class."""
+        members = {
+            _ending(photo): photo,
+            "cls": str(label).encode(),
+            "json": json.dumps({"file": file, "label": name}).encode(),
+        }
+        size = sum(tarfile.BLOCKSIZE * (1 + -(-len(data) // tarfile.BLOCKSIZE)) for data in members.values())
+        tar = self._tar
+        # Behind the last member come two blocks of zeros, and more of them up to a whole record.
+        if tar is None or tar.offset + size + 2 * tarfile.BLOCKSIZE + tarfile.RECORDSIZE > self._most_bytes:
+            tar = self._begin_shard()
+        for ending, data in members.items():
+            member = tarfile.TarInfo(f"{self.samples:09d}.{ending}")
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+            tar.members.clear()  # type: ignore[attr-defined]
+        self.samples += 1
+
+    def _begin_shard(self) -> tarfile.TarFile:
+        self._end_shard()
+        self.names.append(f"{self._kind}-{len(self.names):06d}.tar")
+        self._tar = tarfile.open(self._folder / self.names[-1], "w", format=tarfile.USTAR_FORMAT)  # noqa: SIM115
+        return self._tar
+
+    def _end_shard(self) -> None:
+        if self._tar is None:
+            return
+        self._tar.close()
+        self._tar = None
+        path = self._folder / self.names[-1]
+        self.bytes += path.stat().st_size
+        _flush(path)
+
+
+def _threads(workers: int | None) -> int:
+    return (os.cpu_count() or 1) if workers is None else workers
+
+
+def _named(parts: Parts, base: Path) -> Iterator[tuple[str, Photos, str]]:
+    """Each part of the split: what its shards are called, its photos, and what makes their names those below `base`."""
+    if parts.validation is None:
+        yield "photos", parts.train, prefix_below(base, parts.train.root)
+        return
+    yield "train", parts.train, prefix_below(base, parts.train.root)
+    own = parts.validation.root.name
+    kind = own if own in VALIDATION and parts.validation.root.parent == parts.root else "validation"
+    yield kind, parts.validation, prefix_below(base, parts.validation.root)
+
+
+def _order(photos: Photos, seed: int) -> list[int]:
+    """Files are shuffled, for readers that see shards from end to end; those of shards are read where they are next."""
+    if photos.members is not None:
+        return photos.in_reading_order(range(len(photos)))
+    order: list[int] = np.random.default_rng(seed).permutation(len(photos)).tolist()
+    return order
+
+
+def _see(photos: Photos, index: int) -> bytes | str:
+    """The bytes of a photo, or why it cannot be decoded."""
+    try:
+        data = photos.read(index)
+        decode(data)
+    except ImageError as error:
+        return str(error)
+    return data
+
+
+def _ending(photo: bytes) -> str:
+    return next(ending for begin, ending in _KINDS.items() if photo.startswith(begin))
+
+
+def _line(name: str) -> str:
+    """A class on one line; one with a line break as a JSON string (each photo carries the name itself too)."""
+    return name if len(name.splitlines()) == 1 else json.dumps(name)
+
+
+@contextlib.contextmanager
+def _folder(out: Path) -> Iterator[Path]:
+    """A hidden folder beside `out` that takes its name in the end; what a killed run has left in it is removed."""
+    whole = out.absolute()
+    temporary = whole.parent / f".{whole.name}.part"
+    with storage_errors(out):
+        temporary.mkdir(parents=True, exist_ok=True)
+    with _locked(temporary, out):
+        try:
+            with storage_errors(out):
+                for old in temporary.iterdir():
+                    old.unlink()
+            yield temporary
+            with storage_errors(out):
+                temporary.rename(whole)
+                _flush(whole.parent)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _locked(folder: Path, out: Path) -> Iterator[None]:
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(held)
+        raise StorageError(f"another process is writing {out}; wait for it, or choose another --out") from error
+    try:
+        yield
+    finally:
+        os.close(held)
+
+
+def _write(path: Path, data: bytes) -> None:
+    path.write_bytes(data)
+    _flush(path)
+
+
+def _flush(path: Path) -> None:
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
