@@ -40,7 +40,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	fi; \
 	echo "installing into $(VENV): a minute or two"; \
 	$(PYTHON) -m pip install --quiet --constraint constraints.txt setuptools; \
-	$(PYTHON) -m pip install --quiet --constraint constraints.txt --no-build-isolation --editable '.[train,hub,litert,onnx,openvino,dev]'; \
+	$(PYTHON) -m pip install --quiet --constraint constraints.txt --no-build-isolation --editable '.[train,hub,track,litert,onnx,openvino,dev]'; \
 	echo '$(CURDIR)' > $@
 
 demo: $(INSTALLED)  ## train, evaluate and report on scenes that it draws itself (4 minutes)

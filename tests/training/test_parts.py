@@ -158,16 +158,14 @@ def test_the_rate_is_scaled_with_the_batch() -> None:
 
 
 def test_metrics_after_the_last_checkpoint_are_dropped(tmp_path: Path) -> None:
-    tracker = Tracker(tmp_path)
-    for epoch in (1, 2, 3):
-        tracker.log({"epoch": epoch, "top1": epoch / 10, "seconds": {"step": 1.0}})
+    with Tracker(tmp_path) as tracker:
+        for epoch in (1, 2, 3):
+            tracker.log({"epoch": epoch, "top1": epoch / 10, "seconds": {"step": 1.0}})
     kept = tracker.lines[:2]
-    tracker.close()
     with (tmp_path / "metrics.jsonl").open("a") as file:
         file.write('{"epoch": 4, "to')
-    again = Tracker(tmp_path, kept)
-    again.log({"epoch": 3, "top1": 0.9, "seconds": {"step": 2.0}})
-    again.close()
+    with Tracker(tmp_path, kept) as again:
+        again.log({"epoch": 3, "top1": 0.9, "seconds": {"step": 2.0}})
     assert [(line["epoch"], line["top1"]) for line in read_metrics(tmp_path / "metrics.jsonl")] == [
         (1, 0.1),
         (2, 0.2),

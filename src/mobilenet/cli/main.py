@@ -34,12 +34,15 @@ COMMANDS = {
 behind names that Python keeps for itself."""
 
 _EXTRAS = dict.fromkeys(("flatbuffers", "jinja2", "tensorboard", "tflite", "torch"), "train") | {
+    "alembic": "track",
     "braceexpand": "hub",
     "fsspec": "hub",
     "matplotlib": "plot",
+    "mlflow": "track",
     "onnx": "onnx",
     "onnxruntime": "onnx",
     "pyarrow": "hub",
+    "sqlalchemy": "track",
 }
 """Packages that a plain installation leaves out, and the extra that brings each."""
 

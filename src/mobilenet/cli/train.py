@@ -72,6 +72,13 @@ _EXIT_INTERRUPTED = 130
 @click.option("--workers", type=int, help="Threads that decode; 0: none beside the main one.  [default: all cores]")
 @click.option("--checkpoint-minutes", type=float, default=5, show_default=True, help="Save that often within an epoch.")
 @click.option("--keep-checkpoints", type=int, default=3, show_default=True, help="How many of the last to keep.")
+@click.option(
+    "--track",
+    multiple=True,
+    default=("tensorboard",),
+    show_default=True,
+    help="Who is told each epoch's numbers: tensorboard, mlflow; give both to tell both.",
+)
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
 def command(data: Path | None, out: Path | None, resume: Path | None, *, as_json: bool, **options: Any) -> None:
@@ -89,6 +96,7 @@ def command(data: Path | None, out: Path | None, resume: Path | None, *, as_json
     if resume is not None:
         _refuse_settings()
     from mobilenet.report import write_report
+    from mobilenet.training.mlflow_runs import add_artifact
     from mobilenet.training.processes import torchrun_place
 
     if not torchrun_place().writes:
@@ -96,6 +104,8 @@ def command(data: Path | None, out: Path | None, resume: Path | None, *, as_json
         return
     result = _resume(resume) if resume is not None else _start(_settings(data, options), out)
     report = write_report(result.folder)
+    if failure := add_artifact(result.folder, report):
+        click.echo(f"mobilenet: {failure}", err=True)
     if as_json:
         print_json(_document(result, report))
     else:

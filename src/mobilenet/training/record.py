@@ -22,6 +22,10 @@ from mobilenet.training.settings import TrainingSettings
 __all__ = ["describe", "photo_lines", "portable", "write_json", "write_photos"]
 
 
+_OF_THIS_MACHINE = frozenset({"data", "validation", "exclude", "track"})
+"""Settings that mean nothing to somebody who gets the model file."""
+
+
 def describe(
     settings: TrainingSettings,
     plan: Plan,
@@ -71,7 +75,7 @@ def _from_anywhere(settings: TrainingSettings) -> TrainingSettings:
 
 def portable(config: dict[str, Any]) -> dict[str, Any]:
     """The configuration without the paths of this machine, for a file that is given away."""
-    settings = {key: value for key, value in config["settings"].items() if key not in {"data", "validation", "exclude"}}
+    settings = {key: value for key, value in config["settings"].items() if key not in _OF_THIS_MACHINE}
     if settings["weights"] is not None:
         settings["weights"] = settings["weights"].rpartition("/")[2]
     data = {key: value for key, value in config["data"].items() if key not in {"root", "left_out", "classes"}}

@@ -17,6 +17,7 @@ _FREE = frozenset(
         "device",
         "exclude",
         "keep_checkpoints",
+        "track",
         "validation",
         "weights",
         "workers",

@@ -3,6 +3,7 @@
 import json
 import shlex
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -71,18 +72,16 @@ class Session:
         lines = self._restore()
         if self.processes.writes:
             self._tracker = self._open_folder(lines)
-        try:
-            return self._finish(source, recorded=bool(lines))
-        except Interrupted:
-            self._save_what_is_whole()
-            raise
-        except ProcessError as error:
-            self._save_what_is_whole()
-            how = f"mobilenet train --resume {shlex.quote(str(self.folder))}"
-            raise ProcessError(f"{error}; go on, with as many as you like: {how}") from error
-        finally:
-            if self._tracker is not None:
-                self._tracker.close()
+        with self._tracker or nullcontext():
+            try:
+                return self._finish(source, recorded=bool(lines))
+            except Interrupted:
+                self._save_what_is_whole()
+                raise
+            except ProcessError as error:
+                self._save_what_is_whole()
+                how = f"mobilenet train --resume {shlex.quote(str(self.folder))}"
+                raise ProcessError(f"{error}; go on, with as many as you like: {how}") from error
 
     def _finish(self, source: Source | None, *, recorded: bool) -> Evaluation:
         trainer = self.trainer
@@ -116,7 +115,7 @@ class Session:
         if not photos.exists():
             write_photos(photos, (self.training, self.validation), self.dataset.classes)
         write_json(self.folder / "config.json", self.config)
-        return Tracker(self.folder, lines)
+        return Tracker(self.folder, lines, self.settings.track, self.config, self.listener.note)
 
     def _restore(self) -> list[dict[str, Any]]:
         """Bring the trainer to the last checkpoint, which the first process reads; the epochs recorded until then."""

@@ -10,11 +10,12 @@ from mobilenet.images import Preprocessing
 from mobilenet.images.augment import Augmentation
 from mobilenet.spec import ConvStyle, Network
 
-__all__ = ["DEFAULT_CACHE_BYTES", "Freeze", "Optimizer", "Precision", "TrainingSettings"]
+__all__ = ["DEFAULT_CACHE_BYTES", "Freeze", "Optimizer", "Precision", "Track", "TrainingSettings"]
 
 Freeze = Literal["none", "backbone"]
 Optimizer = Literal["sgd", "rmsprop", "adamw"]
 Precision = Literal["auto", "float32", "bfloat16"]
+Track = Literal["tensorboard", "mlflow"]
 
 DEFAULT_CACHE_BYTES = 8 * 2**30
 
@@ -35,7 +36,7 @@ class TrainingSettings:
     learn; they begin from the top. `average_epochs`: length of the moving average of the weights that is evaluated
     and saved. `exclude`: a list of photos to leave out (`datasets.read_exclusions`). `workers`: threads that decode
     photos, one a core by default. `checkpoint_minutes`: time between two checkpoints within an epoch; the last
-    `keep_checkpoints` are kept.
+    `keep_checkpoints` are kept. `track`: who is told the numbers of each epoch, beside metrics.jsonl.
     """
 
     data: Path
@@ -72,6 +73,7 @@ class TrainingSettings:
     workers: int | None = None
     checkpoint_minutes: float = 5.0
     keep_checkpoints: int = 3
+    track: tuple[Track, ...] = ("tensorboard",)
 
     def __post_init__(self) -> None:
         problem = _problem(self)
@@ -121,6 +123,7 @@ class TrainingSettings:
                 "style": ConvStyle(**values["style"]),
                 "mean": tuple(values["mean"]),
                 "std": tuple(values["std"]),
+                "track": tuple(values.get("track", ("tensorboard",))),
             }
             return cls(**{**values, **read})
         except (KeyError, TypeError) as error:
@@ -155,6 +158,7 @@ def _problem(settings: TrainingSettings) -> str | None:
         ("optimiser", settings.optimizer, get_args(Optimizer)),
         ("precision", settings.precision, get_args(Precision)),
         ("part to freeze", settings.freeze, get_args(Freeze)),
+        *(("tracker", name, get_args(Track)) for name in settings.track),
     ]
     for name, choice, known in choices:
         if choice not in known:

@@ -1,13 +1,13 @@
-"""Where the numbers of a run go: one JSON line an epoch, and TensorBoard."""
+"""Where the numbers of a run go: one JSON line an epoch, TensorBoard, MLflow."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
-from torch.utils.tensorboard import SummaryWriter
-
 from mobilenet.files import atomic_write, storage_errors
+from mobilenet.training.mlflow_runs import MlflowRun
 
 __all__ = ["TIMING", "Tracker", "read_metrics"]
 
@@ -19,21 +19,39 @@ TIMING = ("seconds", "images_per_second")
 
 
 class Tracker:
-    """Writes the metrics of each epoch to `metrics.jsonl` and `tensorboard/` in a run folder.
+    """Writes the metrics of each epoch to `metrics.jsonl` in a run folder, and tells those that `track` names:
+    `tensorboard`, in the folder of that name, and `mlflow` (see `mlflow_runs`), to which `config` describes the run.
 
     `lines` are those of the checkpoint that a run goes on from. Whatever the folder says beyond them is dropped; the
-    last of them is told once more to TensorBoard, which may have missed it when the run was stopped.
+    last of them is told once more, in case it was missed when the run was stopped. `note` hears what a tracker failed
+    to do. As a context it ends with the run, and tells how that has ended.
     """
 
-    def __init__(self, run: Path, lines: Sequence[Line] = ()) -> None:
+    def __init__(
+        self,
+        run: Path,
+        lines: Sequence[Line] = (),
+        track: Sequence[str] = ("tensorboard",),
+        config: Mapping[str, Any] | None = None,
+        note: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._file = run / "metrics.jsonl"
         self._lines = [dict(line) for line in lines]
         self._write()
-        with storage_errors(run):
-            last = self._lines[-1]["epoch"] if self._lines else 0
-            self._board = SummaryWriter(str(run / "tensorboard"), purge_step=last)
+        self._board = _Board(run, self._lines) if "tensorboard" in track else None
+        self._mlflow = MlflowRun(run, config or {}, _scalars, TIMING, note) if "mlflow" in track else None
         if self._lines:
             self._tell(self._lines[-1])
+
+    def __enter__(self) -> "Tracker":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, _error: object, _trace: TracebackType | None) -> None:
+        if self._board is not None:
+            self._board.close()
+        if self._mlflow is not None:
+            stopped = kind is not None and issubclass(kind, KeyboardInterrupt)
+            self._mlflow.close("FINISHED" if kind is None else "KILLED" if stopped else "FAILED")
 
     @property
     def lines(self) -> tuple[Line, ...]:
@@ -50,19 +68,36 @@ class Tracker:
         self.keep(line)
         self._tell(line)
 
-    def close(self) -> None:
-        """Close the files."""
-        self._board.close()
-
     def _tell(self, line: Line) -> None:
-        for name, value in _scalars(line).items():
-            self._board.add_scalar(name, value, line["epoch"])
-        with storage_errors(self._file.parent):
-            self._board.flush()
+        if self._board is not None:
+            self._board.tell(line)
+        if self._mlflow is not None:
+            self._mlflow.tell(self._lines)
 
     def _write(self) -> None:
         with atomic_write(self._file) as file:
             file.writelines(json.dumps(line).encode() + b"\n" for line in self._lines)
+
+
+class _Board:
+    """TensorBoard's files in a run folder."""
+
+    def __init__(self, run: Path, lines: Sequence[Line]) -> None:
+        # It takes a second to import.
+        from torch.utils.tensorboard import SummaryWriter
+
+        self._run = run
+        with storage_errors(run):
+            self._writer = SummaryWriter(str(run / "tensorboard"), purge_step=lines[-1]["epoch"] if lines else 0)
+
+    def tell(self, line: Line) -> None:
+        for name, value in _scalars(line).items():
+            self._writer.add_scalar(name, value, line["epoch"])
+        with storage_errors(self._run):
+            self._writer.flush()
+
+    def close(self) -> None:
+        self._writer.close()
 
 
 def read_metrics(file: Path) -> list[Line]:
@@ -78,7 +113,7 @@ def read_metrics(file: Path) -> list[Line]:
     return lines
 
 
-def _scalars(line: Line) -> dict[str, float]:
+def _scalars(line: Mapping[str, Any]) -> dict[str, float]:
     scalars: dict[str, float] = {}
     for name, value in line.items():
         if isinstance(value, dict):
