@@ -82,6 +82,21 @@ def test_a_run_on_shards_goes_on_and_notices_another_shard(photos: Path, tmp_pat
         resume(tmp_path / "other")
 
 
+def test_a_run_on_an_address_goes_on(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fsspec = pytest.importorskip("fsspec", reason="the extra hub is not installed")
+    pack(photos, tmp_path / "shards", shard_bytes=100_000)
+    for path in (tmp_path / "shards").iterdir():
+        fsspec.filesystem("memory").pipe_file(f"/bucket/set/{path.name}", path.read_bytes())
+    train(TrainingSettings(photos, **_QUICK), tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        train(TrainingSettings(Path("memory://bucket/set"), **_QUICK), tmp_path / "run", listener=_Stop())
+    monkeypatch.chdir(tmp_path / "cache")
+    resume(tmp_path / "run")
+    _same(tmp_path / "run", tmp_path / "whole")
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["data"]["root"] == "memory://bucket/set"
+    fsspec.filesystem("memory").rm("/bucket", recursive=True)
+
+
 def test_the_commands_take_shards_in_place_of_folders(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

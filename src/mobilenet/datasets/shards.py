@@ -9,6 +9,7 @@ import tarfile
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import BinaryIO
 
 from mobilenet.datasets.blobs import Blob, open_blob
 from mobilenet.datasets.members import Archive
@@ -98,7 +99,7 @@ def _samples(shard: Blob) -> Iterator[_Sample]:
                 if split[1] != sample.key:
                     yield sample
                     sample = _Sample(split[1])
-                _add(sample, tar, member, split[2].lower())
+                _add(sample, file, member, split[2].lower())
             yield sample
     except (tarfile.TarError, EOFError, UnicodeError) as error:
         raise DataError(f"{shard.name} is no tar file, or damaged: {error}; pack or copy it again") from error
@@ -125,12 +126,13 @@ def _hidden(name: str) -> bool:
     return base.startswith((".", "__"))
 
 
-def _add(sample: _Sample, tar: tarfile.TarFile, member: tarfile.TarInfo, ending: str) -> None:
+def _add(sample: _Sample, shard: BinaryIO, member: tarfile.TarInfo, ending: str) -> None:
     if f".{ending.rpartition('.')[2]}" in ENDINGS:
         sample.photos.append((member.name, member.offset_data, member.size))
     elif ending in ("cls", "json") and member.size <= _MOST_TEXT:
-        file = tar.extractfile(member)
-        text = (file.read() if file else b"").decode("utf-8", "replace").strip()
+        # Not tar.extractfile, which takes as long as all the rest.
+        shard.seek(member.offset_data)
+        text = shard.read(member.size).decode("utf-8", "replace").strip()
         if ending == "cls":
             sample.number = text
         else:

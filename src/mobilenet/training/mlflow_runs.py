@@ -89,18 +89,18 @@ class MlflowRun:
             with contextlib.suppress(MlflowException):
                 self._client.update_run(known["run_id"], status="RUNNING")
                 return known["run_id"], False
-        made = self._client.create_run(self._experiment(run, config), run_name=run.absolute().name)
+        made = self._client.create_run(self._experiment(run, config), run_name=_text(run.absolute().name))
         run_id: str = made.info.run_id
         for name, value in _params(config).items():
             self._client.log_param(run_id, name, value)
-        self._client.set_tag(run_id, "mobilenet.run_folder", str(run.absolute()))
+        self._client.set_tag(run_id, "mobilenet.run_folder", _text(str(run.absolute())))
         self._client.set_tag(run_id, "mobilenet.data_hash", config["data"]["hash"])
         return run_id, True
 
     def _experiment(self, run: Path, config: Mapping[str, Any]) -> str:
         """The experiment that MLFLOW_EXPERIMENT_NAME names, or that of the data set."""
         name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or Path(config["data"]["root"]).name or "mobilenet"
-        name = name.encode("utf-8", "backslashreplace").decode()
+        name = _text(name)
         found = self._client.get_experiment_by_name(name)
         if found is not None:
             return str(found.experiment_id)
@@ -164,9 +164,12 @@ def _params(config: Mapping[str, Any]) -> dict[str, str]:
     values = {**config["settings"], **config["plan"], **config["network"], "precision": config["precision"]}
     values["photos"] = config["data"]["train_photos"]
     plain = {name: value for name, value in values.items() if name not in _SKIPPED and value is not None}
-    return {
-        name: str(value).encode("utf-8", "backslashreplace").decode()[:_MOST_LETTERS] for name, value in plain.items()
-    }
+    return {name: _text(str(value))[:_MOST_LETTERS] for name, value in plain.items()}
+
+
+def _text(name: str) -> str:
+    """Names of files may hold bytes that are no UTF-8, which no store takes."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def _entities(values: Mapping[tuple[str, int], float]) -> "list[Metric]":
