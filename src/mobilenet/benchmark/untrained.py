@@ -45,13 +45,13 @@ def _node(row: Row, random: np.random.Generator) -> Node:
     match row:
         case Conv():
             filters = _floats(_shape(row), random)
-            bias = np.zeros(row.out_channels, np.float32)
+            bias = _floats((row.out_channels, 1), random)[:, 0]
             return ConvNode(row.name, filters, bias, row.stride, row.groups, row.padding, row.activation)
         case GlobalPool():
             return PoolNode(row.name)
         case Linear():
             matrix = _floats((row.out_features, row.in_features), random)
-            return LinearNode(row.name, matrix, np.zeros(row.out_features, np.float32))
+            return LinearNode(row.name, matrix, _floats((row.out_features, 1), random)[:, 0])
     raise ModelError(f"row {row.name} is not part of a network that can be exported; use a mobilenet_v1")
 
 
@@ -60,16 +60,17 @@ def _quantized(rows: tuple[Row, ...], random: np.random.Generator) -> Iterator[Q
     for row in rows:
         match row:
             case Conv():
-                shape, bias = _shape(row), np.zeros(row.out_channels, np.int32)
-                arrays = _whole(shape, random), _scales(shape), bias
+                shape = _shape(row)
+                arrays = _whole(shape, random), _scales(shape, random), _bias(shape, random)
                 yield QuantizedConv(
                     row.name, *arrays, row.stride, row.groups, row.padding, row.activation, output=positive
                 )
             case GlobalPool():
                 yield QuantizedPool(row.name, positive)
             case Linear():
-                shape, bias = (row.out_features, row.in_features), np.zeros(row.out_features, np.int32)
-                yield QuantizedLinear(row.name, _whole(shape, random), _scales(shape), bias, around_zero)
+                shape = (row.out_features, row.in_features)
+                arrays = _whole(shape, random), _scales(shape, random), _bias(shape, random)
+                yield QuantizedLinear(row.name, *arrays, output=around_zero)
             case _:
                 raise ModelError(f"row {row.name} is not part of a network that can be exported; use a mobilenet_v1")
 
@@ -88,6 +89,11 @@ def _whole(shape: tuple[int, ...], random: np.random.Generator) -> np.ndarray[tu
     return random.integers(-127, 128, shape, np.int8)
 
 
-def _scales(shape: tuple[int, ...]) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
-    spread = 127 / math.sqrt(3)
-    return np.full(shape[0], math.sqrt(2 / math.prod(shape[1:])) / spread, np.float32)
+def _scales(shape: tuple[int, ...], random: np.random.Generator) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    """Another one for each channel, as in a trained network: what is equal is in a file once."""
+    middle = math.sqrt(2 / math.prod(shape[1:])) / (127 / math.sqrt(3))
+    return (middle * random.uniform(0.8, 1.25, shape[0])).astype(np.float32)
+
+
+def _bias(shape: tuple[int, ...], random: np.random.Generator) -> np.ndarray[tuple[int, ...], np.dtype[np.int32]]:
+    return random.integers(-1000, 1001, shape[0]).astype(np.int32)

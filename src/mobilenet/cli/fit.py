@@ -100,7 +100,7 @@ def command(data: Path, out: Path | None, *, as_json: bool, **options: Any) -> N
     else:
         _print(found, page)
     if found.chosen is None:
-        raise GateError(f"no file is inside {found.limits}; {found.nearest_miss()}")
+        raise GateError(f"no file is inside the budget ({found.limits}); {found.nearest_miss()}")
 
 
 def _settings(data: Path, out: Path, options: dict[str, Any]) -> "FitSettings":
