@@ -20,7 +20,7 @@ FLOORS = (
     ("card", "arrays", "graph", "images", "metrics", "tasks"),
     ("datasets", "nn", "runtimes"),
     ("evaluate", "training", "weights", "scenes", "quantize", "export"),
-    ("benchmark", "report"),
+    ("benchmark", "search", "report"),
     ("cli", "__main__"),
 )
 """The rooms of each floor, from the ground up; the package itself, with its version, lies below all of them."""
@@ -32,6 +32,8 @@ TORCH_ROOMS = (
     "mobilenet.export.diagnose",
     "mobilenet.images.augment",
     "mobilenet.runtimes.torch",
+    "mobilenet.search.fit",
+    "mobilenet.search.trainings",
 )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from mobilenet.errors import DataError
 
-__all__ = ["FORMAT", "Benchmark", "Contender", "Environment", "Timing"]
+__all__ = ["FORMAT", "Benchmark", "Contender", "Environment", "Timing", "read_environment"]
 
 FORMAT = 1
 """Version of the document; one of another version is refused."""
@@ -115,7 +115,7 @@ class Benchmark:
             if (version := fields.pop("format")) != FORMAT:
                 raise DataError(f"a benchmark of format {version}, this version reads {FORMAT}; measure again")
             timings = tuple(_timing(row) for row in fields["timings"])
-            return cls(**{**fields, "environment": _environment(fields["environment"]), "timings": timings})
+            return cls(**{**fields, "environment": read_environment(fields["environment"]), "timings": timings})
         except KeyError as error:
             raise DataError(f"not a benchmark: it lacks {error}; run mobilenet benchmark --json again") from error
         except (ValueError, TypeError) as error:
@@ -169,6 +169,7 @@ def _timing(fields: Mapping[str, Any]) -> Timing:
     return Timing(**{**fields, **nested})
 
 
-def _environment(fields: Mapping[str, Any]) -> Environment:
+def read_environment(fields: Mapping[str, Any]) -> Environment:
+    """The inverse of `asdict`; KeyError or TypeError for what is none."""
     pairs = {name: None if fields[name] is None else tuple(fields[name]) for name in ("clocks_mhz", "temperatures_c")}
     return Environment(**{**fields, **pairs})

@@ -1,6 +1,7 @@
 """`mobilenet benchmark`: how fast model files are on this device, beside each other."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,14 +13,17 @@ from mobilenet.files import check_writable
 
 if TYPE_CHECKING:
     from mobilenet.benchmark import Benchmark, Environment, Timing
+    from mobilenet.benchmark.profile import Curve, DeviceProfile
 
-__all__ = ["command"]
+__all__ = ["Counts", "Names", "command"]
+
+_SECONDS, _GRID_SECONDS = 5.0, 90.0
 
 _LATENCIES = ("p50 ms", "p95 ms", "p99 ms")
 _HEADER = ("file", "runtime", "threads", *_LATENCIES, "images/s", "ratio", "CPU ms", "MB", "load ms", "first ms")
 
 
-class _Names(click.ParamType[tuple[str, ...]]):
+class Names(click.ParamType[tuple[str, ...]]):
     """Words with commas between them."""
 
     name = "names"
@@ -28,7 +32,7 @@ class _Names(click.ParamType[tuple[str, ...]]):
         return tuple(word.strip() for word in str(value).split(",") if word.strip())
 
 
-class _Counts(click.ParamType[tuple[int, ...]]):
+class Counts(click.ParamType[tuple[int, ...]]):
     """Whole numbers with commas between them."""
 
     name = "numbers"
@@ -41,23 +45,31 @@ class _Counts(click.ParamType[tuple[int, ...]]):
 
 
 @click.command()
-@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, metavar="FILE...", type=click.Path(path_type=Path))
 @click.option(
-    "--runtime", "runtimes", default="", type=_Names(), help="Engines, such as litert,torch; default: all installed."
+    "--runtime", "runtimes", default="", type=Names(), help="Engines, such as litert,torch; default: all installed."
 )
-@click.option("--threads", default="1", show_default=True, type=_Counts(), help="Processor threads, such as 1,2.")
-@click.option("--seconds", default=5.0, show_default=True, help="How long each is timed.")
+@click.option("--threads", default="1", show_default=True, type=Counts(), help="Processor threads, such as 1,2.")
+@click.option("--seconds", type=float, help="How long each is timed; with --grid, all of them.  [default: 5; 90]")
 @click.option("--photo", type=click.Path(path_type=Path), help="A photo to run them on; default: random pixels.")
 @click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), help="Draw the latencies there (.png).")
+@click.option(
+    "--grid", is_flag=True, help="Measure untrained candidates of all sizes instead: a profile of this device."
+)
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Where to write the profile, with --grid.")
+@click.option("--classes", type=int, help="Classes of the candidates, with --grid.  [default: 10]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
 def command(
     *,
     files: tuple[Path, ...],
     runtimes: tuple[str, ...],
     threads: tuple[int, ...],
-    seconds: float,
+    seconds: float | None,
     photo: Path | None,
     plot: Path | None,
+    grid: bool,
+    out: Path | None,
+    classes: int | None,
     as_json: bool,
 ) -> None:
     """Time FILEs, run folders or model files, on this device: one image after another, each file on each engine that
@@ -65,12 +77,27 @@ def command(
 
     All take turns in one run, so that noise meets all alike; ratio is to the first row. CPU ms is what an image takes
     of the processor, all threads together. MB is what the model takes on top of its engine, at its peak.
+
+    With --grid: no FILE, but MobileNets of all widths and resolutions, in float32 and int8. mobilenet fit --device
+    chooses by the profile that --out names.
+
+    \b
+    mobilenet benchmark model.tflite model-int8.tflite --threads 1,2
+    mobilenet benchmark --grid --out device.json
     """
+    if grid:
+        profile = _measure_grid(files, runtimes, threads, _GRID_SECONDS if seconds is None else seconds, out, classes)
+        _show_profile(profile, out, as_json=as_json)
+        return
+    if out is not None or classes is not None:
+        raise click.UsageError("--out and --classes go with --grid")
+    if not files:
+        raise click.UsageError("give at least one model file, or --grid --out device.json")
     from mobilenet.benchmark import Settings, measure
     from mobilenet.benchmark.engines import choose_contenders
 
     draw = _plotter(plot)
-    settings = Settings(seconds, None if photo is None else str(photo))
+    settings = Settings(_SECONDS if seconds is None else seconds, None if photo is None else str(photo))
     contenders = choose_contenders(files, runtimes, threads)
     with turn_bar("measuring") as progress:
         benchmark = measure(contenders, settings, progress)
@@ -79,6 +106,55 @@ def command(
         click.echo(benchmark.to_json())
     else:
         _print(benchmark)
+
+
+def _measure_grid(
+    files: tuple[Path, ...],
+    runtimes: tuple[str, ...],
+    threads: tuple[int, ...],
+    seconds: float,
+    out: Path | None,
+    classes: int | None,
+) -> "DeviceProfile":
+    from mobilenet.benchmark.grid import GridSettings, measure_grid
+
+    if files:
+        raise click.UsageError("--grid measures candidates of its own; leave out the files")
+    if out is None:
+        raise click.UsageError("--grid needs --out, such as --out device.json")
+    check_writable(out.parent)
+    chosen = GridSettings(runtimes=runtimes, threads=threads, seconds=seconds)
+    settings = chosen if classes is None else replace(chosen, classes=classes)
+    with turn_bar("measuring") as progress:
+        profile = measure_grid(settings, progress)
+    profile.write(out)
+    return profile
+
+
+def _show_profile(profile: "DeviceProfile", out: Path | None, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(profile.to_json())
+        return
+    for curve in profile.curves:
+        _print_grid(profile, curve)
+    click.echo(_device(profile.environment))
+    click.echo(f"{profile.seconds:.0f} s; profile {out}; use it with: mobilenet fit DATA --device {out} --latency 5ms")
+
+
+def _print_grid(profile: "DeviceProfile", curve: "Curve") -> None:
+    """Estimated 95th percentiles of one variant, a row for each width."""
+    from mobilenet.architectures import MOBILENETS
+
+    build = MOBILENETS["mobilenet_v1"]
+    rows = []
+    for width in profile.widths:
+        found = [curve.estimate(build(width, side, profile.classes)) for side in profile.resolutions]
+        memory = f"{found[0].peak_bytes / 1e6:.1f} to {found[-1].peak_bytes / 1e6:.1f}"
+        rows.append((f"{width:g}", *(f"{one.p95_ms:.3g}" for one in found), memory, f"{found[0].file_bytes / 1e6:.2f}"))
+    sides = (str(side) for side in profile.resolutions)
+    sure = f"nine of ten are off by {curve.error:.1%} at most"
+    title = f"{curve.variant}: ms an image at p95, by width and resolution; {sure}"
+    print_table(title, ("width", *sides, "memory MB", "file MB"), rows)
 
 
 def _plotter(path: Path | None) -> Callable[["Benchmark"], None]:

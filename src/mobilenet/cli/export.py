@@ -12,8 +12,9 @@ from mobilenet.errors import ConfigError, DataError, GateError
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
+    from mobilenet.export.formats import Precision
     from mobilenet.export.run import Exported, ExportSettings
-    from mobilenet.export.verify import Precision, Proof
+    from mobilenet.export.verify import Proof
 
 __all__ = ["command"]
 

@@ -19,6 +19,7 @@ __all__ = ["COMMANDS", "cli", "main"]
 
 COMMANDS = {
     "cost": "What a network costs: mult-adds, parameters, bytes; by layer, compared, or as a grid.",
+    "fit": "Budget in, proven model out: find, train, export and prove the best model inside it.",
     "check": "Look at every photo of a data set: broken, copied, leaking, contradicting ones.",
     "pack": "Write a data set as shards: a few large tar files, read in place, also from elsewhere.",
     "train": "Train a network on photos: a folder, a CSV file, shards.",

@@ -22,6 +22,7 @@ __all__ = [
     "full_name",
     "is_url",
     "list_files",
+    "name_for_folders",
     "open_blob",
     "spelled",
     "whole_path",
@@ -70,6 +71,12 @@ def spelled(path: Path) -> str:
 def full_name(path: Path) -> str:
     """A URL as it was given, else the whole path without links."""
     return spelled(path) if is_url(path) else str(path.resolve())
+
+
+def name_for_folders(path: Path) -> str:
+    """What folders that come of a data set are called after, without the signs of addresses and braces."""
+    name = path.stem if is_url(path) else path.resolve().stem
+    return (re.sub(r"\W+", "-", name).strip("-") if is_url(path) or "{" in name else name) or "data"
 
 
 def whole_path(path: Path) -> Path:

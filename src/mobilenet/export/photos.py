@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobilenet.card import ModelCard
-from mobilenet.datasets import LeftOut, Photos, open_dataset
+from mobilenet.datasets import Exclusions, LeftOut, Photos, open_dataset
 from mobilenet.datasets.archives import find_shards
+from mobilenet.datasets.exclusions import NOTHING
 from mobilenet.datasets.folders import class_names, find_photos
 from mobilenet.errors import DataError, ImageError
 from mobilenet.images import Preprocessing
@@ -42,16 +43,26 @@ class Decoded:
     left_out: tuple[LeftOut, ...]
 
 
-def choose_photos(data: Path, card: ModelCard, *, calibration: int, proof: int, seed: int = 0) -> Chosen:
+def choose_photos(
+    data: Path,
+    card: ModelCard,
+    *,
+    calibration: int,
+    proof: int,
+    seed: int = 0,
+    validation: Path | None = None,
+    exclude: Exclusions = NOTHING,
+) -> Chosen:
     """At most so many photos for each purpose out of `data`, at random by `seed`.
 
-    A data set (folders of classes, or CSV) is split as in training, and its validation photos prove. Where its classes
+    A data set (folders of classes, or CSV) is split as in training, with the same `validation` and `exclude`, and its
+    validation photos prove. Where its classes
     are not the network's, and for a folder without classes, the photos have no labels. DataError where there are none.
     """
-    training, validation, labelled = _sources(data, card)
+    training, judging, labelled = _sources(data, card, validation, exclude)
     random = np.random.default_rng(seed)
     some = _some(training, calibration, random)
-    judges = _some(validation, proof, random)
+    judges = _some(judging, proof, random)
     kind = "validation photos" if labelled else "photos without labels that the network knows: accuracy is not compared"
     says = f"proven on {len(judges):,} {kind}; calibrated on {len(some):,} others"
     return Chosen(training, some, judges, labelled, says)
@@ -84,22 +95,29 @@ def _prepare(photos: Photos, number: int, preprocessing: Preprocessing) -> NDArr
         return str(error)
 
 
-def _sources(data: Path, card: ModelCard) -> tuple[Photos, Photos, bool]:
+def _sources(data: Path, card: ModelCard, validation: Path | None, exclude: Exclusions) -> tuple[Photos, Photos, bool]:
     """Photos to learn from, photos to judge by, and whether those have labels that the network knows."""
-    if data.is_dir() and find_shards(data) is None and len(set(class_names(files := find_photos(data)).values())) < 2:
-        every = np.random.default_rng(0).permutation(len(files))
-        photos = Photos(data, files, np.zeros(len(files), np.int64))
-        if len(files) < 2:
-            raise DataError(f"{data} holds one photo; give more, half of them prove the export")
-        half = len(files) // 2
-        return photos.take(np.sort(every[half:])), photos.take(np.sort(every[:half])), False
-    dataset = open_dataset(data, seed=_seed(card))
+    if validation is None and data.is_dir() and find_shards(data) is None:
+        files = find_photos(data)
+        if len(set(class_names(files).values())) < 2:
+            return (*_halves(data, files), False)
+    dataset = open_dataset(data, validation=validation, seed=_seed(card), exclude=exclude)
     numbers = {label: number for number, label in enumerate(card.labels)}
     if not set(dataset.classes) <= set(numbers):
         return dataset.train, dataset.validation, False
     known = np.array([numbers[name] for name in dataset.classes], np.int64)
     judges = dataset.validation
     return dataset.train, replace(judges, labels=known[judges.labels]), True
+
+
+def _halves(data: Path, files: tuple[str, ...]) -> tuple[Photos, Photos]:
+    """Photos without labels, half of them to learn from and half to judge by."""
+    if len(files) < 2:
+        raise DataError(f"{data} holds one photo; give more, half of them prove the export")
+    every = np.random.default_rng(0).permutation(len(files))
+    photos = Photos(data, files, np.zeros(len(files), np.int64))
+    half = len(files) // 2
+    return photos.take(np.sort(every[half:])), photos.take(np.sort(every[:half]))
 
 
 def _seed(card: ModelCard) -> int:

@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobilenet.arrays import read_arrays
-from mobilenet.datasets import LeftOut
+from mobilenet.datasets import LeftOut, read_exclusions
 from mobilenet.errors import ConfigError, ModelError
+from mobilenet.export.formats import FORMATS, PRECISIONS, Precision
 from mobilenet.export.photos import Chosen, choose_photos, decode_photos
-from mobilenet.export.verify import ANSWERS, Precision, Proof, Reference, prove
+from mobilenet.export.verify import ANSWERS, Proof, Reference, prove
 from mobilenet.files import atomic_write, check_writable, storage_errors
 from mobilenet.graph import Graph, QuantizedGraph, build_graph
 from mobilenet.runtimes import Predictor, model_file, open_model
@@ -24,32 +25,9 @@ from mobilenet.runtimes import Predictor, model_file, open_model
 if TYPE_CHECKING:
     from mobilenet.quantize.calibrate import Calibrated
 
-__all__ = ["FORMATS", "PRECISIONS", "ExportSettings", "Exported", "Format", "export"]
+__all__ = ["ExportSettings", "Exported", "export"]
 
 
-@dataclass(frozen=True, slots=True)
-class Format:
-    """A kind of file: its suffix, the engine that proves it, and that engine's package and the extra that brings it."""
-
-    suffix: str
-    runtime: str
-    write: Callable[["Graph | QuantizedGraph", int | None], bytes]
-
-
-def _onnx(graph: Graph | QuantizedGraph, batch: int | None) -> bytes:
-    from mobilenet.export.onnx import onnx_model
-
-    return onnx_model(graph, batch=batch)
-
-
-def _litert(graph: Graph | QuantizedGraph, _batch: int | None) -> bytes:
-    from mobilenet.export.litert import litert_model
-
-    return litert_model(graph)
-
-
-FORMATS = {"onnx": Format(".onnx", "onnxruntime", _onnx), "litert": Format(".tflite", "litert", _litert)}
-PRECISIONS: tuple[Precision, ...] = ("float32", "int8")
 _LARGEST_BATCH = 1024
 
 
@@ -57,6 +35,7 @@ _LARGEST_BATCH = 1024
 class ExportSettings:
     """What to write and what to prove it on; `model` is a run folder or a model file, `out` a folder.
 
+    `validation` photos prove where they are given, and what the list `exclude` names is left out, as in training.
     `batch` is for ONNX, None for any number of photos at once. `qat`: 8-bit networks are fine-tuned with rounding.
     """
 
@@ -70,6 +49,8 @@ class ExportSettings:
     batch: int | None = None
     qat: bool = False
     seed: int = 0
+    validation: Path | None = None
+    exclude: Path | None = None
 
     def __post_init__(self) -> None:
         for kind, chosen, known in (
@@ -180,7 +161,13 @@ def _prepare(
 ) -> _Work:
     card = graph.card
     chosen = choose_photos(
-        settings.data, card, calibration=settings.calibration_photos, proof=settings.proof_photos, seed=settings.seed
+        settings.data,
+        card,
+        calibration=settings.calibration_photos,
+        proof=settings.proof_photos,
+        seed=settings.seed,
+        validation=settings.validation,
+        exclude=read_exclusions(settings.exclude),
     )
     judges = decode_photos(chosen.proof, card.preprocessing, lambda *at: progress("reading photos", *at))
     network = open_model(file)

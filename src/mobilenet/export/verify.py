@@ -8,19 +8,18 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mobilenet.card import ModelCard
 from mobilenet.cost import cost
+from mobilenet.export.formats import Precision
 from mobilenet.runtimes import Predictor, open_model
 from mobilenet.tasks.classification import checked_probabilities
 
-__all__ = ["ANSWERS", "Gate", "Precision", "Proof", "Reference", "prove", "speed"]
-
-Precision = Literal["float32", "int8"]
+__all__ = ["ANSWERS", "Gate", "Proof", "Reference", "prove", "speed"]
 
 _ABSOLUTE, _RELATIVE = 1e-5, 1e-4
 """How far probabilities of a float32 file may lie from the network's: engines add in other orders."""

@@ -10,11 +10,11 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, PercentFormatter, ScalarFormatter
 
 from mobilenet.metrics.classification import CalibrationBin
 
-__all__ = ["Series", "curves", "reliability"]
+__all__ = ["Dot", "Series", "curves", "frontier", "reliability"]
 
 _INK, _GRID, _FIRST, _SECOND = "#010203", "#040506", "#070809", "#0a0b0c"
 """Colours that stand for CSS variables until the SVG is written."""
@@ -32,6 +32,46 @@ class Series:
     name: str
     epochs: Sequence[int]
     values: Sequence[float]
+
+
+@dataclass(frozen=True, slots=True)
+class Dot:
+    """A candidate of a search: `x` is what it takes, `accuracy` None where it was not trained."""
+
+    name: str
+    x: float
+    accuracy: float | None
+    full: bool
+    chosen: bool
+
+
+def frontier(name: str, description: str, dots: Sequence[Dot], *, x_label: str, limit: float | None) -> str:
+    """Accuracy against cost on a logarithmic axis, the limit as a line, as an SVG element.
+
+    Full dots were trained in full, rings for a shorter time; candidates that were not trained are strokes at the foot.
+    """
+    with mpl.rc_context(_STYLE):
+        figure, axes = _axes(9.6, 4.6)
+        axes.set_xscale("log")
+        trained = [dot for dot in dots if dot.accuracy is not None]
+        foot = min((dot.accuracy or 0.0 for dot in trained), default=0.0) - 0.03
+        axes.vlines([dot.x for dot in dots if dot.accuracy is None], foot, foot + 0.008, color=_INK, linewidth=1.5)
+        for dot in trained:
+            face = _SECOND if dot.chosen else _FIRST if dot.full else "none"
+            edge = _SECOND if dot.chosen else _FIRST
+            axes.scatter([dot.x], [dot.accuracy or 0.0], s=90 if dot.chosen else 45, facecolor=face, edgecolor=edge)
+            place = (7, 5 if dot.full else -11)
+            axes.annotate(dot.name, (dot.x, dot.accuracy or 0.0), place, textcoords="offset points", color=_INK, size=9)
+        if limit is not None:
+            axes.axvline(limit, color=_SECOND, linewidth=1.5, linestyle=(0, (4, 3)))
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+        axes.xaxis.set_major_formatter(ScalarFormatter())
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.set_xlabel(x_label, color=_INK)
+        axes.set_ylabel("top-1 on validation photos", color=_INK)
+        axes.margins(x=0.08, y=0.12)
+        return _svg(figure, name, description)
 
 
 def curves(name: str, description: str, series: Sequence[Series], *, unit: str = "") -> str:

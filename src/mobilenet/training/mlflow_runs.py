@@ -192,9 +192,7 @@ def _refused(uri: str) -> Iterator[None]:
         yield
     except ImportError as error:
         raise ConfigError(f"--track mlflow needs {error.name}; pip install 'mobilenet[track]'") from error
-    except Exception as error:
-        if not isinstance(error, _failures()):
-            raise
+    except _failures() as error:
         raise ConfigError(f"MLflow cannot use {uri}: {_reason(error)}; set MLFLOW_TRACKING_URI to another") from error
 
 

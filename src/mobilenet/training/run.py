@@ -1,7 +1,6 @@
 """From settings to a run folder: the function behind `mobilenet train`."""
 
 import json
-import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mobilenet.datasets import Dataset, open_dataset, read_exclusions
-from mobilenet.datasets.blobs import is_url
+from mobilenet.datasets.blobs import name_for_folders
 from mobilenet.datasets.cache import CachedPhotos, load
 from mobilenet.datasets.check import quick_check
 from mobilenet.errors import ConfigError, DataError, ModelError
@@ -53,17 +52,11 @@ def new_run_folder(settings: TrainingSettings, parent: Path) -> Path:
     if settings.weights is not None:
         settings = adopt(settings, open_source(settings.weights).card)
     network = settings.network(2)
-    name = f"{_name(settings.data)}-{network.name}-{network.width_multiplier:g}-{network.resolution}"
+    name = f"{name_for_folders(settings.data)}-{network.name}-{network.width_multiplier:g}-{network.resolution}"
     folder, number = parent / name, 2
     while folder.exists():
         folder, number = parent / f"{name}-{number}", number + 1
     return folder
-
-
-def _name(data: Path) -> str:
-    """What is in a URL or between braces is for other readers than those of a folder's name."""
-    name = data.stem if is_url(data) else data.resolve().stem
-    return re.sub(r"\W+", "-", name).strip("-") or "photos" if is_url(data) or "{" in name else name
 
 
 def train(

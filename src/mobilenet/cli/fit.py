@@ -1,0 +1,193 @@
+"""`mobilenet fit`: a budget in, a proven model out."""
+
+import re
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mobilenet.cli.benchmark import Names
+from mobilenet.cli.console import print_json, print_table, shown
+from mobilenet.cli.progress import progress_bars
+from mobilenet.errors import GateError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+    from mobilenet.search.fit import FitListener, FitSettings
+    from mobilenet.search.result import Fitted
+    from mobilenet.training.listener import Listener
+
+__all__ = ["command"]
+
+_QUANTITY = re.compile(r"\s*([0-9]*[.]?[0-9]+(?:[eE][+-]?[0-9]+)?)\s*([^\s\d]*)\s*")
+
+
+class _Quantity(click.ParamType[float]):
+    """A number with its unit, in terms of the first one of `units`."""
+
+    def __init__(self, name: str, example: str, units: dict[str, float]) -> None:
+        self.name = name
+        self._example = example
+        self._units = units
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        found = _QUANTITY.fullmatch(str(value))
+        if found is None or found[2].lower() not in self._units:
+            units = ", ".join(filter(None, self._units))
+            line = f"{value!r} is no {self.name}; write a number and a unit ({units}), such as {self._example}"
+            self.fail(line, param, ctx)
+        return float(found[1]) * self._units[found[2].lower()]
+
+
+_SIZES = {"b": 1.0, "kb": 1e3, "mb": 1e6, "gb": 1e9, "kib": 2.0**10, "mib": 2.0**20}
+_LATENCY = _Quantity("latency", "5ms", {"ms": 1.0, "us": 1e-3, "µs": 1e-3, "s": 1e3})
+_SIZE = _Quantity("size", "500kB", _SIZES)
+_MEMORY = _Quantity("amount of memory", "8MB", _SIZES)
+_ACCURACY = _Quantity("accuracy", "0.9 or 90%", {"": 1.0, "%": 0.01})
+
+
+@click.command(short_help="Find, train, export and prove the best model inside a budget.")
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option("--latency", "latency_ms", type=_LATENCY, help="What 95 % of single photos may take, such as 5ms.")
+@click.option("--size", "size_bytes", type=_SIZE, help="Largest file, such as 500kB.")
+@click.option("--memory", "memory_bytes", type=_MEMORY, help="Most memory on top of the engine, such as 8MB.")
+@click.option("--accuracy", type=_ACCURACY, help="Find the smallest model that reaches this, such as 0.9.")
+@click.option("--threads", default=1, show_default=True, help="Processor threads on the device.")
+@click.option(
+    "--device", type=click.Path(path_type=Path), help="Its profile: see benchmark --grid.  [default: measured]"
+)
+@click.option("--runtime", "runtimes", default="", type=Names(), help="litert, onnxruntime.  [default: all installed]")
+@click.option("--weights", multiple=True, metavar="FILE", help="Start from these; give several for several widths.")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder.  [default: fits/DATA]")
+@click.option("--val", "validation", type=click.Path(path_type=Path), help="Folder or CSV of validation photos.")
+@click.option("--exclude", type=click.Path(path_type=Path), help="A list of photos to leave out: see mobilenet check.")
+@click.option("--epochs", type=int, help="Of a full training.  [default: as mobilenet train]")
+@click.option("--exhaustive", is_flag=True, help="Train every candidate in full; as long as it takes.")
+@click.option("--seed", default=0, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
+def command(data: Path, out: Path | None, *, as_json: bool, **options: Any) -> None:
+    """Choose width, resolution and precision of a MobileNet for DATA by a budget; train, export and prove it.
+
+    Any combination of limits: the most accurate model inside all of them, or with --accuracy the smallest inside that
+    reaches it. The file is measured again at the end. A search that was stopped goes on with the same command.
+
+    \b
+    mobilenet fit photos --latency 5ms
+    mobilenet fit photos --size 500kB --memory 8MB --weights mobilenet_v1_0.5.tflite
+    mobilenet fit photos --accuracy 0.9 --device phone.json
+    """
+    from mobilenet.datasets.blobs import name_for_folders
+    from mobilenet.report.fit_page import write_fit_page
+    from mobilenet.search.fit import fit
+
+    settings = _settings(data, out or Path("fits") / name_for_folders(data), options)
+    words = ["mobilenet", *click.get_current_context().find_root().obj]
+    with _progress() as listener:
+        try:
+            found = fit(settings, listener)
+        except KeyboardInterrupt:
+            click.echo(f"go on with the same command: {shlex.join(words)}", err=True)
+            raise
+    page = settings.out / "report.html"
+    write_fit_page(found, page, words)
+    if as_json:
+        print_json(found.to_json())
+    else:
+        _print(found, page)
+    if found.chosen is None:
+        raise GateError(f"no file is inside the budget ({found.limits}); {found.nearest_miss()}")
+
+
+def _settings(data: Path, out: Path, options: dict[str, Any]) -> "FitSettings":
+    from mobilenet.search.fit import FitSettings
+    from mobilenet.search.limits import Limits
+    from mobilenet.training.settings import TrainingSettings
+
+    limits = Limits(*(options.pop(name) for name in ("latency_ms", "size_bytes", "memory_bytes", "accuracy")))
+    training = TrainingSettings(data, **{name: options.pop(name) for name in ("validation", "exclude", "seed")})
+    if (epochs := options["epochs"]) is not None:
+        _ = replace(training, epochs=epochs)
+    return FitSettings(training, limits, out, **options)
+
+
+@contextmanager
+def _progress() -> Iterator["FitListener"]:
+    """A listener that writes a line for each step, and shows bars where somebody watches."""
+    with progress_bars() as bars:
+        yield _Shown(bars)
+
+
+class _Shown:
+    """Hears of a search, and of its trainings."""
+
+    def __init__(self, bars: "Progress") -> None:
+        self._bars = bars
+        self._tasks: dict[str, TaskID] = {}
+        self._said: set[str] = set()
+
+    @property
+    def training(self) -> "Listener":
+        return self
+
+    def say(self, text: str) -> None:
+        if sys.stderr.isatty():
+            self._bars.console.print(shown(text), markup=False, highlight=False)
+        else:
+            click.echo(shown(text), err=True)
+
+    def working(self, what: str, done: int, total: int) -> None:
+        if what not in self._tasks:
+            self._tasks[what] = self._bars.add_task(what, total=total)
+        self._bars.update(self._tasks[what], completed=done, total=total, visible=done < total)
+
+    def caching(self, done: int, total: int) -> None:
+        self.working("decoding photos", done, total)
+
+    def reading(self, done: int, total: int) -> None:
+        self.working("features", done, total)
+
+    def stepping(self, done: int, total: int) -> None:
+        self.working("epoch", done, total)
+
+    def epoch(self, line: dict[str, Any]) -> None:
+        """The line of a whole training follows."""
+
+    def note(self, text: str) -> None:
+        if text not in self._said:
+            self._said.add(text)
+            self.say(text)
+
+
+def _print(found: "Fitted", page: Path) -> None:
+    rows = [
+        (
+            str(option.candidate),
+            found.verdict(option),
+            f"{option.nearest.p95_ms:.2f}",
+            f"{option.nearest.file_bytes / 1e6:.2f}",
+            f"{option.nearest.peak_bytes / 1e6:.1f}",
+            ", ".join(f"{one.accuracy:.1%} ({one.epochs})" for one in found.trials_of(option.candidate)) or "-",
+        )
+        for option in found.options
+        if option.inside
+    ]
+    header = ("candidate", "why", "p95 ms", "MB", "memory MB", "top-1 (epochs)")
+    print_table(f"Inside {found.limits}: {len(rows)} of {len(found.options)} candidates", header, rows, left=2)
+    if found.chosen is not None:
+        file = found.chosen
+        click.echo(
+            f"{found.winner}, {file.precision} on {file.runtime} with {file.threads} thread(s): top-1 "
+            f"{file.accuracy:.1%} (network {file.network_accuracy:.1%}), {file.p95_ms:.3g} ms at p95, "
+            f"{file.size_bytes:,} bytes, {file.peak_bytes / 1e6:.1f} MB of memory"
+        )
+        click.echo(f"model   {found.model}")
+    click.echo(f"report  {page}")
+    if found.training_seconds:
+        ratio = found.seconds / found.training_seconds
+        click.echo(f"{found.seconds:.0f} s in all, {ratio:.1f} times the training of the winner")

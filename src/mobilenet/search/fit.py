@@ -1,0 +1,344 @@
+"""Budget in, proven model out: the function behind `mobilenet fit`."""
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from mobilenet.benchmark.grid import GridSettings, measure_grid
+from mobilenet.benchmark.profile import DeviceProfile, Variant
+from mobilenet.datasets import open_dataset, read_exclusions
+from mobilenet.datasets.blobs import whole_path
+from mobilenet.errors import ConfigError, GateError
+from mobilenet.export.formats import FORMATS
+from mobilenet.export.run import ExportSettings
+from mobilenet.files import atomic_write, check_writable
+from mobilenet.search.candidates import Option, front, weigh
+from mobilenet.search.files import MeasuredFile, best, formats_of, nearest, prove_and_measure
+from mobilenet.search.goal import smallest_that_reach
+from mobilenet.search.halving import halve
+from mobilenet.search.limits import Limits, shown_size
+from mobilenet.search.memory import Memory
+from mobilenet.search.result import Fitted, Trial
+from mobilenet.search.trainings import Trainings, WeightFile, read_weights
+from mobilenet.training.listener import Listener, Silence
+from mobilenet.training.plan import make_plan
+from mobilenet.training.settings import TrainingSettings
+
+__all__ = ["FitListener", "FitSettings", "fit"]
+
+_MOST_FULL_TRAININGS = 3
+"""Candidates that are trained in full, exported and measured, before the search gives up."""
+
+
+@dataclass(frozen=True, slots=True)
+class FitSettings:
+    """What to look for and how to train; `training` leaves width, resolution, weights and epochs open.
+
+    `device`: a profile that `mobilenet benchmark --grid` wrote, on this device or on another one; None measures this
+    one. `runtimes`: engines to choose from; none: all that can prove a file here. `epochs`: of a full training, None
+    as `mobilenet train` would. `exhaustive`: every candidate that no larger one replaces is trained in full.
+    """
+
+    training: TrainingSettings
+    limits: Limits
+    out: Path
+    threads: int = 1
+    runtimes: tuple[str, ...] = ()
+    device: Path | None = None
+    weights: tuple[str, ...] = ()
+    epochs: int | None = None
+    exhaustive: bool = False
+
+    def __post_init__(self) -> None:
+        proving = [kind.runtime for kind in FORMATS.values()]
+        if unknown := [name for name in self.runtimes if name not in proving]:
+            raise ConfigError(f"{unknown[0]} cannot prove a file; use {' or '.join(proving)}")
+
+    def to_json(self) -> dict[str, Any]:
+        """What decides the result, for the memory of a search."""
+        training = self.training.to_json()
+        return {
+            "training": {key: value for key, value in training.items() if key not in _FREE},
+            "data": str(whole_path(self.training.data)),
+            "limits": self.limits.to_json(),
+            "threads": self.threads,
+            "runtimes": list(self.runtimes),
+            "weights": list(self.weights),
+            "epochs": self.epochs,
+        }
+
+
+_FREE = frozenset({"data", "cache_bytes", "workers", "checkpoint_minutes", "keep_checkpoints", "device", "track"})
+"""Settings of a training that a search which goes on may change."""
+
+
+class FitListener(Protocol):
+    """Hears how a search is going."""
+
+    @property
+    def training(self) -> Listener:
+        """Who hears of each training."""
+
+    def say(self, text: str) -> None:
+        """A step is done."""
+
+    def working(self, what: str, done: int, total: int) -> None:
+        """`done` of `total` parts of a step are."""
+
+
+class _Nobody:
+    """Hears nothing."""
+
+    training: Listener = Silence()
+
+    def say(self, text: str) -> None:
+        """Ignored."""
+
+    def working(self, what: str, done: int, total: int) -> None:
+        """Ignored."""
+
+
+@dataclass(slots=True)
+class _Search:
+    """One search under way."""
+
+    settings: FitSettings
+    memory: Memory
+    listener: FitListener
+    profile: DeviceProfile
+    options: tuple[Option, ...]
+    trainings: Trainings
+    classes: int
+    epochs: int
+    trials: list[Trial] = field(default_factory=list)
+    files: dict[str, tuple[MeasuredFile, ...]] = field(default_factory=dict)
+    seconds: float = 0.0
+    """What proving and measuring took."""
+
+
+def fit(settings: FitSettings, listener: FitListener | None = None) -> Fitted:
+    """Find, train, export and prove the most accurate MobileNet V1 inside the limits, or, where an accuracy is asked
+    for, the smallest that reaches it; everything lies in `out` then, and a search that was interrupted goes on there.
+
+    GateError where nothing is inside the budget, with what is nearest to it; what was trained stays.
+    """
+    listener = listener or _Nobody()
+    check_writable(settings.out)
+    weights = read_weights(settings.weights)
+    memory = Memory(settings.out / "search.json", settings.to_json())
+    training = settings.training
+    dataset = open_dataset(
+        training.data, validation=training.validation, seed=training.seed, exclude=read_exclusions(training.exclude)
+    )
+    profile = _profile(settings, listener)
+    variants = _variants(settings, profile)
+    options = weigh(
+        profile,
+        settings.limits,
+        len(dataset.classes),
+        variants,
+        tuple(file.width_multiplier for file in weights),
+    )
+    _check_any_inside(settings, options, listener)
+    epochs = settings.epochs or _full_epochs(settings, weights, len(dataset.train))
+    trainings = Trainings(training, epochs, weights, settings.out, memory, listener.training)
+    search = _Search(settings, memory, listener, profile, options, trainings, len(dataset.classes), epochs)
+    return _finish(search, _decide(search))
+
+
+def _profile(settings: FitSettings, listener: FitListener) -> DeviceProfile:
+    """The profile that is given, or that was made before the search was interrupted, or a new one of this device."""
+    kept = settings.out / "device.json"
+    if kept.is_file():
+        return DeviceProfile.read(kept)
+    if settings.device is not None:
+        profile = DeviceProfile.read(settings.device)
+    else:
+        listener.say("no --device is given: this machine is measured first")
+        grid = GridSettings(runtimes=_proving(settings), threads=(settings.threads,), seconds=60)
+        profile = measure_grid(grid, lambda *at: listener.working("measuring this device", *at))
+    profile.write(kept)
+    return profile
+
+
+def _proving(settings: FitSettings) -> tuple[str, ...]:
+    """Engines that can prove a file and are installed."""
+    from mobilenet.benchmark.engines import ENGINES
+
+    found = settings.runtimes or tuple(
+        kind.runtime for kind in FORMATS.values() if kind.writable and ENGINES[kind.runtime].installed
+    )
+    if not found:
+        raise ConfigError("no engine that runs exported files is installed; pip install 'mobilenet[litert]'")
+    return found
+
+
+def _variants(settings: FitSettings, profile: DeviceProfile) -> tuple[Variant, ...]:
+    proving = _proving(settings)
+    found = tuple(
+        variant for variant in profile.variants if variant.threads == settings.threads and variant.runtime in proving
+    )
+    if not found:
+        known = ", ".join(dict.fromkeys(map(str, profile.variants)))
+        raise ConfigError(
+            f"the profile says nothing of {' or '.join(proving)} with --threads {settings.threads}; it has: {known}"
+        )
+    return found
+
+
+def _full_epochs(settings: FitSettings, weights: tuple[WeightFile, ...], photos: int) -> int:
+    source = weights[0].source if weights else None
+    return int(make_plan(replace(settings.training, weights=source), photos).epochs)
+
+
+def _check_any_inside(settings: FitSettings, options: Sequence[Option], listener: FitListener) -> None:
+    inside = [option for option in options if option.inside]
+    if not inside:
+        possible = [option for option in options if not option.why_not.startswith("wider")]
+        found = min(
+            (option.nearest for option in possible),
+            key=lambda one: settings.limits.distance(one.p95_ms, one.file_bytes, one.peak_bytes),
+        )
+        which = next(option.candidate for option in possible if option.nearest is found)
+        raise GateError(
+            f"nothing is inside {settings.limits}; the nearest is {which} in {found.variant}: {found.p95_ms:.3g} ms at "
+            f"p95, a file of {shown_size(found.file_bytes)}, {shown_size(found.peak_bytes)} of memory"
+        )
+    kept = front(options)
+    listener.say(
+        f"{len(options)} candidates, {len(inside)} inside the budget ({settings.limits}), "
+        f"{len(kept)} of them not smaller than another: {', '.join(str(option.candidate) for option in kept)}"
+    )
+
+
+def _decide(search: _Search) -> MeasuredFile | None:
+    """The file to use: of the first candidate, in the order of promise, whose file is proven and inside the budget."""
+    limits = search.settings.limits
+    if search.settings.exhaustive:
+        return best([file for option in front(search.options) for file in _complete(search, option)], limits)
+    for number, option in enumerate(_in_order(search)):
+        if number == _MOST_FULL_TRAININGS:
+            break
+        files = _complete(search, option)
+        if (found := best(files, limits)) is not None:
+            return found
+        missed = nearest(files, limits)
+        if missed is not None:
+            reasons = "; ".join((*missed.over, *missed.failures))
+            search.listener.say(f"{option.candidate}: as a file it is outside: {reasons}; the next one is tried")
+    return None
+
+
+def _complete(search: _Search, option: Option) -> tuple[MeasuredFile, ...]:
+    """Trained in full, exported, proven and measured."""
+    _score(search, option, search.epochs)
+    return _measured(search, option)
+
+
+def _in_order(search: _Search) -> Iterator[Option]:
+    """The most promising candidates first; each is trained, or remembered, when it is asked for."""
+
+    def score(option: Option, epochs: int) -> float:
+        return _score(search, option, epochs)
+
+    if search.settings.limits.accuracy is None:
+        return iter(halve(front(search.options), search.epochs, score))
+    return smallest_that_reach(_chains(search.options), search.settings.limits.accuracy, search.epochs, score)
+
+
+def _chains(options: Sequence[Option]) -> list[list[Option]]:
+    """By width, from the smallest resolution on."""
+    widths = sorted({option.candidate.width_multiplier for option in options})
+    return [
+        [option for option in options if option.inside and option.candidate.width_multiplier == width]
+        for width in widths
+    ]
+
+
+def _score(search: _Search, option: Option, epochs: int) -> float:
+    candidate = option.candidate
+    accuracy = search.trainings.accuracy(candidate, epochs)
+    trial = Trial(candidate, epochs, accuracy, search.trainings.seconds(candidate, epochs) or 0.0)
+    if trial not in search.trials:
+        search.trials.append(trial)
+        search.listener.say(
+            f"{candidate!s:>9}  {epochs:3d} epochs  top-1 {accuracy:6.1%}  {trial.seconds:.0f} s"
+            f"{'' if epochs < search.epochs else '  in full'}"
+        )
+    return accuracy
+
+
+def _measured(search: _Search, option: Option) -> tuple[MeasuredFile, ...]:
+    """The files of a candidate that is trained in full; fine-tuned with rounding where 8 bits alone lose too much."""
+    files = _exported(search, option, qat=False)
+    if any(file.usable for file in files) or not any(_lost_by_rounding(file) for file in files):
+        return files
+    search.listener.say(f"{option.candidate}: 8 bits lose too much; it is fine-tuned with rounding")
+    return _exported(search, option, qat=True)
+
+
+def _lost_by_rounding(file: MeasuredFile) -> bool:
+    return file.precision == "int8" and bool(file.failures) and not file.over
+
+
+def _exported(search: _Search, option: Option, *, qat: bool) -> tuple[MeasuredFile, ...]:
+    settings, name = search.settings, str(option.candidate)
+    variants = [estimate.variant for estimate in option.inside]
+    formats, precisions = formats_of(variants)
+    training = settings.training
+    wanted = ExportSettings(
+        search.trainings.run_folder(option.candidate, search.epochs),
+        training.data,
+        settings.out / "files" / name,
+        formats,
+        precisions,
+        qat=qat,
+        seed=training.seed,
+        validation=training.validation,
+        exclude=training.exclude,
+    )
+
+    def work() -> dict[str, Any]:
+        begin = time.perf_counter()
+        files = prove_and_measure(wanted, variants, settings.limits, search.listener.working)
+        return {"files": [file.to_json() for file in files], "seconds": round(time.perf_counter() - begin, 1)}
+
+    found = search.memory.step(f"prove and measure {name}{' after fine-tuning with rounding' if qat else ''}", work)
+    search.files[name] = tuple(MeasuredFile.from_json(file) for file in found["files"])
+    search.seconds += found["seconds"]
+    return search.files[name]
+
+
+def _finish(search: _Search, found: MeasuredFile | None) -> Fitted:
+    fitted = _fitted(search, found)
+    if found is not None:
+        with atomic_write(fitted.model) as file:
+            file.write(Path(found.file).read_bytes())
+    with atomic_write(search.settings.out / "fit.json") as file:
+        file.write(json.dumps(fitted.to_json(), indent=1, allow_nan=False).encode("ascii"))
+    return fitted
+
+
+def _fitted(search: _Search, found: MeasuredFile | None) -> Fitted:
+    seconds = search.seconds + sum(trial.seconds for trial in search.trials)
+    winner = None
+    if found is not None:
+        name = next(name for name, files in search.files.items() if found in files)
+        winner = next(option.candidate for option in search.options if str(option.candidate) == name)
+    return Fitted(
+        folder=search.settings.out,
+        data=search.settings.training.data,
+        limits=search.settings.limits,
+        classes=search.classes,
+        epochs=search.epochs,
+        options=search.options,
+        trials=tuple(search.trials),
+        files=search.files,
+        winner=winner,
+        chosen=found,
+        seconds=round(seconds, 1),
+        profile=search.profile,
+    )

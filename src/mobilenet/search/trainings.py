@@ -1,0 +1,116 @@
+"""Trains candidates, each in a run folder of its own; what was trained once is not trained again."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from mobilenet.arrays import has_card, read_arrays, write_arrays
+from mobilenet.card import ModelCard
+from mobilenet.errors import ConfigError
+from mobilenet.runtimes import model_file
+from mobilenet.search.candidates import Candidate
+from mobilenet.search.memory import Memory
+from mobilenet.training.listener import Listener
+from mobilenet.training.run import resume, train
+from mobilenet.training.settings import TrainingSettings
+from mobilenet.weights.read import import_weights
+from mobilenet.weights.thin import thinned
+
+__all__ = ["Trainings", "WeightFile", "read_weights"]
+
+
+@dataclass(frozen=True, slots=True)
+class WeightFile:
+    """Weights to start from, and the network that they are of."""
+
+    source: str
+    width_multiplier: float
+    resolution: int
+
+
+def read_weights(sources: Sequence[str]) -> tuple[WeightFile, ...]:
+    """Which networks these are; ModelError for what cannot be read, ConfigError for what is no MobileNet V1."""
+    return tuple(_read(source) for source in sources)
+
+
+def _read(source: str) -> WeightFile:
+    card, _ = _open(source)
+    if card.architecture != "mobilenet_v1":
+        raise ConfigError(f"{source} holds a {card.architecture}; a search needs a mobilenet_v1")
+    return WeightFile(source, card.width_multiplier, card.resolution)
+
+
+def _open(source: str) -> tuple[ModelCard, dict[str, Any]]:
+    path = Path(source)
+    if path.is_dir() or has_card(path):
+        return read_arrays(model_file(path))
+    imported = import_weights(source)
+    return imported.card, imported.tensors
+
+
+@dataclass(frozen=True, slots=True)
+class Trainings:
+    """Trains by `settings`, which leave width and resolution open, below `folder`; `memory` knows what is done.
+
+    `epochs` are those of a full training, whose run folder has the candidate's name alone.
+    """
+
+    settings: TrainingSettings
+    epochs: int
+    weights: tuple[WeightFile, ...]
+    folder: Path
+    memory: Memory
+    listener: Listener
+
+    def accuracy(self, candidate: Candidate, epochs: int) -> float:
+        """Top-1 on the validation photos after a training of so many epochs."""
+        return float(self._trained(candidate, epochs)["accuracy"])
+
+    def seconds(self, candidate: Candidate, epochs: int) -> float | None:
+        """How long a training took that is done."""
+        step = self.memory.known(self._name(candidate, epochs))
+        return None if step is None else float(step["seconds"])
+
+    def run_folder(self, candidate: Candidate, epochs: int) -> Path:
+        """Where a training lies, or will."""
+        name = str(candidate) if epochs == self.epochs else f"{candidate}-{epochs}-epochs"
+        return self.folder / "runs" / name
+
+    def source(self, candidate: Candidate) -> str | None:
+        """The weights that a candidate starts from: those of the nearest width that is not below its own, of these
+        those of the nearest resolution, made thinner where they are wider; None for random ones."""
+        wide = [file for file in self.weights if file.width_multiplier >= candidate.width_multiplier]
+        if not wide:
+            return None
+        width = min(file.width_multiplier for file in wide)
+        same = [file for file in wide if file.width_multiplier == width]
+        nearest = min(same, key=lambda file: abs(file.resolution - candidate.resolution))
+        if width == candidate.width_multiplier:
+            return nearest.source
+        path = self.folder / "weights" / f"{candidate.width_multiplier:g}-of-{width:g}-{nearest.resolution}.safetensors"
+        if not path.is_file():
+            write_arrays(path, *thinned(*_open(nearest.source), candidate.width_multiplier))
+        return str(path)
+
+    def _trained(self, candidate: Candidate, epochs: int) -> dict[str, Any]:
+        return self.memory.step(self._name(candidate, epochs), lambda: self._train(candidate, epochs))
+
+    def _name(self, candidate: Candidate, epochs: int) -> str:
+        return f"train {candidate} for {epochs} epochs"
+
+    def _train(self, candidate: Candidate, epochs: int) -> dict[str, Any]:
+        folder = self.run_folder(candidate, epochs)
+        if (folder / "config.json").is_file():
+            found = resume(folder, listener=self.listener)
+        else:
+            source = self.source(candidate)
+            settings = replace(
+                self.settings,
+                weights=source,
+                width_multiplier=candidate.width_multiplier,
+                resolution=candidate.resolution,
+                epochs=epochs,
+            )
+            found = train(settings, folder, listener=self.listener)
+        return {"accuracy": found.evaluation.top1, "seconds": round(found.total_s, 1)}

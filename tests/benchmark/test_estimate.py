@@ -1,0 +1,73 @@
+"""Estimates are compared with sums made up by hand, and with SciPy-free checks of optimality."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mobilenet.benchmark.estimate import fit, latency_features, left_out_errors, memory_features, size_features
+from mobilenet.spec import mobilenet_v1
+
+_WIDTHS, _SIDES = (0.25, 0.5, 0.75, 1.0), (96, 160, 224)
+_NETWORKS = [mobilenet_v1(width, side, 10) for width in _WIDTHS for side in _SIDES]
+
+
+def test_features_of_the_full_network_are_those_of_the_paper() -> None:
+    """Channels of 1.0 are multiples of 16 throughout, so nothing is rounded up: Table 2's mult-adds."""
+    one, pointwise, depthwise, other, _, _ = latency_features(mobilenet_v1(1.0, 224, 1000))
+    assert one == 1
+    total = 568_740_352
+    assert pointwise * 1e6 == pytest.approx(0.9486 * total, rel=1e-3)
+    assert depthwise * 1e6 == pytest.approx(0.0306 * total, rel=2e-3)
+    assert other * 1e6 == 112 * 112 * 32 * 27
+
+
+def test_channels_count_in_full_vectors() -> None:
+    """0.375 has 12 channels in its stem, which take as long as 16."""
+    stem = latency_features(mobilenet_v1(0.375, 32, 10))[3] * 1e6
+    assert stem == 16 * 16 * 16 * 27
+
+
+def test_memory_and_size_count_bytes_of_the_precision() -> None:
+    network = mobilenet_v1(1.0, 224, 1000)
+    assert size_features(network, "float32")[1] == pytest.approx(4 * 4.23e6, rel=0.01)
+    assert size_features(network, "int8")[1] == pytest.approx(4.23e6, rel=0.05)
+    whole, quarter = memory_features(network, "float32")[3], memory_features(network, "int8")[3]
+    assert whole == 4 * quarter
+
+
+def test_a_sum_that_was_made_up_is_found_again() -> None:
+    features = [latency_features(network) for network in _NETWORKS]
+    true = (0.05, 0.02, 0.1, 0.0, 0.0, 0.3)
+    measured = [float(np.dot(true, row)) for row in features]
+    model = fit(features, measured)
+    assert all(value >= 0 for value in model.coefficients)
+    for row, wanted in zip(features, measured, strict=True):
+        assert model(row, 1.0) == pytest.approx(wanted, rel=1e-6)
+    assert left_out_errors(features, measured).max() < 1e-4
+
+
+def test_what_suits_a_width_is_learned() -> None:
+    """A width that runs a fifth faster at every resolution is estimated so where it was not measured."""
+    features = [latency_features(network) for network in _NETWORKS]
+    widths = [network.width_multiplier for network in _NETWORKS]
+    factor = {0.25: 1.0, 0.5: 0.8, 0.75: 1.0, 1.0: 1.0}
+    measured = [row[1] * 0.02 * factor[width] for row, width in zip(features, widths, strict=True)]
+    plain, knowing = fit(features, measured), fit(features, measured, widths)
+    unseen = mobilenet_v1(0.5, 128, 10)
+    wanted = latency_features(unseen)[1] * 0.02 * 0.8
+    assert knowing(latency_features(unseen), 0.5) == pytest.approx(wanted, rel=0.03)
+    assert abs(plain(latency_features(unseen), 0.5) / wanted - 1) > 0.03
+
+
+@given(st.lists(st.floats(0.1, 10), min_size=12, max_size=12))
+def test_no_coefficient_is_negative_and_none_could_be_better(measured: list[float]) -> None:
+    """Karush-Kuhn-Tucker: the gradient is zero where a coefficient is positive, and not negative where it is zero."""
+    features = [latency_features(network)[:4] for network in _NETWORKS]
+    found = np.array(fit(features, measured).coefficients)
+    matrix = np.array(features) / np.array(measured)[:, None]
+    scale = np.abs(matrix).max(0)
+    gradient = (matrix / scale).T @ (matrix @ found - 1)
+    assert found.min() >= 0
+    assert np.abs(gradient[found > 0]).max(initial=0) < 1e-6
+    assert gradient[found == 0].min(initial=0) > -1e-6

@@ -1,0 +1,160 @@
+"""`mobilenet fit` on photos of three colours, with a small device profile that is made here."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mobilenet.benchmark import Contender, Settings, measure
+from mobilenet.benchmark.grid import GridSettings, measure_grid
+from mobilenet.cli.main import main
+from mobilenet.search import fit as fitting
+
+
+@pytest.fixture(scope="module")
+def device(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("device") / "device.json"
+    grid = GridSettings(widths=(0.25, 0.375), resolutions=(32, 64), runtimes=("litert",), seconds=0.1)
+    measure_grid(grid).write(path)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mobilenet.search.files._SECONDS", 0.2)
+
+
+@pytest.fixture
+def photos(tmp_path: Path, paint: Callable[..., Path]) -> Path:
+    for colour in ("red", "green", "blue"):
+        for number in range(24):
+            part = "train" if number < 16 else "validation"
+            paint(tmp_path / "photos" / part / colour / f"{number}.png", colour, 5 * number)
+    return tmp_path / "photos"
+
+
+def _run(*words: object) -> int:
+    return main(["fit", *map(str, words)])
+
+
+def _words(photos: Path, device: Path, out: Path) -> list[object]:
+    return [photos, "--device", device, "--runtime", "litert", "--out", out, "--epochs", 20]
+
+
+def test_a_budget_becomes_a_file_that_meets_it(
+    photos: Path, device: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "fit"
+    words = [*_words(photos, device, out), "--size", "400kB", "--json"]
+    assert _run(*words) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["winner"] == {"width_multiplier": 0.25, "resolution": 64}
+    model = Path(found["model"])
+    assert model == out / "model.tflite"
+    assert model.stat().st_size == found["chosen"]["size_bytes"] <= 400_000
+    (timing,) = measure([Contender(str(model), "litert", 1)], Settings(0.1)).timings
+    assert timing.resolution == 64
+    verdicts = {f"{row['width_multiplier']:g}-{row['resolution']}": row["verdict"] for row in found["candidates"]}
+    assert verdicts["0.25-64"] == "chosen"
+    assert verdicts["0.25-32"] == "a larger one is inside too: 0.25-64"
+    assert verdicts["0.375-32"].startswith("outside: a file of")
+    page = (out / "report.html").read_text("utf-8")
+    assert "MobileNet 0.25-64 in int8 is inside the budget" in page
+    assert "VGG16" in page
+    assert "<script" not in page
+
+    def never(*_: object, **__: object) -> None:
+        pytest.fail("what is done is done again")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mobilenet.search.trainings.train", never)
+        patch.setattr(fitting, "prove_and_measure", never)
+        assert _run(*words) == 0
+    assert json.loads(capsys.readouterr().out) == found
+
+
+def test_a_search_that_was_interrupted_ends_with_the_same_result(
+    photos: Path, device: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = fitting.prove_and_measure
+
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    words = [*_words(photos, device, tmp_path / "fit"), "--size", "700kB", "--json"]
+    monkeypatch.setattr(fitting, "prove_and_measure", stop)
+    assert _run(*words) == 130
+    assert "go on with the same command: mobilenet fit" in capsys.readouterr().err
+    monkeypatch.setattr(fitting, "prove_and_measure", real)
+    assert _run(*words) == 0
+    found = json.loads(capsys.readouterr().out)
+    whole = [*_words(photos, device, tmp_path / "whole"), "--size", "700kB", "--json"]
+    assert _run(*whole) == 0
+    other = json.loads(capsys.readouterr().out)
+    assert found["winner"] == other["winner"]
+    trials = [[(one["epochs"], one["accuracy"]) for one in row["trials"]] for row in found["candidates"]]
+    assert trials == [[(one["epochs"], one["accuracy"]) for one in row["trials"]] for row in other["candidates"]]
+
+
+def test_people_get_a_table_and_the_smallest_that_reaches_an_accuracy(
+    photos: Path, device: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _run(*_words(photos, device, tmp_path / "fit"), "--accuracy", "60%") == 0
+    out, err = capsys.readouterr()
+    assert "4 candidates, 4 inside the budget (an accuracy of 60.0%)" in err
+    assert out.startswith("Inside an accuracy of 60.0%: 4 of 4 candidates")
+    assert " chosen " in out
+    assert f"model   {tmp_path / 'fit' / 'model.tflite'}" in out
+
+
+def test_where_nothing_is_inside_the_nearest_is_named(
+    photos: Path, device: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _run(*_words(photos, device, tmp_path / "fit"), "--latency", "0.0001ms") == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "nothing is inside 0.0001 ms at p95; the nearest is 0.25-32 in" in err
+    assert not (tmp_path / "fit" / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "no budget is given; use --latency 5ms"),
+        (["--latency", "5"], "'5' is no latency; write a number and a unit (ms, us, µs, s), such as 5ms"),
+        (["--latency", "5kB"], "'5kB' is no latency"),
+        (["--size", "-1kB"], "'-1kB' is no size"),
+        (["--accuracy", "90"], "an accuracy of 90 is out of range"),
+        (["--size", "1MB", "--runtime", "torch"], "torch cannot prove a file"),
+        (["--size", "1MB", "--threads", "3"], "says nothing of litert or onnxruntime with --threads 3; it has:"),
+        (["--size", "1MB", "--epochs", "0"], "epochs 0 is out of range"),
+    ],
+)
+def test_wrong_input_is_one_line(
+    words: list[str], message: str, photos: Path, device: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _run(photos, "--device", device, "--out", tmp_path / "fit", *words) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert message in err.replace("onnxruntime or litert", "litert or onnxruntime")
+
+
+def test_a_profile_of_another_version_is_refused(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "old.json"
+    path.write_text('{"kind": "device profile", "format": 0}')
+    assert _run(photos, "--device", path, "--out", tmp_path / "fit", "--size", "1MB") == 2
+    err = capsys.readouterr().err
+    assert f"{path} is a device profile of format 0, this version reads 1; make one with mobilenet benchmark" in err
+
+
+def test_another_budget_in_the_same_folder_is_refused(
+    photos: Path, device: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "fit").mkdir()
+    (tmp_path / "fit" / "search.json").write_text('{"settings": {"limits": {}}, "steps": {}}')
+    assert _run(*_words(photos, device, tmp_path / "fit"), "--size", "400kB") == 2
+    assert "holds a search with other settings (" in capsys.readouterr().err

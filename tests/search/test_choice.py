@@ -1,0 +1,220 @@
+"""The choice among candidates, with trainings whose outcome is known."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mobilenet.benchmark.profile import Curve, DeviceProfile, Estimate, Point, Variant
+from mobilenet.benchmark.result import Environment
+from mobilenet.cost import cost
+from mobilenet.errors import ConfigError, ModelError
+from mobilenet.search.candidates import Candidate, front, weigh
+from mobilenet.search.files import MeasuredFile, best, nearest
+from mobilenet.search.goal import smallest_that_reach
+from mobilenet.search.halving import halve, plan_rounds
+from mobilenet.search.limits import Limits
+from mobilenet.search.memory import Memory
+from mobilenet.spec import mobilenet_v1
+
+_WIDTHS, _SIDES = (0.25, 0.5, 0.75, 1.0), (96, 128, 160, 192, 224)
+_VARIANTS = (Variant("litert", "float32", 1), Variant("litert", "int8", 1))
+
+
+def _curve(variant: Variant, speed: float, size: float) -> Curve:
+    """A device on which every network takes as long as its mult-adds are, as exactly as can be."""
+    points = []
+    for width in _WIDTHS:
+        for side in _SIDES:
+            whole = cost(mobilenet_v1(width, side, 10))
+            ms = whole.mult_adds / speed
+            points.append(Point(width, side, ms, ms, int(whole.params * size), int(whole.params * size)))
+    return Curve(variant, 10, tuple(points))
+
+
+@pytest.fixture(scope="module")
+def profile() -> DeviceProfile:
+    environment = Environment("board", 1, None, "Linux", None, None, None, None, {})
+    curves = (_curve(_VARIANTS[0], 50e6, 4), _curve(_VARIANTS[1], 150e6, 1))
+    return DeviceProfile(environment, 10, _WIDTHS, _SIDES, 1.0, curves)
+
+
+def test_what_is_outside_is_never_a_candidate(profile: DeviceProfile) -> None:
+    """1 ms of 150 million mult-adds in 8 bits: 0.75-128 has 107 million and is inside, 0.75-160 has 166 and is not."""
+    options = {str(one.candidate): one for one in weigh(profile, Limits(latency_ms=1.0), 10, _VARIANTS)}
+    assert options["0.75-128"].inside
+    assert [one.variant.precision for one in options["0.75-128"].inside] == ["int8"]
+    assert not options["0.75-160"].inside
+    assert options["0.75-160"].why_not.startswith("outside: 1.1")
+    assert {one.variant.precision for one in options["0.25-128"].inside} == {"float32", "int8"}
+
+
+def test_every_limit_counts(profile: DeviceProfile) -> None:
+    limits = Limits(latency_ms=1.0, size_bytes=1_000_000, memory_bytes=500_000)
+    inside = [str(one.candidate) for one in weigh(profile, limits, 10, _VARIANTS) if one.inside]
+    assert inside == ["0.25-96", "0.25-128", "0.25-160", "0.25-192", "0.25-224"]
+
+
+def test_the_front_holds_no_candidate_that_a_larger_one_replaces(profile: DeviceProfile) -> None:
+    kept = [str(one.candidate) for one in front(weigh(profile, Limits(latency_ms=1.0), 10, _VARIANTS))]
+    assert kept == ["0.25-224", "0.5-192", "0.75-128", "1-96"]
+
+
+def test_own_weights_do_not_give_way_to_thinned_ones(profile: DeviceProfile) -> None:
+    """0.75 has no weights of its own and would be cut out of 1.0: it cannot replace 0.5, which has."""
+    options = weigh(profile, Limits(latency_ms=1.3), 10, _VARIANTS, weight_widths=(0.5, 1.0))
+    kept = {str(one.candidate): one.native for one in front(options)}
+    assert kept["0.5-224"]
+    assert all(name.split("-")[0] in ("0.5", "0.75", "1") for name in kept)
+    plain = {str(one.candidate) for one in front(weigh(profile, Limits(latency_ms=1.3), 10, _VARIANTS))}
+    assert plain <= set(kept) | {"0.25-224"}
+
+
+def test_nothing_is_wider_than_the_weights(profile: DeviceProfile) -> None:
+    options = weigh(profile, Limits(latency_ms=100.0), 10, _VARIANTS, weight_widths=(0.5,))
+    assert max(one.candidate.width_multiplier for one in options if one.inside) == 0.5
+    assert "wider than all weights" in next(one.why_not for one in options if one.candidate.width_multiplier == 1)
+
+
+@pytest.mark.parametrize(("contenders", "epochs"), [(2, 12), (4, 12), (5, 12), (8, 12), (3, 48), (6, 48), (12, 48)])
+def test_a_search_takes_less_than_three_trainings(contenders: int, epochs: int) -> None:
+    total = epochs + sum(one.contenders * one.epochs for one in plan_rounds(contenders, epochs))
+    assert total <= 2.3 * epochs or contenders > 7
+    assert total <= 3 * epochs
+
+
+def test_one_candidate_needs_no_search() -> None:
+    assert plan_rounds(1, 48) == ()
+    assert halve(["only"], 48, lambda *_: pytest.fail("it was trained")) == ("only",)
+
+
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=8, unique=True))
+def test_the_best_wins_where_short_trainings_tell_the_truth(truth: list[float]) -> None:
+    found = halve(range(len(truth)), 48, lambda number, _: truth[number])
+    assert truth[found[0]] == max(truth)
+    assert sorted(found) == list(range(len(truth)))
+
+
+def test_the_last_round_decides_between_the_best_two() -> None:
+    trained: list[tuple[str, int]] = []
+
+    def score(name: str, epochs: int) -> float:
+        trained.append((name, epochs))
+        early, late = {"slow": (0.5, 0.9), "fast": (0.6, 0.7), "bad": (0.1, 0.99)}[name]
+        return early if epochs < 13 else late
+
+    assert halve(["bad", "fast", "slow"], 48, score) == ("slow", "fast", "bad")
+    assert trained == [("bad", 9), ("fast", 9), ("slow", 9), ("fast", 13), ("slow", 13)]
+
+
+def _accuracy(candidate: tuple[int, int]) -> float:
+    return 0.5 + 0.1 * candidate[0] + 0.02 * candidate[1]
+
+
+_CHAINS = [[(width, side) for side in range(5)] for width in range(4)]
+
+
+@given(st.floats(0.5, 0.87))
+def test_the_smallest_that_reaches_an_accuracy_is_found(goal: float) -> None:
+    """Short trainings make a quarter more mistakes than full ones, which is what is expected at first."""
+
+    def score(candidate: tuple[int, int], epochs: int) -> float:
+        full = _accuracy(candidate)
+        return full if epochs == 48 else 1 - (1 - full) / 0.8
+
+    for tried in smallest_that_reach(_CHAINS, goal, 48, score):
+        if score(tried, 48) >= goal:
+            break
+    ends = next(chain for chain in _CHAINS if _accuracy(chain[-1]) >= goal - 1e-9)
+    wanted = next(one for one in ends if _accuracy(one) >= goal - 1e-9)
+    assert tried == wanted
+
+
+def test_too_much_hope_is_corrected_and_larger_ones_are_tried() -> None:
+    """Full trainings gain nothing over short ones, against what is expected at first."""
+    tried = []
+    for candidate in smallest_that_reach(_CHAINS, 0.7, 48, lambda one, _: _accuracy(one)):
+        tried.append(candidate)
+        if _accuracy(candidate) >= 0.7:
+            break
+    assert _accuracy(tried[-1]) == pytest.approx(0.7, abs=0.025)
+    assert len(tried) <= 3
+
+
+def test_what_nothing_reaches_ends() -> None:
+    tried = list(smallest_that_reach(_CHAINS, 0.99, 48, lambda one, _: _accuracy(one)))
+    assert tried == [(3, 4)]
+
+
+def test_a_memory_goes_on_and_refuses_another_search(tmp_path: Path) -> None:
+    path = tmp_path / "search.json"
+    counted: list[int] = []
+
+    def work() -> dict[str, int]:
+        counted.append(1)
+        return {"answer": 42}
+
+    assert Memory(path, {"seed": 0}).step("think", work) == {"answer": 42}
+    again = Memory(path, {"seed": 0})
+    assert again.step("think", work) == {"answer": 42}
+    assert again.known("rest") is None
+    assert len(counted) == 1
+    with pytest.raises(ConfigError, match=r"other settings \(seed\)"):
+        Memory(path, {"seed": 1})
+    path.write_text("{")
+    with pytest.raises(ModelError, match="damaged"):
+        Memory(path, {"seed": 0})
+
+
+@pytest.fixture
+def file() -> Callable[..., MeasuredFile]:
+    plain = MeasuredFile(
+        "a.tflite", "litert", "int8", 1, 0.9, 0.9, 1.0, 1000, 0.9, 1.0, 5000, 0.0, (), (), proof={"photos": 10}
+    )
+    return lambda **changes: replace(plain, **changes)
+
+
+def test_the_most_accurate_usable_file_is_taken(file: Callable[..., MeasuredFile]) -> None:
+    slow, fast = file(p95_ms=2.0), file(p95_ms=1.0)
+    better = file(accuracy=0.95, over=("2 ms at p95",))
+    wrong = file(accuracy=0.95, failures=("it computes something else",))
+    assert best([wrong, slow, better, fast], Limits(latency_ms=2)) is fast
+    assert best([wrong, better], Limits(latency_ms=2)) is None
+    assert nearest([wrong, better], Limits(latency_ms=2)) is better
+    assert best([file(size_bytes=10), file(size_bytes=5, accuracy=0.85)], Limits(accuracy=0.8)).size_bytes == 5  # type: ignore[union-attr]
+
+
+def test_a_file_survives_its_json(file: Callable[..., MeasuredFile]) -> None:
+    one = file(over=("2 ms at p95",))
+    assert MeasuredFile.from_json(json.loads(json.dumps(one.to_json()))) == one
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({}, "no budget is given"),
+        ({"latency_ms": 0.0}, "a latency of 0"),
+        ({"size_bytes": -1.0}, "a size of -1"),
+        ({"accuracy": 1.5}, "an accuracy of 1.5"),
+    ],
+)
+def test_budgets_that_make_no_sense_are_refused(fields: dict[str, float], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Limits(**fields)
+
+
+def test_an_estimate_needs_room_for_its_own_error() -> None:
+    estimate = Estimate(_VARIANTS[0], 0.9, 0.97, 1000, 1000, error=0.05)
+    assert Limits(latency_ms=1.0).over(estimate) == ("0.97 ms at p95, with 5% to be sure",)
+    assert Limits(latency_ms=1.02).over(estimate) == ()
+    assert Limits(latency_ms=0.5).over(estimate) == ("0.97 ms at p95",)
+
+
+def test_a_candidate_is_within_a_larger_one() -> None:
+    assert Candidate(0.5, 128).within(Candidate(0.5, 160))
+    assert not Candidate(0.5, 128).within(Candidate(0.5, 128))
+    assert not Candidate(0.5, 128).within(Candidate(0.75, 96))
