@@ -164,4 +164,5 @@ def test_which_paths_are_addresses() -> None:
     assert [blobs.is_url(Path(name)) for name in ("s3://b/x", "hf://datasets/a/b", "zip::https://x/y")] == [True] * 3
     assert [blobs.is_url(Path(name)) for name in ("a/b", "/a:b/c", "c:/x", "a:b", "train-{0..9}.tar")] == [False] * 5
     assert blobs.spelled(Path("simplecache::https://x/y")) == "simplecache::https://x/y"
+    assert blobs.spelled(Path("file:///x/y.tar")) == "file:///x/y.tar"
     assert blobs.full_name(Path("hf://datasets/a/b")) == "hf://datasets/a/b"

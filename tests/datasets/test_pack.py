@@ -105,6 +105,19 @@ def test_a_set_without_a_split_is_split_when_it_is_opened_as_the_folder_would_be
         assert folder.train.files == shards.train.files
 
 
+def test_a_csv_file_with_photos_for_validation_from_elsewhere(photos: Path, tmp_path: Path) -> None:
+    files = sorted((photos / "train").rglob("*.*"))
+    rows = [f"{path.relative_to(tmp_path)},{path.parent.name}" for path in files]
+    (tmp_path / "list.csv").write_text("\n".join(["file_name,label", *rows]), "utf-8")
+    packed = pack(tmp_path / "list.csv", tmp_path / "shards", validation=photos / "val" / "Zoo")
+    assert packed.shards == ("train-000000.tar", "validation-000000.tar")
+    csv = open_dataset(tmp_path / "list.csv", validation=photos / "val" / "Zoo")
+    shards = open_dataset(tmp_path / "shards")
+    assert shards.classes == csv.classes == ("ape", "日本")
+    for part in ("train", "validation"):
+        assert _content(getattr(shards, part), shards.classes) == _content(getattr(csv, part), csv.classes)
+
+
 def test_broken_and_excluded_photos_stay_out(photos: Path, tmp_path: Path) -> None:
     (photos / "train" / "Zoo" / "ape" / "half.jpg").write_bytes(b"\xff\xd8\xff")
     (photos / "val" / "Zoo" / "ape" / "none.jpg").touch()
@@ -152,6 +165,8 @@ def test_names_that_nobody_expects(tmp_path: Path, save: Save) -> None:
 def test_what_is_refused(photos: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="shards of 10 bytes are too small; use 100,000 or more"):
         pack(photos, tmp_path / "shards", shard_bytes=10)
+    with pytest.raises(ConfigError, match="written to a disk; choose another --out than s3://bucket/x, and copy them"):
+        pack(photos, Path("s3://bucket/x"))
     with pytest.raises(StorageError, match="photos is there already; choose another --out"):
         pack(photos, photos)
     with pytest.raises(DataError, match="does not exist"):

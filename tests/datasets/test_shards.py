@@ -102,6 +102,9 @@ def test_a_tar_beside_photos_in_folders_is_no_shard(tmp_path: Path) -> None:
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(_png(number))
     assert open_dataset(tmp_path).classes == ("c", "d")
+    (tmp_path / "backup.tar").rename(tmp_path / "c" / "backup.tar")
+    (tmp_path / "c").rename(tmp_path / "data")
+    assert open_dataset(tmp_path).classes == ("d", "data")
 
 
 def test_an_end_that_is_cut_off_and_a_damaged_header(tmp_path: Path) -> None:

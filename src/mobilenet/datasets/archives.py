@@ -49,7 +49,7 @@ def find_shards(path: Path) -> Shards | None:
     """The shards that a file, a name with braces, a folder or a URL stands for; None for photos in folders or a CSV.
 
     A folder is one of shards where it holds any itself, or in `data/` as data sets on the Hugging Face hub do, and no
-    photos in folders.
+    photos in folders of two classes.
     """
     names = expand(path)
     if all(name.lower().endswith(_ENDINGS) for name in names) and (is_url(path) or len(names) > 1 or path.is_file()):
@@ -58,7 +58,7 @@ def find_shards(path: Path) -> Shards | None:
         return _behind_url(path, names)
     for folder in (path, path / "data"):
         found = sorted(str(file) for ending in _ENDINGS for file in folder.glob(f"*{ending}") if file.is_file())
-        if found and not class_names(list_tree(path).files):
+        if found and len(set(class_names(list_tree(path).files).values())) < 2:
             return _of_one_kind(path, found)
     return None
 

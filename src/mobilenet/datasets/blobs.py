@@ -65,7 +65,9 @@ def is_url(path: Path) -> bool:
 
 def spelled(path: Path) -> str:
     """The name as it was given: a Path makes one slash of the two in a URL."""
-    return re.sub(r"(^|::)([a-z][a-z0-9+.-]+):/+", r"\1\2://", str(path)) if is_url(path) else str(path)
+    if not is_url(path):
+        return str(path)
+    return re.sub(r"(^|::)([a-z][a-z0-9+.-]+):/+", _with_slashes, str(path), flags=re.IGNORECASE)
 
 
 def full_name(path: Path) -> str:
@@ -247,6 +249,11 @@ class Stream(io.RawIOBase):
         buffer[: len(data)] = data
         self._at += len(data)
         return len(data)
+
+
+def _with_slashes(found: re.Match[str]) -> str:
+    """Paths of this machine begin with a third slash, behind the name of no other one."""
+    return f"{found[1]}{found[2]}://" + ("/" if found[2].lower() in ("file", "local") else "")
 
 
 def _stamp(*state: object) -> bytes:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mobilenet.datasets.ahead import in_order
+from mobilenet.datasets.blobs import spelled
 from mobilenet.datasets.cleaning import default_directory, default_max_bytes, writing
 from mobilenet.datasets.content import DIGEST_BYTES, DigestIndex, digest, digest_index
 from mobilenet.datasets.photos import LeftOut, Photos
@@ -121,7 +122,9 @@ class CachedPhotos:
         try:
             return to_square(self.photos.read(index), kind.side, kind.crop_fraction)[0]
         except ImageError as error:
-            raise DataError(f"{self.photos.path(index)} changed while it was in use: {error}; run again") from error
+            raise DataError(
+                f"{spelled(self.photos.path(index))} changed while it was in use: {error}; run again"
+            ) from error
 
 
 @dataclass(frozen=True, eq=False, slots=True)

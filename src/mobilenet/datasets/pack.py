@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from mobilenet.datasets.ahead import in_order
-from mobilenet.datasets.blobs import spelled
+from mobilenet.datasets.blobs import is_url, spelled
 from mobilenet.datasets.dataset import Parts, open_parts
 from mobilenet.datasets.exclusions import NOTHING, Exclusions, prefix_below
 from mobilenet.datasets.photos import LeftOut, Photos
@@ -78,6 +78,10 @@ def pack(
     """
     if shard_bytes < _LEAST_SHARD_BYTES:
         raise ConfigError(f"shards of {shard_bytes:,} bytes are too small; use {_LEAST_SHARD_BYTES:,} or more")
+    if is_url(out):
+        raise ConfigError(
+            f"shards are written to a disk; choose another --out than {spelled(out)}, and copy them there"
+        )
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise StorageError(f"{out} is there already; choose another --out")
     check_writable(out)

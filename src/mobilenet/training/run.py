@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mobilenet.datasets import Dataset, open_dataset, read_exclusions
-from mobilenet.datasets.blobs import name_for_folders
+from mobilenet.datasets.blobs import name_for_folders, spelled
 from mobilenet.datasets.cache import CachedPhotos, load
 from mobilenet.datasets.check import quick_check
 from mobilenet.errors import ConfigError, DataError, ModelError
@@ -134,7 +134,7 @@ def _run(
                 listener.note(note)
             training, validation, caching_s = _cache(dataset, settings, listener)
         if found := quick_check(dataset.classes, training, validation):
-            listener.note(f"check: {found}; see mobilenet check {settings.data}")
+            listener.note(f"check: {found}; see mobilenet check {spelled(settings.data)}")
         plan = make_plan(settings, len(training))
         if plan.batch_size < settings.batch_size:
             photos = f"{len(training)} to train on"
@@ -214,7 +214,7 @@ def _cache(
         for note in photos.notes:
             listener.note(note)
         for left_out in photos.left_out:
-            listener.note(f"left out {photos.photos.root / left_out.file}: {left_out.reason}")
+            listener.note(f"left out {spelled(photos.photos.root / left_out.file)}: {left_out.reason}")
     if len(training) < 2 or not len(validation):
         raise DataError(
             f"{dataset.root}: too few photos can be decoded to train on and validate; see `mobilenet train --help`"
