@@ -162,7 +162,7 @@ def leftovers(text: str) -> list[str]:
 def unpinned(constraints: str) -> list[str]:
     """Lines of constraints.txt that leave a version open."""
     lines = [line for line in constraints.splitlines() if line and not line.startswith("#")]
-    return [line for line in lines if not re.fullmatch(r"[a-z0-9-]+==[0-9][0-9.]*", line)]
+    return [line for line in lines if not re.fullmatch(r"[a-z0-9-]+==[0-9][0-9.]*((b|rc|post)[0-9]+)?", line)]
 
 
 def _public_modules() -> list[str]:
@@ -285,4 +285,8 @@ def test_what_holds_everywhere_is_not_reported() -> None:
 
 
 def test_an_open_version_is_reported() -> None:
-    assert unpinned("# why\n\nnumpy==2.1\ntorch>=2\nrich\nclick==8.*\n") == ["torch>=2", "rich", "click==8.*"]
+    assert unpinned("# why\n\nnumpy==2.1\na==1.post1\nb==0.66b2\ntorch>=2\nrich\nclick==8.*\n") == [
+        "torch>=2",
+        "rich",
+        "click==8.*",
+    ]

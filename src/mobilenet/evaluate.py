@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobilenet.datasets import LeftOut
-from mobilenet.datasets.blobs import full_name
+from mobilenet.datasets.addresses import full_name
 from mobilenet.errors import DataError
 from mobilenet.files import atomic_write
 from mobilenet.metrics import hierarchy

@@ -11,7 +11,7 @@ fsspec = pytest.importorskip("fsspec", reason="the extra hub is not installed")
 
 from fsspec.implementations.memory import MemoryFileSystem  # noqa: E402
 
-from mobilenet.datasets import blobs, cache, open_dataset, photo_reader  # noqa: E402
+from mobilenet.datasets import addresses, blobs, cache, open_dataset, photo_reader  # noqa: E402
 from mobilenet.datasets.pack import pack  # noqa: E402
 from mobilenet.errors import DataError  # noqa: E402
 
@@ -161,8 +161,12 @@ def test_a_store_that_fails_while_photos_are_read(
 
 
 def test_which_paths_are_addresses() -> None:
-    assert [blobs.is_url(Path(name)) for name in ("s3://b/x", "hf://datasets/a/b", "zip::https://x/y")] == [True] * 3
-    assert [blobs.is_url(Path(name)) for name in ("a/b", "/a:b/c", "c:/x", "a:b", "train-{0..9}.tar")] == [False] * 5
-    assert blobs.spelled(Path("simplecache::https://x/y")) == "simplecache::https://x/y"
-    assert blobs.spelled(Path("file:///x/y.tar")) == "file:///x/y.tar"
-    assert blobs.full_name(Path("hf://datasets/a/b")) == "hf://datasets/a/b"
+    assert [addresses.is_url(Path(name)) for name in ("s3://b/x", "hf://datasets/a/b", "zip::https://x/y")] == [
+        True
+    ] * 3
+    assert [addresses.is_url(Path(name)) for name in ("a/b", "/a:b/c", "c:/x", "a:b", "train-{0..9}.tar")] == [
+        False
+    ] * 5
+    assert addresses.spelled(Path("simplecache::https://x/y")) == "simplecache::https://x/y"
+    assert addresses.spelled(Path("file:///x/y.tar")) == "file:///x/y.tar"
+    assert addresses.full_name(Path("hf://datasets/a/b")) == "hf://datasets/a/b"

@@ -69,7 +69,7 @@ class _Split:
 
 def _split_of_training(model: Path, data: Path) -> _Split | None:
     """The split that was made when the model was trained on `data`; None where that is not known."""
-    from mobilenet.datasets.blobs import full_name
+    from mobilenet.datasets.addresses import full_name
     from mobilenet.report.run import read_run
     from mobilenet.runtimes import model_file
 

@@ -101,7 +101,7 @@ def _run(settings: "ExportSettings") -> "Exported":
 
 def _trained_on(model: Path) -> Path:
     """The data set of a run folder, where it is still there."""
-    from mobilenet.datasets.blobs import expand, is_url
+    from mobilenet.datasets.addresses import expand, is_url
     from mobilenet.report.run import read_run
 
     try:

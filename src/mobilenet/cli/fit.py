@@ -82,7 +82,7 @@ def command(data: Path, out: Path | None, *, as_json: bool, **options: Any) -> N
     mobilenet fit photos --size 500kB --memory 8MB --weights mobilenet_v1_0.5.tflite
     mobilenet fit photos --accuracy 0.9 --device phone.json
     """
-    from mobilenet.datasets.blobs import name_for_folders
+    from mobilenet.datasets.addresses import name_for_folders
     from mobilenet.report.fit_page import write_fit_page
     from mobilenet.search.fit import fit
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from mobilenet.datasets.blobs import expand, file_below, is_url, list_files, open_blob, spelled
+from mobilenet.datasets.addresses import expand, is_url, spelled
+from mobilenet.datasets.blobs import file_below, list_files, open_blob
 from mobilenet.datasets.folders import class_names, list_tree
 from mobilenet.datasets.members import Archive
 from mobilenet.datasets.shards import CLASSES, read_shards

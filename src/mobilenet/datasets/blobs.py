@@ -2,9 +2,7 @@
 
 import hashlib
 import io
-import itertools
 import os
-import re
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -12,25 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, cast
 
+from mobilenet.datasets.addresses import is_url, spelled
 from mobilenet.errors import DataError
 
-__all__ = [
-    "Blob",
-    "Stream",
-    "expand",
-    "file_below",
-    "full_name",
-    "is_url",
-    "list_files",
-    "name_for_folders",
-    "open_blob",
-    "spelled",
-    "whole_path",
-]
+__all__ = ["Blob", "Stream", "file_below", "list_files", "open_blob"]
 
-_URL = re.compile(r"^[a-z][a-z0-9+.-]+:(?::|/)", re.IGNORECASE)
-_RANGE = re.compile(r"\{(-?[0-9]{1,40})\.\.(-?[0-9]{1,40})")
-_MOST_NAMES = 100_000
 _AHEAD_BYTES = 4 * 2**20
 _NEAR_BYTES = 2**20
 """What begins so near to the end of what was read before is read on with, in one piece of the size above."""
@@ -56,54 +40,6 @@ class Blob(Protocol):
     def open(self) -> BinaryIO:
         """The file from its beginning, to read and seek in; OSError."""
         ...
-
-
-def is_url(path: Path) -> bool:
-    """Whether a path stands for something that fsspec opens, such as `https://…`, `s3://…` or `hf://datasets/…`."""
-    return bool(_URL.match(str(path)))
-
-
-def spelled(path: Path) -> str:
-    """The name as it was given: a Path makes one slash of the two in a URL."""
-    if not is_url(path):
-        return str(path)
-    return re.sub(r"(^|::)([a-z][a-z0-9+.-]+):/+", _with_slashes, str(path), flags=re.IGNORECASE)
-
-
-def full_name(path: Path) -> str:
-    """A URL as it was given, else the whole path without links."""
-    return spelled(path) if is_url(path) else str(path.resolve())
-
-
-def name_for_folders(path: Path) -> str:
-    """What folders that come of a data set are called after, without the signs of addresses and braces."""
-    name = path.stem if is_url(path) else path.resolve().stem
-    return (re.sub(r"\W+", "-", name).strip("-") if is_url(path) or "{" in name else name) or "data"
-
-
-def whole_path(path: Path) -> Path:
-    """The path from the root of its file system on: a URL has it already."""
-    return path if is_url(path) else path.absolute()
-
-
-def expand(path: Path) -> list[str]:
-    """The names that a name with braces stands for: `data-{000000..000009}.tar` are ten."""
-    name = spelled(path)
-    if "{" not in name or (not is_url(path) and path.exists()):
-        return [name]
-    from braceexpand import braceexpand
-
-    # braceexpand makes all numbers of a range before it gives the first name.
-    ranges = [abs(int(last) - int(first)) for first, last in _RANGE.findall(name)]
-    if max(ranges, default=0) >= _MOST_NAMES:
-        raise DataError(f"{name} stands for more than {_MOST_NAMES:,} files; name fewer")
-    try:
-        names = list(itertools.islice(braceexpand(name), _MOST_NAMES + 1))
-    except ValueError as error:
-        raise DataError(f"{name}: its braces do not match; write data-{{000000..000009}}.tar") from error
-    if len(names) > _MOST_NAMES:
-        raise DataError(f"{name} stands for more than {_MOST_NAMES:,} files; name fewer")
-    return names
 
 
 def list_files(url: Path) -> list[str]:
@@ -249,11 +185,6 @@ class Stream(io.RawIOBase):
         buffer[: len(data)] = data
         self._at += len(data)
         return len(data)
-
-
-def _with_slashes(found: re.Match[str]) -> str:
-    """Paths of this machine begin with a third slash, behind the name of no other one."""
-    return f"{found[1]}{found[2]}://" + ("/" if found[2].lower() in ("file", "local") else "")
 
 
 def _stamp(*state: object) -> bytes:

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mobilenet.datasets.addresses import spelled
 from mobilenet.datasets.ahead import in_order
-from mobilenet.datasets.blobs import spelled
 from mobilenet.datasets.cleaning import default_directory, default_max_bytes, writing
 from mobilenet.datasets.content import DIGEST_BYTES, DigestIndex, digest, digest_index
 from mobilenet.datasets.photos import LeftOut, Photos

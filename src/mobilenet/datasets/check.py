@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mobilenet.datasets.addresses import spelled
 from mobilenet.datasets.ahead import in_order
-from mobilenet.datasets.blobs import spelled
 from mobilenet.datasets.cache import CachedPhotos
 from mobilenet.datasets.content import digest
 from mobilenet.datasets.copies import Thumbnails, exact_copies, groups, near_copies

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mobilenet.datasets.blobs import spelled
+from mobilenet.datasets.addresses import spelled
 from mobilenet.datasets.cleaning import default_directory, writing
 from mobilenet.datasets.content import digest_index, digests
 from mobilenet.datasets.exclusions import NOTHING, Exclusions

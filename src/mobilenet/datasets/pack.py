@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
+from mobilenet.datasets.addresses import is_url, spelled
 from mobilenet.datasets.ahead import in_order
-from mobilenet.datasets.blobs import is_url, spelled
 from mobilenet.datasets.dataset import Parts, open_parts
 from mobilenet.datasets.exclusions import NOTHING, Exclusions, prefix_below
 from mobilenet.datasets.photos import LeftOut, Photos

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from mobilenet.datasets.addresses import is_url, spelled
 from mobilenet.datasets.archives import Shards, find_shards
-from mobilenet.datasets.blobs import is_url, spelled
 from mobilenet.datasets.csv import read_csv
 from mobilenet.datasets.exclusions import Exclusions, prefix_below
 from mobilenet.datasets.folders import class_names, list_tree

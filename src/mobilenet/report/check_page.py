@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mobilenet import __version__
-from mobilenet.datasets.blobs import full_name
+from mobilenet.datasets.addresses import full_name
 from mobilenet.datasets.findings import Check, Copies, Member
 from mobilenet.datasets.sources import base_of, photo_reader
 from mobilenet.files import atomic_write

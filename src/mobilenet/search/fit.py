@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from mobilenet.benchmark.grid import GridSettings, measure_grid
 from mobilenet.benchmark.profile import DeviceProfile, Variant
 from mobilenet.datasets import open_dataset, read_exclusions
-from mobilenet.datasets.blobs import whole_path
+from mobilenet.datasets.addresses import whole_path
 from mobilenet.errors import ConfigError, GateError
 from mobilenet.export.formats import FORMATS
 from mobilenet.export.run import ExportSettings

@@ -12,7 +12,7 @@ import torch
 
 from mobilenet.cost import cost
 from mobilenet.datasets import Dataset
-from mobilenet.datasets.blobs import full_name, whole_path
+from mobilenet.datasets.addresses import full_name, whole_path
 from mobilenet.datasets.cache import CachedPhotos
 from mobilenet.files import atomic_write
 from mobilenet.training.machine import describe_machine, versions

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mobilenet.datasets import Dataset, open_dataset, read_exclusions
-from mobilenet.datasets.blobs import name_for_folders, spelled
+from mobilenet.datasets.addresses import name_for_folders, spelled
 from mobilenet.datasets.cache import CachedPhotos, load
 from mobilenet.datasets.check import quick_check
 from mobilenet.errors import ConfigError, DataError, ModelError
