@@ -33,6 +33,24 @@ def _digests(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
+def _train(data: Path, out: Path) -> tuple[float, str]:
+    """Accuracy, and what was said."""
+    options = ["--width", "0.25", "--resolution", "64", "--epochs", "16", "--out", str(out), "--json"]
+    command = [sys.executable, "-m", "mobilenet", "train", str(data), *options]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return json.loads(done.stdout)["top1"], done.stderr
+
+
+_SCENES = SceneSettings(train=1100, validation=300, side=64)
+
+
+@pytest.fixture(scope="module")
+def clean_top1(tmp_path_factory: pytest.TempPathFactory) -> float:
+    folder = tmp_path_factory.mktemp("clean")
+    write_scenes(folder / "photos", _SCENES)
+    return _train(folder / "photos", folder / "run")[0]
+
+
 def _broken(path: Path) -> bool:
     try:
         decode(path)
@@ -43,8 +61,8 @@ def _broken(path: Path) -> bool:
 
 @needs_hostile
 @pytest.mark.parametrize("share", [0.01, 0.1, 0.5])
-def test_broken_photos_in_a_class_are_named_and_harm_nothing(tmp_path: Path, share: float) -> None:
-    write_scenes(tmp_path / "photos", SceneSettings(train=1100, validation=100, side=64))
+def test_broken_photos_in_a_class_are_named_and_harm_nothing(tmp_path: Path, share: float, clean_top1: float) -> None:
+    write_scenes(tmp_path / "photos", _SCENES)
     folder = sorted((tmp_path / "photos" / "train").iterdir())[0]
     good = len(list(folder.iterdir()))
     hostile = sorted(
@@ -59,21 +77,19 @@ def test_broken_photos_in_a_class_are_named_and_harm_nothing(tmp_path: Path, sha
     assert {Path(item.photo.file).name for item in found.broken} == wanted
     assert all(item.reason for item in found.broken)
 
-    options = ["--width", "0.25", "--resolution", "64", "--epochs", "6", "--out", str(tmp_path / "run"), "--json"]
-    command = [sys.executable, "-m", "mobilenet", "train", str(tmp_path / "photos"), *options]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    top1, said = _train(tmp_path / "photos", tmp_path / "run")
     config = json.loads((tmp_path / "run" / "config.json").read_text("utf-8", "surrogateescape"))
     left_out = {Path(photo["file"]).name for photo in config["data"]["left_out"]}
     peak_mb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    top1 = json.loads(done.stdout)["top1"]
     print(
         f"{len(planted)} of {good + len(planted)} files hostile, {len(wanted)} of them broken: all named; "
-        f"top-1 {top1:.1%}, peak {peak_mb:.0f} MB"
+        f"top-1 {top1:.1%} ({clean_top1:.1%} without), peak {peak_mb:.0f} MB"
     )
     assert left_out == wanted
-    assert all(name in done.stderr for name in wanted)
+    assert all(name in said for name in wanted)
     assert _digests(tmp_path / "photos") == before
-    assert top1 > 0.3
+    # Two accuracies on 300 photos differ by eight points in one of twenty cases where nothing differs.
+    assert top1 >= clean_top1 - 0.08
     assert peak_mb < 1500
 
 

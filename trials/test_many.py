@@ -44,7 +44,7 @@ def _names(folder: Path, *, split: bool) -> None:
             (folder / part / f"class {number:03d}").mkdir(parents=True)
     for number in range(_NAMES):
         part = "validation" if split and number % 10 == 0 else parts[0]
-        path = folder / part / f"class {number % _CLASSES:03d}" / f"photo {number:07d}.jpg"
+        path = folder / part / f"class {number // 10 % _CLASSES:03d}" / f"photo {number:07d}.jpg"
         path.touch()
 
 

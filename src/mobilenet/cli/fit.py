@@ -181,8 +181,9 @@ def _print(found: "Fitted", page: Path) -> None:
     print_table(f"Inside {found.limits}: {len(rows)} of {len(found.options)} candidates", header, rows, left=2)
     if found.chosen is not None:
         file = found.chosen
+        threads = f"{file.threads} thread{'s' * (file.threads > 1)}"
         click.echo(
-            f"{found.winner}, {file.precision} on {file.runtime} with {file.threads} thread(s): top-1 "
+            f"{found.winner}, {file.precision} on {file.runtime} with {threads}: top-1 "
             f"{file.accuracy:.1%} (network {file.network_accuracy:.1%}), {file.p95_ms:.3g} ms at p95, "
             f"{file.size_bytes:,} bytes, {file.peak_bytes / 1e6:.1f} MB of memory"
         )

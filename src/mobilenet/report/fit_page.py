@@ -13,6 +13,7 @@ from mobilenet.files import atomic_write
 from mobilenet.report import formats
 from mobilenet.report.environment import environment
 from mobilenet.search.candidates import Option
+from mobilenet.search.files import MeasuredFile
 from mobilenet.search.result import Fitted
 
 __all__ = ["write_fit_page"]
@@ -63,11 +64,15 @@ def _headline(found: Fitted) -> Iterator[tuple[str, str, str]]:
         formats.percent(file.accuracy),
         f"of the file; the network's {formats.percent(file.network_accuracy)}",
     )
-    yield "Latency", f"{file.p95_ms:.3g}\u202fms", f"95\u202f% of photos, {file.threads} thread(s), {file.runtime}"
+    yield "Latency", f"{file.p95_ms:.3g}\u202fms", f"95\u202f% of photos, {_threads(file)}, {file.runtime}"
     yield "Model file", formats.size(file.size_bytes), f"{file.precision}, {Path(file.file).suffix[1:]}"
     yield "Memory", formats.size(file.peak_bytes), "on top of the engine"
     yield "Same answer", formats.percent(file.agreement), "as the trained network"
     yield "Search", formats.duration(found.seconds), _effort(found)
+
+
+def _threads(file: MeasuredFile) -> str:
+    return "1 thread" if file.threads == 1 else f"{file.threads} threads"
 
 
 def _effort(found: Fitted) -> str:

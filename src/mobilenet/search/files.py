@@ -13,7 +13,7 @@ from mobilenet.search.limits import Limits
 
 __all__ = ["MeasuredFile", "best", "formats_of", "nearest", "prove_and_measure"]
 
-_SECONDS = 8.0
+_SECONDS = 5.0
 _CALM = 0.01
 """Share of its time that a measurement may have waited for a core; a calmer one is tried for."""
 
