@@ -33,6 +33,8 @@ TORCH_ROOMS = (
     "mobilenet.images.augment",
     "mobilenet.runtimes.torch",
     "mobilenet.search.fit",
+    "mobilenet.search.device",
+    "mobilenet.search.settings",
     "mobilenet.search.trainings",
 )
 

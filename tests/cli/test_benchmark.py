@@ -61,7 +61,7 @@ def test_wrong_usage_is_one_line(
     tiny_run: Path, tiny_tflite: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = str(tiny_run)
-    assert "Missing argument 'FILE...'" in _error(capsys)
+    assert "give at least one model file, or --grid" in _error(capsys)
     assert "no model at gone.tflite; a model is" in _error(capsys, "gone.tflite")
     assert f"no model.safetensors in {tmp_path}; a model is" in _error(capsys, str(tmp_path))
     assert "no runtime is named 'tensorrt'; there are" in _error(capsys, run, "--runtime", "tensorrt")

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from mobilenet.benchmark.profile import Curve, DeviceProfile, Estimate, Point, Variant
@@ -121,6 +121,7 @@ _CHAINS = [[(width, side) for side in range(5)] for width in range(4)]
 @given(st.floats(0.5, 0.87))
 def test_the_smallest_that_reaches_an_accuracy_is_found(goal: float) -> None:
     """Short trainings make a quarter more mistakes than full ones, which is what is expected at first."""
+    assume(all(abs(_accuracy(one) - goal) > 1e-6 for chain in _CHAINS for one in chain))
 
     def score(candidate: tuple[int, int], epochs: int) -> float:
         full = _accuracy(candidate)

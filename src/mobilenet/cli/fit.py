@@ -19,8 +19,8 @@ from mobilenet.errors import GateError
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from mobilenet.search.fit import FitListener, FitSettings
     from mobilenet.search.result import Fitted
+    from mobilenet.search.settings import FitListener, FitSettings
     from mobilenet.training.listener import Listener
 
 __all__ = ["command"]
@@ -105,8 +105,8 @@ def command(data: Path, out: Path | None, *, as_json: bool, **options: Any) -> N
 
 
 def _settings(data: Path, out: Path, options: dict[str, Any]) -> "FitSettings":
-    from mobilenet.search.fit import FitSettings
     from mobilenet.search.limits import Limits
+    from mobilenet.search.settings import FitSettings
     from mobilenet.training.settings import TrainingSettings
 
     limits = Limits(*(options.pop(name) for name in ("latency_ms", "size_bytes", "memory_bytes", "accuracy")))

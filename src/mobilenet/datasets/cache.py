@@ -29,6 +29,9 @@ __all__ = ["CachedPhotos", "LeftOut", "Progress", "default_directory", "default_
 Progress = Callable[[int, int], None]
 """Called with the photos done and their total."""
 
+_MAPPED_BYTES = 64 * 2**20
+"""Pixels that are read before the pages that hold them are given back."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
@@ -72,6 +75,7 @@ class CachedPhotos:
         self.notes = notes
         self._squares = squares
         self._pool: ThreadPoolExecutor | None = None
+        self._read_bytes = 0
 
     def __len__(self) -> int:
         return len(self.photos)
@@ -110,7 +114,17 @@ class CachedPhotos:
                 batch[position] = segment.pixels[row]
         for position, future in waiting:
             batch[position] = future.result()
+        self._let_go(batch.nbytes)
         return batch
+
+    def _let_go(self, read: int) -> None:
+        """Every so many bytes, give back the pages that reading has mapped: memory does not grow with the photos."""
+        self._read_bytes += read
+        if self._read_bytes >= _MAPPED_BYTES:
+            self._read_bytes = 0
+            for segment in self._squares.segments:
+                if segment is not None:
+                    segment.let_go()
 
     def _threads(self) -> ThreadPoolExecutor:
         if self._pool is None:

@@ -8,6 +8,7 @@
 A segment without pixels remembers that photos decode and how large they are, where there is no room for their pixels.
 """
 
+import mmap
 import struct
 import zlib
 from collections.abc import Sequence
@@ -37,10 +38,18 @@ class Segment:
     index: NDArray[np.void]
     pixels: NDArray[np.uint8]
     checksum: int
+    mapping: mmap.mmap
 
     def intact(self) -> bool:
         """Whether the file still holds what was written; reads all of it."""
-        return _checksum(self.index, self.pixels) == self.checksum
+        intact = _checksum(self.index, self.pixels) == self.checksum
+        self.let_go()
+        return intact
+
+    def let_go(self) -> None:
+        """Count no page of the file as this process's memory any more; the system keeps them while it has room."""
+        if hasattr(mmap, "MADV_DONTNEED"):
+            self.mapping.madvise(mmap.MADV_DONTNEED)
 
 
 def empty_squares(count: int, side: int) -> NDArray[np.uint8]:
@@ -83,12 +92,14 @@ def open_segment(path: Path, side: int) -> Segment | None:
             return None
         if size != segment_bytes(rows, pixel_rows, side):
             return None
-        mapped = np.memmap(path, dtype=np.uint8, mode="r")
+        with path.open("rb") as file:
+            mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except (OSError, ValueError):
         return None
+    mapped = np.frombuffer(mapping, np.uint8)
     index = np.array(mapped[_HEADER.size : _HEADER.size + rows * _ROW.itemsize]).view(_ROW)
-    pixels = np.asarray(mapped)[_pixels_at(rows) :].reshape(pixel_rows, 3, side, side).transpose(0, 2, 3, 1)
-    return Segment(path, index, pixels, checksum)
+    pixels = mapped[_pixels_at(rows) :].reshape(pixel_rows, 3, side, side).transpose(0, 2, 3, 1)
+    return Segment(path, index, pixels, checksum, mapping)
 
 
 def _pixels_at(rows: int) -> int:

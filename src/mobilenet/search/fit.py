@@ -5,100 +5,29 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from mobilenet.benchmark.grid import GridSettings, measure_grid
-from mobilenet.benchmark.profile import DeviceProfile, Variant
+from mobilenet.benchmark.profile import DeviceProfile
 from mobilenet.datasets import open_dataset, read_exclusions
-from mobilenet.datasets.addresses import whole_path
-from mobilenet.errors import ConfigError, GateError
-from mobilenet.export.formats import FORMATS
+from mobilenet.errors import GateError
 from mobilenet.export.run import ExportSettings
 from mobilenet.files import atomic_write, check_writable
 from mobilenet.search.candidates import Option, front, weigh
+from mobilenet.search.device import device_profile, variants_of
 from mobilenet.search.files import MeasuredFile, best, formats_of, nearest, prove_and_measure
 from mobilenet.search.goal import smallest_that_reach
 from mobilenet.search.halving import halve
-from mobilenet.search.limits import Limits, shown_size
+from mobilenet.search.limits import shown_size
 from mobilenet.search.memory import Memory
 from mobilenet.search.result import Fitted, Trial
+from mobilenet.search.settings import FitListener, FitSettings, Nobody
 from mobilenet.search.trainings import Trainings, WeightFile, read_weights
-from mobilenet.training.listener import Listener, Silence
 from mobilenet.training.plan import make_plan
-from mobilenet.training.settings import TrainingSettings
 
-__all__ = ["FitListener", "FitSettings", "fit"]
+__all__ = ["fit"]
 
 _MOST_FULL_TRAININGS = 3
 """Candidates that are trained in full, exported and measured, before the search gives up."""
-
-
-@dataclass(frozen=True, slots=True)
-class FitSettings:
-    """What to look for and how to train; `training` leaves width, resolution, weights and epochs open.
-
-    `device`: a profile that `mobilenet benchmark --grid` wrote, on this device or on another one; None measures this
-    one. `runtimes`: engines to choose from; none: all that can prove a file here. `epochs`: of a full training, None
-    as `mobilenet train` would. `exhaustive`: every candidate that no larger one replaces is trained in full.
-    """
-
-    training: TrainingSettings
-    limits: Limits
-    out: Path
-    threads: int = 1
-    runtimes: tuple[str, ...] = ()
-    device: Path | None = None
-    weights: tuple[str, ...] = ()
-    epochs: int | None = None
-    exhaustive: bool = False
-
-    def __post_init__(self) -> None:
-        proving = [kind.runtime for kind in FORMATS.values()]
-        if unknown := [name for name in self.runtimes if name not in proving]:
-            raise ConfigError(f"{unknown[0]} cannot prove a file; use {' or '.join(proving)}")
-
-    def to_json(self) -> dict[str, Any]:
-        """What decides the result, for the memory of a search."""
-        training = self.training.to_json()
-        return {
-            "training": {key: value for key, value in training.items() if key not in _FREE},
-            "data": str(whole_path(self.training.data)),
-            "limits": self.limits.to_json(),
-            "threads": self.threads,
-            "runtimes": list(self.runtimes),
-            "weights": list(self.weights),
-            "epochs": self.epochs,
-        }
-
-
-_FREE = frozenset({"data", "cache_bytes", "workers", "checkpoint_minutes", "keep_checkpoints", "device", "track"})
-"""Settings of a training that a search which goes on may change."""
-
-
-class FitListener(Protocol):
-    """Hears how a search is going."""
-
-    @property
-    def training(self) -> Listener:
-        """Who hears of each training."""
-
-    def say(self, text: str) -> None:
-        """A step is done."""
-
-    def working(self, what: str, done: int, total: int) -> None:
-        """`done` of `total` parts of a step are."""
-
-
-class _Nobody:
-    """Hears nothing."""
-
-    training: Listener = Silence()
-
-    def say(self, text: str) -> None:
-        """Ignored."""
-
-    def working(self, what: str, done: int, total: int) -> None:
-        """Ignored."""
 
 
 @dataclass(slots=True)
@@ -125,7 +54,7 @@ def fit(settings: FitSettings, listener: FitListener | None = None) -> Fitted:
 
     GateError where nothing is inside the budget, with what is nearest to it; what was trained stays.
     """
-    listener = listener or _Nobody()
+    listener = listener or Nobody()
     check_writable(settings.out)
     weights = read_weights(settings.weights)
     memory = Memory(settings.out / "search.json", settings.to_json())
@@ -133,8 +62,8 @@ def fit(settings: FitSettings, listener: FitListener | None = None) -> Fitted:
     dataset = open_dataset(
         training.data, validation=training.validation, seed=training.seed, exclude=read_exclusions(training.exclude)
     )
-    profile = _profile(settings, listener)
-    variants = _variants(settings, profile)
+    profile = device_profile(settings, listener, under_way=memory.under_way)
+    variants = variants_of(settings, profile)
     options = weigh(
         profile,
         settings.limits,
@@ -147,46 +76,6 @@ def fit(settings: FitSettings, listener: FitListener | None = None) -> Fitted:
     trainings = Trainings(training, epochs, weights, settings.out, memory, listener.training)
     search = _Search(settings, memory, listener, profile, options, trainings, len(dataset.classes), epochs)
     return _finish(search, _decide(search))
-
-
-def _profile(settings: FitSettings, listener: FitListener) -> DeviceProfile:
-    """The profile that is given, or that was made before the search was interrupted, or a new one of this device."""
-    kept = settings.out / "device.json"
-    if kept.is_file():
-        return DeviceProfile.read(kept)
-    if settings.device is not None:
-        profile = DeviceProfile.read(settings.device)
-    else:
-        listener.say("no --device is given: this machine is measured first")
-        grid = GridSettings(runtimes=_proving(settings), threads=(settings.threads,), seconds=60)
-        profile = measure_grid(grid, lambda *at: listener.working("measuring this device", *at))
-    profile.write(kept)
-    return profile
-
-
-def _proving(settings: FitSettings) -> tuple[str, ...]:
-    """Engines that can prove a file and are installed."""
-    from mobilenet.benchmark.engines import ENGINES
-
-    found = settings.runtimes or tuple(
-        kind.runtime for kind in FORMATS.values() if kind.writable and ENGINES[kind.runtime].installed
-    )
-    if not found:
-        raise ConfigError("no engine that runs exported files is installed; pip install 'mobilenet[litert]'")
-    return found
-
-
-def _variants(settings: FitSettings, profile: DeviceProfile) -> tuple[Variant, ...]:
-    proving = _proving(settings)
-    found = tuple(
-        variant for variant in profile.variants if variant.threads == settings.threads and variant.runtime in proving
-    )
-    if not found:
-        known = ", ".join(dict.fromkeys(map(str, profile.variants)))
-        raise ConfigError(
-            f"the profile says nothing of {' or '.join(proving)} with --threads {settings.threads}; it has: {known}"
-        )
-    return found
 
 
 def _full_epochs(settings: FitSettings, weights: tuple[WeightFile, ...], photos: int) -> int:

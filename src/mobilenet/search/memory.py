@@ -30,6 +30,11 @@ class Memory:
                 )
         self._settings = wanted
 
+    @property
+    def under_way(self) -> bool:
+        """Whether anything is done."""
+        return bool(self._steps)
+
     def step(self, name: str, work: Callable[[], Step]) -> Step:
         """What `work` gives, or gave before the search was interrupted."""
         if name not in self._steps:

@@ -1,0 +1,82 @@
+"""What a search is to look for, and who hears of it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from mobilenet.datasets.addresses import whole_path
+from mobilenet.errors import ConfigError
+from mobilenet.export.formats import FORMATS
+from mobilenet.search.limits import Limits
+from mobilenet.training.listener import Listener, Silence
+from mobilenet.training.settings import TrainingSettings
+
+__all__ = ["FitListener", "FitSettings", "Nobody"]
+
+
+@dataclass(frozen=True, slots=True)
+class FitSettings:
+    """What to look for and how to train; `training` leaves width, resolution, weights and epochs open.
+
+    `device`: a profile that `mobilenet benchmark --grid` wrote, on this device or on another one; None measures this
+    one. `runtimes`: engines to choose from; none: all that can prove a file here. `epochs`: of a full training, None
+    as `mobilenet train` would. `exhaustive`: every candidate that no larger one replaces is trained in full.
+    """
+
+    training: TrainingSettings
+    limits: Limits
+    out: Path
+    threads: int = 1
+    runtimes: tuple[str, ...] = ()
+    device: Path | None = None
+    weights: tuple[str, ...] = ()
+    epochs: int | None = None
+    exhaustive: bool = False
+
+    def __post_init__(self) -> None:
+        proving = [kind.runtime for kind in FORMATS.values()]
+        if unknown := [name for name in self.runtimes if name not in proving]:
+            raise ConfigError(f"{unknown[0]} cannot prove a file; use {' or '.join(proving)}")
+
+    def to_json(self) -> dict[str, Any]:
+        """What decides the result, for the memory of a search."""
+        training = self.training.to_json()
+        return {
+            "training": {key: value for key, value in training.items() if key not in _FREE},
+            "data": str(whole_path(self.training.data)),
+            "limits": self.limits.to_json(),
+            "threads": self.threads,
+            "runtimes": list(self.runtimes),
+            "weights": list(self.weights),
+            "epochs": self.epochs,
+        }
+
+
+_FREE = frozenset({"data", "cache_bytes", "workers", "checkpoint_minutes", "keep_checkpoints", "device", "track"})
+"""Settings of a training that a search which goes on may change."""
+
+
+class FitListener(Protocol):
+    """Hears how a search is going."""
+
+    @property
+    def training(self) -> Listener:
+        """Who hears of each training."""
+
+    def say(self, text: str) -> None:
+        """A step is done."""
+
+    def working(self, what: str, done: int, total: int) -> None:
+        """`done` of `total` parts of a step are."""
+
+
+class Nobody:
+    """Hears nothing."""
+
+    training: Listener = Silence()
+
+    def say(self, text: str) -> None:
+        """Ignored."""
+
+    def working(self, what: str, done: int, total: int) -> None:
+        """Ignored."""
