@@ -65,6 +65,7 @@ def decodings(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
     """Segments of four squares of side 16."""
     monkeypatch.setattr(store, "_SEGMENT_BYTES", 4 * 16 * 16 * 3)
+    monkeypatch.setattr(store, "_MOST_SEGMENTS", 2**40)
 
 
 @pytest.mark.usefixtures("small_segments")

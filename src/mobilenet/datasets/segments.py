@@ -21,7 +21,16 @@ from numpy.typing import NDArray
 from mobilenet.datasets.content import DIGEST_BYTES, digest
 from mobilenet.files import atomic_path
 
-__all__ = ["ENDING", "Segment", "empty_squares", "index_of", "open_segment", "segment_bytes", "write_segment"]
+__all__ = [
+    "ENDING",
+    "Segment",
+    "empty_squares",
+    "index_of",
+    "mapped_squares",
+    "open_segment",
+    "segment_bytes",
+    "write_segment",
+]
 
 ENDING = ".pixels"
 _MAGIC = b"MNPIXEL2"
@@ -55,6 +64,15 @@ class Segment:
 def empty_squares(count: int, side: int) -> NDArray[np.uint8]:
     """Room for (count, side, side, 3) pixels, laid out in memory as in the file."""
     return np.empty((count, 3, side, side), dtype=np.uint8).transpose(0, 2, 3, 1)
+
+
+def mapped_squares(count: int, side: int) -> NDArray[np.uint8]:
+    """As `empty_squares`, in memory of its own that goes back to the system with the array, whatever the allocator is
+    told to keep."""
+    if not count:
+        return empty_squares(0, side)
+    mapping = mmap.mmap(-1, count * side * side * 3)
+    return np.frombuffer(mapping, np.uint8).reshape(count, 3, side, side).transpose(0, 2, 3, 1)
 
 
 def index_of(digests: Sequence[bytes], sizes: Sequence[tuple[int, int]]) -> NDArray[np.void]:

@@ -15,8 +15,8 @@ from mobilenet.datasets.cleaning import make_room, remove_debris, remove_quietly
 from mobilenet.datasets.segments import (
     ENDING,
     Segment,
-    empty_squares,
     index_of,
+    mapped_squares,
     open_segment,
     segment_bytes,
     write_segment,
@@ -27,7 +27,9 @@ __all__ = ["NOWHERE", "Place", "Store"]
 
 # Raised by one whenever `images` gives other pixels for the same photo.
 _POLICY = 1
-_SEGMENT_BYTES = 128 * 2**20
+_SEGMENT_BYTES, _MOST_SEGMENTS = 64 * 2**20, 256
+"""A segment is in memory while it is filled, and an open file while it is used: small, but not too many."""
+
 # One part in a hundred is left for the sizes of photos whose squares have no room: 24 bytes each.
 _SIZES_SHARE = 100
 
@@ -120,7 +122,7 @@ class Store:
                 write_segment(self._folder, index, self._empty(0))
 
     def _empty(self, rows: int) -> NDArray[np.uint8]:
-        return empty_squares(rows, self.side)
+        return mapped_squares(rows, self.side)
 
     def _read(self, path: Path) -> None:
         segment = open_segment(path, self.side)
@@ -160,7 +162,8 @@ class Store:
         """Squares that one more segment may hold."""
         with _LOCK:
             left = self.max_bytes - self.max_bytes // _SIZES_SHARE - sum(self._kept().values())
-        rows = max(1, _SEGMENT_BYTES // (self.side * self.side * 3))
+        segment = max(_SEGMENT_BYTES, self.max_bytes // _MOST_SEGMENTS)
+        rows = max(1, segment // (self.side * self.side * 3))
         while rows > 0 and segment_bytes(rows, rows, self.side) > left:
             rows = min(rows - 1, left // (self.side * self.side * 3))
         return max(rows, 0)
