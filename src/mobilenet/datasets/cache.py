@@ -29,8 +29,8 @@ __all__ = ["CachedPhotos", "LeftOut", "Progress", "default_directory", "default_
 Progress = Callable[[int, int], None]
 """Called with the photos done and their total."""
 
-_MAPPED_BYTES = 64 * 2**20
-"""Pixels that are read before the pages that hold them are given back."""
+_MAPPED_BYTES, _FAULT_BYTES = 64 * 2**20, 2**21
+"""So much may be mapped before it is given back; with one pixel, Linux maps up to so much around it (a huge page)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ class CachedPhotos:
                 batch[position] = segment.pixels[row]
         for position, future in waiting:
             batch[position] = future.result()
-        self._let_go(batch.nbytes)
+        self._let_go(batch.nbytes + len(chosen) * _FAULT_BYTES)
         return batch
 
     def _let_go(self, read: int) -> None:
