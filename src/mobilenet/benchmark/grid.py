@@ -17,7 +17,7 @@ import numpy as np
 
 from mobilenet.benchmark import environment
 from mobilenet.benchmark.engines import ENGINES
-from mobilenet.benchmark.process import Opening, Turn, Worker
+from mobilenet.benchmark.process import Turn, Worker
 from mobilenet.benchmark.profile import Curve, DeviceProfile, Point, Variant
 from mobilenet.benchmark.result import Contender
 from mobilenet.benchmark.untrained import untrained
@@ -86,10 +86,13 @@ class _Seen:
 
 _Key = tuple[Variant, float, int]
 
+_FORMAT_OF: dict[str, Format] = {runtime: kind for kind in FORMATS.values() for runtime in RUNTIMES[kind.suffix]}
+"""What an engine runs, of those formats that are exported."""
+
 
 def installed_runtimes() -> tuple[str, ...]:
     """The engines that are installed and whose files can be written here."""
-    return tuple(name for name, kind in _format_of().items() if ENGINES[name].installed and kind.writable)
+    return tuple(name for name, kind in _FORMAT_OF.items() if ENGINES[name].installed and kind.writable)
 
 
 def measure_grid(settings: GridSettings, progress: Callable[[int, int], object] | None = None) -> DeviceProfile:
@@ -158,7 +161,8 @@ class _Work:
         for width, side in points:
             for precision, runtime, file in self._files(width, side):
                 for threads in self.settings.threads:
-                    peak = _peak(Contender(str(file), runtime, threads)).peak_bytes
+                    with Worker() as worker:
+                        peak = worker.open(Contender(str(file), runtime, threads)).peak_bytes
                     self.seen[Variant(runtime, precision, threads), width, side].peak_bytes = peak
 
     def _files(self, width: float, side: int) -> Iterator[tuple[Precision, str, Path]]:
@@ -167,7 +171,7 @@ class _Work:
         for precision in self.settings.precisions:
             graph = untrained(card, precision)
             for kind in FORMATS.values():
-                runtimes = [runtime for runtime in self.runtimes if _format_of()[runtime] is kind]
+                runtimes = [runtime for runtime in self.runtimes if _FORMAT_OF[runtime] is kind]
                 if not runtimes:
                     continue
                 file = self.folder / f"candidate{kind.suffix}"
@@ -175,11 +179,6 @@ class _Work:
                     file.write_bytes(kind.write(graph, None))
                 for runtime in runtimes:
                     yield precision, runtime, file
-
-
-def _peak(contender: Contender) -> Opening:
-    with Worker() as worker:
-        return worker.open(contender)
 
 
 def _point(width: float, side: int, seen: _Seen) -> Point:
@@ -223,19 +222,14 @@ def _variants(settings: GridSettings, runtimes: Sequence[str]) -> tuple[Variant,
     )
 
 
-def _format_of() -> dict[str, Format]:
-    """What an engine runs, of those formats that are exported."""
-    return {runtime: kind for kind in FORMATS.values() for runtime in RUNTIMES[kind.suffix]}
-
-
 def _runtimes(wanted: Sequence[str]) -> tuple[str, ...]:
-    if unknown := [name for name in wanted if name not in _format_of()]:
-        raise ConfigError(f"{unknown[0]} runs no exported files; use {', '.join(_format_of())}")
+    if unknown := [name for name in wanted if name not in _FORMAT_OF]:
+        raise ConfigError(f"{unknown[0]} runs no exported files; use {', '.join(_FORMAT_OF)}")
     if missing := [name for name in wanted if not ENGINES[name].installed]:
         raise ConfigError(f"{missing[0]} is not installed; pip install 'mobilenet[{ENGINES[missing[0]].extra}]'")
     for name in wanted:
-        if not _format_of()[name].writable:
-            raise ConfigError(f"writing files for {name} needs {_format_of()[name].package}, which is not installed")
+        if not _FORMAT_OF[name].writable:
+            raise ConfigError(f"writing files for {name} needs {_FORMAT_OF[name].package}, which is not installed")
     found = tuple(dict.fromkeys(wanted)) or installed_runtimes()
     if not found:
         raise ConfigError("no engine is installed; pip install 'mobilenet[litert]'")

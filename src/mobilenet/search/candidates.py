@@ -31,7 +31,7 @@ class Option:
     """A candidate and what it takes: estimates `inside` the budget, and the one that is nearest to it, or deepest in.
 
     `native`: it starts from weights of its own width, or everything starts from random ones. `why_not`: why it cannot
-    be taken, empty where it can.
+    be taken, empty where it can; `too_wide`: because no weights to start from are as wide.
     """
 
     candidate: Candidate
@@ -39,6 +39,7 @@ class Option:
     nearest: Estimate
     native: bool
     why_not: str = ""
+    too_wide: bool = False
 
 
 def weigh(
@@ -70,7 +71,8 @@ def _weigh(
     nearest = min(found, key=lambda one: limits.distance(one.p95_ms, one.file_bytes, one.peak_bytes))
     native = not weight_widths or candidate.width_multiplier in weight_widths
     if weight_widths and candidate.width_multiplier > max(weight_widths):
-        return Option(candidate, (), nearest, native, f"wider than all weights to start from ({max(weight_widths):g})")
+        why_not = f"wider than all weights to start from ({max(weight_widths):g})"
+        return Option(candidate, (), nearest, native, why_not, too_wide=True)
     inside = tuple(estimate for estimate in found if not limits.over(estimate))
     if not inside:
         reasons = " and ".join(limits.over(nearest))

@@ -1,7 +1,6 @@
 """What the device of a search can do, and in which ways a network may run on it."""
 
-from mobilenet.benchmark.engines import ENGINES
-from mobilenet.benchmark.grid import GridSettings, measure_grid
+from mobilenet.benchmark.grid import GridSettings, installed_runtimes, measure_grid
 from mobilenet.benchmark.profile import DeviceProfile, Variant
 from mobilenet.errors import ConfigError
 from mobilenet.export.formats import FORMATS
@@ -30,7 +29,7 @@ def device_profile(settings: FitSettings, listener: FitListener, *, under_way: b
 def _proving(settings: FitSettings) -> tuple[str, ...]:
     """Engines that can prove a file and are installed."""
     found = settings.runtimes or tuple(
-        kind.runtime for kind in FORMATS.values() if kind.writable and ENGINES[kind.runtime].installed
+        kind.runtime for kind in FORMATS.values() if kind.runtime in installed_runtimes()
     )
     if not found:
         raise ConfigError("no engine that runs exported files is installed; pip install 'mobilenet[litert]'")

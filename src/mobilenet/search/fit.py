@@ -86,15 +86,17 @@ def _full_epochs(settings: FitSettings, weights: tuple[WeightFile, ...], photos:
 def _check_any_inside(settings: FitSettings, options: Sequence[Option], listener: FitListener) -> None:
     inside = [option for option in options if option.inside]
     if not inside:
-        possible = [option for option in options if not option.why_not.startswith("wider")]
-        found = min(
-            (option.nearest for option in possible),
-            key=lambda one: settings.limits.distance(one.p95_ms, one.file_bytes, one.peak_bytes),
+        closest = min(
+            (option for option in options if not option.too_wide),
+            key=lambda option: settings.limits.distance(
+                option.nearest.p95_ms, option.nearest.file_bytes, option.nearest.peak_bytes
+            ),
         )
-        which = next(option.candidate for option in possible if option.nearest is found)
+        found = closest.nearest
         raise GateError(
-            f"nothing is inside {settings.limits}; the nearest is {which} in {found.variant}: {found.p95_ms:.3g} ms at "
-            f"p95, a file of {shown_size(found.file_bytes)}, {shown_size(found.peak_bytes)} of memory"
+            f"nothing is inside {settings.limits}; the nearest is {closest.candidate} in {found.variant}: "
+            f"{found.p95_ms:.3g} ms at p95, a file of {shown_size(found.file_bytes)}, "
+            f"{shown_size(found.peak_bytes)} of memory"
         )
     kept = front(options)
     listener.say(
@@ -213,10 +215,8 @@ def _finish(search: _Search, found: MeasuredFile | None) -> Fitted:
 
 def _fitted(search: _Search, found: MeasuredFile | None) -> Fitted:
     seconds = search.seconds + sum(trial.seconds for trial in search.trials)
-    winner = None
-    if found is not None:
-        name = next(name for name, files in search.files.items() if found in files)
-        winner = next(option.candidate for option in search.options if str(option.candidate) == name)
+    candidates = (option.candidate for option in search.options)
+    winner = next((one for one in candidates if found in search.files.get(str(one), ())), None)
     return Fitted(
         folder=search.settings.out,
         data=search.settings.training.data,
