@@ -15,10 +15,11 @@ from mobilenet.nn.model_file import write_model
 from mobilenet.nn.network import Classifier
 from mobilenet.spec import ConvStyle, mobilenet_v1
 from mobilenet.training.head import fit_head
+from mobilenet.training.norms import restate_norms
 from mobilenet.training.optimizer import parameter_groups
 from mobilenet.training.schedule import frozen_parts
 from mobilenet.training.settings import TrainingSettings
-from mobilenet.training.transfer import adopt, begin, open_source, restate_norms
+from mobilenet.training.transfer import Source, adopt, begin, open_source, thinner, with_norms
 
 _FOLDED = ConvStyle("tensorflow", "relu6", 1e-3, batch_norm=False)
 
@@ -64,6 +65,33 @@ def test_norms_get_the_statistics_of_what_they_see() -> None:
         torch.testing.assert_close(unit.norm.running_mean.double(), seen.mean((0, 2, 3)), rtol=1e-3, atol=1e-4)
         torch.testing.assert_close(unit.norm.running_var.double(), seen.var((0, 2, 3), correction=0), rtol=1e-3, atol=0)
         planes = unit(planes)
+
+
+@torch.no_grad()
+def test_channels_of_a_thinner_network_vary_as_they_did() -> None:
+    """After a norm, a channel has the mean and the deviation that the wide network's own channel had."""
+    images = torch.randn(32, 3, 32, 32)
+    card = ModelCard("mobilenet_v1", 0.25, 32, ("cat", "dog", "owl"), Preprocessing(32), _FOLDED)
+    wide = with_norms(Source(_network(_FOLDED), card), lambda: [images], torch.device("cpu"))
+    thin = thinner(wide, 0.125, lambda: [images], torch.device("cpu"))
+    assert thin.card.width_multiplier == 0.125
+    assert thinner(wide, 0.25, lambda: [images], torch.device("cpu")) is wide
+    stem, old = thin.network.get_submodule("stem"), wide.network.get_submodule("stem")
+    kept = [_find(filters, old.get_parameter("conv.weight")) for filters in stem.get_parameter("conv.weight")]
+    torch.testing.assert_close(stem.get_parameter("norm.weight"), old.get_parameter("norm.weight")[kept])
+    planes = images.flip((2, 3))
+    for row in thin.network.spec.rows[:3]:
+        unit = thin.network.get_submodule(row.name)
+        assert isinstance(unit, ConvUnit)
+        normed = unit.norm(unit.conv(planes))
+        torch.testing.assert_close(normed.mean((0, 2, 3)), unit.get_parameter("norm.bias"), rtol=1e-3, atol=1e-3)
+        deviation = normed.std((0, 2, 3), correction=0)
+        torch.testing.assert_close(deviation, unit.get_parameter("norm.weight").abs(), rtol=1e-2, atol=1e-3)
+        planes = unit.activation(normed)
+
+
+def _find(filters: torch.Tensor, among: torch.Tensor) -> int:
+    return next(number for number, other in enumerate(among) if torch.equal(filters, other))
 
 
 def test_the_head_is_where_its_loss_is_flat() -> None:
@@ -118,7 +146,7 @@ def test_the_network_is_that_of_the_weights(tmp_path: Path) -> None:
     assert adopted.network(7) == mobilenet_v1(0.25, 32, 7, replace(_FOLDED, batch_norm=True))
     assert adopted.preprocessing == preprocessing
     assert adopt(replace(settings, resolution=64), card).network(7).resolution == 64
-    with pytest.raises(ConfigError, match=r"--width 0.5 is not what .* holds: 0.25; leave it out"):
+    with pytest.raises(ConfigError, match=r"--width 0.5 is more than .* holds: 0.25; give that or less"):
         adopt(replace(settings, width_multiplier=0.5), card)
     with pytest.raises(ConfigError, match="--arch mobilenet_v1_shallow is not what"):
         adopt(replace(settings, architecture="mobilenet_v1_shallow"), card)

@@ -170,7 +170,7 @@ def test_names_fit_the_outputs_or_are_refused() -> None:
         recognise(replace(foreign, classifier=None), labels=thousand)
     imported = recognise(replace(foreign, labels=thousand[:7]))
     assert imported.card.labels[1000] == "class 1000"
-    assert "the file has 1,001 outputs and 7 class names, which were left out" in imported.notes
+    assert "the file has 1,001 outputs and 7 class names, which were left out" in imported.label_notes
 
 
 def test_what_is_given_wins_and_what_is_assumed_is_noted() -> None:

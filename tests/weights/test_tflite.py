@@ -177,7 +177,7 @@ def test_names_inside_the_file_are_taken(
     assert import_weights(saved(attach(data, "labels.txt", "\n".join(names)))).card.labels == tuple(names)
     other = import_weights(saved(attach(data, "labels.txt", "one\ntwo")))
     assert other.card.labels[9] == "class 9"
-    assert "10 outputs and 2 class names" in other.notes[0]
+    assert "10 outputs and 2 class names" in other.label_notes[0]
     damaged = bytearray(attach(data, "labels.txt", "\n".join(names)))
     damaged[damaged.rindex(b"PK\1\2") + 42] ^= 255
     assert any("damaged" in note for note in import_weights(saved(bytes(damaged))).notes)

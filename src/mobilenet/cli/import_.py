@@ -84,7 +84,7 @@ def _document(imported: "Imported") -> dict[str, object]:
         "classes": len(card.labels),
         "preprocessing": card.preprocessing.to_json(),
         "source": card.provenance["source"],
-        "notes": list(imported.notes),
+        "notes": card.provenance["notes"],
     }
 
 
@@ -101,7 +101,7 @@ def _print(imported: "Imported", source: str, out: Path) -> None:
         ("crop", "none" if (crop := card.preprocessing.crop_fraction) is None else f"the centre {crop:.1%}"),
     ]
     print_table(f"{source} -> {out}", ("found", ""), rows, left=2)
-    for note in imported.notes:
+    for note in card.provenance["notes"]:
         click.echo(f"mobilenet: {note}", err=True)
 
 

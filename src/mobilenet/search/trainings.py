@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mobilenet.arrays import has_card, read_arrays, write_arrays
+from mobilenet.arrays import has_card, read_arrays
 from mobilenet.card import ModelCard
 from mobilenet.errors import ConfigError
 from mobilenet.runtimes import model_file
@@ -15,7 +15,6 @@ from mobilenet.training.listener import Listener
 from mobilenet.training.run import resume, train
 from mobilenet.training.settings import TrainingSettings
 from mobilenet.weights.read import import_weights
-from mobilenet.weights.thin import thinned
 
 __all__ = ["Trainings", "WeightFile", "read_weights"]
 
@@ -79,19 +78,13 @@ class Trainings:
 
     def source(self, candidate: Candidate) -> str | None:
         """The weights that a candidate starts from: those of the nearest width that is not below its own, of these
-        those of the nearest resolution, made thinner where they are wider; None for random ones."""
+        those of the nearest resolution; None for random ones. Training makes wider ones thinner."""
         wide = [file for file in self.weights if file.width_multiplier >= candidate.width_multiplier]
         if not wide:
             return None
         width = min(file.width_multiplier for file in wide)
         same = [file for file in wide if file.width_multiplier == width]
-        nearest = min(same, key=lambda file: abs(file.resolution - candidate.resolution))
-        if width == candidate.width_multiplier:
-            return nearest.source
-        path = self.folder / "weights" / f"{candidate.width_multiplier:g}-of-{width:g}-{nearest.resolution}.safetensors"
-        if not path.is_file():
-            write_arrays(path, *thinned(*_open(nearest.source), candidate.width_multiplier))
-        return str(path)
+        return min(same, key=lambda file: abs(file.resolution - candidate.resolution)).source
 
     def _trained(self, candidate: Candidate, epochs: int) -> dict[str, Any]:
         return self.memory.step(self._name(candidate, epochs), lambda: self._train(candidate, epochs))

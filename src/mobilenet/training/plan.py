@@ -10,6 +10,11 @@ from mobilenet.training.settings import Optimizer, TrainingSettings
 __all__ = ["Plan", "default_augmentation", "make_plan"]
 
 
+_PARTS = 6
+"""Warm-up, and what the average of weights looks back on, are at most a sixth of a run: in a short one, early weights
+are far away, and an average that reaches back to them is no network that ever was."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """How long, how fast and on what crops; the meanings are those of `TrainingSettings`. `epochs` may be infinite,
@@ -79,14 +84,15 @@ def make_plan(settings: TrainingSettings, photos: int) -> Plan:
     """
     recipe = _recipe(settings.weights)
     batch_size = min(settings.batch_size, max(min(photos, 8), photos // 8))
+    epochs = _epochs(settings, recipe, photos)
     return Plan(
-        epochs=_epochs(settings, recipe, photos),
+        epochs=epochs,
         batch_size=batch_size,
         learning_rate=_or(settings.learning_rate, recipe.rates[settings.optimizer] * batch_size / 32),
         layer_decay=_or(settings.layer_decay, recipe.layer_decay),
         weight_decay=_or(settings.weight_decay, recipe.decays[settings.optimizer]),
-        warmup_epochs=_or(settings.warmup_epochs, recipe.warmup_epochs),
-        average_epochs=_or(settings.average_epochs, recipe.average_epochs),
+        warmup_epochs=_or(settings.warmup_epochs, min(recipe.warmup_epochs, epochs / _PARTS)),
+        average_epochs=_or(settings.average_epochs, min(recipe.average_epochs, epochs / _PARTS)),
         unfreeze=_or(settings.unfreeze, recipe.unfreeze),
         training_resolution=settings.training_resolution or _training_side(settings.side, recipe),
         augmentation=settings.augmentation or recipe.augmentation,

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,7 +9,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional
 
 from mobilenet.arrays import has_card
 from mobilenet.card import ModelCard
@@ -18,13 +16,15 @@ from mobilenet.errors import ConfigError
 from mobilenet.images.augment import random_uniform
 from mobilenet.nn.layers import BatchNorm, ConvUnit
 from mobilenet.nn.model_file import build_network, read_model
-from mobilenet.nn.network import Classifier
+from mobilenet.nn.network import Classifier, place
 from mobilenet.runtimes import model_file
 from mobilenet.training.head import fit_head
 from mobilenet.training.loop import Stopwatch, Trainer
+from mobilenet.training.norms import measure_norms, restate_norms
 from mobilenet.training.settings import TrainingSettings
+from mobilenet.weights.thin import thinned
 
-__all__ = ["Source", "adopt", "begin", "open_source", "restate_norms", "start"]
+__all__ = ["Source", "adopt", "begin", "open_source", "start", "thinner", "with_norms"]
 
 _MOST_FOR_NORMS = 512
 _MOST_FOR_HEAD = 50_000
@@ -56,17 +56,20 @@ def open_source(weights: str) -> Source:
 def adopt(settings: TrainingSettings, card: ModelCard) -> TrainingSettings:
     """The settings with the network and the normalisation of the weights; ConfigError where they ask for another one.
 
-    Another resolution is no contradiction: convolutions take any.
+    Another resolution is no contradiction: convolutions take any. Nor is a smaller width: channels are left out.
     """
-    wanted = {"--arch": settings.architecture, "--width": settings.width_multiplier}
-    there = {"--arch": card.architecture, "--width": card.width_multiplier}
-    for option, value in wanted.items():
-        if value is not None and value != there[option]:
-            raise ConfigError(f"{option} {value} is not what {settings.weights} holds: {there[option]}; leave it out")
+    if settings.architecture not in (None, card.architecture):
+        held = f"what {settings.weights} holds: {card.architecture}"
+        raise ConfigError(f"--arch {settings.architecture} is not {held}; leave it out")
+    width = card.width_multiplier if settings.width_multiplier is None else settings.width_multiplier
+    if width > card.width_multiplier:
+        raise ConfigError(
+            f"--width {width} is more than {settings.weights} holds: {card.width_multiplier}; give that or less"
+        )
     return replace(
         settings,
         architecture=card.architecture,
-        width_multiplier=card.width_multiplier,
+        width_multiplier=width,
         resolution=settings.resolution or card.resolution,
         style=replace(card.style, batch_norm=True),
         mean=card.preprocessing.mean,
@@ -80,11 +83,16 @@ def start(trainer: Trainer, source: Source, watch: Stopwatch, progress: Callable
     """
     began = time.perf_counter()
     network = trainer.network.eval()
-    begin(source.network, network)
     photos = _shuffled(trainer)
-    if not source.card.style.batch_norm:
-        with watch.part("norms"):
-            restate_norms(network, (inputs for inputs, _ in trainer.whole_photos(photos[:_MOST_FOR_NORMS])))
+
+    def some() -> Iterator[Tensor]:
+        # One photo alone has no variance where a plane is one pixel.
+        return (inputs for inputs, _ in trainer.whole_photos(photos[:_MOST_FOR_NORMS]) if len(inputs) > 1)
+
+    with watch.part("norms"):
+        wide = with_norms(source, some, trainer.device)
+        thin = thinner(wide, network.spec.width_multiplier, some, trainer.device)
+        begin(thin.network, network)
     with watch.part("features"):
         features, labels = _features(trainer, network, photos, progress)
     with watch.part("head"):
@@ -128,6 +136,37 @@ def _features(
     return torch.cat(features).clone(), torch.cat(labels)
 
 
+def with_norms(source: Source, batches: Callable[[], Iterable[Tensor]], device: torch.device) -> Source:
+    """The same function with a norm behind every convolution, which fits what `batches` of network input show."""
+    if source.card.style.batch_norm:
+        return source
+    card = replace(source.card, style=replace(source.card.style, batch_norm=True))
+    network = Classifier(card.network()).eval()
+    place(network, device)
+    begin(source.network, network)
+    restate_norms(network, batches())
+    return replace(source, network=network, card=card)
+
+
+def thinner(
+    source: Source, width_multiplier: float, batches: Callable[[], Iterable[Tensor]], device: torch.device
+) -> Source:
+    """`source` with the channels that matter most (`weights.thin`).
+
+    A sum of fewer terms has another mean and another variance. Norms that are measured anew make up for that: every
+    channel that is left comes out with the mean and the variance that it had in the wide network.
+    """
+    if width_multiplier == source.card.width_multiplier:
+        return source
+    arrays = {name: values.detach().cpu().numpy() for name, values in source.network.state_dict().items()}
+    card, made = thinned(source.card, arrays, width_multiplier)
+    tensors = {name: torch.from_numpy(values) for name, values in made.items()}
+    network = build_network(card, tensors, Path(source.card.architecture))
+    place(network, device)
+    measure_norms(network, batches())
+    return replace(source, network=network, card=card)
+
+
 def begin(source: Classifier, target: Classifier) -> None:
     """Give `target` the body of `source`; both are of one architecture and width, the classifier stays as it is.
 
@@ -142,27 +181,6 @@ def begin(source: Classifier, target: Classifier) -> None:
             _take(unit, old)
 
 
-def restate_norms(network: Classifier, batches: Iterable[Tensor]) -> None:
-    """Give every norm the statistics of its input on `batches` of network input, and change none of its outputs.
-
-    A norm's scale and shift are set so that its output stays what it was: y = x + b becomes
-    y = (x - mean) / sqrt(variance + epsilon) · sqrt(variance + epsilon) + (mean + b).
-    """
-    norms = [unit.norm for _, unit in _units(network) if isinstance(unit.norm, BatchNorm)]
-    with _measured(norms) as moments, torch.inference_mode():
-        for batch in batches:
-            network.features(batch)
-    with torch.no_grad():
-        for norm, seen in zip(norms, moments, strict=True):
-            mean = torch.stack([mean for _, mean in seen]).mean(0)
-            variance = torch.stack([variance + (own - mean).square() for variance, own in seen]).mean(0)
-            before = norm.weight / torch.sqrt(norm.running_var + norm.epsilon)
-            norm.bias.add_(before * (mean - norm.running_mean))
-            norm.weight.copy_(before * torch.sqrt(variance + norm.epsilon))
-            norm.running_mean.copy_(mean)
-            norm.running_var.copy_(variance)
-
-
 def _units(network: nn.Module) -> list[tuple[str, ConvUnit]]:
     return [(name, module) for name, module in network.named_modules() if isinstance(module, ConvUnit)]
 
@@ -175,26 +193,3 @@ def _take(unit: ConvUnit, old: ConvUnit) -> None:
         unit.norm.running_var.fill_(1 - unit.norm.epsilon)
         if old.conv.bias is not None:
             unit.norm.bias.copy_(old.conv.bias)
-
-
-@contextmanager
-def _measured(norms: list[BatchNorm]) -> Iterator[list[list[tuple[Tensor, Tensor]]]]:
-    """While inside, (variance, mean) of the input of each norm, for every batch that passes through it."""
-    moments: list[list[tuple[Tensor, Tensor]]] = [[] for _ in norms]
-    hooks = [
-        norm.register_forward_pre_hook(lambda _, inputs, seen=seen: seen.append(_moments(inputs[0])))
-        for norm, seen in zip(norms, moments, strict=True)
-    ]
-    try:
-        yield moments
-    finally:
-        for hook in hooks:
-            hook.remove()
-
-
-def _moments(x: Tensor) -> tuple[Tensor, Tensor]:
-    """By torch's batch norm, whose output is thrown away: ten times as fast as the variance over three dimensions."""
-    variance, mean = x.new_ones(x.shape[1], dtype=torch.float32), x.new_zeros(x.shape[1], dtype=torch.float32)
-    functional.batch_norm(x, mean, variance, training=True, momentum=1.0)
-    count = x.numel() // x.shape[1]
-    return variance * ((count - 1) / count), mean

@@ -45,7 +45,8 @@ def import_weights(
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     shown = str(source) if str(source).startswith(_HUB) else path.name
-    provenance = {"source": {"file": shown, "kind": kind, "sha256": digest}, "notes": list(found.notes)}
+    notes = [*found.label_notes, *found.notes]
+    provenance = {"source": {"file": shown, "kind": kind, "sha256": digest}, "notes": notes}
     return replace(found, card=replace(found.card, provenance=provenance))
 
 

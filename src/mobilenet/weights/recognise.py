@@ -36,11 +36,15 @@ Triple = tuple[float, float, float]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Imported:
-    """A foreign network in our terms: `tensors` have the names and shapes of `nn.network.Classifier.state_dict()`."""
+    """A foreign network in our terms: `tensors` have the names and shapes of `nn.network.Classifier.state_dict()`.
+
+    `notes`: what was assumed; `label_notes`: the same of the class names, which training gives up with the classifier.
+    """
 
     card: ModelCard
     tensors: dict[str, NDArray[np.float32]]
     notes: tuple[str, ...]
+    label_notes: tuple[str, ...] = ()
 
 
 def recognise(
@@ -56,6 +60,7 @@ def recognise(
     ModelError where it is no MobileNet V1 of ours, or names and outputs do not go together.
     """
     notes = [*network.notes]
+    label_notes: list[str] = []
     architecture, style = _architecture(network), _style(network)
     table = _table(network, architecture, style)
     _check_classifier(network)
@@ -65,7 +70,7 @@ def recognise(
         architecture=table.name,
         width_multiplier=table.width_multiplier,
         resolution=side,
-        labels=_labels(network, labels, classes, notes),
+        labels=_labels(network, labels, classes, label_notes),
         preprocessing=_preprocessing(network, side, classes, (mean, std), notes),
         style=style,
     )
@@ -73,7 +78,7 @@ def recognise(
         card.network()
     except SpecError as error:
         raise ModelError(f"{network.source}: {error}") from error
-    return Imported(card, _tensors(network, table), tuple(notes))
+    return Imported(card, _tensors(network, table), tuple(notes), tuple(label_notes))
 
 
 def _architecture(network: ForeignNetwork) -> str:
