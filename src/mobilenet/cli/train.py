@@ -42,7 +42,9 @@ _EXIT_INTERRUPTED = 130
     "architecture",
     help="Or mobilenet_v1_standard, _shallow, _head.  [default: mobilenet_v1, or that of the weights]",
 )
-@click.option("--width", "width_multiplier", type=float, help="Below that of the weights: thins them.  [default: 0.5, or theirs]")
+@click.option(
+    "--width", "width_multiplier", type=float, help="Below that of the weights: thins them.  [default: 0.5, or theirs]"
+)
 @click.option(
     "--resolution", type=int, help="Input side in pixels, a multiple of 32.  [default: 128, or that of the weights]"
 )
