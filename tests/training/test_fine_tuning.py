@@ -62,6 +62,26 @@ def test_a_run_starts_from_the_weights(photos: Path, weights: Path, tmp_path: Pa
     assert str(tmp_path) not in card.to_json()
 
 
+class _Notes(Silence):
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.said.append(text)
+
+
+def test_a_run_may_be_thinner_than_its_weights(photos: Path, tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    card = ModelCard("mobilenet_v1", 0.25, 32, ("a", "b"), Preprocessing(32), ConvStyle(batch_norm=False))
+    write_model(tmp_path / "wide.safetensors", Classifier(card.network()), card)
+    heard = _Notes()
+    settings = _settings(photos, tmp_path / "wide.safetensors", width_multiplier=0.1)
+    train(settings, tmp_path / "run", listener=heard)
+    _, made = read_model(tmp_path / "run" / "model.safetensors")
+    assert (made.width_multiplier, made.style.batch_norm) == (0.1, True)
+    assert any("the weights are of width 0.25" in note and "for width 0.1" in note for note in heard.said)
+
+
 def test_a_linear_probe_keeps_the_backbone(photos: Path, weights: Path, tmp_path: Path) -> None:
     result = train(_settings(photos, weights, epochs=None, freeze="backbone"), tmp_path / "run")
     assert result.evaluation.top1 == 1

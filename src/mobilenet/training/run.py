@@ -163,6 +163,11 @@ def _with_source(
         settings = adopt(settings, source.card)
         for note in source.notes:
             listener.note(note)
+        if settings.width_multiplier != source.card.width_multiplier:
+            listener.note(
+                f"the weights are of width {source.card.width_multiplier:g}; of each layer the channels that matter "
+                f"least are left out, for width {settings.width_multiplier:g}"
+            )
     if processes.count > 1:
         said = processes.said_by_the_first(json.dumps(settings.to_json()).encode())
         settings = TrainingSettings.from_json(json.loads(said))
