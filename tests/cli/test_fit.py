@@ -39,7 +39,7 @@ def _run(*words: object) -> int:
 
 
 def _words(photos: Path, device: Path, out: Path) -> list[object]:
-    return [photos, "--device", device, "--runtime", "litert", "--out", out, "--epochs", 20]
+    return [photos, "--device", device, "--runtime", "litert", "--out", out, "--epochs", 32]
 
 
 def test_a_budget_becomes_a_file_that_meets_it(

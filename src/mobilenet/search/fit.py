@@ -19,9 +19,10 @@ from mobilenet.search.goal import smallest_that_reach
 from mobilenet.search.halving import halve
 from mobilenet.search.limits import shown_size
 from mobilenet.search.memory import Memory
-from mobilenet.search.result import Fitted, Trial
+from mobilenet.search.result import Fitted
 from mobilenet.search.settings import FitListener, FitSettings, Nobody
 from mobilenet.search.trainings import Trainings, WeightFile, read_weights
+from mobilenet.search.trial import Trial
 from mobilenet.training.plan import make_plan
 
 __all__ = ["fit"]
@@ -125,19 +126,23 @@ def _decide(search: _Search) -> MeasuredFile | None:
 
 def _complete(search: _Search, option: Option) -> tuple[MeasuredFile, ...]:
     """Trained in full, exported, proven and measured."""
-    _score(search, option, search.epochs)
+    _tried(search, option, search.epochs)
     return _measured(search, option)
 
 
 def _in_order(search: _Search) -> Iterator[Option]:
     """The most promising candidates first; each is trained, or remembered, when it is asked for."""
 
-    def score(option: Option, epochs: int) -> float:
-        return _score(search, option, epochs)
+    def promise(option: Option, epochs: int) -> float:
+        return _tried(search, option, epochs).promise
 
-    if search.settings.limits.accuracy is None:
-        return iter(halve(front(search.options), search.epochs, score))
-    return smallest_that_reach(_chains(search.options), search.settings.limits.accuracy, search.epochs, score)
+    def accuracy(option: Option, epochs: int) -> float:
+        return _tried(search, option, epochs).accuracy
+
+    goal = search.settings.limits.accuracy
+    if goal is None:
+        return iter(halve(front(search.options), search.epochs, promise))
+    return smallest_that_reach(_chains(search.options), goal, search.epochs, accuracy)
 
 
 def _chains(options: Sequence[Option]) -> list[list[Option]]:
@@ -149,17 +154,15 @@ def _chains(options: Sequence[Option]) -> list[list[Option]]:
     ]
 
 
-def _score(search: _Search, option: Option, epochs: int) -> float:
-    candidate = option.candidate
-    accuracy = search.trainings.accuracy(candidate, epochs)
-    trial = Trial(candidate, epochs, accuracy, search.trainings.seconds(candidate, epochs) or 0.0)
+def _tried(search: _Search, option: Option, epochs: int) -> Trial:
+    trial = search.trainings.trial(option.candidate, epochs)
     if trial not in search.trials:
         search.trials.append(trial)
+        told = "in full" if epochs == search.epochs else f"promise {trial.promise:.1%}"
         search.listener.say(
-            f"{candidate!s:>9}  {epochs:3d} epochs  top-1 {accuracy:6.1%}  {trial.seconds:.0f} s"
-            f"{'' if epochs < search.epochs else '  in full'}"
+            f"{option.candidate!s:>9}  {epochs:3d} epochs  top-1 {trial.accuracy:6.1%}  {trial.seconds:.0f} s  {told}"
         )
-    return accuracy
+    return trial
 
 
 def _measured(search: _Search, option: Option) -> tuple[MeasuredFile, ...]:

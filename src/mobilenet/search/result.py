@@ -9,18 +9,9 @@ from mobilenet.benchmark.profile import DeviceProfile
 from mobilenet.search.candidates import Candidate, Option, front
 from mobilenet.search.files import MeasuredFile, nearest
 from mobilenet.search.limits import Limits, shown_size
+from mobilenet.search.trial import Trial
 
-__all__ = ["Fitted", "Trial"]
-
-
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """One training: top-1 on the validation photos after so many epochs."""
-
-    candidate: Candidate
-    epochs: int
-    accuracy: float
-    seconds: float
+__all__ = ["Fitted"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,11 +84,12 @@ class Fitted:
         better = [
             one
             for one in self.trials
-            if one.epochs == last.epochs and one.candidate != last.candidate and one.accuracy >= last.accuracy
+            if one.epochs == last.epochs and one.candidate != last.candidate and one.promise >= last.promise
         ]
-        best = max(better, key=lambda one: one.accuracy, default=None)
-        behind = f", behind {best.candidate} with {best.accuracy:.1%}" if best is not None else ""
-        return f"{last.accuracy:.1%} after {last.epochs} epochs{behind}"
+        best = max(better, key=lambda one: one.promise, default=None)
+        behind = f", behind {best.candidate} with {best.promise:.1%}" if best is not None else ""
+        both = "" if last.epochs == self.epochs else " on validation photos and training crops, on average"
+        return f"{last.promise:.1%} after {last.epochs} epochs{both}{behind}"
 
     def to_json(self) -> dict[str, Any]:
         """As a mapping that `json.dumps` takes."""
@@ -126,7 +118,7 @@ class Fitted:
                 "nearest": asdict(option.nearest),
                 "native_weights": option.native,
                 "trials": [
-                    {"epochs": one.epochs, "accuracy": one.accuracy, "seconds": one.seconds}
+                    {"epochs": one.epochs, "accuracy": one.accuracy, "promise": one.promise, "seconds": one.seconds}
                     for one in self.trials_of(option.candidate)
                 ],
                 "verdict": self.verdict(option),

@@ -11,9 +11,11 @@ from mobilenet.errors import ConfigError
 from mobilenet.runtimes import model_file
 from mobilenet.search.candidates import Candidate
 from mobilenet.search.memory import Memory
+from mobilenet.search.trial import Trial
 from mobilenet.training.listener import Listener
 from mobilenet.training.run import resume, train
 from mobilenet.training.settings import TrainingSettings
+from mobilenet.training.tracking import read_metrics
 from mobilenet.weights.read import import_weights
 
 __all__ = ["Trainings", "WeightFile", "read_weights"]
@@ -62,14 +64,12 @@ class Trainings:
     memory: Memory
     listener: Listener
 
-    def accuracy(self, candidate: Candidate, epochs: int) -> float:
-        """Top-1 on the validation photos after a training of so many epochs."""
-        return float(self._trained(candidate, epochs)["accuracy"])
-
-    def seconds(self, candidate: Candidate, epochs: int) -> float | None:
-        """How long a training took that is done."""
-        step = self.memory.known(self._name(candidate, epochs))
-        return None if step is None else float(step["seconds"])
+    def trial(self, candidate: Candidate, epochs: int) -> Trial:
+        """Train a candidate for so many epochs, or remember how that went."""
+        found = self.memory.step(f"train {candidate} for {epochs} epochs", lambda: self._train(candidate, epochs))
+        accuracy, learned = float(found["accuracy"]), float(found["learned"])
+        promise = accuracy if epochs == self.epochs else (accuracy + learned) / 2
+        return Trial(candidate, epochs, accuracy, promise, float(found["seconds"]))
 
     def run_folder(self, candidate: Candidate, epochs: int) -> Path:
         """Where a training lies, or will."""
@@ -86,12 +86,6 @@ class Trainings:
         same = [file for file in wide if file.width_multiplier == width]
         return min(same, key=lambda file: abs(file.resolution - candidate.resolution)).source
 
-    def _trained(self, candidate: Candidate, epochs: int) -> dict[str, Any]:
-        return self.memory.step(self._name(candidate, epochs), lambda: self._train(candidate, epochs))
-
-    def _name(self, candidate: Candidate, epochs: int) -> str:
-        return f"train {candidate} for {epochs} epochs"
-
     def _train(self, candidate: Candidate, epochs: int) -> dict[str, Any]:
         folder = self.run_folder(candidate, epochs)
         if (folder / "config.json").is_file():
@@ -106,4 +100,5 @@ class Trainings:
                 epochs=epochs,
             )
             found = train(settings, folder, listener=self.listener)
-        return {"accuracy": found.evaluation.top1, "seconds": round(found.total_s, 1)}
+        last = read_metrics(folder / "metrics.jsonl")[-1]
+        return {"accuracy": found.evaluation.top1, "learned": last["train_top1"], "seconds": round(found.total_s, 1)}
