@@ -1,0 +1,74 @@
+"""A search that is killed, again and again, ends with the file of one that was not."""
+
+import hashlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from mobilenet.benchmark.grid import GridSettings, measure_grid
+from mobilenet.scenes import SceneSettings, write_scenes
+
+_KILLS = 20
+_EPOCHS = 12
+
+
+def _mobilenet(*words: object) -> list[str]:
+    return [sys.executable, "-m", "mobilenet", *map(str, words)]
+
+
+def test_killed_at_random_moments_and_started_again(tmp_path: Path) -> None:
+    """Two candidates, one of them cut out of a wider network: short trainings, a full one, proof and measurement."""
+    data, device = tmp_path / "photos", tmp_path / "device.json"
+    write_scenes(data, SceneSettings(train=400, validation=100, side=64))
+    measure_grid(GridSettings(widths=(0.25, 0.375), resolutions=(32, 64), seconds=1)).write(device)
+    weights: list[object] = []
+    for width in ("0.25", "0.5"):
+        run = tmp_path / f"weights-{width}"
+        words = _mobilenet("train", data, "--width", width, "--resolution", 32, "--epochs", 3, "--out", run)
+        subprocess.run(words, check=True, capture_output=True)
+        weights += ["--weights", run]
+
+    def search(out: Path) -> list[str]:
+        budget = ["--size", "600kB", "--device", device, "--epochs", _EPOCHS, "--runtime", "litert"]
+        return _mobilenet("fit", data, *budget, *weights, "--out", out, "--json")
+
+    began = time.monotonic()
+    whole = json.loads(subprocess.run(search(tmp_path / "whole"), check=True, capture_output=True).stdout)
+    seconds = time.monotonic() - began
+    moments, steps = random.Random(0), []
+    for _ in range(_KILLS):
+        with subprocess.Popen(
+            search(tmp_path / "killed"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        ) as process:
+            time.sleep(moments.uniform(1, seconds / 4))
+            os.killpg(process.pid, signal.SIGKILL)
+        steps.append(_steps(tmp_path / "killed"))
+    found = json.loads(subprocess.run(search(tmp_path / "killed"), check=True, capture_output=True).stdout)
+    print(f"{_KILLS} kills of a search of {seconds:.0f} s, with so many steps done by then: {steps}")
+    assert _told(found) == _told(whole)
+    files = [hashlib.sha256(Path(one["model"]).read_bytes()).hexdigest() for one in (whole, found)]
+    assert files[0] == files[1]
+    assert len(_told(whole)) == 2
+
+
+def _steps(folder: Path) -> int:
+    """Steps that are done for good."""
+    path = folder / "search.json"
+    return len(json.loads(path.read_text())["steps"]) if path.exists() else 0
+
+
+def _told(found: dict[str, Any]) -> dict[tuple[float, int], list[tuple[int, float, float]]]:
+    """What each candidate did after how many epochs."""
+    return {
+        (row["width_multiplier"], row["resolution"]): [
+            (one["epochs"], one["accuracy"], one["promise"]) for one in row["trials"]
+        ]
+        for row in found["candidates"]
+        if row["trials"]
+    }
