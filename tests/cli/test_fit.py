@@ -86,6 +86,14 @@ def test_a_search_that_was_interrupted_ends_with_the_same_result(
     monkeypatch.setattr(fitting, "prove_and_measure", stop)
     assert _run(*words) == 130
     assert "go on with the same command: mobilenet fit" in capsys.readouterr().err
+    # As if it had been killed where the last run folder was made and nothing was in it that a run goes on from.
+    memory = tmp_path / "fit" / "search.json"
+    document = json.loads(memory.read_text())
+    *_, last = document["steps"]
+    run = tmp_path / "fit" / "runs" / last.split()[1]
+    del document["steps"][last]
+    memory.write_text(json.dumps(document))
+    (run / "config.json").unlink()
     monkeypatch.setattr(fitting, "prove_and_measure", real)
     assert _run(*words) == 0
     found = json.loads(capsys.readouterr().out)

@@ -1,5 +1,6 @@
 """Trains candidates, each in a run folder of its own; what was trained once is not trained again."""
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -91,6 +92,8 @@ class Trainings:
         if (folder / "config.json").is_file():
             found = resume(folder, listener=self.listener)
         else:
+            # Killed before it had said what it was: there is nothing to go on from.
+            shutil.rmtree(folder, ignore_errors=True)
             source = self.source(candidate)
             settings = replace(
                 self.settings,
