@@ -142,7 +142,9 @@ def test_characters_that_the_terminal_lacks_are_escaped() -> None:
 
 def test_an_interrupt_from_outside_is_one_line() -> None:
     script = (
-        "import sys, time, click\nfrom mobilenet.cli import cost, main\n"
+        "import signal, sys, time, click\nfrom mobilenet.cli import cost, main\n"
+        # A shell that starts tests in the background has them ignore Ctrl-C.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "cost.command = click.Command('cost', callback=lambda: (print('ready', flush=True), time.sleep(60)))\n"
         "sys.exit(main.main(['cost']))\n"
     )
