@@ -122,7 +122,7 @@ def test_where_nothing_is_inside_the_nearest_is_named(
     assert _run(*_words(photos, device, tmp_path / "fit"), "--latency", "0.0001ms") == 1
     out, err = capsys.readouterr()
     assert out == ""
-    assert "nothing is inside 0.0001 ms at p95; the nearest is 0.25-32 in" in err
+    assert "nothing is inside 0.0001 ms at p95, 10% of latency in reserve; the nearest is 0.25-32 in" in err
     assert not (tmp_path / "fit" / "runs").exists()
 
 
@@ -136,6 +136,8 @@ def test_where_nothing_is_inside_the_nearest_is_named(
         (["--accuracy", "90"], "an accuracy of 90 is out of range"),
         (["--size", "1MB", "--runtime", "torch"], "torch cannot prove a file"),
         (["--size", "1MB", "--threads", "3"], "says nothing of litert or onnxruntime with --threads 3; it has:"),
+        (["--latency", "5ms", "--reserve", "-10%"], "'-10%' is no share; write a number and a unit (%), such as 10%"),
+        (["--latency", "5ms", "--reserve", "10"], "a reserve of 10 is out of range; use a share such as 0.1"),
         (["--size", "1MB", "--epochs", "0"], "epochs 0 is out of range"),
     ],
 )

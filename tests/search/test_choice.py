@@ -45,7 +45,7 @@ def profile() -> DeviceProfile:
 
 def test_what_is_outside_is_never_a_candidate(profile: DeviceProfile) -> None:
     """1 ms of 150 million mult-adds in 8 bits: 0.75-128 has 107 million and is inside, 0.75-160 has 166 and is not."""
-    options = {str(one.candidate): one for one in weigh(profile, Limits(latency_ms=1.0), 10, _VARIANTS)}
+    options = {str(one.candidate): one for one in weigh(profile, Limits(latency_ms=1.0, reserve=0), 10, _VARIANTS)}
     assert options["0.75-128"].inside
     assert [one.variant.precision for one in options["0.75-128"].inside] == ["int8"]
     assert not options["0.75-160"].inside
@@ -54,23 +54,23 @@ def test_what_is_outside_is_never_a_candidate(profile: DeviceProfile) -> None:
 
 
 def test_every_limit_counts(profile: DeviceProfile) -> None:
-    limits = Limits(latency_ms=1.0, size_bytes=1_000_000, memory_bytes=500_000)
+    limits = Limits(latency_ms=1.0, size_bytes=1_000_000, memory_bytes=500_000, reserve=0)
     inside = [str(one.candidate) for one in weigh(profile, limits, 10, _VARIANTS) if one.inside]
     assert inside == ["0.25-96", "0.25-128", "0.25-160", "0.25-192", "0.25-224"]
 
 
 def test_the_front_holds_no_candidate_that_a_larger_one_replaces(profile: DeviceProfile) -> None:
-    kept = [str(one.candidate) for one in front(weigh(profile, Limits(latency_ms=1.0), 10, _VARIANTS))]
+    kept = [str(one.candidate) for one in front(weigh(profile, Limits(latency_ms=1.0, reserve=0), 10, _VARIANTS))]
     assert kept == ["0.25-224", "0.5-192", "0.75-128", "1-96"]
 
 
 def test_own_weights_do_not_give_way_to_thinned_ones(profile: DeviceProfile) -> None:
     """0.75 has no weights of its own and would be cut out of 1.0: it cannot replace 0.5, which has."""
-    options = weigh(profile, Limits(latency_ms=1.3), 10, _VARIANTS, weight_widths=(0.5, 1.0))
+    options = weigh(profile, Limits(latency_ms=1.3, reserve=0), 10, _VARIANTS, weight_widths=(0.5, 1.0))
     kept = {str(one.candidate): one.native for one in front(options)}
     assert kept["0.5-224"]
     assert all(name.split("-")[0] in ("0.5", "0.75", "1") for name in kept)
-    plain = {str(one.candidate) for one in front(weigh(profile, Limits(latency_ms=1.3), 10, _VARIANTS))}
+    plain = {str(one.candidate) for one in front(weigh(profile, Limits(latency_ms=1.3, reserve=0), 10, _VARIANTS))}
     assert plain <= set(kept) | {"0.25-224"}
 
 
@@ -201,6 +201,8 @@ def test_a_file_survives_its_json(file: Callable[..., MeasuredFile]) -> None:
         ({"latency_ms": 0.0}, "a latency of 0"),
         ({"size_bytes": -1.0}, "a size of -1"),
         ({"accuracy": 1.5}, "an accuracy of 1.5"),
+        ({"accuracy": 0.5, "reserve": -0.1}, "a reserve of -0.1"),
+        ({"reserve": 0.2}, "no budget is given"),
     ],
 )
 def test_budgets_that_make_no_sense_are_refused(fields: dict[str, float], message: str) -> None:
@@ -210,9 +212,16 @@ def test_budgets_that_make_no_sense_are_refused(fields: dict[str, float], messag
 
 def test_an_estimate_needs_room_for_its_own_error() -> None:
     estimate = Estimate(_VARIANTS[0], 0.9, 0.97, 1000, 1000, error=0.05)
-    assert Limits(latency_ms=1.0).over(estimate) == ("0.97 ms at p95, with 5% to be sure",)
-    assert Limits(latency_ms=1.02).over(estimate) == ()
-    assert Limits(latency_ms=0.5).over(estimate) == ("0.97 ms at p95",)
+    assert Limits(latency_ms=1.0, reserve=0).over(estimate) == ("0.97 ms at p95, with 5% to be sure",)
+    assert Limits(latency_ms=1.02, reserve=0).over(estimate) == ()
+    assert Limits(latency_ms=0.5, reserve=0).over(estimate) == ("0.97 ms at p95",)
+
+
+def test_an_estimate_leaves_room_for_a_busier_hour_and_a_measured_file_need_not() -> None:
+    estimate = Estimate(_VARIANTS[0], 0.9, 1.0, 1000, 1000, error=0.05)
+    assert Limits(latency_ms=1.25, reserve=0.2).over(estimate) == ("1 ms at p95, with 26% to be sure",)
+    assert Limits(latency_ms=1.27, reserve=0.2).over(estimate) == ()
+    assert Limits(latency_ms=1.0, reserve=0.2).excess(0.99, 1000, 1000) == ()
 
 
 def test_a_candidate_is_within_a_larger_one() -> None:

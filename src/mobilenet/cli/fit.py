@@ -49,6 +49,7 @@ _SIZES = {"b": 1.0, "kb": 1e3, "mb": 1e6, "gb": 1e9, "kib": 2.0**10, "mib": 2.0*
 _LATENCY = _Quantity("latency", "5ms", {"ms": 1.0, "us": 1e-3, "µs": 1e-3, "s": 1e3})
 _SIZE = _Quantity("size", "500kB", _SIZES)
 _MEMORY = _Quantity("amount of memory", "8MB", _SIZES)
+_SHARE = _Quantity("share", "10% or 0.1", {"": 1.0, "%": 0.01})
 _ACCURACY = _Quantity("accuracy", "0.9 or 90%", {"": 1.0, "%": 0.01})
 
 
@@ -57,6 +58,13 @@ _ACCURACY = _Quantity("accuracy", "0.9 or 90%", {"": 1.0, "%": 0.01})
 @click.option("--latency", "latency_ms", type=_LATENCY, help="What 95 % of single photos may take, such as 5ms.")
 @click.option("--size", "size_bytes", type=_SIZE, help="Largest file, such as 500kB.")
 @click.option("--memory", "memory_bytes", type=_MEMORY, help="Most memory on top of the engine, such as 8MB.")
+@click.option(
+    "--reserve",
+    type=_SHARE,
+    default="10%",
+    show_default=True,
+    help="How much slower a busier hour may be: candidates are chosen so that they stay inside.",
+)
 @click.option("--accuracy", type=_ACCURACY, help="Find the smallest model that reaches this, such as 0.9.")
 @click.option("--threads", default=1, show_default=True, help="Processor threads on the device.")
 @click.option(
@@ -109,7 +117,9 @@ def _settings(data: Path, out: Path, options: dict[str, Any]) -> "FitSettings":
     from mobilenet.search.settings import FitSettings
     from mobilenet.training.settings import TrainingSettings
 
-    limits = Limits(*(options.pop(name) for name in ("latency_ms", "size_bytes", "memory_bytes", "accuracy")))
+    limits = Limits(
+        *(options.pop(name) for name in ("latency_ms", "size_bytes", "memory_bytes", "accuracy", "reserve"))
+    )
     training = TrainingSettings(data, **{name: options.pop(name) for name in ("validation", "exclude", "seed")})
     if (epochs := options["epochs"]) is not None:
         _ = replace(training, epochs=epochs)
@@ -178,7 +188,8 @@ def _print(found: "Fitted", page: Path) -> None:
         if option.inside
     ]
     header = ("candidate", "why", "p95 ms", "MB", "memory MB", "top-1 (epochs)")
-    print_table(f"Inside {found.limits}: {len(rows)} of {len(found.options)} candidates", header, rows, left=2)
+    title = f"Inside {found.limits.while_choosing}: {len(rows)} of {len(found.options)} candidates"
+    print_table(title, header, rows, left=2)
     if found.chosen is not None:
         file = found.chosen
         threads = f"{file.threads} thread{'s' * (file.threads > 1)}"

@@ -95,13 +95,13 @@ def _check_any_inside(settings: FitSettings, options: Sequence[Option], listener
         )
         found = closest.nearest
         raise GateError(
-            f"nothing is inside {settings.limits}; the nearest is {closest.candidate} in {found.variant}: "
-            f"{found.p95_ms:.3g} ms at p95, a file of {shown_size(found.file_bytes)}, "
+            f"nothing is inside {settings.limits.while_choosing}; the nearest is {closest.candidate} "
+            f"in {found.variant}: {found.p95_ms:.3g} ms at p95, a file of {shown_size(found.file_bytes)}, "
             f"{shown_size(found.peak_bytes)} of memory"
         )
     kept = front(options)
     listener.say(
-        f"{len(options)} candidates, {len(inside)} inside the budget ({settings.limits}), "
+        f"{len(options)} candidates, {len(inside)} inside the budget ({settings.limits.while_choosing}), "
         f"{len(kept)} of them not smaller than another: {', '.join(str(option.candidate) for option in kept)}"
     )
 
