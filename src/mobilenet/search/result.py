@@ -89,7 +89,7 @@ class Fitted:
         best = max(better, key=lambda one: one.promise, default=None)
         behind = f", behind {best.candidate} with {best.promise:.1%}" if best is not None else ""
         both = "" if last.epochs == self.epochs else " on validation photos and training crops, on average"
-        return f"{last.promise:.1%} after {last.epochs} epochs{both}{behind}"
+        return f"{last.promise:.1%} after {last.epochs} epoch{'s' * (last.epochs > 1)}{both}{behind}"
 
     def to_json(self) -> dict[str, Any]:
         """As a mapping that `json.dumps` takes."""
