@@ -37,7 +37,7 @@ def test_killed_at_random_moments_and_started_again(tmp_path: Path) -> None:
         weights += ["--weights", run]
 
     def search(out: Path) -> list[str]:
-        budget = ["--size", "600kB", "--device", device, "--epochs", _EPOCHS, "--runtime", "litert"]
+        budget = ["--size", "3MB", "--device", device, "--epochs", _EPOCHS, "--runtime", "litert"]
         return _mobilenet("fit", data, *budget, *weights, "--out", out, "--json")
 
     began = time.monotonic()
@@ -60,7 +60,7 @@ def test_killed_at_random_moments_and_started_again(tmp_path: Path) -> None:
 
 
 def _paint(folder: Path) -> None:
-    """Photos of three colours with noise, which a few hundred steps tell apart."""
+    """Photos of three colours with noise."""
     generator = np.random.default_rng(0)
     for part, count in (("train", 64), ("validation", 40)):
         for channel, name in enumerate(("red", "green", "blue")):
