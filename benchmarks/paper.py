@@ -67,6 +67,12 @@ ENTRIES = (
     Entry(7, "1.0-32", "mobilenet_v1", 1.0, 32, float("nan"), 32),
 )
 
+COLOURS = {
+    "mobilenet_v1": ("#1f77b4", "depthwise separable"),
+    "mobilenet_v1_standard": ("#d62728", "standard convolutions"),
+    "mobilenet_v1_shallow": ("#2ca02c", "shallow"),
+}
+
 Record = dict[str, Any]
 
 
@@ -163,13 +169,21 @@ def plot(document: dict[str, Any], path: Path) -> None:
     """Accuracy against mult-adds on a logarithmic axis, and against parameters."""
     mpl.rcParams.update({"svg.hashsalt": "mobilenet", "svg.fonttype": "none", "font.size": 10})
     figure, both = plt.subplots(1, 2, figsize=(11, 4.4), layout="constrained", sharey=True)
-    for axes, key, label in zip(
-        both, ("mult_adds", "params"), ("million mult-adds", "million parameters"), strict=True
+    for axes, key, label, ticks in zip(
+        both,
+        ("mult_adds", "params"),
+        ("million mult-adds", "million parameters"),
+        ((3, 10, 30, 100, 300), (0.2, 0.5, 1, 2, 5, 10, 30)),
+        strict=True,
     ):
         panel(axes, document, key)
         axes.set_xscale("log")
+        axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+        axes.minorticks_off()
+        axes.margins(x=0.2, y=0.08)
         axes.set_xlabel(label)
         axes.grid(alpha=0.3)
+    both[1].legend(loc="upper left")
     both[0].set_ylabel("top-1 on validation photos, %")
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="svg", metadata={"Date": None})
@@ -177,17 +191,20 @@ def plot(document: dict[str, Any], path: Path) -> None:
 
 
 def panel(axes: Axes, document: dict[str, Any], key: str) -> None:
-    """Every network as a dot with the spread of its seeds."""
+    """Every network as a dot with the spread of its seeds, names on alternate sides, from the worst to the best."""
     once = {entry.key: entry for entry in ENTRIES}
-    for entry in once.values():
-        found = accuracies(document["records"], entry, document["epochs"])
-        if not found:
-            continue
-        colour = {"mobilenet_v1": "#1f77b4", "mobilenet_v1_standard": "#d62728"}.get(entry.architecture, "#2ca02c")
-        x, spread = costs(entry)[key] / 1e6, stdev(found) if len(found) > 1 else 0.0
-        axes.errorbar([x], [mean(found)], [spread], marker="o", capsize=4, color=colour)
-        label = entry.key.removeprefix("mobilenet_v1").lstrip("-_")
-        axes.annotate(label, (x, mean(found)), (6, 6), textcoords="offset points", size=9)
+    found = {name: accuracies(document["records"], entry, document["epochs"]) for name, entry in once.items()}
+    for number, name in enumerate(sorted(filter(found.get, once), key=lambda name: mean(found[name]))):
+        entry, values = once[name], found[name]
+        colour, kind = COLOURS[entry.architecture]
+        x, y = costs(entry)[key] / 1e6, mean(values)
+        spread = stdev(values) if len(values) > 1 else 0.0
+        known = kind in axes.get_legend_handles_labels()[1]
+        label = "_" + kind if known else kind
+        axes.errorbar([x], [y], [spread], marker="o", linestyle="", capsize=4, color=colour, label=label)
+        side, where = (8, "left") if number % 2 == 0 else (-8, "right")
+        text = name.removeprefix(entry.architecture).removeprefix("-")
+        axes.annotate(text, (x, y), (side, 0), textcoords="offset points", size=9, ha=where, va="center")
 
 
 def main() -> None:
