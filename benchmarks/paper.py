@@ -24,6 +24,7 @@ from typing import Any
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 
 from mobilenet.architectures import MOBILENETS
 from mobilenet.cost import cost
@@ -183,7 +184,8 @@ def plot(document: dict[str, Any], path: Path) -> None:
         axes.margins(x=0.2, y=0.08)
         axes.set_xlabel(label)
         axes.grid(alpha=0.3)
-    both[1].legend(loc="upper left")
+    kinds = [Line2D([], [], marker="o", linestyle="", color=colour, label=kind) for colour, kind in COLOURS.values()]
+    both[1].legend(handles=kinds, loc="upper left")
     both[0].set_ylabel("top-1 on validation photos, %")
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="svg", metadata={"Date": None})
@@ -196,12 +198,10 @@ def panel(axes: Axes, document: dict[str, Any], key: str) -> None:
     found = {name: accuracies(document["records"], entry, document["epochs"]) for name, entry in once.items()}
     for number, name in enumerate(sorted(filter(found.get, once), key=lambda name: mean(found[name]))):
         entry, values = once[name], found[name]
-        colour, kind = COLOURS[entry.architecture]
+        colour, _ = COLOURS[entry.architecture]
         x, y = costs(entry)[key] / 1e6, mean(values)
         spread = stdev(values) if len(values) > 1 else 0.0
-        known = kind in axes.get_legend_handles_labels()[1]
-        label = "_" + kind if known else kind
-        axes.errorbar([x], [y], [spread], marker="o", linestyle="", capsize=4, color=colour, label=label)
+        axes.errorbar([x], [y], [spread], marker="o", linestyle="", capsize=4, color=colour)
         side, where = (8, "left") if number % 2 == 0 else (-8, "right")
         text = name.removeprefix(entry.architecture).removeprefix("-")
         axes.annotate(text, (x, y), (side, 0), textcoords="offset points", size=9, ha=where, va="center")

@@ -117,9 +117,8 @@ def _settings(data: Path, out: Path, options: dict[str, Any]) -> "FitSettings":
     from mobilenet.search.settings import FitSettings
     from mobilenet.training.settings import TrainingSettings
 
-    limits = Limits(
-        *(options.pop(name) for name in ("latency_ms", "size_bytes", "memory_bytes", "accuracy", "reserve"))
-    )
+    asked = ("latency_ms", "size_bytes", "memory_bytes", "accuracy", "reserve")
+    limits = Limits(**{name: options.pop(name) for name in asked})
     training = TrainingSettings(data, **{name: options.pop(name) for name in ("validation", "exclude", "seed")})
     if (epochs := options["epochs"]) is not None:
         _ = replace(training, epochs=epochs)
