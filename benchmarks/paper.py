@@ -58,6 +58,8 @@ ENTRIES = (
     Entry(4, "depthwise separable", "mobilenet_v1", 1.0, _SIDE, 70.6),
     Entry(5, "narrow, 0.75", "mobilenet_v1", 0.75, _SIDE, 68.4),
     Entry(5, "shallow", "mobilenet_v1_shallow", 1.0, _SIDE, 65.3),
+    Entry(5, "narrow, 0.75, at 128", "mobilenet_v1", 0.75, 128, float("nan"), 128),
+    Entry(5, "shallow, at 128", "mobilenet_v1_shallow", 1.0, 128, float("nan"), 128),
     Entry(6, "width 1.0", "mobilenet_v1", 1.0, _SIDE, 70.6),
     Entry(6, "width 0.75", "mobilenet_v1", 0.75, _SIDE, 68.4),
     Entry(6, "width 0.5", "mobilenet_v1", 0.5, _SIDE, 63.7),
