@@ -2,9 +2,6 @@
 
 import re
 import shlex
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,16 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mobilenet.cli.benchmark import Names
-from mobilenet.cli.console import print_json, print_table, shown
-from mobilenet.cli.progress import progress_bars
+from mobilenet.cli.console import print_json, print_table
+from mobilenet.cli.fit_progress import fit_progress
 from mobilenet.errors import GateError
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
-
     from mobilenet.search.result import Fitted
-    from mobilenet.search.settings import FitListener, FitSettings
-    from mobilenet.training.listener import Listener
+    from mobilenet.search.settings import FitSettings
 
 __all__ = ["command"]
 
@@ -96,7 +90,7 @@ def command(data: Path, out: Path | None, *, as_json: bool, **options: Any) -> N
 
     settings = _settings(data, out or Path("fits") / name_for_folders(data), options)
     words = ["mobilenet", *click.get_current_context().find_root().obj]
-    with _progress() as listener:
+    with fit_progress() as listener:
         try:
             found = fit(settings, listener)
         except KeyboardInterrupt:
@@ -123,54 +117,6 @@ def _settings(data: Path, out: Path, options: dict[str, Any]) -> "FitSettings":
     if (epochs := options["epochs"]) is not None:
         _ = replace(training, epochs=epochs)
     return FitSettings(training, limits, out, **options)
-
-
-@contextmanager
-def _progress() -> Iterator["FitListener"]:
-    """A listener that writes a line for each step, and shows bars where somebody watches."""
-    with progress_bars() as bars:
-        yield _Shown(bars)
-
-
-class _Shown:
-    """Hears of a search, and of its trainings."""
-
-    def __init__(self, bars: "Progress") -> None:
-        self._bars = bars
-        self._tasks: dict[str, TaskID] = {}
-        self._said: set[str] = set()
-
-    @property
-    def training(self) -> "Listener":
-        return self
-
-    def say(self, text: str) -> None:
-        if sys.stderr.isatty():
-            self._bars.console.print(shown(text), markup=False, highlight=False)
-        else:
-            click.echo(shown(text), err=True)
-
-    def working(self, what: str, done: int, total: int) -> None:
-        if what not in self._tasks:
-            self._tasks[what] = self._bars.add_task(what, total=total)
-        self._bars.update(self._tasks[what], completed=done, total=total, visible=done < total)
-
-    def caching(self, done: int, total: int) -> None:
-        self.working("decoding photos", done, total)
-
-    def reading(self, done: int, total: int) -> None:
-        self.working("features", done, total)
-
-    def stepping(self, done: int, total: int) -> None:
-        self.working("epoch", done, total)
-
-    def epoch(self, line: dict[str, Any]) -> None:
-        """The line of a whole training follows."""
-
-    def note(self, text: str) -> None:
-        if text not in self._said:
-            self._said.add(text)
-            self.say(text)
 
 
 def _print(found: "Fitted", page: Path) -> None:
