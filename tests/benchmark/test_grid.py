@@ -1,12 +1,15 @@
 """A small grid is measured here; what it says is checked for what must hold on every machine."""
 
+import importlib.util
 import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from mobilenet.benchmark.grid import GridSettings, _design, measure_grid
+from mobilenet.benchmark.design import for_latency, for_memory
+from mobilenet.benchmark.engines import ENGINES, Engine
+from mobilenet.benchmark.grid import GridSettings, measure_grid
 from mobilenet.benchmark.profile import DeviceProfile
 from mobilenet.cli.main import main
 from mobilenet.errors import ConfigError, DataError
@@ -32,6 +35,8 @@ def test_larger_networks_take_more(profile: DeviceProfile) -> None:
         assert small.file_bytes < large.file_bytes
         assert small.peak_bytes > 0
         assert curve.error > 0
+        assert all(point.peak_bytes is not None for point in curve.points)
+        assert small.memory_error == curve.memory_error >= 0.02
 
 
 def test_sizes_are_those_of_files(profile: DeviceProfile) -> None:
@@ -44,42 +49,64 @@ def test_a_profile_survives_its_file(profile: DeviceProfile, tmp_path: Path) -> 
     path = tmp_path / "device.json"
     profile.write(path)
     assert DeviceProfile.read(path) == profile
-    candidates = json.loads(path.read_text())["candidates"]
+    document = json.loads(path.read_text())
+    assert [row["memory_error_p90"] for row in document["curves"]] == [one.memory_error for one in profile.curves]
+    candidates = document["candidates"]
     assert len(candidates) == 2 * 3 * 2
     assert {row["measured"] for row in candidates} <= {True, False}
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("{}", "not a device profile"),
-        ("[1]", "not a device profile"),
-        ("nonsense", "not a device profile"),
-        ('{"kind": "device profile", "format": 99}', "of format 99, this version reads 1"),
-        ('{"kind": "device profile", "format": 1}', "lacks"),
-    ],
-)
-def test_what_is_no_profile_is_refused(text: str, message: str, tmp_path: Path) -> None:
+def test_a_profile_of_another_version_says_so(tmp_path: Path) -> None:
     path = tmp_path / "device.json"
-    path.write_text(text)
-    with pytest.raises(DataError, match=message):
+    path.write_text('{"kind": "device profile", "format": 99}')
+    with pytest.raises(
+        DataError, match=r"device\.json is a device profile of format 99, this version reads 1; make one"
+    ):
         DeviceProfile.read(path)
-
-
-def test_measurements_that_cannot_be_are_refused(profile: DeviceProfile) -> None:
-    document = json.loads(profile.to_json())
-    document["curves"][0]["points"][0]["p50_ms"] = -1.0
-    with pytest.raises(DataError, match="cannot be"):
-        DeviceProfile.from_json(json.dumps(document))
 
 
 def test_the_pattern_meets_every_width_and_resolution_and_the_corners() -> None:
     widths, sides = GridSettings().widths, GridSettings().resolutions
-    chosen = _design(widths, sides)
+    chosen = for_latency(widths, sides)
     assert {(0.25, 96), (0.25, 224), (1.0, 96), (1.0, 224)} <= set(chosen)
     assert all(sum(width == one for one, _ in chosen) >= 3 for width in widths)
     assert all(sum(side == one for _, one in chosen) >= 3 for side in sides)
     assert len(chosen) < len(widths) * len(sides)
+
+
+def test_memory_is_measured_of_half_of_them_at_every_width_and_at_both_ends() -> None:
+    points = for_latency(GridSettings().widths, GridSettings().resolutions)
+    chosen = for_memory(points)
+    assert {(0.25, 96), (1.0, 224)} <= set(chosen) <= set(points)
+    assert {width for width, _ in chosen} == set(GridSettings().widths)
+    assert {side for _, side in chosen} == set(GridSettings().resolutions)
+    assert len(points) / 2 <= len(chosen) <= len(points) / 2 + 1
+    assert for_memory(points[:6]) == points[:6]
+
+
+def test_threads_that_are_given_twice_are_measured_once() -> None:
+    few = replace(_SMALL, resolutions=(32, 64), precisions=("int8",), threads=(1, 1))
+    assert [str(variant) for variant in measure_grid(few).variants] == ["int8 on litert with 1 thread"]
+
+
+def _without(monkeypatch: pytest.MonkeyPatch, *engines: str) -> None:
+    for name in engines:
+        monkeypatch.setitem(ENGINES, name, Engine("no_such_module", "no_such_package", name))
+
+
+def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An engine, or the package that writes its files."""
+    real = importlib.util.find_spec
+    monkeypatch.setattr("mobilenet.export.formats.find_spec", lambda name: None if name == "onnx" else real(name))
+    onnx = r"^writing files for onnxruntime needs onnx, which is not installed; pip install onnx$"
+    with pytest.raises(ConfigError, match=onnx):
+        measure_grid(replace(_SMALL, runtimes=("litert", "onnxruntime")))
+    _without(monkeypatch, "litert", "openvino")
+    with pytest.raises(ConfigError, match=onnx):
+        measure_grid(replace(_SMALL, runtimes=()))
+    _without(monkeypatch, "onnxruntime")
+    with pytest.raises(ConfigError, match=r"^no engine is installed; pip install 'mobilenet\[litert\]'$"):
+        measure_grid(replace(_SMALL, runtimes=()))
 
 
 @pytest.mark.parametrize(
@@ -107,6 +134,8 @@ def test_an_engine_that_runs_no_exported_files_is_refused() -> None:
         (["--grid"], "--grid needs --out"),
         (["--grid", "--out", "d.json", "model.tflite"], "leave out the files"),
         (["--out", "d.json", "model.tflite"], "go with --grid"),
+        (["--grid", "--out", "d.json", "--photo", "x.jpg"], "--photo and --plot go with files, not with --grid"),
+        (["--grid", "--out", "d.json", "--plot", "x.png"], "--photo and --plot go with files, not with --grid"),
         ([], "at least one model file"),
     ],
 )

@@ -1,6 +1,7 @@
 """`mobilenet benchmark`, as people and programs call it."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from PIL import Image
 
 from mobilenet.benchmark import Benchmark
 from mobilenet.benchmark.engines import ENGINES, Engine
+from mobilenet.benchmark.grid import GridSettings
 from mobilenet.cli.main import main
 
 
@@ -55,6 +57,27 @@ def test_programs_get_one_document(tiny_tflite: Path, tmp_path: Path, capsys: py
         "threads": 1,
     }
     assert (result.photo, result.seconds) == (str(photo), 0.03)
+
+
+def test_what_is_given_twice_is_measured_once(tiny_tflite: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = [str(tiny_tflite), "--runtime", "litert,litert", "--threads", "1,1", "--seconds", "0.03", "--json"]
+    assert main(["benchmark", *words]) == 0
+    assert len(json.loads(capsys.readouterr().out)["timings"]) == 1
+
+
+def test_a_grid_is_printed_with_its_errors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = GridSettings(widths=(0.25, 0.5), resolutions=(32, 64), precisions=("int8",), seconds=0.1)
+    monkeypatch.setattr("mobilenet.benchmark.grid.GridSettings", lambda **given: replace(small, **given))
+    out = tmp_path / "device.json"
+    assert main(["benchmark", "--grid", "--runtime", "litert", "--seconds", "0.1", "--out", str(out)]) == 0
+    title = capsys.readouterr().out.splitlines()[0]
+    (curve,) = json.loads(out.read_text())["curves"]
+    assert title.startswith(
+        "int8 on litert with 1 thread: ms an image at p95, by width and resolution; nine of ten are off"
+    )
+    assert title.endswith(f"by {curve['error_p90']:.1%} at most, their memory by {curve['memory_error_p90']:.1%}")
 
 
 def test_wrong_usage_is_one_line(

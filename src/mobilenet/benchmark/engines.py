@@ -10,9 +10,9 @@ from mobilenet.benchmark.result import Contender
 from mobilenet.errors import ConfigError
 from mobilenet.runtimes import RUNTIMES, model_file
 
-__all__ = ["ENGINES", "Engine", "choose_contenders", "import_engine"]
+__all__ = ["ENGINES", "MOST_THREADS", "Engine", "choose_contenders", "import_engine"]
 
-_MOST_THREADS = 1024
+MOST_THREADS = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +54,8 @@ def choose_contenders(
     for name in runtimes:
         _check_engine(name)
     for number in threads:
-        if not 1 <= number <= _MOST_THREADS:
-            raise ConfigError(f"{number} threads are out of range; use 1 to {_MOST_THREADS}")
+        if not 1 <= number <= MOST_THREADS:
+            raise ConfigError(f"{number} threads are out of range; use 1 to {MOST_THREADS}")
     return tuple(
         Contender(str(file), runtime, number)
         for file in files

@@ -10,15 +10,17 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from mobilenet.benchmark import environment
-from mobilenet.benchmark.engines import ENGINES
+from mobilenet.benchmark.curve import Curve, Point, Variant
+from mobilenet.benchmark.design import for_latency, for_memory
+from mobilenet.benchmark.engines import ENGINES, MOST_THREADS
 from mobilenet.benchmark.process import Turn, Worker
-from mobilenet.benchmark.profile import Curve, DeviceProfile, Point, Variant
+from mobilenet.benchmark.profile import MOST_CLASSES, DeviceProfile
 from mobilenet.benchmark.result import Contender
 from mobilenet.benchmark.untrained import untrained
 from mobilenet.card import ModelCard
@@ -39,11 +41,6 @@ _SETTLED, _LONGEST = 0.05, 4 / 3
 """Latencies that are estimated worse than that from the others met other programs: more turns are taken, for up to so
 many times the time."""
 
-_MOST_THREADS = 1024
-
-_PATTERN, _MEASURED = 5, (0, 2, 4)
-"""Of every five candidates on a diagonal these are measured: three of five in every row and in every column."""
-
 
 @dataclass(frozen=True, slots=True)
 class GridSettings:
@@ -63,11 +60,11 @@ class GridSettings:
     def __post_init__(self) -> None:
         if len(self.widths) < 2 or len(self.resolutions) < 2:
             raise ConfigError("a grid needs at least two widths and two resolutions")
-        if not 2 <= self.classes <= 100_000:
-            raise ConfigError(f"{self.classes} classes are out of range; use 2 to 100,000")
+        if not 2 <= self.classes <= MOST_CLASSES:
+            raise ConfigError(f"{self.classes} classes are out of range; use 2 to {MOST_CLASSES:,}")
         for number in self.threads:
-            if not 1 <= number <= _MOST_THREADS:
-                raise ConfigError(f"{number} threads are out of range; use 1 to {_MOST_THREADS}")
+            if not 1 <= number <= MOST_THREADS:
+                raise ConfigError(f"{number} threads are out of range; use 1 to {MOST_THREADS}")
         if not 0 < self.seconds <= 7 * 24 * 3600:
             raise ConfigError(f"{self.seconds:g} seconds are out of range; use a number above 0, such as 90")
         for width in self.widths:
@@ -102,25 +99,28 @@ def installed_runtimes() -> tuple[str, ...]:
 def measure_grid(settings: GridSettings, progress: Callable[[int, int], object] | None = None) -> DeviceProfile:
     """Measure this device; `progress(done, all)` after each turn. ConfigError where an engine is not there."""
     runtimes = _runtimes(settings.runtimes)
+    settings = replace(settings, threads=tuple(dict.fromkeys(settings.threads)))
     began = time.monotonic()
-    points = _design(settings.widths, settings.resolutions)
+    points = for_latency(settings.widths, settings.resolutions)
     seen = {(variant, *point): _Seen() for variant in _variants(settings, runtimes) for point in points}
     with tempfile.TemporaryDirectory(prefix="mobilenet-grid-") as folder, ExitStack() as stack:
         workers = {
             (runtime, threads): stack.enter_context(Worker()) for runtime in runtimes for threads in settings.threads
         }
         work = _Work(settings, Path(folder), workers, runtimes, seen, progress or (lambda *_: None))
-        work.memory(_corners(points))
+        work.memory(for_memory(points))
+        memory_s = time.monotonic() - began
         passes = _FEWEST_PASSES
         for number in range(_MOST_PASSES):
             work.once_over(points if number % 2 == 0 else points[::-1], (number, passes))
-            spent = time.monotonic() - began
+            pass_s = (time.monotonic() - began - memory_s) / (number + 1)
             if number == 0:
-                passes = int(np.clip(settings.seconds / max(spent, 1e-3), _FEWEST_PASSES, _USUAL_PASSES))
+                wanted = (settings.seconds - memory_s) / max(pass_s, 1e-3)
+                passes = int(np.clip(wanted, _FEWEST_PASSES, _USUAL_PASSES))
             if number + 1 < passes:
                 continue
             curves = _curves(settings, runtimes, points, seen)
-            late = spent * (number + 2) / (number + 1) > settings.seconds * _LONGEST
+            late = memory_s + pass_s * (number + 2) > settings.seconds * _LONGEST
             if late or max(curve.error for curve in curves) <= _SETTLED:
                 break
             passes = number + 2
@@ -206,23 +206,6 @@ def _point(width: float, side: int, seen: _Seen) -> Point:
     return Point(width, side, round(p50_ms, 6), round(p95_ms, 6), seen.file_bytes, seen.peak_bytes)
 
 
-def _design(widths: Sequence[float], resolutions: Sequence[int]) -> list[tuple[float, int]]:
-    """The candidates to measure: the corners of the grid, and a pattern that meets every width and every resolution."""
-    corners = {(width, side) for width in (min(widths), max(widths)) for side in (min(resolutions), max(resolutions))}
-    return [
-        (width, side)
-        for row, width in enumerate(widths)
-        for column, side in enumerate(resolutions)
-        if (2 * row + column) % _PATTERN in _MEASURED or (width, side) in corners
-    ]
-
-
-def _corners(points: Sequence[tuple[float, int]]) -> list[tuple[float, int]]:
-    """Candidates far apart, whose memory tells that of the others: first, last, and one of each third between."""
-    places = sorted({0, len(points) // 4, len(points) // 2, 3 * len(points) // 4, len(points) - 1})
-    return [points[place] for place in places]
-
-
 def _card(settings: GridSettings, width: float, resolution: int) -> ModelCard:
     labels = tuple(f"class {number}" for number in range(settings.classes))
     return ModelCard("mobilenet_v1", width, resolution, labels, Preprocessing(resolution))
@@ -242,10 +225,12 @@ def _runtimes(wanted: Sequence[str]) -> tuple[str, ...]:
         raise ConfigError(f"{unknown[0]} runs no exported files; use {', '.join(_FORMAT_OF)}")
     if missing := [name for name in wanted if not ENGINES[name].installed]:
         raise ConfigError(f"{missing[0]} is not installed; pip install 'mobilenet[{ENGINES[missing[0]].extra}]'")
-    for name in wanted:
-        if not _FORMAT_OF[name].writable:
-            raise ConfigError(f"writing files for {name} needs {_FORMAT_OF[name].package}, which is not installed")
-    found = tuple(dict.fromkeys(wanted)) or installed_runtimes()
-    if not found:
+    installed = wanted or tuple(name for name in _FORMAT_OF if ENGINES[name].installed)
+    if not installed:
         raise ConfigError("no engine is installed; pip install 'mobilenet[litert]'")
-    return found
+    able = tuple(dict.fromkeys(name for name in installed if _FORMAT_OF[name].writable))
+    mute = [name for name in installed if name not in able]
+    if mute and (wanted or not able):
+        package = _FORMAT_OF[mute[0]].package
+        raise ConfigError(f"writing files for {mute[0]} needs {package}, which is not installed; pip install {package}")
+    return able

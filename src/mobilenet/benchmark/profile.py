@@ -4,129 +4,32 @@ Some candidates were measured, the rest is estimated from them (`estimate`). Est
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from mobilenet.architectures import MOBILENETS
-from mobilenet.benchmark.estimate import Fit, fit, latency_features, left_out_errors, memory_features, size_features
+from mobilenet.benchmark.curve import Curve, Estimate, Point, Variant
+from mobilenet.benchmark.engines import ENGINES, MOST_THREADS
+from mobilenet.benchmark.fields import Fields
 from mobilenet.benchmark.result import Environment, read_environment
-from mobilenet.errors import DataError
-from mobilenet.export.formats import Precision
+from mobilenet.errors import DataError, SpecError
+from mobilenet.export.formats import PRECISIONS
 from mobilenet.files import atomic_write
 from mobilenet.spec import Network
 
-__all__ = ["FORMAT", "Curve", "DeviceProfile", "Estimate", "Point", "Variant"]
+__all__ = ["FORMAT", "MOST_CLASSES", "Curve", "DeviceProfile", "Estimate", "Point", "Variant"]
 
 FORMAT = 1
 """Version of the document; one of another version is refused."""
 
-_ERROR_QUANTILE = 0.9
-_LEAST_ERROR = 0.01
-"""No estimate is believed to a hundredth: so much changes from one hour to the next."""
-
+_KIND = "device profile"
 _REMEDY = "make one with mobilenet benchmark --grid --out device.json"
 
-
-@dataclass(frozen=True, slots=True, order=True)
-class Variant:
-    """How a network runs: on which engine, in which precision, with how many threads."""
-
-    runtime: str
-    precision: Precision
-    threads: int
-
-    def __str__(self) -> str:
-        plural = "" if self.threads == 1 else "s"
-        return f"{self.precision} on {self.runtime} with {self.threads} thread{plural}"
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """One candidate that was measured: latencies of single images in ms, bytes of the file; `peak_bytes` as in
-    `result.Timing`, None where memory was not measured."""
-
-    width_multiplier: float
-    resolution: int
-    p50_ms: float
-    p95_ms: float
-    file_bytes: int
-    peak_bytes: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """What a network takes: ms an image, bytes of memory on top of the engine, bytes of the file.
-
-    `error` is the share by which nine of ten latencies of candidates that were left out were off, at most.
-    """
-
-    variant: Variant
-    p50_ms: float
-    p95_ms: float
-    peak_bytes: int
-    file_bytes: int
-    error: float
-
-
-@dataclass(frozen=True)
-class Curve:
-    """All that was measured of one variant, with networks of `classes` classes."""
-
-    variant: Variant
-    classes: int
-    points: tuple[Point, ...]
-
-    def estimate(self, network: Network) -> Estimate:
-        """What `network`, any MobileNet V1, takes as this variant."""
-        p50_ms = self._latency(latency_features(network), network.width_multiplier)
-        tail, precision = self.tail, self.variant.precision
-        return Estimate(
-            variant=self.variant,
-            p50_ms=p50_ms,
-            p95_ms=p50_ms * tail,
-            peak_bytes=round(self._memory(memory_features(network, precision), network.width_multiplier)),
-            file_bytes=round(self._size(size_features(network, precision), network.width_multiplier)),
-            error=self.error,
-        )
-
-    @cached_property
-    def tail(self) -> float:
-        """How much longer than the median 95 % of the images take at most: the median over the points."""
-        return float(np.median([point.p95_ms / point.p50_ms for point in self.points]))
-
-    @cached_property
-    def error(self) -> float:
-        """The error that nine of ten points stay below when they are estimated from all the others."""
-        errors = left_out_errors(*self._latencies())
-        return max(float(np.quantile(errors, _ERROR_QUANTILE)), _LEAST_ERROR)
-
-    @cached_property
-    def _latency(self) -> Fit:
-        return fit(*self._latencies())
-
-    def _latencies(self) -> tuple[list[tuple[float, ...]], list[float], list[float]]:
-        features = [latency_features(self._network(point)) for point in self.points]
-        return features, [point.p50_ms for point in self.points], [point.width_multiplier for point in self.points]
-
-    @cached_property
-    def _memory(self) -> Fit:
-        seen = [point for point in self.points if point.peak_bytes is not None]
-        features = [memory_features(self._network(point), self.variant.precision) for point in seen]
-        # Less than a page is what an engine takes that has room left of its own.
-        return fit(features, [max(point.peak_bytes or 0, 4096) for point in seen])
-
-    @cached_property
-    def _size(self) -> Fit:
-        features = [size_features(self._network(point), self.variant.precision) for point in self.points]
-        return fit(features, [point.file_bytes for point in self.points])
-
-    def _network(self, point: Point) -> Network:
-        return MOBILENETS["mobilenet_v1"](point.width_multiplier, point.resolution, self.classes)
+MOST_CLASSES = 100_000
+_LATENCY_MS = (1e-6, 1e9)
+"""A nanosecond to eleven days: whatever is measured lies between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,14 +56,19 @@ class DeviceProfile:
         """One JSON document; `from_json` gives the same profile back. `candidates` is for readers: all of the grid."""
         document = {
             "format": FORMAT,
-            "kind": "device profile",
+            "kind": _KIND,
             "environment": asdict(self.environment),
             "classes": self.classes,
             "widths": self.widths,
             "resolutions": self.resolutions,
             "seconds": self.seconds,
             "curves": [
-                {**asdict(curve.variant), "error_p90": curve.error, "points": [asdict(point) for point in curve.points]}
+                {
+                    **asdict(curve.variant),
+                    "error_p90": curve.error,
+                    "memory_error_p90": curve.memory_error,
+                    "points": [asdict(point) for point in curve.points],
+                }
                 for curve in self.curves
             ],
             "candidates": list(self._candidates()),
@@ -176,27 +84,11 @@ class DeviceProfile:
     def from_json(cls, text: str) -> "DeviceProfile":
         """The inverse of `to_json`; DataError when `text` is not such a document."""
         try:
-            fields = dict(json.loads(text))
-            if fields.get("kind") != "device profile":
-                raise DataError(f"not a device profile; {_REMEDY}")
-            if fields["format"] != FORMAT:
-                raise DataError(
-                    f"a device profile of format {fields['format']}, this version reads {FORMAT}; {_REMEDY} with this "
-                    "version"
-                )
-            classes = int(fields["classes"])
-            return cls(
-                environment=read_environment(fields["environment"]),
-                classes=classes,
-                widths=tuple(map(float, fields["widths"])),
-                resolutions=tuple(map(int, fields["resolutions"])),
-                seconds=float(fields["seconds"]),
-                curves=tuple(_curve(row, classes) for row in fields["curves"]),
-            )
-        except KeyError as error:
-            raise DataError(f"not a device profile: it lacks {error}; {_REMEDY}") from error
-        except (ValueError, TypeError) as error:
-            raise DataError(f"not a device profile: {error}; {_REMEDY}") from error
+            return _profile(Fields(json.loads(text)))
+        except RecursionError as error:
+            raise DataError(f"not a {_KIND}: its lists lie too deep; {_REMEDY}") from error
+        except (ValueError, TypeError, SpecError) as error:
+            raise DataError(f"not a {_KIND}: {error}; {_REMEDY}") from error
 
     @classmethod
     def read(cls, path: Path) -> "DeviceProfile":
@@ -205,7 +97,9 @@ class DeviceProfile:
             return cls.from_json(path.read_text("utf-8"))
         except OSError as error:
             raise DataError(f"cannot read {path}: {(error.strerror or str(error)).lower()}; {_REMEDY}") from error
-        except (DataError, UnicodeDecodeError) as error:
+        except UnicodeDecodeError as error:
+            raise DataError(f"{path} is not a {_KIND}: it is not text in UTF-8; {_REMEDY}") from error
+        except DataError as error:
             raise DataError(f"{path} is {error}") from error
 
     def _candidates(self) -> Iterator[dict[str, Any]]:
@@ -224,15 +118,48 @@ class DeviceProfile:
                     }
 
 
-def _curve(row: dict[str, Any], classes: int) -> Curve:
-    variant = Variant(str(row["runtime"]), row["precision"], int(row["threads"]))
-    points = tuple(Point(**point) for point in row["points"])
-    _check(variant, points)
+def _profile(fields: Fields) -> DeviceProfile:
+    fields.text("kind", (_KIND,))
+    if (version := fields.whole("format")) != FORMAT:
+        raise DataError(f"a {_KIND} of format {version}, this version reads {FORMAT}; {_REMEDY} with this version")
+    classes = fields.whole("classes", 2, MOST_CLASSES)
+    widths, resolutions = fields.numbers("widths"), fields.wholes("resolutions")
+    for width in widths:
+        for resolution in resolutions:
+            MOBILENETS["mobilenet_v1"](width, resolution, classes)
+    curves = tuple(_curve(row, classes) for row in fields.rows("curves"))
+    variants = [curve.variant for curve in curves]
+    if twice := [variant for variant in variants if variants.count(variant) > 1]:
+        raise ValueError(f"it has {twice[0]} twice")
+    return DeviceProfile(
+        environment=read_environment(fields.inside("environment")),
+        classes=classes,
+        widths=widths,
+        resolutions=resolutions,
+        seconds=fields.number("seconds"),
+        curves=curves,
+    )
+
+
+def _curve(row: Fields, classes: int) -> Curve:
+    precision = next(name for name in PRECISIONS if name == row.text("precision", PRECISIONS))
+    variant = Variant(row.text("runtime", tuple(ENGINES)), precision, row.whole("threads", 1, MOST_THREADS))
+    points = tuple(_point(point, classes) for point in row.rows("points"))
+    # One that is left out is estimated from the others.
+    if len(points) < 2 or sum(point.peak_bytes is not None for point in points) < 2:
+        raise ValueError(f"it has too few measurements of {variant}")
     return Curve(variant, classes, points)
 
 
-def _check(variant: Variant, points: Sequence[Point]) -> None:
-    if len(points) < 2 or all(point.peak_bytes is None for point in points):
-        raise ValueError(f"too few measurements of {variant}")
-    if any(not 0 < point.p50_ms <= point.p95_ms or point.file_bytes <= 0 for point in points):
-        raise ValueError(f"measurements of {variant} that cannot be")
+def _point(row: Fields, classes: int) -> Point:
+    width, resolution = row.number("width_multiplier"), row.whole("resolution")
+    MOBILENETS["mobilenet_v1"](width, resolution, classes)
+    p50_ms = row.number("p50_ms", *_LATENCY_MS)
+    return Point(
+        width_multiplier=width,
+        resolution=resolution,
+        p50_ms=p50_ms,
+        p95_ms=row.number("p95_ms", p50_ms, _LATENCY_MS[1]),
+        file_bytes=row.whole("file_bytes", 1),
+        peak_bytes=row.optional_whole("peak_bytes"),
+    )

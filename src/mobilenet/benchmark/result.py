@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from mobilenet.benchmark.fields import Fields
 from mobilenet.errors import DataError
 
 __all__ = ["FORMAT", "Benchmark", "Contender", "Environment", "Timing", "read_environment"]
@@ -114,8 +115,9 @@ class Benchmark:
             fields = dict(json.loads(text))
             if (version := fields.pop("format")) != FORMAT:
                 raise DataError(f"a benchmark of format {version}, this version reads {FORMAT}; measure again")
+            environment = read_environment(Fields(fields["environment"], "environment"))
             timings = tuple(_timing(row) for row in fields["timings"])
-            return cls(**{**fields, "environment": read_environment(fields["environment"]), "timings": timings})
+            return cls(**{**fields, "environment": environment, "timings": timings})
         except KeyError as error:
             raise DataError(f"not a benchmark: it lacks {error}; run mobilenet benchmark --json again") from error
         except (ValueError, TypeError) as error:
@@ -169,7 +171,16 @@ def _timing(fields: Mapping[str, Any]) -> Timing:
     return Timing(**{**fields, **nested})
 
 
-def read_environment(fields: Mapping[str, Any]) -> Environment:
-    """The inverse of `asdict`; KeyError or TypeError for what is none."""
-    pairs = {name: None if fields[name] is None else tuple(fields[name]) for name in ("clocks_mhz", "temperatures_c")}
-    return Environment(**{**fields, **pairs})
+def read_environment(fields: Fields) -> Environment:
+    """The inverse of `asdict`; TypeError or ValueError for what is none."""
+    return Environment(
+        processor=fields.text("processor"),
+        cores=fields.whole("cores", 1),
+        memory_bytes=fields.optional_whole("memory_bytes"),
+        system=fields.text("system"),
+        governor=fields.optional_text("governor"),
+        clocks_mhz=fields.optional_pair("clocks_mhz"),
+        temperatures_c=fields.optional_pair("temperatures_c", least=-273.15),
+        load=fields.optional_number("load"),
+        versions=fields.texts("versions"),
+    )

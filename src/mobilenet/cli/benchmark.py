@@ -24,22 +24,22 @@ _HEADER = ("file", "runtime", "threads", *_LATENCIES, "images/s", "ratio", "CPU 
 
 
 class Names(click.ParamType[tuple[str, ...]]):
-    """Words with commas between them."""
+    """Words with commas between them, each once."""
 
     name = "names"
 
     def convert(self, value: object, _param: click.Parameter | None, _ctx: click.Context | None) -> tuple[str, ...]:
-        return tuple(word.strip() for word in str(value).split(",") if word.strip())
+        return tuple(dict.fromkeys(word.strip() for word in str(value).split(",") if word.strip()))
 
 
 class Counts(click.ParamType[tuple[int, ...]]):
-    """Whole numbers with commas between them."""
+    """Whole numbers with commas between them, each once."""
 
     name = "numbers"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
         try:
-            return tuple(int(word) for word in str(value).split(","))
+            return tuple(dict.fromkeys(int(word) for word in str(value).split(",")))
         except ValueError:
             self.fail(f"{value!r} is not a number or several with commas between them, such as 1,2", param, ctx)
 
@@ -86,6 +86,8 @@ def command(
     mobilenet benchmark --grid --out device.json
     """
     if grid:
+        if photo is not None or plot is not None:
+            raise click.UsageError("--photo and --plot go with files, not with --grid")
         profile = _measure_grid(files, runtimes, threads, _GRID_SECONDS if seconds is None else seconds, out, classes)
         _show_profile(profile, out, as_json=as_json)
         return
@@ -152,7 +154,7 @@ def _print_grid(profile: "DeviceProfile", curve: "Curve") -> None:
         memory = f"{found[0].peak_bytes / 1e6:.1f} to {found[-1].peak_bytes / 1e6:.1f}"
         rows.append((f"{width:g}", *(f"{one.p95_ms:.3g}" for one in found), memory, f"{found[0].file_bytes / 1e6:.2f}"))
     sides = (str(side) for side in profile.resolutions)
-    sure = f"nine of ten are off by {curve.error:.1%} at most"
+    sure = f"nine of ten are off by {curve.error:.1%} at most, their memory by {curve.memory_error:.1%}"
     title = f"{curve.variant}: ms an image at p95, by width and resolution; {sure}"
     print_table(title, ("width", *sides, "memory MB", "file MB"), rows)
 
