@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mobilenet.cli.benchmark import Names
-from mobilenet.cli.console import print_json, print_table
+from mobilenet.cli.console import print_json
 from mobilenet.cli.fit_progress import fit_progress
+from mobilenet.cli.fit_table import print_fitted
 from mobilenet.errors import GateError
 
 if TYPE_CHECKING:
-    from mobilenet.search.result import Fitted
     from mobilenet.search.settings import FitSettings
 
 __all__ = ["command"]
@@ -101,7 +101,7 @@ def command(data: Path, out: Path | None, *, as_json: bool, **options: Any) -> N
     if as_json:
         print_json(found.to_json())
     else:
-        _print(found, page)
+        print_fitted(found, page)
     if found.chosen is None:
         raise GateError(f"no file is inside the budget ({found.limits}); {found.nearest_miss()}")
 
@@ -117,34 +117,3 @@ def _settings(data: Path, out: Path, options: dict[str, Any]) -> "FitSettings":
     if (epochs := options["epochs"]) is not None:
         _ = replace(training, epochs=epochs)
     return FitSettings(training, limits, out, **options)
-
-
-def _print(found: "Fitted", page: Path) -> None:
-    rows = [
-        (
-            str(option.candidate),
-            found.verdict(option),
-            f"{option.nearest.p95_ms:.2f}",
-            f"{option.nearest.file_bytes / 1e6:.2f}",
-            f"{option.nearest.peak_bytes / 1e6:.1f}",
-            ", ".join(f"{one.accuracy:.1%} ({one.epochs})" for one in found.trials_of(option.candidate)) or "-",
-        )
-        for option in found.options
-        if option.inside
-    ]
-    header = ("candidate", "why", "p95 ms", "MB", "memory MB", "top-1 (epochs)")
-    title = f"Inside {found.limits.while_choosing}: {len(rows)} of {len(found.options)} candidates"
-    print_table(title, header, rows, left=2)
-    if found.chosen is not None:
-        file = found.chosen
-        threads = f"{file.threads} thread{'s' * (file.threads > 1)}"
-        click.echo(
-            f"{found.winner}, {file.precision} on {file.runtime} with {threads}: top-1 "
-            f"{file.accuracy:.1%} (network {file.network_accuracy:.1%}), {file.p95_ms:.3g} ms at p95, "
-            f"{file.size_bytes:,} bytes, {file.peak_bytes / 1e6:.1f} MB of memory"
-        )
-        click.echo(f"model   {found.model}")
-    click.echo(f"report  {page}")
-    if found.training_seconds:
-        ratio = found.seconds / found.training_seconds
-        click.echo(f"{found.seconds:.0f} s in all, {ratio:.1f} times the training of the winner")

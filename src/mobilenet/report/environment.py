@@ -24,6 +24,8 @@ def environment() -> "Environment":
     )
     made.filters.update(
         percent=formats.percent,
+        known=formats.known,
+        spaced=formats.spaced,
         count=formats.count,
         size=formats.size,
         duration=formats.duration,

@@ -1,7 +1,7 @@
 """What a search found -> one HTML file that needs nothing else."""
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,9 @@ from mobilenet.search.result import Fitted
 
 __all__ = ["write_fit_page"]
 
+_ABOUT = "≈\u202f"
+"""Before what is estimated."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Compared:
@@ -29,8 +32,16 @@ class _Compared:
     params_ratio: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """Candidates in rows; the first column names them, the second says why."""
+
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
 def write_fit_page(found: Fitted, path: Path, command: Sequence[str] = ()) -> None:
-    """Write the page of a search to `path`, whole or not at all; `command` made it and makes it again; StorageError."""
+    """Write the page of a search, which `command` made, to `path`, whole or not at all; StorageError."""
     html = environment().get_template("fit.html").render(_context(found, command))
     with atomic_write(path) as file:
         # names of files may hold bytes that are no UTF-8
@@ -38,37 +49,46 @@ def write_fit_page(found: Fitted, path: Path, command: Sequence[str] = ()) -> No
 
 
 def _context(found: Fitted, command: Sequence[str]) -> dict[str, Any]:
+    from mobilenet.report.fit_plot import fit_plot
+
+    plot, captions = fit_plot(found)
+    tried = [option for option in found.options if found.trials_of(option.candidate)]
+    others = [option for option in found.options if not found.trials_of(option.candidate)]
     return {
         "found": found,
         "version": __version__,
         "title": found.data.resolve().name,
         "chosen": found.chosen,
-        "chosen_file": Path(found.chosen.file).name if found.chosen else "",
         "headline": list(_headline(found)),
-        "frontier": _frontier(found),
-        "tried": [option for option in found.options if found.trials_of(option.candidate)],
-        "others": [option for option in found.options if not found.trials_of(option.candidate)],
-        "files": [(name, Path(file.file).name, file) for name, files in found.files.items() for file in files],
+        "plot": plot,
+        "captions": captions,
+        "tried": _table([*_taken(found), *_told(found)], tried),
+        "others": _table(list(_taken(found)), others),
+        "files": [(Path(file.file).name, file) for files in found.files.values() for file in files],
         "compared": list(_compared(found)),
-        "command": shlex.join(command),
+        "command": shlex.join(_again(command, found.folder)),
     }
 
 
 def _headline(found: Fitted) -> Iterator[tuple[str, str, str]]:
     file = found.chosen
     if file is None:
-        yield "Inside the budget", "nothing", "when measured as a file"
+        yield "Inside the budget", "nothing", "as a file"
         return
-    yield (
-        "Top-1 accuracy",
-        formats.percent(file.accuracy),
-        f"of the file; the network's {formats.percent(file.network_accuracy)}",
-    )
-    yield "Latency", f"{file.p95_ms:.3g}\u202fms", f"95\u202f% of photos, {_threads(file)}, {file.runtime}"
+    estimated = f"; estimated for {found.estimated_for}" if file.estimated else ""
+    yield "Top-1 accuracy", formats.known(file.accuracy), "; ".join(_accuracy_notes(found, file))
+    yield "Latency", f"{file.p95_ms:.3g}\u202fms", f"95\u202f% of photos, {_threads(file)}, {file.runtime}{estimated}"
     yield "Model file", formats.size(file.size_bytes), f"{file.precision}, {Path(file.file).suffix[1:]}"
-    yield "Memory", formats.size(file.peak_bytes), "on top of the engine"
+    yield "Memory", formats.size(file.peak_bytes), f"on top of the engine{estimated}"
     yield "Same answer", formats.percent(file.agreement), "as the trained network"
     yield "Search", formats.duration(found.seconds), _effort(found)
+
+
+def _accuracy_notes(found: Fitted, file: MeasuredFile) -> Iterator[str]:
+    if (bounds := found.interval(file.accuracy)) is not None:
+        yield f"of {found.photos:,} validation photos"
+        yield f"95\u202f% interval {formats.percent(bounds[0])} to {formats.percent(bounds[1])}"
+    yield f"the network's {formats.known(file.network_accuracy)}"
 
 
 def _threads(file: MeasuredFile) -> str:
@@ -77,34 +97,53 @@ def _threads(file: MeasuredFile) -> str:
 
 def _effort(found: Fitted) -> str:
     whole = found.training_seconds
-    return f"{found.seconds / whole:.1f} times one training of the winner" if whole else ""
+    times = f"; {found.seconds / whole:.1f} times one training of the winner" if whole else ""
+    return f"training, export and proof{times}"
 
 
-def _frontier(found: Fitted) -> str:
-    from mobilenet.report.plots import Dot, frontier
-
-    by_size = found.limits.latency_ms is None and found.limits.size_bytes is not None
-    dots = []
-    for option in found.options:
-        tried = found.trials_of(option.candidate)
-        last = tried[-1] if tried else None
-        dots.append(
-            Dot(
-                str(option.candidate),
-                _takes(option, by_size),
-                None if last is None else last.accuracy,
-                full=last is not None and last.epochs == found.epochs,
-                chosen=option.candidate == found.winner,
-            )
-        )
-    label = "file, MB" if by_size else "ms an image at p95, estimated"
-    limit = (found.limits.size_bytes or 0) / 1e6 if by_size else found.limits.latency_ms
-    description = f"Accuracy against {label} of {len(dots)} candidates; chosen: {found.winner or 'none'}"
-    return frontier("frontier", description, dots, x_label=label, limit=limit)
+_Column = tuple[str, Callable[[Option], str]]
 
 
-def _takes(option: Option, by_size: bool) -> float:  # noqa: FBT001
-    return option.nearest.file_bytes / 1e6 if by_size else option.nearest.p95_ms
+def _table(columns: Sequence[_Column], options: Iterable[Option]) -> _Table:
+    return _Table(
+        tuple(name for name, _ in columns),
+        tuple(tuple(formats.spaced(shown(option)) for _, shown in columns) for option in options),
+    )
+
+
+def _taken(found: Fitted) -> Iterator[_Column]:
+    """Why a candidate was taken or not, and what it takes; latency and memory of a file may be estimated, its size is
+    known."""
+
+    def about(option: Option) -> str:
+        return "" if found.figures(option).measured else _ABOUT
+
+    def about_size(option: Option) -> str:
+        return "" if found.file_of(option.candidate) else _ABOUT
+
+    yield "Width-resolution", lambda option: str(option.candidate)
+    yield "Why", found.verdict
+    yield "As", lambda option: found.figures(option).variant
+    yield "p95", lambda option: f"{about(option)}{found.figures(option).p95_ms:.3g}\u202fms"
+    yield "File", lambda option: f"{about_size(option)}{formats.size(found.figures(option).file_bytes)}"
+    yield "Memory", lambda option: f"{about(option)}{formats.size(found.figures(option).peak_bytes)}"
+
+
+def _told(found: Fitted) -> Iterator[_Column]:
+    """What trainings told; short ones are compared by their promise, but for an accuracy that is asked for."""
+
+    def accuracies(option: Option) -> str:
+        told = [f"{formats.percent(one.accuracy)} ({one.epochs})" for one in found.trials_of(option.candidate)]
+        file = found.file_of(option.candidate)
+        return "\n".join(told if file is None else [*told, f"file {formats.known(file.accuracy)}"])
+
+    def promises(option: Option) -> str:
+        short = [one for one in found.trials_of(option.candidate) if one in found.short_trials]
+        return "\n".join(f"{formats.percent(one.promise)} ({one.epochs})" for one in short) or formats.NOTHING
+
+    yield "Top-1 (epochs)", accuracies
+    if found.short_trials and found.limits.accuracy is None:
+        yield "Promise (epochs)", promises
 
 
 def _compared(found: Fitted) -> Iterator[_Compared]:
@@ -121,3 +160,14 @@ def _compared(found: Fitted) -> Iterator[_Compared]:
     )
     for name, other in others:
         yield _Compared(name, other, other.mult_adds / own.mult_adds, other.params / own.params)
+
+
+def _again(command: Sequence[str], folder: Path) -> Iterator[str]:
+    """The command for a folder of its own: in the old one it prints what is remembered."""
+    words = iter(command)
+    for word in words:
+        if word == "--out":
+            next(words, None)
+        elif word != "--json" and not word.startswith("--out="):
+            yield word
+    yield from ("--out", f"{folder}-again")

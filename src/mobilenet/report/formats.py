@@ -1,6 +1,8 @@
 """Numbers as people read them; None is an en dash."""
 
-__all__ = ["NOTHING", "count", "duration", "percent", "short", "size"]
+import re
+
+__all__ = ["NOTHING", "count", "duration", "epochs", "known", "percent", "short", "size", "spaced"]
 
 NOTHING = "–"
 
@@ -11,6 +13,16 @@ _THIN = "\u202f"
 def percent(share: float | None, digits: int = 1) -> str:
     """0.8363 -> '83.6 %'."""
     return NOTHING if share is None else f"{100 * share:.{digits}f}{_THIN}%"
+
+
+def known(share: float | None) -> str:
+    """`percent`, and 'not known' for None."""
+    return "not known" if share is None else percent(share)
+
+
+def spaced(text: str) -> str:
+    """'3% of 9 photos' -> '3 % of 9 photos': sentences that are written for a terminal too, as `percent` writes."""
+    return re.sub(r"(?<=\d)%", f"{_THIN}%", text)
 
 
 def count(number: float | None) -> str:
@@ -41,6 +53,11 @@ def duration(seconds: float | None) -> str:
     if hours:
         return f"{hours}{_THIN}h {minutes}{_THIN}min"
     return f"{minutes}{_THIN}min {rest}{_THIN}s" if minutes else f"{rest}{_THIN}s"
+
+
+def epochs(number: int) -> str:
+    """1 -> '1 epoch'."""
+    return f"{number} epoch{'s' * (number != 1)}"
 
 
 def short(text: str, most: int = 24) -> str:

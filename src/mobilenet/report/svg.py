@@ -1,0 +1,45 @@
+"""Axes and SVG of all plots: colours are the page's CSS variables, so that they follow light and dark."""
+
+import io
+import re
+from html import escape
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+__all__ = ["FIRST", "GRID", "INK", "SECOND", "STYLE", "new_axes", "to_svg"]
+
+INK, GRID, FIRST, SECOND = "#010203", "#040506", "#070809", "#0a0b0c"
+"""Colours that stand for CSS variables until the SVG is written."""
+
+_VARIABLES = {INK: "var(--muted)", GRID: "var(--line)", FIRST: "var(--accent)", SECOND: "var(--second)"}
+
+STYLE: Any = {"svg.fonttype": "none", "svg.hashsalt": "mobilenet", "font.size": 11}
+"""Text stays text, in the page's font; ids do not change from one writing to the next."""
+
+
+def new_axes(width: float, height: float) -> tuple[Figure, Axes]:
+    """A figure of so many inches and its only axes."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = figure.add_subplot()
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.spines["bottom"].set_color(GRID)
+    axes.grid(axis="y", color=GRID, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.tick_params(colors=INK, length=0)
+    return figure, axes
+
+
+def to_svg(figure: Figure, name: str, description: str) -> str:
+    """An SVG element; `name` makes its ids unique on the page."""
+    buffer = io.StringIO()
+    nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    figure.savefig(buffer, format="svg", transparent=True, metadata=nothing)
+    text = buffer.getvalue()
+    body = text[text.index(">", text.index("<svg")) + 1 :]
+    for colour, variable in _VARIABLES.items():
+        body = body.replace(colour, variable)
+    body = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{name}-", body)
+    width, height = (72 * inches for inches in figure.get_size_inches())
+    return f'<svg role="img" aria-label="{escape(description)}" viewBox="0 0 {width:g} {height:g}">{body}'
