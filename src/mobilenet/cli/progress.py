@@ -10,7 +10,7 @@ from mobilenet.cli.console import progress_console
 if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn
 
-__all__ = ["progress_bar", "progress_bars", "turn_bar"]
+__all__ = ["progress_bar", "progress_bars", "still_bars", "turn_bar"]
 
 
 def progress_bars() -> "Progress":
@@ -18,6 +18,13 @@ def progress_bars() -> "Progress":
     from rich.progress import Progress
 
     return Progress(*_columns(), console=progress_console(), transient=True)
+
+
+def still_bars() -> "Progress":
+    """As `progress_bars`, for work that is being timed: drawn when told, never in between by a thread of its own."""
+    from rich.progress import Progress
+
+    return Progress(*_columns(), console=progress_console(), transient=True, auto_refresh=False)
 
 
 def _columns() -> "tuple[ProgressColumn, ...]":
@@ -39,12 +46,10 @@ def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
 
 @contextmanager
 def turn_bar(title: str) -> Iterator[Callable[[int, int], None]]:
-    """As `progress_bar`, for work that is being timed: drawn when told, never in between by a thread of its own."""
+    """As `progress_bar`, on `still_bars`."""
     if not sys.stderr.isatty():
         yield lambda _done, _total: None
         return
-    from rich.progress import Progress
-
-    with Progress(*_columns(), console=progress_console(), transient=True, auto_refresh=False) as bars:
+    with still_bars() as bars:
         bar = bars.add_task(title, total=None)
         yield lambda done, total: bars.update(bar, completed=done, total=total, refresh=True)
