@@ -32,8 +32,9 @@ TORCH_ROOMS = (
     "mobilenet.export.diagnose",
     "mobilenet.images.augment",
     "mobilenet.runtimes.torch",
-    "mobilenet.search.fit",
+    "mobilenet.search.choice",
     "mobilenet.search.device",
+    "mobilenet.search.fit",
     "mobilenet.search.settings",
     "mobilenet.search.trainings",
 )

@@ -8,8 +8,10 @@ import pytest
 
 from mobilenet.benchmark import Contender, Settings, measure
 from mobilenet.benchmark.grid import GridSettings, measure_grid
+from mobilenet.benchmark.profile import DeviceProfile
 from mobilenet.cli.main import main
-from mobilenet.search import fit as fitting
+from mobilenet.search import choice
+from mobilenet.search.files import prove_and_measure
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +59,7 @@ def test_a_budget_becomes_a_file_that_meets_it(
     assert timing.resolution == 64
     verdicts = {f"{row['width_multiplier']:g}-{row['resolution']}": row["verdict"] for row in found["candidates"]}
     assert verdicts["0.25-64"] == "chosen"
-    assert verdicts["0.25-32"] == "a larger one is inside too: 0.25-64"
+    assert verdicts["0.25-32"] == "gave way to a larger one: 0.25-64"
     assert verdicts["0.375-32"].startswith("outside: a file of")
     page = (out / "report.html").read_text("utf-8")
     assert "MobileNet 0.25-64 in int8 is inside the budget" in page
@@ -69,7 +71,7 @@ def test_a_budget_becomes_a_file_that_meets_it(
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("mobilenet.search.trainings.train", never)
-        patch.setattr(fitting, "prove_and_measure", never)
+        patch.setattr(choice, "prove_and_measure", never)
         assert _run(*words) == 0
     assert json.loads(capsys.readouterr().out) == found
 
@@ -77,13 +79,13 @@ def test_a_budget_becomes_a_file_that_meets_it(
 def test_a_search_that_was_interrupted_ends_with_the_same_result(
     photos: Path, device: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = fitting.prove_and_measure
+    real = prove_and_measure
 
     def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     words = [*_words(photos, device, tmp_path / "fit"), "--size", "700kB", "--json"]
-    monkeypatch.setattr(fitting, "prove_and_measure", stop)
+    monkeypatch.setattr(choice, "prove_and_measure", stop)
     assert _run(*words) == 130
     assert "go on with the same command: mobilenet fit" in capsys.readouterr().err
     # As if it had been killed where the last run folder was made and nothing was in it that a run goes on from.
@@ -94,7 +96,7 @@ def test_a_search_that_was_interrupted_ends_with_the_same_result(
     del document["steps"][last]
     memory.write_text(json.dumps(document))
     (run / "config.json").unlink()
-    monkeypatch.setattr(fitting, "prove_and_measure", real)
+    monkeypatch.setattr(choice, "prove_and_measure", real)
     assert _run(*words) == 0
     found = json.loads(capsys.readouterr().out)
     whole = [*_words(photos, device, tmp_path / "whole"), "--size", "700kB", "--json"]
@@ -124,6 +126,9 @@ def test_where_nothing_is_inside_the_nearest_is_named(
     assert out == ""
     assert "nothing is inside 0.0001 ms at p95, 10% of latency in reserve; the nearest is 0.25-32 in" in err
     assert not (tmp_path / "fit" / "runs").exists()
+    needed = err.split(" of memory; ")[1].split(" would do")[0].split()
+    assert _run(*_words(photos, device, tmp_path / "fit")[:-1], 1, *needed) in (0, 1)
+    assert "1 inside the budget" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -161,10 +166,90 @@ def test_a_profile_of_another_version_is_refused(
     assert f"{path} is a device profile of format 0, this version reads 1; make one with mobilenet benchmark" in err
 
 
+def test_this_device_is_measured_once(
+    photos: Path, device: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a budget that nothing keeps, and after a search that was stopped in its first training."""
+    measured = []
+
+    def measuring(*_: object) -> DeviceProfile:
+        measured.append(1)
+        return DeviceProfile.read(device)
+
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mobilenet.search.device.measure_grid", measuring)
+    words = [photos, "--runtime", "litert", "--out", tmp_path / "fit", "--epochs", 32]
+    assert _run(*words, "--latency", "0.0001ms") == 1
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mobilenet.search.trainings.train", stop)
+        assert _run(*words, "--size", "400kB") == 130
+    assert _run(*words, "--size", "400kB") == 0
+    assert len(measured) == 1
+    capsys.readouterr()
+
+
+def test_a_budget_of_another_device_is_kept_by_its_profile(
+    photos: Path, device: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A device a thousand times slower: nothing here says how fast the file is there."""
+    profile = json.loads(device.read_text())
+    profile["environment"]["processor"] = "ARM Cortex-M7"
+    for curve in profile["curves"]:
+        for point in curve["points"]:
+            point["p50_ms"], point["p95_ms"] = 1000 * point["p50_ms"], 1000 * point["p95_ms"]
+    slow = tmp_path / "slow.json"
+    slow.write_text(json.dumps(profile))
+    assert _run(*_words(photos, slow, tmp_path / "fit"), "--size", "400kB", "--latency", "1s", "--json") == 0
+    out, err = capsys.readouterr()
+    assert "the profile is of another device (ARM Cortex-M7): latency and memory are estimated" in err
+    chosen = json.loads(out)["chosen"]
+    assert chosen["estimated"]
+    (timing,) = measure([Contender(json.loads(out)["model"], "litert", 1)], Settings(0.1)).timings
+    assert chosen["p95_ms"] > 20 * timing.p95_ms
+    page = (tmp_path / "fit" / "report.html").read_text("utf-8")
+    assert "not measured there" in page
+    assert "as measured" not in page
+
+
+def test_a_moved_folder_and_more_photos(
+    photos: Path, device: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], paint: Callable[..., Path]
+) -> None:
+    words = ["--size", "400kB", "--accuracy", "50%", "--json"]
+    (tmp_path / "fit").mkdir()
+    (tmp_path / "fit" / "model.onnx").write_bytes(b"of an earlier search")
+    assert _run(*_words(photos, device, tmp_path / "fit"), *words) == 0
+    assert not (tmp_path / "fit" / "model.onnx").exists()
+    (tmp_path / "fit").rename(tmp_path / "moved")
+    (tmp_path / "moved" / "model.tflite").unlink()
+    assert _run(*_words(photos, device, tmp_path / "moved"), *words) == 0
+    assert (tmp_path / "moved" / "model.tflite").exists()
+    capsys.readouterr()
+    paint(photos / "train" / "red" / "another.png", "red", 7)
+    assert _run(*_words(photos, device, tmp_path / "moved"), *words) == 2
+    assert "holds another search: it began with other photos; choose another --out" in capsys.readouterr().err
+
+
+def test_weights_that_are_narrower_than_all_candidates(
+    photos: Path, device: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "narrow"
+    words = ["--width", "0.125", "--resolution", "32", "--epochs", "1", "--out", str(run)]
+    assert main(["train", str(photos), *words]) == 0
+    assert _run(*_words(photos, device, tmp_path / "fit"), "--size", "1MB", "--weights", run) == 2
+    assert "all weights to start from are narrower than any candidate; give --weights of width 0.25 or" in (
+        capsys.readouterr().err
+    )
+
+
 def test_another_budget_in_the_same_folder_is_refused(
     photos: Path, device: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "fit").mkdir()
-    (tmp_path / "fit" / "search.json").write_text('{"settings": {"limits": {}}, "steps": {}}')
+    (tmp_path / "fit" / "runs").mkdir(parents=True)
+    (tmp_path / "fit" / "search.json").write_text('{"settings": {"size_bytes": 1}, "digests": {}, "steps": {}}')
     assert _run(*_words(photos, device, tmp_path / "fit"), "--size", "400kB") == 2
-    assert "holds a search with other settings (" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "holds another search: " in err
+    assert "; size bytes was 1 and is 400000.0; " in err
+    assert "it began with other photos; " in err

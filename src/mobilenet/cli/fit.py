@@ -31,15 +31,15 @@ class _Quantity(click.ParamType[float]):
         self._units = units
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        found = _QUANTITY.fullmatch(str(value))
-        if found is None or found[2].lower() not in self._units:
-            units = ", ".join(filter(None, self._units))
-            line = f"{value!r} is no {self.name}; write a number and a unit ({units}), such as {self._example}"
+        found, units = _QUANTITY.fullmatch(str(value)), {name.lower(): unit for name, unit in self._units.items()}
+        if found is None or found[2].lower() not in units:
+            known = ", ".join(filter(None, self._units))
+            line = f"{value!r} is no {self.name}; write a number and a unit ({known}), such as {self._example}"
             self.fail(line, param, ctx)
-        return float(found[1]) * self._units[found[2].lower()]
+        return float(found[1]) * units[found[2].lower()]
 
 
-_SIZES = {"b": 1.0, "kb": 1e3, "mb": 1e6, "gb": 1e9, "kib": 2.0**10, "mib": 2.0**20}
+_SIZES = {"B": 1.0, "kB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 2.0**10, "MiB": 2.0**20}
 _LATENCY = _Quantity("latency", "5ms", {"ms": 1.0, "us": 1e-3, "µs": 1e-3, "s": 1e3})
 _SIZE = _Quantity("size", "500kB", _SIZES)
 _MEMORY = _Quantity("amount of memory", "8MB", _SIZES)
@@ -51,7 +51,9 @@ _ACCURACY = _Quantity("accuracy", "0.9 or 90%", {"": 1.0, "%": 0.01})
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option("--latency", "latency_ms", type=_LATENCY, help="What 95 % of single photos may take, such as 5ms.")
 @click.option("--size", "size_bytes", type=_SIZE, help="Largest file, such as 500kB.")
-@click.option("--memory", "memory_bytes", type=_MEMORY, help="Most memory on top of the engine, such as 8MB.")
+@click.option(
+    "--memory", "memory_bytes", type=_MEMORY, metavar="SIZE", help="Most memory on top of the engine, such as 8MB."
+)
 @click.option(
     "--reserve",
     type=_SHARE,
@@ -66,7 +68,7 @@ _ACCURACY = _Quantity("accuracy", "0.9 or 90%", {"": 1.0, "%": 0.01})
 )
 @click.option("--runtime", "runtimes", default="", type=Names(), help="litert, onnxruntime.  [default: all installed]")
 @click.option("--weights", multiple=True, metavar="FILE", help="Start from these; give several for several widths.")
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder.  [default: fits/DATA]")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder.  [default: fits/DATA-BUDGET]")
 @click.option("--val", "validation", type=click.Path(path_type=Path), help="Folder or CSV of validation photos.")
 @click.option("--exclude", type=click.Path(path_type=Path), help="A list of photos to leave out: see mobilenet check.")
 @click.option("--epochs", type=int, help="Of a full training.  [default: as mobilenet train]")
@@ -84,15 +86,17 @@ def command(data: Path, out: Path | None, *, as_json: bool, **options: Any) -> N
     mobilenet fit photos --size 500kB --memory 8MB --weights mobilenet_v1_0.5.tflite
     mobilenet fit photos --accuracy 0.9 --device phone.json
     """
-    from mobilenet.datasets.addresses import name_for_folders
     from mobilenet.report.fit_page import write_fit_page
     from mobilenet.search.fit import fit
+    from mobilenet.training.interruption import Interruption
 
-    settings = _settings(data, out or Path("fits") / name_for_folders(data), options)
+    settings = _settings(data, out, options)
     words = ["mobilenet", *click.get_current_context().find_root().obj]
-    with fit_progress() as listener:
+    interruption = Interruption()
+    with fit_progress() as listener, interruption.heard():
         try:
-            found = fit(settings, listener)
+            with interruption.immediately():
+                found = fit(settings, listener)
         except KeyboardInterrupt:
             click.echo(f"go on with the same command: {shlex.join(words)}", err=True)
             raise
@@ -106,7 +110,8 @@ def command(data: Path, out: Path | None, *, as_json: bool, **options: Any) -> N
         raise GateError(f"no file is inside the budget ({found.limits}); {found.nearest_miss()}")
 
 
-def _settings(data: Path, out: Path, options: dict[str, Any]) -> "FitSettings":
+def _settings(data: Path, out: Path | None, options: dict[str, Any]) -> "FitSettings":
+    from mobilenet.datasets.addresses import name_for_folders
     from mobilenet.search.limits import Limits
     from mobilenet.search.settings import FitSettings
     from mobilenet.training.settings import TrainingSettings
@@ -116,4 +121,5 @@ def _settings(data: Path, out: Path, options: dict[str, Any]) -> "FitSettings":
     training = TrainingSettings(data, **{name: options.pop(name) for name in ("validation", "exclude", "seed")})
     if (epochs := options["epochs"]) is not None:
         _ = replace(training, epochs=epochs)
-    return FitSettings(training, limits, out, **options)
+    folder = out or Path("fits") / f"{name_for_folders(data)}-{limits.name}"
+    return FitSettings(training, limits, folder, **options)

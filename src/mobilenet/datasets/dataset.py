@@ -16,7 +16,7 @@ from mobilenet.datasets.sources import Place, Source, find_places, read_source, 
 from mobilenet.datasets.split import split_by_content
 from mobilenet.errors import ConfigError, DataError, StorageError
 
-__all__ = ["Dataset", "Parts", "given_split", "open_dataset", "open_parts", "open_photos"]
+__all__ = ["Dataset", "Parts", "given_split", "open_dataset", "open_parts", "open_photos", "remembered_digests"]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -148,7 +148,7 @@ def _exclude(exclude: Exclusions, data: Path, train: Source, judges: Source | No
 
 def _made_split(parts: Parts, fraction: float, seed: int) -> Dataset:
     photos = parts.train
-    chosen = split_by_content(_digests(photos), photos.labels, fraction, seed)
+    chosen = split_by_content(remembered_digests(photos), photos.labels, fraction, seed)
     if not chosen.any():
         raise DataError(
             f"{spelled(parts.root)} has no class with two different photos, so none can be kept for validation; "
@@ -165,8 +165,8 @@ def _made_split(parts: Parts, fraction: float, seed: int) -> Dataset:
     )
 
 
-def _digests(photos: Photos) -> list[bytes]:
-    """The digest of each photo, remembered for the next run if the disk lets us."""
+def remembered_digests(photos: Photos) -> list[bytes]:
+    """The digest of each photo's bytes, remembered for the next run if the disk lets us."""
     directory = default_directory()
     index = digest_index(directory, photos)
     found, new = digests(photos, index)

@@ -25,7 +25,7 @@ from mobilenet.runtimes import Predictor, model_file, open_model
 if TYPE_CHECKING:
     from mobilenet.quantize.calibrate import Calibrated
 
-__all__ = ["ExportSettings", "Exported", "export"]
+__all__ = ["ExportSettings", "Exported", "check_engines", "export"]
 
 
 _LARGEST_BATCH = 1024
@@ -122,7 +122,7 @@ def export(settings: ExportSettings, progress: Callable[[str, int, int], object]
     `progress(what, done, all)`. Errors in settings, model or data are raised before anything is written; failed gates
     are not errors here: `Exported.failures` has them. The whole result also lies in `out` as `export.json`.
     """
-    _check_engines(settings.formats)
+    check_engines(settings.formats)
     file = model_file(settings.model)
     if file.suffix != ".safetensors":
         raise ModelError(f"{file} is exported already; give the run folder or the .safetensors file that it came from")
@@ -145,7 +145,7 @@ def export(settings: ExportSettings, progress: Callable[[str, int, int], object]
     return found
 
 
-def _check_engines(formats: Sequence[str]) -> None:
+def check_engines(formats: Sequence[str]) -> None:
     """Before any work: the packages that write and run the files are there."""
     for name in formats:
         import_module(f"mobilenet.export.{name}")

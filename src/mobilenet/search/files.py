@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from mobilenet.benchmark import Contender, Settings, Timing, measure
-from mobilenet.benchmark.profile import Variant
+from mobilenet.benchmark.profile import Estimate, Variant
 from mobilenet.export.formats import FORMATS, PRECISIONS, Precision
 from mobilenet.export.run import ExportSettings, export
 from mobilenet.export.verify import Proof
@@ -22,24 +22,27 @@ _TRIES = 3
 
 @dataclass(frozen=True, slots=True)
 class MeasuredFile:
-    """One exported file as measured on this device; `failures` say why it is not proven, and `over` which limits it
-    exceeds: both are empty for a file that may be used.
+    """One exported file, `file` below the folder of the search; `failures` say why it is not proven, and `over` which
+    limits it exceeds: both are empty for a file that may be used.
 
-    `proof` is what `mobilenet export` found, as JSON; `waited` the share of time in which others had the cores.
+    `estimated`: latency and memory are those that the profile of another device expects; else they were measured here.
+    `accuracy` and `network_accuracy` are None where a proof ended before they were known. `proof` is what
+    `mobilenet export` found, as JSON; `waited` the share of time in which others had the cores.
     """
 
     file: str
     runtime: str
     precision: Precision
     threads: int
-    accuracy: float
-    network_accuracy: float
+    accuracy: float | None
+    network_accuracy: float | None
     agreement: float
     size_bytes: int
     p50_ms: float
     p95_ms: float
     peak_bytes: int
     waited: float
+    estimated: bool
     failures: tuple[str, ...]
     over: tuple[str, ...]
     proof: dict[str, Any]
@@ -61,17 +64,42 @@ class MeasuredFile:
 
 def prove_and_measure(
     export_settings: ExportSettings,
-    variants: Sequence[Variant],
+    estimates: Sequence[Estimate],
     limits: Limits,
     progress: Callable[[str, int, int], object] | None = None,
+    *,
+    elsewhere: bool = False,
 ) -> tuple[MeasuredFile, ...]:
-    """Export the network for `variants`, prove every file and measure it, warm, for its p95."""
+    """Export the network for the variants of `estimates`, prove every file and measure it, warm, for its p95; where
+    the budget is that of a device `elsewhere`, its estimates stand instead."""
     exported = export(export_settings, progress)
-    wanted = {(variant.runtime, variant.precision): variant.threads for variant in variants}
-    proofs = [proof for proof in exported.proofs if (proof.runtime, proof.precision) in wanted]
-    contenders = [Contender(proof.file, proof.runtime, wanted[proof.runtime, proof.precision]) for proof in proofs]
-    timings = _calmest(contenders, limits, progress)
-    return tuple(_judged(proof, timing, limits) for proof, timing in zip(proofs, timings, strict=True))
+    wanted = {(estimate.variant.runtime, estimate.variant.precision): estimate for estimate in estimates}
+    pairs = [
+        (proof, wanted[proof.runtime, proof.precision])
+        for proof in exported.proofs
+        if (proof.runtime, proof.precision) in wanted
+    ]
+    if elsewhere:
+        taken = [_Taken(one.p50_ms, one.p95_ms, one.peak_bytes, 0.0, estimated=True) for _, one in pairs]
+    else:
+        contenders = [Contender(proof.file, proof.runtime, estimate.variant.threads) for proof, estimate in pairs]
+        timings = _calmest(contenders, limits, progress)
+        taken = [_Taken(one.p50_ms, one.p95_ms, one.peak_bytes, one.waited, estimated=False) for one in timings]
+    return tuple(
+        _judged(proof, estimate.variant.threads, took, limits)
+        for (proof, estimate), took in zip(pairs, taken, strict=True)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """What one file takes, measured or estimated."""
+
+    p50_ms: float
+    p95_ms: float
+    peak_bytes: int
+    waited: float
+    estimated: bool
 
 
 def _calmest(
@@ -79,35 +107,35 @@ def _calmest(
 ) -> tuple[Timing, ...]:
     """Measured once; again where others took the cores and something came out over the limit of latency."""
     show = None if progress is None else (lambda *at: progress("measuring", *at))
-    best: tuple[Timing, ...] = ()
+    calmest: tuple[Timing, ...] = ()
     for _ in range(_TRIES):
         found = measure(contenders, Settings(_SECONDS), show).timings
-        if not best or max(one.waited for one in found) < max(one.waited for one in best):
-            best = found
-        late = limits.latency_ms is not None and any(one.p95_ms > limits.latency_ms for one in best)
-        if not late or max(one.waited for one in best) <= _CALM:
+        if not calmest or max(one.waited for one in found) < max(one.waited for one in calmest):
+            calmest = found
+        late = limits.latency_ms is not None and any(one.p95_ms > limits.latency_ms for one in calmest)
+        if not late or max(one.waited for one in calmest) <= _CALM:
             break
-    return best
+    return calmest
 
 
-def _judged(proof: Proof, timing: Timing, limits: Limits) -> MeasuredFile:
-    over = list(limits.excess(timing.p95_ms, proof.size_bytes, timing.peak_bytes))
-    accuracy = proof.accuracy or 0.0
-    if limits.accuracy is not None and accuracy < limits.accuracy:
-        over.append(f"an accuracy of {accuracy:.1%}")
+def _judged(proof: Proof, threads: int, took: _Taken, limits: Limits) -> MeasuredFile:
+    over = list(limits.excess(took.p95_ms, proof.size_bytes, took.peak_bytes))
+    if limits.accuracy is not None and (proof.accuracy or 0.0) < limits.accuracy:
+        over.append("an accuracy of " + ("not known" if proof.accuracy is None else f"{proof.accuracy:.1%}"))
     return MeasuredFile(
         file=proof.file,
         runtime=proof.runtime,
         precision=proof.precision,
-        threads=timing.contender.threads,
-        accuracy=accuracy,
-        network_accuracy=proof.network_accuracy or 0.0,
+        threads=threads,
+        accuracy=proof.accuracy,
+        network_accuracy=proof.network_accuracy,
         agreement=proof.agreement,
         size_bytes=proof.size_bytes,
-        p50_ms=timing.p50_ms,
-        p95_ms=timing.p95_ms,
-        peak_bytes=timing.peak_bytes,
-        waited=timing.waited,
+        p50_ms=took.p50_ms,
+        p95_ms=took.p95_ms,
+        peak_bytes=took.peak_bytes,
+        waited=took.waited,
+        estimated=took.estimated,
         failures=proof.failures,
         over=tuple(over),
         proof=proof.to_json(),
@@ -119,7 +147,7 @@ def best(files: Iterable[MeasuredFile], limits: Limits) -> MeasuredFile | None:
     usable = [file for file in files if file.usable]
     if limits.accuracy is not None:
         return min(usable, key=lambda file: (file.size_bytes, file.p95_ms), default=None)
-    return max(usable, key=lambda file: (file.accuracy, -file.p95_ms), default=None)
+    return max(usable, key=lambda file: (file.accuracy or 0.0, -file.p95_ms), default=None)
 
 
 def nearest(files: Iterable[MeasuredFile], limits: Limits) -> MeasuredFile | None:
@@ -127,13 +155,13 @@ def nearest(files: Iterable[MeasuredFile], limits: Limits) -> MeasuredFile | Non
 
     def distance(file: MeasuredFile) -> tuple[int, float]:
         outside = limits.distance(file.p95_ms, file.size_bytes, file.peak_bytes)
-        missing = 0.0 if limits.accuracy is None else limits.accuracy / max(file.accuracy, 1e-3)
+        missing = 0.0 if limits.accuracy is None else limits.accuracy / max(file.accuracy or 0.0, 1e-3)
         return len(file.failures), max(outside, missing)
 
     return min(files, key=distance, default=None)
 
 
-def formats_of(variants: Iterable[Variant]) -> tuple[tuple[str, ...], tuple[Precision, ...]]:
+def formats_of(variants: Sequence[Variant]) -> tuple[tuple[str, ...], tuple[Precision, ...]]:
     """The formats and precisions to export for `variants`."""
     runtimes = {variant.runtime for variant in variants}
     precisions = {variant.precision for variant in variants}

@@ -1,7 +1,7 @@
 """The smallest candidate that reaches an accuracy: short trainings tell where to look, a full one decides.
 
-Candidates stand in the order of the size of their file, then of their latency. A short training makes more mistakes
-than a full one; by which factor is learned from those that were trained both ways.
+Candidates stand in the order of their width, which decides the size of the file, then of their resolution. A short
+training makes more mistakes than a full one; by which factor is learned from those that were trained both ways.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -35,29 +35,42 @@ class Foresight:
 
 
 def smallest_that_reach(
-    chains: Sequence[Sequence[Contender]], goal: float, epochs: int, score: Callable[[Contender, int], float]
+    chains: Sequence[Sequence[Contender]],
+    goal: float,
+    epochs: int,
+    score: Callable[[Contender, int], float],
+    possible: Callable[[Contender], bool] = lambda _: True,
 ) -> Iterator[Contender]:
     """Candidates to train in full, in this order, until one reaches the `goal`.
 
-    `chains`: for each width, from the smallest on, its candidates from the smallest resolution on; within a chain and
-    along the ends of chains accuracy is taken to grow. `score(candidate, epochs)` trains, or remembers.
+    `chains`: for each width, from the smallest on, its candidates from the smallest resolution on. Within a chain
+    accuracy is taken to grow, from one chain to the next it is not: in a budget of latency, wider ones see fewer
+    pixels. Where none seems able, the best one is tried, once. `score(candidate, epochs)` trains, or remembers;
+    `possible` is asked again after each one that failed.
     """
     short, foresight = max(round(_SHORT * epochs), 1), Foresight()
 
-    def reaches(contender: Contender) -> bool:
-        return foresight.guess(score(contender, short)) >= goal
+    def guess(contender: Contender) -> float:
+        return foresight.guess(score(contender, short))
 
-    remaining = [list(chain) for chain in chains if chain]
-    while remaining:
-        first = _first(remaining, lambda chain: reaches(chain[-1]))
-        chain = remaining[min(first, len(remaining) - 1)]
-        place = min(_first(chain, reaches), len(chain) - 1)
-        chosen = chain[place]
+    hopeless = False
+    while chains := _kept(chains, possible):
+        able = next((chain for chain in chains if guess(chain[-1]) >= goal), None)
+        if able is None:
+            if hopeless:
+                return
+            able, hopeless = max(chains, key=lambda chain: guess(chain[-1])), True
+        place = min(_first(able, lambda contender: guess(contender) >= goal), len(able) - 1)
+        chosen = able[place]
         yield chosen
         foresight.learn(score(chosen, short), score(chosen, epochs))
-        # What failed was the smallest that seemed able: only larger ones are left to try.
-        remaining = [chain[place + 1 :], *remaining[remaining.index(chain) + 1 :]]
-        remaining = [chain for chain in remaining if chain]
+        # What failed was the smallest of its width that seemed able: only more pixels are left to try.
+        chains = [chain[place + 1 :] if chain is able else chain for chain in chains]
+
+
+def _kept(chains: Sequence[Sequence[Contender]], possible: Callable[[Contender], bool]) -> list[list[Contender]]:
+    kept = [[contender for contender in chain if possible(contender)] for chain in chains]
+    return [chain for chain in kept if chain]
 
 
 def _first(items: Sequence[Contender], holds: Callable[[Contender], bool]) -> int:

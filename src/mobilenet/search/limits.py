@@ -1,5 +1,6 @@
 """What the user allows a network to take, and asks of it."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -8,6 +9,12 @@ from mobilenet.benchmark.profile import Estimate
 from mobilenet.errors import ConfigError
 
 __all__ = ["Limits", "shown_size"]
+
+Margins = tuple[float, float, float]
+"""Shares by which latency, size and memory may come out larger than they were estimated."""
+
+_SIZE_ERROR = 0.01
+"""Names of classes lie in a file too, and are not estimated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,24 +43,39 @@ class Limits:
         if not 0 <= self.reserve <= 1:
             raise ConfigError(f"a reserve of {self.reserve:g} is out of range; use a share such as 0.1")
 
-    def excess(self, p95_ms: float, size_bytes: float, memory_bytes: float, margin: float = 0.0) -> tuple[str, ...]:
-        """What is over a limit, in words; nothing where all is inside. `margin`: share by which latency may come out
-        larger than it was estimated."""
-        return tuple(self._excess(p95_ms, size_bytes, memory_bytes, margin))
+    def excess(self, p95_ms: float, size_bytes: float, memory_bytes: float) -> tuple[str, ...]:
+        """What is over a limit, in words; nothing where all is inside."""
+        return tuple(self._excess(p95_ms, size_bytes, memory_bytes, (0.0, 0.0, 0.0)))
 
-    def _excess(self, p95_ms: float, size_bytes: float, memory_bytes: float, margin: float) -> Iterator[str]:
-        if self.latency_ms is not None and p95_ms * (1 + margin) > self.latency_ms:
-            spare = f", with {margin:.0%} to be sure" if p95_ms <= self.latency_ms else ""
-            yield f"{p95_ms:.3g} ms at p95{spare}"
-        if self.size_bytes is not None and size_bytes > self.size_bytes:
-            yield f"a file of {shown_size(size_bytes)}"
-        if self.memory_bytes is not None and memory_bytes > self.memory_bytes:
-            yield f"{shown_size(memory_bytes)} of memory"
+    def _excess(self, p95_ms: float, size_bytes: float, memory_bytes: float, margins: Margins) -> Iterator[str]:
+        for value, limit, margin, words in (
+            (p95_ms, self.latency_ms, margins[0], f"{p95_ms:.3g} ms at p95"),
+            (size_bytes, self.size_bytes, margins[1], f"a file of {shown_size(size_bytes)}"),
+            (memory_bytes, self.memory_bytes, margins[2], f"{shown_size(memory_bytes)} of memory"),
+        ):
+            if limit is not None and value * (1 + margin) > limit:
+                yield f"{words}, with {margin:.0%} to be sure" if value <= limit else words
 
     def over(self, estimate: Estimate) -> tuple[str, ...]:
-        """`excess` of an estimate, with its own error and the reserve as the margin."""
-        margin = (1 + estimate.error) * (1 + self.reserve) - 1
-        return self.excess(estimate.p95_ms, estimate.file_bytes, estimate.peak_bytes, margin)
+        """`excess` of an estimate, with its own errors as margins, and the reserve."""
+        return tuple(self._excess(estimate.p95_ms, estimate.file_bytes, estimate.peak_bytes, self._margins(estimate)))
+
+    def enough(self, estimate: Estimate) -> str:
+        """The options with which `estimate` would be inside where it is not: `--latency 0.18ms --size 720kB`."""
+        latency, size, memory = self._margins(estimate)
+        found = []
+        if self.latency_ms is not None and (need := estimate.p95_ms * (1 + latency)) > self.latency_ms:
+            found.append(f"--latency {_up(need)}ms")
+        for option, limit, needed in (
+            ("--size", self.size_bytes, estimate.file_bytes * (1 + size)),
+            ("--memory", self.memory_bytes, estimate.peak_bytes * (1 + memory)),
+        ):
+            if limit is not None and needed > limit:
+                found.append(f"{option} {_up(needed / 1e6)}MB" if needed >= 1e6 else f"{option} {_up(needed / 1e3)}kB")
+        return " ".join(found)
+
+    def _margins(self, estimate: Estimate) -> Margins:
+        return (1 + estimate.error) * (1 + self.reserve) - 1, _SIZE_ERROR, estimate.memory_error
 
     def distance(self, p95_ms: float, size_bytes: float, memory_bytes: float) -> float:
         """How far outside: the largest factor by which a limit is exceeded, below 1 where all is inside."""
@@ -70,6 +92,17 @@ class Limits:
         return ", ".join(part for part in parts if part)
 
     @property
+    def name(self) -> str:
+        """For a folder: 5ms, or 500kB-8MB-memory."""
+        parts = (
+            None if self.latency_ms is None else f"{self.latency_ms:g}ms",
+            None if self.size_bytes is None else shown_size(self.size_bytes).replace(" ", ""),
+            None if self.memory_bytes is None else f"{shown_size(self.memory_bytes).replace(' ', '')}-memory",
+            None if self.accuracy is None else f"{100 * self.accuracy:g}-percent",
+        )
+        return "-".join(part for part in parts if part)
+
+    @property
     def while_choosing(self) -> str:
         """In words, with the reserve that candidates must leave."""
         return f"{self}, {self.reserve:.0%} of latency in reserve" if self.latency_ms and self.reserve else str(self)
@@ -77,6 +110,12 @@ class Limits:
     def to_json(self) -> dict[str, Any]:
         """As a mapping that `json.dumps` takes."""
         return asdict(self)
+
+
+def _up(value: float) -> str:
+    """Rounded up to three digits: a limit that is enough."""
+    unit = 10.0 ** (math.floor(math.log10(value)) - 2)
+    return f"{math.ceil(value / unit) * unit:.6g}"
 
 
 def shown_size(size: float) -> str:

@@ -1,7 +1,7 @@
 """What a search has found out so far, on disk, so that one that was interrupted goes on where it stopped."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,44 +14,71 @@ Step = dict[str, Any]
 
 
 class Memory:
-    """Steps by name, each a JSON object, in one file that is written whole after each of them."""
+    """The settings of a search, and its steps by name, in one file that is written whole after each of them."""
 
-    def __init__(self, path: Path, settings: Step) -> None:
-        """Open the memory of a search, or begin one; ConfigError where it is of a search with other `settings`."""
+    def __init__(self, path: Path, settings: Step, digests: dict[str, str]) -> None:
+        """Open the memory of a search in its folder, or begin one there.
+
+        `settings` are numbers and words by name, `digests` say what the search works on. ConfigError, naming what
+        differs, where something was trained with others, and where the folder has runs that no search has made.
+        """
         self._path = path
         self._steps: dict[str, Step] = {}
-        wanted = json.loads(json.dumps(settings))
+        self._document = json.loads(json.dumps({"settings": settings, "digests": digests}))
+        self._before: Step = {}
         if path.is_file():
-            found = self._read()
-            if different := sorted(key for key in wanted if found.get(key) != wanted[key]):
-                raise ConfigError(
-                    f"{path.parent} holds a search with other settings ({', '.join(different)}); choose another --out, "
-                    "or give the same ones to go on"
-                )
-        self._settings = wanted
+            self._before = self._read()
+            if (self._steps or self._has_runs) and (found := list(_differences(self._before, self._document))):
+                raise ConfigError(f"{path.parent} holds another search: {'; '.join(found)}; choose another --out")
+        elif self._has_runs:
+            raise ConfigError(f"{path.parent} has a folder runs that is not of a search; choose another --out")
+        self._write()
 
     @property
-    def under_way(self) -> bool:
-        """Whether anything is done."""
-        return bool(self._steps)
+    def _has_runs(self) -> bool:
+        return (self._path.parent / "runs").exists()
+
+    def agrees(self, *names: str) -> bool:
+        """Whether a search that was begun in this folder had these settings and digests too."""
+        parts = ("settings", "digests")
+        before, now = ({key: value for part in parts for key, value in of.get(part, {}).items()} for of in self._both)
+        return bool(before) and all(before.get(name) == now.get(name) for name in names)
+
+    @property
+    def _both(self) -> tuple[Step, Step]:
+        return self._before, self._document
 
     def step(self, name: str, work: Callable[[], Step]) -> Step:
         """What `work` gives, or gave before the search was interrupted."""
         if name not in self._steps:
             self._steps[name] = work()
-            document = json.dumps({"settings": self._settings, "steps": self._steps}, indent=1, allow_nan=False)
-            with atomic_write(self._path) as file:
-                file.write(document.encode("ascii"))
+            self._write()
         return self._steps[name]
 
-    def known(self, name: str) -> Step | None:
-        """A step that is done."""
-        return self._steps.get(name)
+    def _write(self) -> None:
+        document = json.dumps({**self._document, "steps": self._steps}, indent=1, allow_nan=False)
+        with atomic_write(self._path) as file:
+            file.write(document.encode("ascii"))
 
     def _read(self) -> Step:
         try:
             document = json.loads(self._path.read_text("ascii"))
             self._steps = dict(document["steps"])
-            return dict(document["settings"])
+            return {"settings": dict(document["settings"]), "digests": dict(document["digests"])}
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ModelError(f"{self._path} is damaged: {error}; choose another --out") from error
+
+
+def _differences(before: Step, now: Step) -> Iterator[str]:
+    """In words, what was otherwise when the search began."""
+    then, today = before["settings"], now["settings"]
+    for name in sorted({*then, *today}):
+        if then.get(name) != today.get(name):
+            yield f"{name.replace('_', ' ')} was {_said(then.get(name))} and is {_said(today.get(name))}"
+    for name in sorted({*before["digests"], *now["digests"]}):
+        if before["digests"].get(name) != now["digests"].get(name):
+            yield f"it began with other {name}"
+
+
+def _said(value: Any) -> str:
+    return "none" if value in (None, []) else str(value)

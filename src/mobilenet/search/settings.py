@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from mobilenet.datasets.addresses import whole_path
 from mobilenet.errors import ConfigError
 from mobilenet.export.formats import FORMATS
 from mobilenet.search.limits import Limits
@@ -39,29 +38,34 @@ class FitSettings:
             raise ConfigError(f"{unknown[0]} cannot prove a file; use {' or '.join(proving)}")
 
     def to_json(self) -> dict[str, Any]:
-        """What decides the result, for the memory of a search."""
-        training = self.training.to_json()
-        return {
-            "training": {key: value for key, value in training.items() if key not in _FREE},
-            "data": str(whole_path(self.training.data)),
-            "limits": self.limits.to_json(),
-            "threads": self.threads,
-            "runtimes": list(self.runtimes),
-            "weights": list(self.weights),
-            "epochs": self.epochs,
-        }
+        """What decides the result besides photos, weights and device, for the memory of a search."""
+        training = {key: value for key, value in self.training.to_json().items() if key not in _FREE}
+        own = {"threads": self.threads, "runtimes": list(self.runtimes), "epochs": self.epochs}
+        return {**training, **self.limits.to_json(), **own}
 
 
-_FREE = frozenset({"data", "cache_bytes", "workers", "checkpoint_minutes", "keep_checkpoints", "device", "track"})
-"""Settings of a training that a search which goes on may change."""
+_FREE = frozenset(
+    {
+        "cache_bytes",
+        "checkpoint_minutes",
+        "data",
+        "device",
+        "exclude",
+        "keep_checkpoints",
+        "track",
+        "validation",
+        "weights",
+        "workers",
+    }
+)
+"""Settings of a training that a search which goes on may change; other photos are noticed by their content."""
 
 
 class FitListener(Protocol):
     """Hears how a search is going."""
 
-    @property
-    def training(self) -> Listener:
-        """Who hears of each training."""
+    def training_of(self, name: str, epochs: int, /) -> Listener:
+        """Who hears of the training of a candidate over so many epochs."""
 
     def say(self, text: str) -> None:
         """A step is done."""
@@ -73,7 +77,9 @@ class FitListener(Protocol):
 class Nobody:
     """Hears nothing."""
 
-    training: Listener = Silence()
+    def training_of(self, _name: str, _epochs: int) -> Listener:
+        """Nobody does."""
+        return Silence()
 
     def say(self, text: str) -> None:
         """Ignored."""

@@ -1,7 +1,7 @@
 """Trains candidates, each in a run folder of its own; what was trained once is not trained again."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -55,7 +55,8 @@ def _open(source: str) -> tuple[ModelCard, dict[str, Any]]:
 class Trainings:
     """Trains by `settings`, which leave width and resolution open, below `folder`; `memory` knows what is done.
 
-    `epochs` are those of a full training, whose run folder has the candidate's name alone.
+    `epochs` are those of a full training, whose run folder has the candidate's name alone. `listener(name, epochs)`
+    hears of one training.
     """
 
     settings: TrainingSettings
@@ -63,7 +64,7 @@ class Trainings:
     weights: tuple[WeightFile, ...]
     folder: Path
     memory: Memory
-    listener: Listener
+    listener: Callable[[str, int], Listener]
 
     def trial(self, candidate: Candidate, epochs: int) -> Trial:
         """Train a candidate for so many epochs, or remember how that went."""
@@ -88,9 +89,10 @@ class Trainings:
         return min(same, key=lambda file: abs(file.resolution - candidate.resolution)).source
 
     def _train(self, candidate: Candidate, epochs: int) -> dict[str, Any]:
-        folder = self.run_folder(candidate, epochs)
+        folder, listener = self.run_folder(candidate, epochs), self.listener(str(candidate), epochs)
+        before = _spent(folder)
         if (folder / "config.json").is_file():
-            found = resume(folder, listener=self.listener)
+            found = resume(folder, listener=listener)
         else:
             # Killed before it had said what it was: there is nothing to go on from.
             shutil.rmtree(folder, ignore_errors=True)
@@ -102,6 +104,12 @@ class Trainings:
                 resolution=candidate.resolution,
                 epochs=epochs,
             )
-            found = train(settings, folder, listener=self.listener)
+            found = train(settings, folder, listener=listener)
         last = read_metrics(folder / "metrics.jsonl")[-1]
-        return {"accuracy": found.evaluation.top1, "learned": last["train_top1"], "seconds": round(found.total_s, 1)}
+        seconds = round(before + found.total_s, 1)
+        return {"accuracy": found.evaluation.top1, "learned": last["train_top1"], "seconds": seconds}
+
+
+def _spent(folder: Path) -> float:
+    """Seconds of the epochs that are recorded: what a training took before it was interrupted."""
+    return sum(sum(line["seconds"].values()) for line in read_metrics(folder / "metrics.jsonl"))

@@ -1,0 +1,74 @@
+"""What a search remembers: its steps, and what it was a search for."""
+
+from pathlib import Path
+
+import pytest
+
+from mobilenet.errors import ConfigError, ModelError
+from mobilenet.search.memory import Memory
+
+_PHOTOS = {"photos": "a1"}
+
+
+def test_what_is_done_is_not_done_again(tmp_path: Path) -> None:
+    path = tmp_path / "search.json"
+    counted: list[int] = []
+
+    def work() -> dict[str, int]:
+        counted.append(1)
+        return {"answer": 42}
+
+    assert Memory(path, {"seed": 0}, _PHOTOS).step("think", work) == {"answer": 42}
+    assert Memory(path, {"seed": 0}, _PHOTOS).step("think", work) == {"answer": 42}
+    assert len(counted) == 1
+
+
+def test_another_search_is_refused_by_what_differs(tmp_path: Path) -> None:
+    path = tmp_path / "search.json"
+    Memory(path, {"latency_ms": 1.0, "runtimes": (), "seed": 0}, _PHOTOS).step("think", dict)
+    for settings, digests, message in (
+        ({"latency_ms": 3.0, "runtimes": (), "seed": 0}, _PHOTOS, "latency ms was 1.0 and is 3.0; choose another"),
+        ({"latency_ms": 1.0, "runtimes": ("litert",), "seed": 0}, _PHOTOS, r"runtimes was none and is \['litert'\];"),
+        ({"latency_ms": 1.0, "runtimes": (), "seed": 0}, {"photos": "b2"}, "it began with other photos;"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            Memory(path, settings, digests)
+
+
+def test_a_search_that_was_stopped_in_its_first_training_is_not_taken_over(tmp_path: Path) -> None:
+    path = tmp_path / "search.json"
+    Memory(path, {"seed": 0}, _PHOTOS)
+    (tmp_path / "runs").mkdir()
+    with pytest.raises(ConfigError, match="it began with other photos"):
+        Memory(path, {"seed": 0}, {"photos": "b2"})
+    Memory(path, {"seed": 0}, _PHOTOS)
+
+
+def test_a_search_that_has_trained_nothing_gives_way(tmp_path: Path) -> None:
+    """After a budget that nothing is inside of, the next one may use the folder, and what is known of the device."""
+    path = tmp_path / "search.json"
+    Memory(path, {"latency_ms": 0.01, "threads": 1}, _PHOTOS)
+    second = Memory(path, {"latency_ms": 1.0, "threads": 1}, _PHOTOS)
+    assert second.agrees("threads", "photos")
+    assert not second.agrees("latency_ms")
+    second.step("think", dict)
+    with pytest.raises(ConfigError, match=r"was 1\.0 and is 0\.01"):
+        Memory(path, {"latency_ms": 0.01, "threads": 1}, _PHOTOS)
+
+
+def test_nothing_agrees_with_a_search_that_was_never_begun(tmp_path: Path) -> None:
+    assert not Memory(tmp_path / "search.json", {"seed": 0}, {}).agrees("seed")
+
+
+def test_runs_of_somebody_else_are_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "runs").mkdir()
+    with pytest.raises(ConfigError, match="has a folder runs that is not of a search; choose another --out"):
+        Memory(tmp_path / "search.json", {}, {})
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"steps": {}}', '{"steps": {}, "settings": {}, "digests": 3}'])
+def test_a_damaged_memory_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "search.json"
+    path.write_text(text)
+    with pytest.raises(ModelError, match=r"search\.json is damaged"):
+        Memory(path, {}, {})
