@@ -64,9 +64,6 @@ def test_the_next_training_begins_with_its_first_epoch(terminal: _Terminal) -> N
         terminal.now_s += 1
         terminal.shown.training_of("0.25-224", 12).stepping(1, 2)
         assert terminal.lines()[-1].startswith("0.25-224, epoch 1/12 ")
-        terminal.now_s += 1
-        terminal.shown.training.stepping(1, 2)
-        assert terminal.lines()[-1].startswith("training, epoch 1 ")
 
 
 def test_bars_are_drawn_when_told_and_ten_times_a_second_at_most(

@@ -29,7 +29,9 @@ _ADVICE = "another first answer on 30 of 400 photos; try --qat or more --calibra
 
 
 def _estimate(precision: Any, p95_ms: float, file_bytes: int, peak_bytes: int = 8_000_000) -> Estimate:
-    return Estimate(Variant("litert", precision, 1), p95_ms * 0.9, p95_ms, peak_bytes, file_bytes, error=0.02)
+    return Estimate(
+        Variant("litert", precision, 1), p95_ms * 0.9, p95_ms, peak_bytes, file_bytes, error=0.02, memory_error=0.02
+    )
 
 
 def _option(candidate: Candidate, *inside: Estimate, why_not: str = "") -> Option:

@@ -70,7 +70,7 @@ class Estimate:
     peak_bytes: int
     file_bytes: int
     error: float
-    memory_error: float = _LEAST_MEMORY_ERROR
+    memory_error: float
 
 
 @dataclass(frozen=True)

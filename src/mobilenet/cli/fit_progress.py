@@ -39,11 +39,6 @@ class _Shown:
         self._drawn_s = 0.0
         self._said: set[str] = set()
 
-    @property
-    def training(self) -> "Listener":
-        """Who hears of a training that has no name."""
-        return _Training(self, "training", None)
-
     def training_of(self, name: str, epochs: int) -> "Listener":
         """Who hears of the training of a candidate."""
         return _Training(self, name, epochs)
@@ -86,9 +81,8 @@ class _Shown:
 class _Training:
     """Hears of one training of a search."""
 
-    def __init__(self, shown_on: _Shown, name: str, epochs: int | None) -> None:
-        self._shown, self._name = shown_on, name
-        self._of = "" if epochs is None else f"/{epochs}"
+    def __init__(self, shown_on: _Shown, name: str, epochs: int) -> None:
+        self._shown, self._name, self._epochs = shown_on, name, epochs
         self._epoch = 1
 
     def caching(self, done: int, total: int) -> None:
@@ -98,7 +92,7 @@ class _Training:
         self._shown.draw("features", f"{self._name}, features", done, total)
 
     def stepping(self, done: int, total: int) -> None:
-        self._shown.draw("epoch", f"{self._name}, epoch {self._epoch}{self._of}", done, total)
+        self._shown.draw("epoch", f"{self._name}, epoch {self._epoch}/{self._epochs}", done, total)
 
     def epoch(self, line: dict[str, Any]) -> None:
         """The line of a whole training follows; here its number counts."""

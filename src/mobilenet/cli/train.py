@@ -217,6 +217,8 @@ class _Progress:
 
     def epoch(self, line: dict[str, Any]) -> None:
         self._number = line["epoch"] + 1
+        # A bar that has reached its end has no time left for good.
+        self._bars.reset(self._epoch, visible=False)
         validation = ""
         if "top1" in line:
             validation = f"validation loss {line['validation_loss']:.3f}  top-1 {line['top1']:6.1%}  "
