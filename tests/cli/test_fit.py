@@ -1,6 +1,8 @@
 """`mobilenet fit` on photos of three colours, with a small device profile that is made here."""
 
 import json
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -82,12 +84,15 @@ def test_a_search_that_was_interrupted_ends_with_the_same_result(
     real = prove_and_measure
 
     def stop(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
+        os.kill(os.getpid(), signal.SIGTERM)
+        pytest.fail("it went on")
 
     words = [*_words(photos, device, tmp_path / "fit"), "--size", "700kB", "--json"]
     monkeypatch.setattr(choice, "prove_and_measure", stop)
-    assert _run(*words) == 130
-    assert "go on with the same command: mobilenet fit" in capsys.readouterr().err
+    assert _run(*words) == 143
+    err = capsys.readouterr().err
+    assert "go on with the same command: mobilenet fit" in err
+    assert err.endswith("mobilenet: stopped by SIGTERM\n")
     # As if it had been killed where the last run folder was made and nothing was in it that a run goes on from.
     memory = tmp_path / "fit" / "search.json"
     document = json.loads(memory.read_text())
