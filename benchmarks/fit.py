@@ -3,15 +3,19 @@
     python benchmarks/fit.py fits/one PHOTOS --latency 1ms --threads 1 --weights FILE …
 
 The first word is the folder; all others are those of `mobilenet fit`. Prints both choices and the regret: the accuracy
-of the best file inside the budget less that of the chosen one. The two share their trainings, and go on where they
-stopped. Where no file is inside, a line says so.
+of the best file inside the budget less that of the chosen one; with --accuracy, by how many bytes the chosen one is
+larger than the smallest. The two share their trainings, and go on where they stopped. Where no file is inside, a line
+says so.
 """
 
 import json
-import subprocess
 import sys
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any
+
+from mobilenet.cli.main import main as mobilenet
 
 NO_FILE = 1
 """What `mobilenet fit` ends with where no file is inside the budget."""
@@ -20,13 +24,13 @@ NO_FILE = 1
 def found(folder: Path, words: list[str]) -> dict[str, Any] | None:
     """What `mobilenet fit` says, as its JSON document; None where no file is inside the budget. Ends as it does where
     it cannot search."""
-    command = [sys.executable, "-m", "mobilenet", "fit", *words, "--out", str(folder), "--json"]
-    done = subprocess.run(command, stdout=subprocess.PIPE, check=False)
-    if done.returncode == NO_FILE:
+    with redirect_stdout(StringIO()) as said:
+        code = mobilenet(["fit", *words, "--out", str(folder), "--json"])
+    if code == NO_FILE:
         return None
-    if done.returncode:
-        raise SystemExit(done.returncode)
-    document: dict[str, Any] = json.loads(done.stdout)
+    if code:
+        raise SystemExit(code)
+    document: dict[str, Any] = json.loads(said.getvalue())
     return document
 
 
@@ -43,6 +47,14 @@ def line(name: str, document: dict[str, Any] | None) -> str:
     )
 
 
+def regret(chosen: dict[str, Any], best: dict[str, Any]) -> str:
+    """What the choice has cost, in words."""
+    ours, other = chosen["chosen"], best["chosen"]
+    if chosen["limits"]["accuracy"] is None:
+        return f"regret {100 * (other['accuracy'] - ours['accuracy']):.2f} points"
+    return f"regret {ours['size_bytes'] - other['size_bytes']:,} bytes"
+
+
 def main() -> None:
     folder, words = Path(sys.argv[1]), sys.argv[2:]
     chosen = found(folder, words)
@@ -52,7 +64,7 @@ def main() -> None:
     best = found(folder, [*words, "--exhaustive"])
     print(line("exhaustive", best))
     if chosen is not None and best is not None:
-        print(f"regret {100 * (best['chosen']['accuracy'] - chosen['chosen']['accuracy']):.2f} points")
+        print(regret(chosen, best))
 
 
 if __name__ == "__main__":

@@ -96,14 +96,24 @@ def measure(options: argparse.Namespace) -> list[Record]:
     path = options.out.with_name(options.out.name + ".json")
     records = read(path)
     with ThreadPoolExecutor(options.jobs) as pool:
-        for future in as_completed([pool.submit(trained, options, *one) for one in missing(options, records)]):
-            record = future.result()
-            records.append(record)
-            records.sort(key=lambda one: (one["mult_adds"], one["network"], one["epochs"], one["seed"]))
-            print(f"{record['network']:26s} seed {record['seed']}  top-1 {record['top1']:6.1%}", flush=True)
-            with atomic_write(path) as file:
-                file.write(json.dumps({"records": records}, indent=1).encode())
+        trainings = [pool.submit(trained, options, *one) for one in missing(options, records)]
+        try:
+            for training in as_completed(trainings):
+                keep(training.result(), records, path)
+        except BaseException:
+            # Else all that are waiting would be trained first, and none of them kept.
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
     return records
+
+
+def keep(record: Record, records: list[Record], path: Path) -> None:
+    """Add a record to the document."""
+    records.append(record)
+    records.sort(key=lambda one: (one["mult_adds"], one["network"], one["epochs"], one["seed"]))
+    print(f"{record['network']:26s} seed {record['seed']}  top-1 {record['top1']:6.1%}", flush=True)
+    with atomic_write(path) as file:
+        file.write(json.dumps({"records": records}, indent=1).encode())
 
 
 def missing(options: argparse.Namespace, records: Sequence[Record]) -> list[tuple[Entry, int]]:

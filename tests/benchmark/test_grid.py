@@ -53,7 +53,11 @@ def test_a_profile_survives_its_file(profile: DeviceProfile, tmp_path: Path) -> 
     assert [row["memory_error_p90"] for row in document["curves"]] == [one.memory_error for one in profile.curves]
     candidates = document["candidates"]
     assert len(candidates) == 2 * 3 * 2
-    assert {row["measured"] for row in candidates} <= {True, False}
+    measured = [(row["precision"], row["width_multiplier"], row["resolution"]) for row in candidates if row["measured"]]
+    points = [
+        (one.variant.precision, at.width_multiplier, at.resolution) for one in profile.curves for at in one.points
+    ]
+    assert sorted(measured) == sorted(points)
 
 
 def test_a_profile_of_another_version_says_so(tmp_path: Path) -> None:

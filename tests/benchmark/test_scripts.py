@@ -3,7 +3,7 @@
 import importlib
 import json
 import re
-import subprocess
+import threading
 from argparse import Namespace
 from pathlib import Path
 from types import ModuleType
@@ -87,6 +87,29 @@ def test_the_document_in_docs_is_read_and_drawn(paper: ModuleType, tmp_path: Pat
     assert text.count('id="LineCollection_') == 2 * spreads
 
 
+def test_a_training_that_fails_ends_the_others_that_wait(
+    paper: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one behind it may have begun; what is done is on the disk."""
+    begun: list[int] = []
+    never = threading.Event()
+
+    def train(_: object, entry: Any, seed: int) -> dict[str, Any]:
+        begun.append(seed)
+        if len(begun) == 2:
+            raise KeyboardInterrupt
+        if len(begun) > 2:
+            never.wait(1)
+        return {"network": entry.key, "seed": seed, "epochs": 1, "top1": 0.5, "mult_adds": 1}
+
+    monkeypatch.setattr(paper, "trained", train)
+    options = Namespace(out=tmp_path / "paper", jobs=1, seeds=3, tables=[6], epochs=1)
+    with pytest.raises(KeyboardInterrupt):
+        paper.measure(options)
+    assert len(begun) <= 3
+    assert len(paper.read(tmp_path / "paper.json")) == 1
+
+
 def test_names_stand_away_from_the_nearest_dot_at_their_height(paper: ModuleType) -> None:
     stands_right = importlib.import_module("paper_plot").stands_right
     places = [(100.0, 86.4), (185.0, 86.3), (200.0, 80.0), (100.0, 70.0), (100.0, 70.0)]
@@ -99,16 +122,19 @@ class _Search:
     def __init__(self, *ends: tuple[int, str]) -> None:
         self.ends = list(ends)
 
-    def __call__(self, command: list[str], **_: object) -> "subprocess.CompletedProcess[bytes]":
+    def __call__(self, words: list[str]) -> int:
         code, text = self.ends.pop(0)
-        return subprocess.CompletedProcess(command, code, text.encode())
+        assert words[0] == "fit"
+        print(text)
+        return code
 
 
-def _found(accuracy: float) -> str:
+def _found(accuracy: float, goal: float | None = None, size: int = 260_000) -> str:
     file = {"precision": "int8", "runtime": "litert", "accuracy": accuracy, "p95_ms": 0.5}
-    chosen = {**file, "size_bytes": 260_000, "peak_bytes": 9_000_000}
+    chosen = {**file, "size_bytes": size, "peak_bytes": 9_000_000}
     winner = {"width_multiplier": 0.25, "resolution": 224}
-    return json.dumps({"winner": winner, "chosen": chosen, "seconds": 30, "training_seconds": 20})
+    ends = {"limits": {"accuracy": goal}, "winner": winner, "chosen": chosen}
+    return json.dumps({**ends, "seconds": 30, "training_seconds": 20})
 
 
 _NOTHING = json.dumps({"winner": None, "chosen": None, "seconds": 30, "training_seconds": 0})
@@ -120,6 +146,10 @@ _NOTHING = json.dumps({"winner": None, "chosen": None, "seconds": 30, "training_
         (
             [(0, _found(0.80)), (0, _found(0.82))],
             ["search    : 0.25-224 in int8", "exhaustive: 0.25-224 in int8", "regret 2.00 points"],
+        ),
+        (
+            [(0, _found(0.82, 0.8, 862_000)), (0, _found(0.80, 0.8))],
+            ["search    : 0.25-224 in int8", "exhaustive: 0.25-224 in int8", "regret 602,000 bytes"],
         ),
         (
             [(1, _NOTHING), (0, _found(0.82))],
@@ -136,7 +166,7 @@ def test_a_search_that_finds_nothing_is_a_line(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(search.subprocess, "run", _Search(*ends))
+    monkeypatch.setattr(search, "mobilenet", _Search(*ends))
     monkeypatch.setattr(search.sys, "argv", ["fit.py", str(tmp_path), "photos", "--latency", "1ms"])
     search.main()
     said = capsys.readouterr().out.splitlines()
@@ -147,7 +177,7 @@ def test_a_search_that_finds_nothing_is_a_line(
 def test_a_search_that_cannot_begin_ends_the_script(
     search: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(search.subprocess, "run", _Search((2, "")))
+    monkeypatch.setattr(search, "mobilenet", _Search((2, "")))
     monkeypatch.setattr(search.sys, "argv", ["fit.py", str(tmp_path), "photos"])
     with pytest.raises(SystemExit) as caught:
         search.main()

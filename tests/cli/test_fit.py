@@ -5,6 +5,7 @@ import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from mobilenet.benchmark.grid import GridSettings, measure_grid
 from mobilenet.benchmark.profile import DeviceProfile
 from mobilenet.cli.main import main
 from mobilenet.search import choice
-from mobilenet.search.files import prove_and_measure
+from mobilenet.search.memory import Memory
 
 
 @pytest.fixture(scope="module")
@@ -79,29 +80,25 @@ def test_a_budget_becomes_a_file_that_meets_it(
 
 
 def test_a_search_that_was_interrupted_ends_with_the_same_result(
-    photos: Path, device: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    photos: Path, device: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    real = prove_and_measure
-
     def stop(*_: object, **__: object) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
         pytest.fail("it went on")
 
+    def tear(_: object, folder: Path, **__: object) -> None:
+        """Where a run folder is made, and nothing is in it yet that a run goes on from."""
+        folder.mkdir(parents=True)
+        stop()
+
     words = [*_words(photos, device, tmp_path / "fit"), "--size", "700kB", "--json"]
-    monkeypatch.setattr(choice, "prove_and_measure", stop)
-    assert _run(*words) == 143
-    err = capsys.readouterr().err
-    assert "go on with the same command: mobilenet fit" in err
-    assert err.endswith("mobilenet: stopped by SIGTERM\n")
-    # As if it had been killed where the last run folder was made and nothing was in it that a run goes on from.
-    memory = tmp_path / "fit" / "search.json"
-    document = json.loads(memory.read_text())
-    *_, last = document["steps"]
-    run = tmp_path / "fit" / "runs" / last.split()[1]
-    del document["steps"][last]
-    memory.write_text(json.dumps(document))
-    (run / "config.json").unlink()
-    monkeypatch.setattr(choice, "prove_and_measure", real)
+    for place, how in (("mobilenet.search.trainings.train", tear), ("mobilenet.search.choice.prove_and_measure", stop)):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(place, how)
+            assert _run(*words) == 143
+        err = capsys.readouterr().err
+        assert "go on with the same command: mobilenet fit" in err
+        assert err.endswith("mobilenet: stopped by SIGTERM\n")
     assert _run(*words) == 0
     found = json.loads(capsys.readouterr().out)
     whole = [*_words(photos, device, tmp_path / "whole"), "--size", "700kB", "--json"]
@@ -117,9 +114,13 @@ def test_people_get_a_table_and_the_smallest_that_reaches_an_accuracy(
 ) -> None:
     assert _run(*_words(photos, device, tmp_path / "fit"), "--accuracy", "60%") == 0
     out, err = capsys.readouterr()
-    assert "4 candidates, 4 inside the budget (an accuracy of 60.0%)" in err
-    assert out.startswith("Inside an accuracy of 60.0%: 4 of 4 candidates")
+    assert "4 candidates; wanted is the smallest whose file reaches 60.0%" in err
+    assert out.startswith("4 of 4 candidates; ~ is estimated")
     assert " chosen " in out
+    found = json.loads((tmp_path / "fit" / "fit.json").read_text())
+    assert found["winner"]["width_multiplier"] == 0.25
+    assert found["chosen"]["accuracy"] >= 0.6
+    assert found["chosen"]["precision"] == "int8"
     assert f"model   {tmp_path / 'fit' / 'model.tflite'}" in out
 
 
@@ -222,8 +223,8 @@ def test_a_moved_folder_and_more_photos(
     photos: Path, device: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], paint: Callable[..., Path]
 ) -> None:
     words = ["--size", "400kB", "--accuracy", "50%", "--json"]
-    (tmp_path / "fit").mkdir()
-    (tmp_path / "fit" / "model.onnx").write_bytes(b"of an earlier search")
+    assert _run(*_words(photos, device, tmp_path / "fit"), *words) == 0
+    (tmp_path / "fit" / "model.onnx").write_bytes(b"of a search that chose otherwise")
     assert _run(*_words(photos, device, tmp_path / "fit"), *words) == 0
     assert not (tmp_path / "fit" / "model.onnx").exists()
     (tmp_path / "fit").rename(tmp_path / "moved")
@@ -251,10 +252,68 @@ def test_weights_that_are_narrower_than_all_candidates(
 def test_another_budget_in_the_same_folder_is_refused(
     photos: Path, device: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "fit" / "runs").mkdir(parents=True)
-    (tmp_path / "fit" / "search.json").write_text('{"settings": {"size_bytes": 1}, "digests": {}, "steps": {}}')
+    (tmp_path / "fit").mkdir()
+    Memory(tmp_path / "fit" / "search.json", {"size_bytes": 1}, {}).step("train", dict)
     assert _run(*_words(photos, device, tmp_path / "fit"), "--size", "400kB") == 2
     err = capsys.readouterr().err
     assert "holds another search: " in err
     assert "; size bytes was 1 and is 400000.0; " in err
     assert "it began with other photos; " in err
+
+
+def test_files_of_somebody_else_are_left_alone(
+    photos: Path, device: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine").mkdir()
+    for name in ("model.onnx", "device.json"):
+        (tmp_path / "mine" / name).write_bytes(b"mine")
+    assert _run(*_words(photos, device, tmp_path / "mine"), "--size", "400kB") == 2
+    assert "mine has device.json and model.onnx that no search wrote; choose another --out" in capsys.readouterr().err
+    assert sorted(path.name for path in (tmp_path / "mine").iterdir()) == ["device.json", "model.onnx"]
+
+
+def test_a_search_goes_on_with_photos_that_have_moved(
+    photos: Path, device: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped in mid-training, with a checkpoint."""
+    words = ["--size", "400kB", "--json"]
+
+    def stop(_: object, done: dict[str, Any]) -> None:
+        if done["epoch"] == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mobilenet.cli.fit_progress._Training.epoch", stop)
+        assert _run(*_words(photos, device, tmp_path / "fit"), *words) == 143
+    photos.rename(tmp_path / "moved photos")
+    capsys.readouterr()
+    assert _run(*_words(tmp_path / "moved photos", device, tmp_path / "fit"), *words) == 0
+    assert json.loads(capsys.readouterr().out)["chosen"]["accuracy"] > 0.5
+
+
+def test_eight_photos_of_which_one_is_broken_are_too_few_for_8_bits(
+    device: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], paint: Callable[..., Path]
+) -> None:
+    for colour in ("red", "blue"):
+        for number in range(6):
+            part = "train" if number < 4 else "validation"
+            paint(tmp_path / "few" / part / colour / f"{number}.png", colour, 5 * number)
+    (tmp_path / "few" / "train" / "red" / "0.png").write_bytes(b"no photo")
+    assert _run(*_words(tmp_path / "few", device, tmp_path / "fit")[:-1], 1, "--size", "1MB", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["chosen"]["precision"] == "float32"
+
+
+def test_a_kept_profile_that_is_damaged_is_measured_again(
+    photos: Path, device: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mobilenet.search.device.measure_grid", lambda *_: DeviceProfile.read(device))
+    words = [photos, "--runtime", "litert", "--out", tmp_path / "fit", "--latency", "0.0001ms"]
+    assert _run(*words) == 1
+    (tmp_path / "fit" / "device.json").write_text("{")
+    capsys.readouterr()
+    assert _run(*words) == 1
+    err = capsys.readouterr().err
+    assert "device.json is not a device profile: " in err
+    assert "; this machine is measured again" in err
+    assert "--grid" not in err
+    assert DeviceProfile.read(tmp_path / "fit" / "device.json") == DeviceProfile.read(device)

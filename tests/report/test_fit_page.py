@@ -312,6 +312,36 @@ def test_words_of_the_page() -> None:
     assert [epochs(1), epochs(12)] == ["1 epoch", "12 epochs"]
 
 
+def test_a_file_whose_memory_is_the_engines_is_drawn_at_the_edge(halved: Fitted) -> None:
+    """Where the peak cannot be reset, all that a file took may have been counted as the engine's before."""
+    limits = Limits(memory_bytes=16e6)
+    found = replace(halved, limits=limits, files={str(_WIDE): (_file(_WIDE, peak_bytes=0),)}, chosen=None, winner=None)
+    svg, _ = fit_plot(found)
+    assert "memory on top of the engine" in svg
+
+
+def test_a_reason_that_is_cut_shows_it(halved: Fitted, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    long = "it gives another first answer than the network on 12 of 48 photos, the same on 75.0% where 97% is needed"
+    found = replace(halved, files={**halved.files, "0.25-224": (_file(_FINE, failures=(long,)),)})
+    print_fitted(found, tmp_path / "page.html")
+    cut = "as a file: it gives another first answer than the network on 12 of 48 photos …  int8"
+    assert cut in capsys.readouterr().out
+
+
+def test_what_no_search_for_an_accuracy_has_tried(halved: Fitted) -> None:
+    found = replace(halved, limits=Limits(accuracy=0.99), winner=None, chosen=None, files={})
+    assert found.verdict(_by_name(found)["0.25-96"]) == "others told that it would not reach 99.0%"
+
+
+def test_the_command_that_reproduces_a_search_in_the_folder_where_one_is(
+    halved: Fitted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine").mkdir()
+    monkeypatch.chdir(tmp_path / "mine")
+    page = _page(replace(halved, folder=Path()), tmp_path / "page.html", ("mobilenet", "fit", "photos", "--out", "."))
+    assert "mobilenet fit photos --out mine-again" in page
+
+
 def test_the_terminal_is_brief_and_the_page_is_not(
     halved: Fitted, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -329,6 +359,9 @@ def test_the_terminal_is_brief_and_the_page_is_not(
     ]
     assert re.split(r" {2,}", row)[-2:] == ["90.0% (12)", "69.0% (1)"]
     assert "240 s of training, export and proof, 4.0 times the training of the winner" in out
-    assert _ADVICE in _rows(_page(found, tmp_path / "page.html"), "Candidates that were trained")["0.25-224"][0]
+    page = _page(found, tmp_path / "page.html")
+    assert "--qat" not in page
+    why = _rows(page, "Candidates that were trained")["0.25-224"][0]
+    assert why == "as a file: another first answer on 30 of 400 photos; its size"
     nothing = replace(found, winner=None, chosen=None, files={"0.25-224": (failed,)})
     assert nothing.nearest_miss().endswith("accuracy 87.5%; another first answer on 30 of 400 photos; its size")

@@ -62,8 +62,10 @@ def test_nothing_agrees_with_a_search_that_was_never_begun(tmp_path: Path) -> No
 
 def test_runs_of_somebody_else_are_left_alone(tmp_path: Path) -> None:
     (tmp_path / "runs").mkdir()
-    with pytest.raises(ConfigError, match="has a folder runs that is not of a search; choose another --out"):
+    (tmp_path / "model.onnx").write_bytes(b"mine")
+    with pytest.raises(ConfigError, match=r"has runs and model\.onnx that no search wrote; choose another --out"):
         Memory(tmp_path / "search.json", {}, {})
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.onnx", "runs"]
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"steps": {}}', '{"steps": {}, "settings": {}, "digests": 3}'])
@@ -72,3 +74,14 @@ def test_a_damaged_memory_is_refused(tmp_path: Path, text: str) -> None:
     path.write_text(text)
     with pytest.raises(ModelError, match=r"search\.json is damaged"):
         Memory(path, {}, {})
+
+
+@pytest.mark.parametrize(("old", "new"), [("0.875", "0.125"), ("null", "1"), ('"top1"', '"top2"')])
+def test_a_memory_that_somebody_has_changed_is_refused(tmp_path: Path, old: str, new: str) -> None:
+    path = tmp_path / "search.json"
+    Memory(path, {"seed": 0}, _PHOTOS).step("train", lambda: {"top1": 0.875, "waited": None})
+    text = path.read_text()
+    assert text.count(old) == 1
+    path.write_text(text.replace(old, new))
+    with pytest.raises(ModelError, match="is damaged: it is not as it was written"):
+        Memory(path, {"seed": 0}, _PHOTOS)

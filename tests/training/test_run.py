@@ -185,6 +185,20 @@ def test_a_run_goes_on_from_another_folder(photos: Path, tmp_path: Path, monkeyp
     assert str(tmp_path) not in card.to_json()
 
 
+def test_a_run_goes_on_with_photos_that_have_moved(photos: Path, tmp_path: Path) -> None:
+    settings = _settings(photos, epochs=2)
+    with pytest.raises(KeyboardInterrupt):
+        train(settings, tmp_path / "run", listener=_StopAfter(1))
+    photos.rename(tmp_path / "moved photos")
+    with pytest.raises(DataError, match="does not exist"):
+        resume(tmp_path / "run")
+    resume(tmp_path / "run", photos_of=replace(settings, data=tmp_path / "moved photos"))
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["settings"]["data"].endswith("moved photos")
+    (tmp_path / "moved photos" / "train" / "dark" / "3.png").unlink()
+    with pytest.raises(ConfigError, match=r"photos removed: .*3\.png"):
+        resume(tmp_path / "run", photos_of=replace(settings, data=tmp_path / "moved photos"))
+
+
 def test_names_that_are_no_utf8_and_links_to_nothing_end_no_run(photos: Path, tmp_path: Path) -> None:
     strange = os.fsdecode(b"caf\xe9")
     for split in ("train", "validation"):

@@ -1,5 +1,6 @@
 """`mobilenet benchmark`: how fast model files are on this device, beside each other."""
 
+import shlex
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -140,7 +141,8 @@ def _show_profile(profile: "DeviceProfile", out: Path | None, *, as_json: bool) 
     for curve in profile.curves:
         _print_grid(profile, curve)
     click.echo(_device(profile.environment))
-    click.echo(f"{profile.seconds:.0f} s; profile {out}; use it with: mobilenet fit DATA --device {out} --latency 5ms")
+    use = f"mobilenet fit DATA --device {shlex.quote(str(out))} --latency 5ms"
+    click.echo(f"{profile.seconds:.0f} s; profile {out}; use it with: {use}")
 
 
 def _print_grid(profile: "DeviceProfile", curve: "Curve") -> None:

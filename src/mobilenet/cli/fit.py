@@ -72,7 +72,11 @@ _ACCURACY = _Quantity("accuracy", "0.9 or 90%", {"": 1.0, "%": 0.01})
 @click.option("--val", "validation", type=click.Path(path_type=Path), help="Folder or CSV of validation photos.")
 @click.option("--exclude", type=click.Path(path_type=Path), help="A list of photos to leave out: see mobilenet check.")
 @click.option("--epochs", type=int, help="Of a full training.  [default: as mobilenet train]")
-@click.option("--exhaustive", is_flag=True, help="Train every candidate in full; as long as it takes.")
+@click.option(
+    "--exhaustive",
+    is_flag=True,
+    help="Train all that no larger one replaces in full, as long as it takes; with --accuracy, all.",
+)
 @click.option("--seed", default=0, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
 def command(data: Path, out: Path | None, *, as_json: bool, **options: Any) -> None:

@@ -25,7 +25,8 @@ def print_fitted(found: "Fitted", page: Path) -> None:
     compared = bool(found.short_trials) and found.limits.accuracy is None
     columns = len(header) if compared else len(header) - 1
     rows = [_row(found, option)[:columns] for option in found.options if option.inside]
-    title = f"Inside {found.limits.while_choosing}: {len(rows)} of {len(found.options)} candidates; ~ is estimated"
+    inside = f"Inside {found.limits.while_choosing}: " if found.limits.while_choosing else ""
+    title = f"{inside}{len(rows)} of {len(found.options)} candidates; ~ is estimated"
     print_table(title, header[:columns], rows, left=3)
     if found.chosen is not None:
         threads = f"{found.chosen.threads} thread{'s' * (found.chosen.threads > 1)}"
@@ -64,12 +65,14 @@ def _last(words: Iterable[str]) -> str:
 
 def _brief(reason: str) -> str:
     """The first clause, which holds no advice, and less of it where it is long."""
-    from mobilenet.search.result import first_clause
+    from mobilenet.search.files import first_clause
 
     words = first_clause(reason)
+    if len(words) <= _LONGEST:
+        return words
     while len(words) > _LONGEST and ", " in words:
         words = words.rpartition(", ")[0]
-    return words
+    return f"{words} …"
 
 
 def _chosen(found: "Fitted", file: "MeasuredFile") -> Iterator[str]:

@@ -37,6 +37,7 @@ class ExportSettings:
 
     `validation` photos prove where they are given, and what the list `exclude` names is left out, as in training.
     `batch` is for ONNX, None for any number of photos at once. `qat`: 8-bit networks are fine-tuned with rounding.
+    `must_be_faster`: an 8-bit file fails where this machine gains nothing by it.
     """
 
     model: Path
@@ -51,6 +52,7 @@ class ExportSettings:
     seed: int = 0
     validation: Path | None = None
     exclude: Path | None = None
+    must_be_faster: bool = True
 
     def __post_init__(self) -> None:
         for kind, chosen, known in (
@@ -225,12 +227,15 @@ def _fine_tuned(work: _Work, found: "Calibrated", images: NDArray[np.uint8]) -> 
 
 
 def _prove_format(work: _Work, name: str, graphs: dict[Precision, Graph | QuantizedGraph]) -> Iterator[Proof]:
-    """A proof for each precision of one format; an 8-bit file is timed against the float32 one, wanted or not."""
+    """A proof for each precision of one format; where it must be faster, an 8-bit file is timed against the float32
+    one, wanted or not."""
     kind = FORMATS[name]
     with tempfile.TemporaryDirectory() as folder:
-        plain = Path(folder) / f"{work.name}{kind.suffix}"
-        plain.write_bytes(kind.write(graphs["float32"], work.settings.batch))
-        rival = open_model(plain, kind.runtime, threads=1)
+        rival = None
+        if work.settings.must_be_faster and "int8" in work.settings.precisions:
+            plain = Path(folder) / f"{work.name}{kind.suffix}"
+            plain.write_bytes(kind.write(graphs["float32"], work.settings.batch))
+            rival = open_model(plain, kind.runtime, threads=1)
         for precision in work.settings.precisions:
             work.progress(f"proving {name} {precision}", 0, 1)
             data = kind.write(graphs[precision], work.settings.batch)

@@ -1,7 +1,7 @@
 """The gate: an exported file is opened by its own engine and compared with the trained network on real photos.
 
 Nothing here looks at how a file was written. It is judged by its answers, which begin with the bytes of photos, by its
-size, and in 8 bits by its speed as well.
+size, and in 8 bits by its speed where that is asked for.
 """
 
 import time

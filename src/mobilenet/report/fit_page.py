@@ -170,4 +170,4 @@ def _again(command: Sequence[str], folder: Path) -> Iterator[str]:
             next(words, None)
         elif word != "--json" and not word.startswith("--out="):
             yield word
-    yield from ("--out", f"{folder}-again")
+    yield from ("--out", str(folder.parent / f"{folder.resolve().name}-again"))

@@ -10,6 +10,9 @@ from mobilenet.search.result import Figures, Fitted
 
 __all__ = ["fit_plot"]
 
+_PAGE = 4096
+"""Bytes: the least memory that a dot can stand for."""
+
 _Axis = Literal["ms an image at p95", "file, MB", "memory on top of the engine, MB"]
 
 
@@ -64,7 +67,8 @@ def _kind(found: Fitted, option: Option) -> Kind:
 def _across(figures: Figures, axis: _Axis) -> float:
     if axis == "ms an image at p95":
         return figures.p95_ms
-    return (figures.file_bytes if axis == "file, MB" else figures.peak_bytes) / 1e6
+    # Where the peak cannot be measured, all of the memory may be the engine's; a logarithm has no place for none.
+    return (figures.file_bytes if axis == "file, MB" else max(figures.peak_bytes, _PAGE)) / 1e6
 
 
 def _captions(found: Fitted, dots: list[Dot], lines: Lines, axis: _Axis) -> Iterator[str]:

@@ -47,7 +47,7 @@ class Choice:
         budget; with `exhaustive` the best file of all."""
         limits = self.settings.limits
         if self.settings.exhaustive:
-            return best([file for option in front(self.options) for file in self._complete(option)], limits)
+            return best([file for option in self._every() for file in self._complete(option)], limits)
         for option in self._in_order():
             if self._refuted(option):
                 continue
@@ -55,11 +55,17 @@ class Choice:
             if (found := best(files, limits)) is not None:
                 return found
             if (missed := nearest(files, limits)) is not None:
-                reasons = "; ".join((*missed.over, *missed.failures))
+                reasons = "; ".join(missed.why_not)
                 self.listener.say(f"{option.candidate}: as a file it is not what was asked for: {reasons}")
             if len(self.files) == _MOST_FULL_TRAININGS:
                 break
         return None
+
+    def _every(self) -> Sequence[Option]:
+        """All that could be the best: what a larger one replaces could only be the smallest."""
+        if self.settings.limits.accuracy is None:
+            return front(self.options)
+        return [option for option in self.options if option.inside]
 
     def _in_order(self) -> Iterator[Option]:
         """The most promising candidates first; each is trained, or remembered, when it is asked for."""
@@ -132,14 +138,24 @@ class Choice:
         bits alone lose too much."""
         self._tried(option, self.epochs)
         files = self._exported(option, qat=False)
-        if any(file.usable for file in files) or not any(map(self._lost_by_rounding, files)):
+        if not self._worth_fine_tuning(files):
             return files
         self.listener.say(f"{option.candidate}: 8 bits lose too much; it is fine-tuned with rounding")
         return self._exported(option, qat=True)
 
-    def _lost_by_rounding(self, file: MeasuredFile) -> bool:
+    def _worth_fine_tuning(self, files: Sequence[MeasuredFile]) -> bool:
+        """Whether rounding has cost the file to use, or, where the smallest is looked for, a smaller one."""
         limits = self.settings.limits
-        if file.precision != "int8" or limits.excess(file.p95_ms, file.size_bytes, file.peak_bytes):
+        lost, usable = [file for file in files if self._lost_by_rounding(file)], best(files, limits)
+        if usable is None or limits.accuracy is None:
+            return usable is None and bool(lost)
+        return any(file.size_bytes < usable.size_bytes for file in lost)
+
+    def _lost_by_rounding(self, file: MeasuredFile) -> bool:
+        """Whether answers are all that is wrong with an 8-bit file, and its network gives better ones."""
+        limits = self.settings.limits
+        outside = limits.excess(file.p95_ms, file.size_bytes, file.peak_bytes)
+        if file.precision != "int8" or file.usable or outside or not file.wrong_in_answers_alone:
             return False
         return limits.accuracy is None or (file.network_accuracy or 0.0) >= limits.accuracy
 
@@ -154,6 +170,7 @@ class Choice:
             formats,
             precisions,
             qat=qat,
+            must_be_faster=False,
             seed=training.seed,
             validation=training.validation,
             exclude=training.exclude,

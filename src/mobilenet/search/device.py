@@ -4,10 +4,13 @@ from mobilenet.benchmark.environment import describe
 from mobilenet.benchmark.grid import GridSettings, installed_runtimes, measure_grid
 from mobilenet.benchmark.profile import DeviceProfile, Variant
 from mobilenet.benchmark.result import Environment
-from mobilenet.errors import ConfigError
+from mobilenet.datasets import Photos
+from mobilenet.errors import ConfigError, DataError, ImageError
 from mobilenet.export.formats import FORMATS
 from mobilenet.export.run import check_engines
+from mobilenet.images import Preprocessing
 from mobilenet.quantize.calibrate import FEWEST_PHOTOS
+from mobilenet.search.files import first_clause
 from mobilenet.search.settings import FitListener, FitSettings
 
 __all__ = ["device_profile", "is_this_device", "variants_of"]
@@ -15,13 +18,23 @@ __all__ = ["device_profile", "is_this_device", "variants_of"]
 _SECONDS = 60.0
 
 
-def device_profile(settings: FitSettings, given: DeviceProfile | None, listener: FitListener) -> DeviceProfile:
-    """The profile that is given, or a new one of this device; it is kept in the folder of the search."""
-    if given is None:
+def device_profile(
+    settings: FitSettings, given: DeviceProfile | None, listener: FitListener, *, known: bool
+) -> DeviceProfile:
+    """The profile that is given, or the one that is kept in the folder of the search where that is `known` to be of
+    this device, or a new one; it is kept there."""
+    kept = settings.out / "device.json"
+    if given is None and known and kept.is_file():
+        try:
+            return DeviceProfile.read(kept)
+        except DataError as error:
+            listener.say(f"{first_clause(str(error))}; this machine is measured again")
+    elif given is None:
         listener.say("no --device is given: this machine is measured first")
+    if given is None:
         grid = GridSettings(runtimes=_proving(settings), threads=(settings.threads,), seconds=_SECONDS)
         given = measure_grid(grid, lambda *at: listener.working("measuring this device", *at))
-    given.write(settings.out / "device.json")
+    given.write(kept)
     return given
 
 
@@ -44,9 +57,10 @@ def _proving(settings: FitSettings) -> tuple[str, ...]:
     return found
 
 
-def variants_of(settings: FitSettings, profile: DeviceProfile, photos: int) -> tuple[Variant, ...]:
-    """What the profile knows of the engines and the number of threads that are asked for; 8 bits where `photos` to
-    train on are enough to calibrate with. ConfigError for nothing, and for engines that are not installed."""
+def variants_of(settings: FitSettings, profile: DeviceProfile, photos: Photos) -> tuple[Variant, ...]:
+    """What the profile knows of the engines and the number of threads that are asked for; 8 bits where enough of the
+    `photos` to train on can be decoded to calibrate with. ConfigError for nothing, and for engines that are not
+    installed."""
     proving = _proving(settings)
     check_engines([name for name, kind in FORMATS.items() if kind.runtime in proving])
     found = tuple(
@@ -57,7 +71,22 @@ def variants_of(settings: FitSettings, profile: DeviceProfile, photos: int) -> t
         raise ConfigError(
             f"the profile says nothing of {' or '.join(proving)} with --threads {settings.threads}; it has: {known}"
         )
-    kept = tuple(variant for variant in found if variant.precision != "int8" or photos >= FEWEST_PHOTOS)
+    readable = _readable(photos, FEWEST_PHOTOS)
+    kept = tuple(variant for variant in found if variant.precision != "int8" or readable >= FEWEST_PHOTOS)
     if not kept:
-        raise ConfigError(f"{photos} photos are too few for 8 bits, and the profile has nothing else; add photos")
+        raise ConfigError(f"{readable} photos are too few for 8 bits, and the profile has nothing else; add photos")
     return kept
+
+
+def _readable(photos: Photos, enough: int) -> int:
+    """How many can be decoded; no more are tried when there are `enough`."""
+    found = 0
+    for number in range(len(photos)):
+        try:
+            Preprocessing(32).prepare(photos.read(number))
+        except ImageError:
+            continue
+        found += 1
+        if found == enough:
+            break
+    return found

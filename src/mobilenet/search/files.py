@@ -8,10 +8,10 @@ from mobilenet.benchmark import Contender, Settings, Timing, measure
 from mobilenet.benchmark.profile import Estimate, Variant
 from mobilenet.export.formats import FORMATS, PRECISIONS, Precision
 from mobilenet.export.run import ExportSettings, export
-from mobilenet.export.verify import Proof
+from mobilenet.export.verify import ANSWERS, Proof
 from mobilenet.search.limits import Limits
 
-__all__ = ["MeasuredFile", "best", "formats_of", "nearest", "prove_and_measure"]
+__all__ = ["MeasuredFile", "best", "first_clause", "formats_of", "nearest", "prove_and_measure"]
 
 _SECONDS = 5.0
 _CALM = 0.01
@@ -52,6 +52,16 @@ class MeasuredFile:
         """Proven, and inside the budget."""
         return not self.failures and not self.over
 
+    @property
+    def why_not(self) -> tuple[str, ...]:
+        """Why it may not be used, without the advice for those who export by hand; nothing where it may."""
+        return (*self.over, *map(first_clause, self.failures))
+
+    @property
+    def wrong_in_answers_alone(self) -> bool:
+        """Whether no other gate of the proof failed than those for answers."""
+        return all(gate["passed"] or gate["name"] in ANSWERS for gate in self.proof["gates"])
+
     def to_json(self) -> dict[str, Any]:
         """As a mapping that `json.dumps` takes; `from_json` gives the same file back."""
         return asdict(self)
@@ -89,6 +99,11 @@ def prove_and_measure(
         _judged(proof, estimate.variant.threads, took, limits)
         for (proof, estimate), took in zip(pairs, taken, strict=True)
     )
+
+
+def first_clause(reason: str) -> str:
+    """What a reason says before it goes into detail or gives advice."""
+    return reason.partition("; ")[0]
 
 
 @dataclass(frozen=True, slots=True)

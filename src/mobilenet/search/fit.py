@@ -40,12 +40,9 @@ def fit(settings: FitSettings, listener: FitListener | None = None) -> Fitted:
     )
     digests = identity(dataset, settings.weights, given)
     memory = Memory(settings.out / "search.json", settings.to_json(), digests)
-    kept = settings.out / "device.json"
-    if given is None and kept.is_file() and memory.agrees("threads", "runtimes", "device figures"):
-        profile = DeviceProfile.read(kept)
-    else:
-        profile = device_profile(settings, given, listener)
-    variants = variants_of(settings, profile, len(dataset.train))
+    known = memory.agrees("threads", "runtimes", "device figures")
+    profile = device_profile(settings, given, listener, known=known)
+    variants = variants_of(settings, profile, dataset.train)
     widths = tuple(file.width_multiplier for file in weights)
     options = weigh(profile, settings.limits, len(dataset.classes), variants, widths)
     _check_any_inside(settings, options, listener)
@@ -88,13 +85,16 @@ def _check_any_inside(settings: FitSettings, options: Sequence[Option], listener
             f"estimate {found.p95_ms:.3g} ms at p95, a file of {shown_size(found.file_bytes)}, "
             f"{shown_size(found.peak_bytes)} of memory; {limits.enough(found)} would do"
         )
-    edge = front(options)
     beyond = len(options) - len(possible)
     wider = f"; {beyond} more are wider than the weights to start from, give wider ones to try them" if beyond else ""
-    listener.say(
-        f"{len(possible)} candidates, {len(inside)} inside the budget ({limits.while_choosing}), "
-        f"{len(edge)} of them not smaller than another: {', '.join(str(option.candidate) for option in edge)}{wider}"
-    )
+    budget = f", {len(inside)} inside the budget ({limits.while_choosing})" if limits.while_choosing else ""
+    if limits.accuracy is None:
+        edge = front(options)
+        names = ", ".join(str(option.candidate) for option in edge)
+        aim = f", {len(edge)} of them not smaller than another: {names}"
+    else:
+        aim = f"; wanted is the smallest whose file reaches {limits.accuracy:.1%}"
+    listener.say(f"{len(possible)} candidates{budget}{aim}{wider}")
 
 
 def _finish(choice: Choice, profile: DeviceProfile, classes: int, found: MeasuredFile | None) -> Fitted:

@@ -83,13 +83,34 @@ class Limits:
         return max((value / limit for value, limit in pairs if limit is not None), default=0.0)
 
     def __str__(self) -> str:
-        parts = (
-            None if self.latency_ms is None else f"{self.latency_ms:g} ms at p95",
-            None if self.size_bytes is None else f"a file of {shown_size(self.size_bytes)}",
-            None if self.memory_bytes is None else f"{shown_size(self.memory_bytes)} of memory",
-            None if self.accuracy is None else f"an accuracy of {self.accuracy:.1%}",
-        )
-        return ", ".join(part for part in parts if part)
+        return ", ".join([*self._resources(), *self._aims()])
+
+    @property
+    def while_choosing(self) -> str:
+        """In words, what candidates are chosen by before any is trained, with the reserve that they must leave; empty
+        where only an accuracy is asked for."""
+        return ", ".join([*self._resources(), *self._reserves()])
+
+    @property
+    def in_full(self) -> str:
+        """In words, with the reserve."""
+        return ", ".join([*self._resources(), *self._reserves(), *self._aims()])
+
+    def _resources(self) -> Iterator[str]:
+        if self.latency_ms is not None:
+            yield f"{self.latency_ms:g} ms at p95"
+        if self.size_bytes is not None:
+            yield f"a file of {shown_size(self.size_bytes)}"
+        if self.memory_bytes is not None:
+            yield f"{shown_size(self.memory_bytes)} of memory"
+
+    def _reserves(self) -> Iterator[str]:
+        if self.latency_ms and self.reserve:
+            yield f"{self.reserve:.0%} of latency in reserve"
+
+    def _aims(self) -> Iterator[str]:
+        if self.accuracy is not None:
+            yield f"an accuracy of {self.accuracy:.1%}"
 
     @property
     def name(self) -> str:
@@ -101,11 +122,6 @@ class Limits:
             None if self.accuracy is None else f"{100 * self.accuracy:g}-percent",
         )
         return "-".join(part for part in parts if part)
-
-    @property
-    def while_choosing(self) -> str:
-        """In words, with the reserve that candidates must leave."""
-        return f"{self}, {self.reserve:.0%} of latency in reserve" if self.latency_ms and self.reserve else str(self)
 
     def to_json(self) -> dict[str, Any]:
         """As a mapping that `json.dumps` takes."""

@@ -1,16 +1,28 @@
 """What a search has found out so far, on disk, so that one that was interrupted goes on where it stopped."""
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from mobilenet.errors import ConfigError, ModelError
+from mobilenet.export.formats import FORMATS
 from mobilenet.files import atomic_write
 
 __all__ = ["Memory"]
 
 Step = dict[str, Any]
+
+_MADE = (
+    "runs",
+    "files",
+    "device.json",
+    "fit.json",
+    "report.html",
+    *(f"model{kind.suffix}" for kind in FORMATS.values()),
+)
+"""What a search writes beside its memory."""
 
 
 class Memory:
@@ -20,7 +32,7 @@ class Memory:
         """Open the memory of a search in its folder, or begin one there.
 
         `settings` are numbers and words by name, `digests` say what the search works on. ConfigError, naming what
-        differs, where something was trained with others, and where the folder has runs that no search has made.
+        differs, where something was trained with others, and where the folder has what a search writes, and none wrote.
         """
         self._path = path
         self._steps: dict[str, Step] = {}
@@ -30,8 +42,8 @@ class Memory:
             self._before = self._read()
             if (self._steps or self._has_runs) and (found := list(_differences(self._before, self._document))):
                 raise ConfigError(f"{path.parent} holds another search: {'; '.join(found)}; choose another --out")
-        elif self._has_runs:
-            raise ConfigError(f"{path.parent} has a folder runs that is not of a search; choose another --out")
+        elif foreign := [name for name in _MADE if (path.parent / name).exists()]:
+            raise ConfigError(f"{path.parent} has {' and '.join(foreign)} that no search wrote; choose another --out")
         self._write()
 
     @property
@@ -56,17 +68,24 @@ class Memory:
         return self._steps[name]
 
     def _write(self) -> None:
-        document = json.dumps({**self._document, "steps": self._steps}, indent=1, allow_nan=False)
+        document = {**self._document, "steps": self._steps}
+        text = json.dumps({**document, "sha256": _digest(document)}, indent=1, allow_nan=False)
         with atomic_write(self._path) as file:
-            file.write(document.encode("ascii"))
+            file.write(text.encode("ascii"))
 
     def _read(self) -> Step:
         try:
             document = json.loads(self._path.read_text("ascii"))
-            self._steps = dict(document["steps"])
-            return {"settings": dict(document["settings"]), "digests": dict(document["digests"])}
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            digest, self._steps = document.pop("sha256"), document["steps"]
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise ModelError(f"{self._path} is damaged: {error}; choose another --out") from error
+        if digest != _digest(document):
+            raise ModelError(f"{self._path} is damaged: it is not as it was written; choose another --out")
+        return {name: document[name] for name in ("settings", "digests")}
+
+
+def _digest(document: Step) -> str:
+    return hashlib.sha256(json.dumps(document, sort_keys=True, allow_nan=False).encode("ascii")).hexdigest()
 
 
 def _differences(before: Step, now: Step) -> Iterator[str]:

@@ -8,11 +8,11 @@ from typing import Any
 from mobilenet.benchmark.profile import DeviceProfile, Estimate
 from mobilenet.metrics.classification import wilson_interval
 from mobilenet.search.candidates import Candidate, Option, front
-from mobilenet.search.files import MeasuredFile, best, nearest
+from mobilenet.search.files import MeasuredFile, best, first_clause, nearest
 from mobilenet.search.limits import Limits, shown_size
 from mobilenet.search.trial import Trial
 
-__all__ = ["Figures", "Fitted", "first_clause", "shown_accuracy"]
+__all__ = ["Figures", "Fitted", "shown_accuracy"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,7 @@ class Fitted:
         if file is None:
             return self._left_behind(tried)
         if not file.usable:
-            return f"as a file: {'; '.join((*file.over, *file.failures))}"
+            return f"as a file: {'; '.join(file.why_not)}"
         return self._beaten(file)
 
     def nearest_miss(self) -> str:
@@ -140,8 +140,10 @@ class Fitted:
         )
 
     def _untried(self, option: Option) -> str:
-        if self.limits.accuracy is not None:
-            return "not needed: others told enough"
+        if (goal := self.limits.accuracy) is not None:
+            return (
+                "not needed: others told enough" if self.winner else f"others told that it would not reach {goal:.1%}"
+            )
         larger = [
             str(other.candidate)
             for other in front(self.options)
@@ -209,11 +211,6 @@ class Fitted:
                 ],
                 "verdict": self.verdict(option),
             }
-
-
-def first_clause(reason: str) -> str:
-    """What a reason says before it goes into detail or gives advice."""
-    return reason.partition("; ")[0]
 
 
 def shown_accuracy(accuracy: float | None) -> str:

@@ -8,6 +8,7 @@ from mobilenet.errors import ConfigError
 from mobilenet.export.formats import FORMATS
 from mobilenet.search.limits import Limits
 from mobilenet.training.listener import Listener, Silence
+from mobilenet.training.sameness import FREE_SETTINGS
 from mobilenet.training.settings import TrainingSettings
 
 __all__ = ["FitListener", "FitSettings", "Nobody"]
@@ -19,7 +20,8 @@ class FitSettings:
 
     `device`: a profile that `mobilenet benchmark --grid` wrote, on this device or on another one; None measures this
     one. `runtimes`: engines to choose from; none: all that can prove a file here. `epochs`: of a full training, None
-    as `mobilenet train` would. `exhaustive`: every candidate that no larger one replaces is trained in full.
+    as `mobilenet train` would. `exhaustive`: every candidate that no larger one replaces is trained in full; where an
+    accuracy is the aim, every one.
     """
 
     training: TrainingSettings
@@ -39,26 +41,9 @@ class FitSettings:
 
     def to_json(self) -> dict[str, Any]:
         """What decides the result besides photos, weights and device, for the memory of a search."""
-        training = {key: value for key, value in self.training.to_json().items() if key not in _FREE}
+        training = {key: value for key, value in self.training.to_json().items() if key not in FREE_SETTINGS}
         own = {"threads": self.threads, "runtimes": list(self.runtimes), "epochs": self.epochs}
         return {**training, **self.limits.to_json(), **own}
-
-
-_FREE = frozenset(
-    {
-        "cache_bytes",
-        "checkpoint_minutes",
-        "data",
-        "device",
-        "exclude",
-        "keep_checkpoints",
-        "track",
-        "validation",
-        "weights",
-        "workers",
-    }
-)
-"""Settings of a training that a search which goes on may change; other photos are noticed by their content."""
 
 
 class FitListener(Protocol):

@@ -92,7 +92,7 @@ class Trainings:
         folder, listener = self.run_folder(candidate, epochs), self.listener(str(candidate), epochs)
         before = _spent(folder)
         if (folder / "config.json").is_file():
-            found = resume(folder, listener=listener)
+            found = resume(folder, photos_of=self.settings, listener=listener)
         else:
             # Killed before it had said what it was: there is nothing to go on from.
             shutil.rmtree(folder, ignore_errors=True)

@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -78,9 +78,11 @@ def train(
         return _run(settings, folder, tuple(command), heard, processes, interruption)
 
 
-def resume(folder: Path, *, listener: Listener | None = None) -> RunResult:
+def resume(folder: Path, *, photos_of: TrainingSettings | None = None, listener: Listener | None = None) -> RunResult:
     """Go on with the run in `folder` from its last checkpoint, with its own settings; ModelError where there is none,
     ConfigError naming what differs where photos, classes or settings are not those it was started with.
+
+    `photos_of`: settings that say where the photos are now, where they may have moved.
     """
     with _shared(listener) as (processes, interruption, heard):
         text = processes.said_by_the_first(_read_config(folder) if processes.writes else b"")
@@ -92,6 +94,8 @@ def resume(folder: Path, *, listener: Listener | None = None) -> RunResult:
             _ = (recorded["data"]["hash"], recorded["data"]["classes"], recorded["plan"])
         except (ValueError, KeyError, TypeError) as error:
             raise ModelError(f"{folder / 'config.json'} is damaged: {error}; start a new run") from error
+        if (now := photos_of) is not None:
+            settings = replace(settings, data=now.data, validation=now.validation, exclude=now.exclude)
         return _run(settings, folder, command, heard, processes, interruption, recorded)
 
 

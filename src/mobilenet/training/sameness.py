@@ -7,9 +7,9 @@ from typing import Any
 
 from mobilenet.errors import ConfigError
 
-__all__ = ["check_same", "check_settings"]
+__all__ = ["FREE_SETTINGS", "check_same", "check_settings"]
 
-_FREE = frozenset(
+FREE_SETTINGS = frozenset(
     {
         "cache_bytes",
         "checkpoint_minutes",
@@ -50,8 +50,8 @@ def check_same(
 def check_settings(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """ConfigError naming a setting that is not what the checkpoint in `folder` was made with."""
     difference = _values(
-        {key: value for key, value in before.items() if key not in _FREE},
-        {key: value for key, value in now.items() if key not in _FREE},
+        {key: value for key, value in before.items() if key not in FREE_SETTINGS},
+        {key: value for key, value in now.items() if key not in FREE_SETTINGS},
     )
     if difference:
         raise ConfigError(f"the checkpoint in {folder} was made with other settings: {difference}; start a new run")
