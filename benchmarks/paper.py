@@ -100,10 +100,9 @@ def measure(options: argparse.Namespace) -> list[Record]:
         try:
             for training in as_completed(trainings):
                 keep(training.result(), records, path)
-        except BaseException:
-            # Else all that are waiting would be trained first, and none of them kept.
+        finally:
+            # After a failure or Ctrl-C all that are waiting would be trained first, and none of them kept.
             pool.shutdown(wait=False, cancel_futures=True)
-            raise
     return records
 
 

@@ -67,12 +67,10 @@ def _brief(reason: str) -> str:
     """The first clause, which holds no advice, and less of it where it is long."""
     from mobilenet.search.files import first_clause
 
-    words = first_clause(reason)
-    if len(words) <= _LONGEST:
-        return words
+    words = whole = first_clause(reason)
     while len(words) > _LONGEST and ", " in words:
         words = words.rpartition(", ")[0]
-    return f"{words} …"
+    return words if words == whole else f"{words} …"
 
 
 def _chosen(found: "Fitted", file: "MeasuredFile") -> Iterator[str]:

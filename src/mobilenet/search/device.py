@@ -1,5 +1,7 @@
 """What the device of a search can do, and in which ways a network may run on it."""
 
+from pathlib import Path
+
 from mobilenet.benchmark.environment import describe
 from mobilenet.benchmark.grid import GridSettings, installed_runtimes, measure_grid
 from mobilenet.benchmark.profile import DeviceProfile, Variant
@@ -24,18 +26,26 @@ def device_profile(
     """The profile that is given, or the one that is kept in the folder of the search where that is `known` to be of
     this device, or a new one; it is kept there."""
     kept = settings.out / "device.json"
-    if given is None and known and kept.is_file():
-        try:
-            return DeviceProfile.read(kept)
-        except DataError as error:
-            listener.say(f"{first_clause(str(error))}; this machine is measured again")
-    elif given is None:
-        listener.say("no --device is given: this machine is measured first")
-    if given is None:
-        grid = GridSettings(runtimes=_proving(settings), threads=(settings.threads,), seconds=_SECONDS)
-        given = measure_grid(grid, lambda *at: listener.working("measuring this device", *at))
-    given.write(kept)
-    return given
+    profile = given or (_kept(kept, listener) if known else None) or _measured(settings, listener)
+    profile.write(kept)
+    return profile
+
+
+def _kept(path: Path, listener: FitListener) -> DeviceProfile | None:
+    """The profile that was measured before; None where there is none, or a damaged one."""
+    if not path.is_file():
+        return None
+    try:
+        return DeviceProfile.read(path)
+    except DataError as error:
+        listener.say(f"{first_clause(str(error))}; this machine is measured again")
+        return None
+
+
+def _measured(settings: FitSettings, listener: FitListener) -> DeviceProfile:
+    listener.say("no --device is given: this machine is measured first")
+    grid = GridSettings(runtimes=_proving(settings), threads=(settings.threads,), seconds=_SECONDS)
+    return measure_grid(grid, lambda *at: listener.working("measuring this device", *at))
 
 
 def is_this_device(environment: Environment) -> bool:

@@ -9,16 +9,16 @@ from mobilenet.benchmark.profile import DeviceProfile
 from mobilenet.datasets.dataset import Dataset, remembered_digests
 from mobilenet.runtimes import model_file
 
-__all__ = ["identity"]
+__all__ = ["identity", "json_digest"]
 
 
 def identity(dataset: Dataset, weights: Sequence[str], profile: DeviceProfile | None) -> dict[str, str]:
     """SHA-256 of the photos (names, classes, bytes), of the weights to start from, and of the profile that is given,
     by the name under which a message speaks of them. Weights that are no files here stand for themselves."""
     return {
-        "photos": _digest(_photos(dataset)),
-        "weights": _digest([_content(source) for source in weights]),
-        "device figures": "" if profile is None else _digest(profile.to_json()),
+        "photos": json_digest(_photos(dataset)),
+        "weights": json_digest([_content(source) for source in weights]),
+        "device figures": "" if profile is None else json_digest(profile.to_json()),
     }
 
 
@@ -39,5 +39,6 @@ def _content(source: str) -> str:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
-def _digest(value: object) -> str:
-    return hashlib.sha256(json.dumps(value).encode()).hexdigest()
+def json_digest(value: object) -> str:
+    """SHA-256 of what `json.dumps` takes, in hexadecimal, whatever the order of its keys."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

@@ -1,6 +1,5 @@
 """What a search has found out so far, on disk, so that one that was interrupted goes on where it stopped."""
 
-import hashlib
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 from mobilenet.errors import ConfigError, ModelError
 from mobilenet.export.formats import FORMATS
 from mobilenet.files import atomic_write
+from mobilenet.search.identity import json_digest
 
 __all__ = ["Memory"]
 
@@ -69,7 +69,7 @@ class Memory:
 
     def _write(self) -> None:
         document = {**self._document, "steps": self._steps}
-        text = json.dumps({**document, "sha256": _digest(document)}, indent=1, allow_nan=False)
+        text = json.dumps({**document, "sha256": json_digest(document)}, indent=1, allow_nan=False)
         with atomic_write(self._path) as file:
             file.write(text.encode("ascii"))
 
@@ -79,13 +79,9 @@ class Memory:
             digest, self._steps = document.pop("sha256"), document["steps"]
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise ModelError(f"{self._path} is damaged: {error}; choose another --out") from error
-        if digest != _digest(document):
+        if digest != json_digest(document):
             raise ModelError(f"{self._path} is damaged: it is not as it was written; choose another --out")
         return {name: document[name] for name in ("settings", "digests")}
-
-
-def _digest(document: Step) -> str:
-    return hashlib.sha256(json.dumps(document, sort_keys=True, allow_nan=False).encode("ascii")).hexdigest()
 
 
 def _differences(before: Step, now: Step) -> Iterator[str]:
