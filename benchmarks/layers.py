@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from mobilenet.nn.layers import BatchNorm, Convolution
 from mobilenet.nn.network import Classifier, place
 from mobilenet.spec import Conv, ConvStyle, Padding, mobilenet_v1
-from mobilenet.training.machine import keep_freed_memory, pick_precision
+from mobilenet.training.system.machine import keep_freed_memory, pick_precision
 
 _CPU = torch.device("cpu")
 

@@ -18,11 +18,11 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
-from mobilenet.card import ModelCard
-from mobilenet.export.litert import litert_model
-from mobilenet.graph import ConvNode, Graph, LinearNode, Quantization, QuantizedGraph, build_graph
+from mobilenet.export.litert.model import litert_model
 from mobilenet.images import Preprocessing
-from mobilenet.quantize.rounding import quantized
+from mobilenet.model.card import ModelCard
+from mobilenet.model.graph import ConvNode, Graph, LinearNode, Quantization, QuantizedGraph, build_graph
+from mobilenet.quantize.weights import quantized
 from mobilenet.spec import Conv, ConvStyle, Linear, Padding
 
 _CONVERT = Path(__file__).with_name("convert_with_tensorflow.py")

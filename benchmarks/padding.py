@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from mobilenet.nn.network import Classifier
 from mobilenet.spec import ConvStyle, Padding, mobilenet_v1
-from mobilenet.training.machine import pick_device, pick_precision
+from mobilenet.training.system.machine import pick_device, pick_precision
 
 _PADDINGS: tuple[Padding, ...] = ("symmetric", "tensorflow")
 _SIZES = ((0.5, 128), (0.25, 224), (1.0, 224))

@@ -21,9 +21,9 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from mobilenet.architectures import MOBILENETS
-from mobilenet.cost import cost
 from mobilenet.files import atomic_write
+from mobilenet.spec.architectures import MOBILENETS
+from mobilenet.spec.cost import cost
 from paper_plot import Dot, plot
 
 _SIDE = 64

@@ -33,14 +33,14 @@ from torch import nn
 from torch.nn import functional as F
 
 from mobilenet.datasets import open_dataset
-from mobilenet.datasets.cache import load
+from mobilenet.datasets.cache.load import load
 from mobilenet.nn.network import Classifier
 from mobilenet.spec import mobilenet_v1
 from mobilenet.training.loop import Stopwatch, Trainer
-from mobilenet.training.machine import describe_machine, keep_freed_memory, pick_precision, versions
-from mobilenet.training.plan import make_plan
+from mobilenet.training.recipe import make_plan
 from mobilenet.training.run import training_side
 from mobilenet.training.settings import TrainingSettings
+from mobilenet.training.system.machine import describe_machine, keep_freed_memory, pick_precision, versions
 
 SIDES = ("stock", "tuned-float32", "tuned-bfloat16", "ours")
 _GFLOPS = {"float32": 266, "bfloat16": 536}
@@ -201,7 +201,7 @@ def compare(data: Path, width: float, resolution: int, photos: int, rounds: int)
 
 def _limit(table: object, precision: str) -> float:
     """Photos a second if forward and backward (three times the mult-adds) ran at the processor's peak."""
-    from mobilenet.cost import cost
+    from mobilenet.spec.cost import cost
 
     cores = torch.get_num_threads()
     return cores * _GFLOPS[precision] * 1e9 / (2 * 3 * cost(table).mult_adds)  # type: ignore[arg-type]

@@ -36,8 +36,8 @@ def _own_cache_folder() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run folder with a MobileNet 0.25-32 of random weights."""
-    from mobilenet.card import ModelCard
     from mobilenet.images import Preprocessing
+    from mobilenet.model.card import ModelCard
     from mobilenet.nn.model_file import write_model
     from mobilenet.nn.network import Classifier
 
@@ -50,9 +50,9 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_tflite(tiny_run: Path) -> Path:
     """The same network for LiteRT, whose engine starts much sooner than torch."""
-    from mobilenet.arrays import read_arrays
-    from mobilenet.export.litert import litert_model
-    from mobilenet.graph import build_graph
+    from mobilenet.export.litert.model import litert_model
+    from mobilenet.model.arrays import read_arrays
+    from mobilenet.model.graph import build_graph
 
     path = tiny_run / "tiny.tflite"
     path.write_bytes(litert_model(build_graph(*read_arrays(tiny_run / "model.safetensors"))))

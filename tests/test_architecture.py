@@ -32,11 +32,11 @@ TORCH_ROOMS = (
     "mobilenet.export.diagnose",
     "mobilenet.images.augment",
     "mobilenet.runtimes.torch",
-    "mobilenet.search.choice",
-    "mobilenet.search.device",
+    "mobilenet.search.strategy.choice",
+    "mobilenet.search.device_profile",
     "mobilenet.search.fit",
     "mobilenet.search.settings",
-    "mobilenet.search.trainings",
+    "mobilenet.search.trial.trainings",
 )
 
 
@@ -236,7 +236,7 @@ def test_a_room_on_no_floor_and_a_relative_import_are_reported(tmp_path: Path) -
 def test_cycles_of_modules_and_of_rooms_are_reported(tmp_path: Path) -> None:
     same_room = _plant(tmp_path / "a", nn_a="import mobilenet.nn.b\n", nn_b="def late():\n    import mobilenet.nn.a\n")
     assert cycle(import_graph(same_room))
-    two_rooms = {"cost": "from mobilenet.spec import Row\n", "spec": "from mobilenet.cost import total\n"}
+    two_rooms = {"cost": "from mobilenet.spec import Row\n", "spec": "from mobilenet.spec.cost import total\n"}
     assert cycle(room_graph(_plant(tmp_path / "b", **two_rooms)))
     crossed = {"nn_a": "import mobilenet.datasets.a\n", "datasets_b": "import mobilenet.nn.b\n"}
     tree = _plant(tmp_path / "c", **crossed, nn_b="", datasets_a="")
@@ -255,7 +255,7 @@ def test_a_package_that_offers_a_function_named_like_its_module_is_understood(tm
 @pytest.mark.parametrize("text", ["import torch.nn\n", "def late():\n    from torch import nn\n    return nn\n"])
 def test_torch_outside_its_rooms_is_reported(tmp_path: Path, text: str) -> None:
     assert torch_outside_its_rooms(_plant(tmp_path, nn_layers=text, images_augment=text, cost=text)) == [
-        "mobilenet.cost"
+        "mobilenet.spec.cost"
     ]
 
 

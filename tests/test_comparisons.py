@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from mobilenet.architectures import COMPARISONS, MOBILENETS, architecture_names, build
-from mobilenet.cost import Cost, cost
 from mobilenet.errors import SpecError
-from mobilenet.shapes import output_shapes
 from mobilenet.spec import Concat, Conv
+from mobilenet.spec.architectures import COMPARISONS, MOBILENETS, architecture_names, build
+from mobilenet.spec.cost import Cost, cost
+from mobilenet.spec.shapes import output_shapes
 
 
 @pytest.mark.parametrize(

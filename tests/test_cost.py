@@ -4,8 +4,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mobilenet.architectures import build
-from mobilenet.cost import cost, layer_mult_adds, layer_params, layer_weights
 from mobilenet.errors import SpecError
 from mobilenet.spec import (
     Concat,
@@ -18,6 +16,8 @@ from mobilenet.spec import (
     mobilenet_v1_shallow,
     mobilenet_v1_standard,
 )
+from mobilenet.spec.architectures import build
+from mobilenet.spec.cost import cost, layer_mult_adds, layer_params, layer_weights
 
 _MULT_ADDS = {
     1.0: (568_740_352, 418_121_728, 290_675_200, 186_400_768),

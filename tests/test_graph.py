@@ -8,10 +8,10 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
-from mobilenet.card import ModelCard
 from mobilenet.errors import ModelError
-from mobilenet.graph import ConvNode, Graph, LinearNode, PoolNode, build_graph
 from mobilenet.images import Preprocessing
+from mobilenet.model.card import ModelCard
+from mobilenet.model.graph import ConvNode, Graph, LinearNode, PoolNode, build_graph
 from mobilenet.nn.network import Classifier
 from mobilenet.runtimes.torch import TorchPredictor
 from mobilenet.spec import Activation, ConvStyle, Padding

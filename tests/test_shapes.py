@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mobilenet.errors import SpecError
-from mobilenet.shapes import kernel_sides, output_shapes, sources
 from mobilenet.spec import Concat, Conv, GlobalPool, Linear, Padding, Pool, Row
+from mobilenet.spec.shapes import kernel_sides, output_shapes, sources
 
 
 def _shape(row: Row, resolution: int) -> tuple[int, int, int]:

@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mobilenet.errors import SpecError
-from mobilenet.shapes import output_shapes
 from mobilenet.spec import (
     Conv,
     GlobalPool,
@@ -17,6 +16,7 @@ from mobilenet.spec import (
     mobilenet_v1_shallow,
     mobilenet_v1_standard,
 )
+from mobilenet.spec.shapes import output_shapes
 
 _ALL = (mobilenet_v1, mobilenet_v1_shallow, mobilenet_v1_standard)
 

@@ -19,7 +19,7 @@ from mobilenet.training import run, session
 from mobilenet.report import write_report
 from mobilenet.cli import train
 from mobilenet.cli.main import main
-from mobilenet.training.checkpoint import Checkpoints
+from mobilenet.training.resume.checkpoint import Checkpoints
 from pathlib import Path
 
 def save(arguments):

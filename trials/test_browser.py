@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mobilenet.export.onnx import onnx_model
-from mobilenet.graph import build_graph
+from mobilenet.export.onnx.model import onnx_model
+from mobilenet.model.graph import build_graph
 from mobilenet.quantize.calibrate import calibrate
 from mobilenet.runtimes import Predictor, open_model
 from mobilenet.weights.read import import_weights

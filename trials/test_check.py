@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mobilenet.datasets.check import check
-from mobilenet.datasets.findings import Copies
+from mobilenet.datasets.check.check import check
+from mobilenet.datasets.check.findings import Copies
 from mobilenet.errors import ImageError
 from mobilenet.images import decode
 from mobilenet.scenes import SceneSettings, write_scenes

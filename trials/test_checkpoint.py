@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from mobilenet.scenes import SceneSettings, write_scenes
-from mobilenet.training.checkpoint import Checkpoints
+from mobilenet.training.resume.checkpoint import Checkpoints
 from mobilenet.training.run import train
 from mobilenet.training.settings import TrainingSettings
 

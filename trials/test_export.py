@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from mobilenet.arrays import read_arrays, write_arrays
 from mobilenet.cli.predict import command as predict
 from mobilenet.errors import MobilenetError
-from mobilenet.export.litert import litert_model
-from mobilenet.export.onnx import onnx_model
-from mobilenet.export.run import Exported, ExportSettings, export
-from mobilenet.graph import build_graph
+from mobilenet.export.export import Exported, ExportSettings, export
+from mobilenet.export.litert.model import litert_model
+from mobilenet.export.onnx.model import onnx_model
+from mobilenet.model.arrays import read_arrays, write_arrays
+from mobilenet.model.graph import build_graph
 from mobilenet.weights.read import import_weights
 
 _SHARED = Path(__file__).parents[2] / "shared"

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from mobilenet.benchmark.grid import GridSettings, measure_grid
+from mobilenet.benchmark.device.grid import GridSettings, measure_grid
 
 _KILLS = 20
 _EPOCHS = 12

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file
 
 from mobilenet.scenes import SceneSettings, write_scenes
-from mobilenet.training.tracking import TIMING, read_metrics
+from mobilenet.training.tracking.tracker import TIMING, read_metrics
 
 _KILLS = 50
 _SAVES_BETWEEN = 8

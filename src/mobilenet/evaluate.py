@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobilenet.datasets import LeftOut
-from mobilenet.datasets.addresses import full_name
+from mobilenet.datasets.remote.urls import full_name
 from mobilenet.errors import DataError
 from mobilenet.files import atomic_write
 from mobilenet.metrics import hierarchy
@@ -25,7 +25,7 @@ _MOST_MISTAKES = 200
 
 
 class Images(Protocol):
-    """Photos that are ready for the network, such as `datasets.cache.CachedPhotos`."""
+    """Photos that are ready for the network, such as `datasets.cache.load.CachedPhotos`."""
 
     def batch(self, indices: NDArray[np.int64], /) -> NDArray[np.uint8]:
         """(B,) -> (B, R, R, 3) uint8."""

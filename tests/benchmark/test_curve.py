@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from mobilenet.benchmark.curve import Curve, Point, Variant
-from mobilenet.benchmark.estimate import memory_features
+from mobilenet.benchmark.device.curve import Curve, Point, Variant
+from mobilenet.benchmark.device.estimate import memory_features
 from mobilenet.spec import mobilenet_v1
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mobilenet.benchmark.estimate import fit, latency_features, left_out_errors, memory_features, size_features
+from mobilenet.benchmark.device.estimate import fit, latency_features, left_out_errors, memory_features, size_features
 from mobilenet.spec import mobilenet_v1
 
 _WIDTHS, _SIDES = (0.25, 0.5, 0.75, 1.0), (96, 160, 224)

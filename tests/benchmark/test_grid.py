@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from mobilenet.benchmark.design import for_latency, for_memory
+from mobilenet.benchmark.device.design import for_latency, for_memory
+from mobilenet.benchmark.device.grid import GridSettings, measure_grid
+from mobilenet.benchmark.device.profile import DeviceProfile
 from mobilenet.benchmark.engines import ENGINES, Engine
-from mobilenet.benchmark.grid import GridSettings, measure_grid
-from mobilenet.benchmark.profile import DeviceProfile
 from mobilenet.cli.main import main
 from mobilenet.errors import ConfigError, DataError
 from mobilenet.spec import mobilenet_v1

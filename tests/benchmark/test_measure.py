@@ -7,7 +7,7 @@ import pytest
 
 from mobilenet.benchmark import Contender, Settings, measure
 from mobilenet.benchmark.measure import Plan, order, plan_rounds, take_turns
-from mobilenet.benchmark.process import Turn
+from mobilenet.benchmark.worker.process import Turn
 from mobilenet.errors import ConfigError, ModelError
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mobilenet.benchmark import Contender
-from mobilenet.benchmark.process import Worker
+from mobilenet.benchmark.worker.process import Worker
 from mobilenet.errors import ModelError
 
 

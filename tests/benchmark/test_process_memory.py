@@ -11,7 +11,7 @@ _BYTES = 64_000_000
 _TOLERANCE = 8_000_000
 """What an interpreter takes on the way."""
 
-_IMPORT = "from mobilenet.benchmark.process_memory import forget_peak, peak_bytes, resident_bytes\n"
+_IMPORT = "from mobilenet.benchmark.worker.memory import forget_peak, peak_bytes, resident_bytes\n"
 
 
 def _run(script: str) -> list[int]:

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mobilenet.benchmark import Environment
-from mobilenet.benchmark.curve import Curve, Point, Variant
-from mobilenet.benchmark.profile import DeviceProfile
+from mobilenet.benchmark.device.curve import Curve, Point, Variant
+from mobilenet.benchmark.device.profile import DeviceProfile
 from mobilenet.errors import DataError
 from mobilenet.spec import mobilenet_v1
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from mobilenet.benchmark import Contender
-from mobilenet.benchmark.process import Opening, Turn
 from mobilenet.benchmark.summary import Record, drift, summarise
+from mobilenet.benchmark.worker.process import Opening, Turn
 
 _OPENING = Opening(32, import_ms=50.0, load_ms=2.0, first_ms=1.0, engine_bytes=7, peak_bytes=9)
 

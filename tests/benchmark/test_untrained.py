@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mobilenet.benchmark.untrained import untrained
-from mobilenet.card import ModelCard
-from mobilenet.cost import cost
+from mobilenet.benchmark.device.untrained import untrained
 from mobilenet.export.formats import FORMATS, PRECISIONS, Precision
 from mobilenet.images import Preprocessing
+from mobilenet.model.card import ModelCard
 from mobilenet.runtimes import open_model
+from mobilenet.spec.cost import cost
 
 _CARD = ModelCard("mobilenet_v1", 0.25, 32, ("cat", "dog", "owl"), Preprocessing(32))
 

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from mobilenet.benchmark import Benchmark
+from mobilenet.benchmark.device.grid import GridSettings
 from mobilenet.benchmark.engines import ENGINES, Engine
-from mobilenet.benchmark.grid import GridSettings
 from mobilenet.cli.main import main
 
 
@@ -69,7 +69,7 @@ def test_a_grid_is_printed_with_its_errors(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     small = GridSettings(widths=(0.25, 0.5), resolutions=(32, 64), precisions=("int8",), seconds=0.1)
-    monkeypatch.setattr("mobilenet.benchmark.grid.GridSettings", lambda **given: replace(small, **given))
+    monkeypatch.setattr("mobilenet.benchmark.device.grid.GridSettings", lambda **given: replace(small, **given))
     out = tmp_path / "device.json"
     assert main(["benchmark", "--grid", "--runtime", "litert", "--seconds", "0.1", "--out", str(out)]) == 0
     title = capsys.readouterr().out.splitlines()[0]

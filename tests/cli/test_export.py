@@ -10,12 +10,12 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from mobilenet.arrays import write_arrays
-from mobilenet.card import ModelCard
 from mobilenet.cli.main import main
-from mobilenet.export import run
-from mobilenet.graph import Graph
+from mobilenet.export import export as run
 from mobilenet.images import Preprocessing
+from mobilenet.model.arrays import write_arrays
+from mobilenet.model.card import ModelCard
+from mobilenet.model.graph import Graph
 from mobilenet.runtimes import open_model
 from mobilenet.spec import Conv, ConvStyle
 
@@ -67,8 +67,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Which of two files is faster is measured, never tested."""
-    monkeypatch.setattr("mobilenet.export.verify._TIMED_S", 0.01)
-    monkeypatch.setattr("mobilenet.export.verify.speed", lambda *given: (1.0, None if given[1] is None else 2.0))
+    monkeypatch.setattr("mobilenet.export.proof.verify._TIMED_S", 0.01)
+    monkeypatch.setattr("mobilenet.export.proof.verify.speed", lambda *given: (1.0, None if given[1] is None else 2.0))
 
 
 def test_every_file_is_proven_and_runs(model: Path, photos: Path, tmp_path: Path, capsys: Capture) -> None:

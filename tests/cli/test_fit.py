@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from mobilenet.benchmark import Contender, Settings, measure
-from mobilenet.benchmark.grid import GridSettings, measure_grid
-from mobilenet.benchmark.profile import DeviceProfile
+from mobilenet.benchmark.device.grid import GridSettings, measure_grid
+from mobilenet.benchmark.device.profile import DeviceProfile
 from mobilenet.cli.main import main
-from mobilenet.search import choice
-from mobilenet.search.memory import Memory
+from mobilenet.search.journal.journal import Memory
+from mobilenet.search.strategy import choice
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def device(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mobilenet.search.files._SECONDS", 0.2)
+    monkeypatch.setattr("mobilenet.search.trial.files._SECONDS", 0.2)
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_a_budget_becomes_a_file_that_meets_it(
         pytest.fail("what is done is done again")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mobilenet.search.trainings.train", never)
+        patch.setattr("mobilenet.search.trial.trainings.train", never)
         patch.setattr(choice, "prove_and_measure", never)
         assert _run(*words) == 0
     assert json.loads(capsys.readouterr().out) == found
@@ -92,7 +92,10 @@ def test_a_search_that_was_interrupted_ends_with_the_same_result(
         stop()
 
     words = [*_words(photos, device, tmp_path / "fit"), "--size", "700kB", "--json"]
-    for place, how in (("mobilenet.search.trainings.train", tear), ("mobilenet.search.choice.prove_and_measure", stop)):
+    for place, how in (
+        ("mobilenet.search.trial.trainings.train", tear),
+        ("mobilenet.search.strategy.choice.prove_and_measure", stop),
+    ):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(place, how)
             assert _run(*words) == 143
@@ -185,11 +188,11 @@ def test_this_device_is_measured_once(
     def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("mobilenet.search.device.measure_grid", measuring)
+    monkeypatch.setattr("mobilenet.search.device_profile.measure_grid", measuring)
     words = [photos, "--runtime", "litert", "--out", tmp_path / "fit", "--epochs", 32]
     assert _run(*words, "--latency", "0.0001ms") == 1
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mobilenet.search.trainings.train", stop)
+        patch.setattr("mobilenet.search.trial.trainings.train", stop)
         assert _run(*words, "--size", "400kB") == 130
     assert _run(*words, "--size", "400kB") == 0
     assert len(measured) == 1
@@ -283,7 +286,7 @@ def test_a_search_goes_on_with_photos_that_have_moved(
             os.kill(os.getpid(), signal.SIGTERM)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mobilenet.cli.fit_progress._Training.epoch", stop)
+        patch.setattr("mobilenet.cli.fit.progress._Training.epoch", stop)
         assert _run(*_words(photos, device, tmp_path / "fit"), *words) == 143
     photos.rename(tmp_path / "moved photos")
     capsys.readouterr()
@@ -306,7 +309,7 @@ def test_eight_photos_of_which_one_is_broken_are_too_few_for_8_bits(
 def test_a_kept_profile_that_is_damaged_is_measured_again(
     photos: Path, device: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mobilenet.search.device.measure_grid", lambda *_: DeviceProfile.read(device))
+    monkeypatch.setattr("mobilenet.search.device_profile.measure_grid", lambda *_: DeviceProfile.read(device))
     words = [photos, "--runtime", "litert", "--out", tmp_path / "fit", "--latency", "0.0001ms"]
     assert _run(*words) == 1
     (tmp_path / "fit" / "device.json").write_text("{")

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 from rich.progress import Progress
 
-from mobilenet.cli.fit_progress import _Shown, fit_progress
+from mobilenet.cli.fit.progress import _Shown, fit_progress
 from mobilenet.cli.progress import _columns
 
 

@@ -10,8 +10,8 @@ from mobilenet.cli.main import main
 from mobilenet.images import Preprocessing
 from mobilenet.nn.model_file import read_model
 from mobilenet.spec import Conv, ConvStyle, Linear, mobilenet_v1
-from mobilenet.weights import tflite
-from mobilenet.weights.foreign import ForeignConv, ForeignLinear, ForeignNetwork
+from mobilenet.weights.layers import ForeignConv, ForeignLinear, ForeignNetwork
+from mobilenet.weights.tflite import read as tflite
 
 Capture = pytest.CaptureFixture[str]
 

@@ -11,8 +11,11 @@ fsspec = pytest.importorskip("fsspec", reason="the extra hub is not installed")
 
 from fsspec.implementations.memory import MemoryFileSystem  # noqa: E402
 
-from mobilenet.datasets import addresses, blobs, cache, open_dataset, photo_reader  # noqa: E402
+from mobilenet.datasets import open_dataset, photo_reader  # noqa: E402
+from mobilenet.datasets.cache import load as cache  # noqa: E402
 from mobilenet.datasets.pack import pack  # noqa: E402
+from mobilenet.datasets.remote import byte_files as blobs  # noqa: E402
+from mobilenet.datasets.remote import urls as addresses  # noqa: E402
 from mobilenet.errors import DataError  # noqa: E402
 
 Save = Callable[..., Path]

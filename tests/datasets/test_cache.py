@@ -13,8 +13,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from mobilenet.datasets import Photos, cache, content, segments, store
+from mobilenet.datasets import Photos
 from mobilenet.datasets import photos as photos_module
+from mobilenet.datasets.cache import digests as content
+from mobilenet.datasets.cache import load as cache
+from mobilenet.datasets.cache import segment_file as segments
+from mobilenet.datasets.cache import store
 from mobilenet.errors import DataError
 from mobilenet.images import Preprocessing
 

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mobilenet.datasets import Exclusions, cache, open_dataset
-from mobilenet.datasets.check import check, quick_check
-from mobilenet.datasets.findings import Check
+from mobilenet.datasets import Exclusions, open_dataset
+from mobilenet.datasets.cache import load as cache
+from mobilenet.datasets.check.check import check, quick_check
+from mobilenet.datasets.check.findings import Check
 from mobilenet.errors import DataError
 
 Picture = Callable[[int], Image.Image]

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from mobilenet.datasets import perceptual
-from mobilenet.datasets.alignment import aligned, same_picture
-from mobilenet.datasets.copies import Thumbnails, exact_copies, groups, near_copies
-from mobilenet.datasets.perceptual import SIDE, candidates, describe, thumbnail
+from mobilenet.datasets.check import descriptors as perceptual
+from mobilenet.datasets.check.alignment import aligned, same_picture
+from mobilenet.datasets.check.descriptors import SIDE, candidates, describe, thumbnail
+from mobilenet.datasets.check.duplicates import Thumbnails, exact_copies, groups, near_copies
 from mobilenet.errors import StorageError
 
 Picture = Callable[[int], Image.Image]

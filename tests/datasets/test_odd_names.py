@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from mobilenet.datasets import cache, open_dataset, read_exclusions
-from mobilenet.datasets.check import check
+from mobilenet.datasets import open_dataset, read_exclusions
+from mobilenet.datasets.cache import load as cache
+from mobilenet.datasets.check.check import check
 from mobilenet.datasets.exclusions import write_exclusions
 from mobilenet.errors import ImageError
 from mobilenet.images import read_photo

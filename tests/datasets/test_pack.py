@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mobilenet.datasets import cache, open_dataset
+from mobilenet.datasets import open_dataset
 from mobilenet.datasets import pack as pack_module
-from mobilenet.datasets.check import check
+from mobilenet.datasets.cache import load as cache
+from mobilenet.datasets.check.check import check
 from mobilenet.datasets.exclusions import Exclusions
 from mobilenet.datasets.pack import pack
 from mobilenet.datasets.photos import Photos

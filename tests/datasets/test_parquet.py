@@ -13,8 +13,9 @@ pyarrow = pytest.importorskip("pyarrow", reason="the extra hub is not installed"
 
 from pyarrow import parquet  # noqa: E402
 
-from mobilenet.datasets import cache, open_dataset  # noqa: E402
-from mobilenet.datasets import parquet as reader  # noqa: E402
+from mobilenet.datasets import open_dataset  # noqa: E402
+from mobilenet.datasets.cache import load as cache  # noqa: E402
+from mobilenet.datasets.sources import parquet as reader  # noqa: E402
 from mobilenet.errors import DataError, ImageError  # noqa: E402
 
 

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mobilenet.datasets import cache, open_dataset, open_photos, photo_reader
-from mobilenet.datasets.check import check
+from mobilenet.datasets import open_dataset, open_photos, photo_reader
+from mobilenet.datasets.cache import load as cache
+from mobilenet.datasets.check.check import check
 from mobilenet.errors import DataError, ImageError
 
 

@@ -9,8 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
-from mobilenet.card import ModelCard
-from mobilenet.graph import (
+from mobilenet.images import Preprocessing
+from mobilenet.model.card import ModelCard
+from mobilenet.model.graph import (
     ConvNode,
     Graph,
     LinearNode,
@@ -24,7 +25,6 @@ from mobilenet.graph import (
     QuantizedPool,
     build_graph,
 )
-from mobilenet.images import Preprocessing
 from mobilenet.nn.network import Classifier
 from mobilenet.runtimes.torch import TorchPredictor
 from mobilenet.spec import Activation, ConvStyle, Padding

@@ -10,11 +10,11 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
 from mobilenet.errors import ModelError
-from mobilenet.export.litert import litert_model
-from mobilenet.graph import ConvNode, Graph, QuantizedGraph
+from mobilenet.export.litert.model import litert_model
+from mobilenet.model.graph import ConvNode, Graph, QuantizedGraph
+from mobilenet.model.seal import UNSEALED
 from mobilenet.runtimes import open_model
 from mobilenet.runtimes.litert import LiteRTPredictor
-from mobilenet.runtimes.seal import UNSEALED
 
 Make = Callable[..., Any]
 Triple = tuple[float, float, float]

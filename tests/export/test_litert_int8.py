@@ -16,8 +16,8 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from mobilenet.export.litert import litert_model
-from mobilenet.graph import Quantization, QuantizedConv, QuantizedGraph, QuantizedLinear, QuantizedPool
+from mobilenet.export.litert.model import litert_model
+from mobilenet.model.graph import Quantization, QuantizedConv, QuantizedGraph, QuantizedLinear, QuantizedPool
 from mobilenet.runtimes.litert import LiteRTPredictor
 
 Make = Callable[..., Any]

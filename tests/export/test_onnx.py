@@ -12,11 +12,11 @@ import pytest
 from onnx import NodeProto, TensorProto
 from onnx.reference import ReferenceEvaluator
 
-from mobilenet.card import ModelCard
 from mobilenet.errors import ModelError
-from mobilenet.export.onnx import onnx_model
+from mobilenet.export.onnx.model import onnx_model
+from mobilenet.model.card import ModelCard
+from mobilenet.model.seal import check_seal
 from mobilenet.runtimes import open_model
-from mobilenet.runtimes.seal import check_seal
 from mobilenet.spec import Activation, Padding
 
 Maker = Callable[..., Any]

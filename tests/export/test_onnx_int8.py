@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from onnx.reference import ReferenceEvaluator
 from onnx.utils import Extractor
 
-from mobilenet.export.onnx import onnx_model
-from mobilenet.graph import Quantization, QuantizedConv, QuantizedNode
-from mobilenet.quantize.engine import pixels_of, quantized_logits, quantized_step
+from mobilenet.export.onnx.model import onnx_model
+from mobilenet.model.graph import Quantization, QuantizedConv, QuantizedNode
+from mobilenet.quantize.simulator import pixels_of, quantized_logits, quantized_step
 from mobilenet.runtimes import open_model
 from mobilenet.runtimes.openvino import _options, openvino
 from mobilenet.spec import Activation, Padding

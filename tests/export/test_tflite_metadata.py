@@ -13,12 +13,12 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
-from mobilenet.export.litert import litert_model
-from mobilenet.export.tflite_metadata import attach_labels
-from mobilenet.graph import Graph
+from mobilenet.export.litert.metadata import attach_labels
+from mobilenet.export.litert.model import litert_model
+from mobilenet.model.graph import Graph
+from mobilenet.model.seal import check_seal
 from mobilenet.runtimes import open_model
-from mobilenet.runtimes.seal import check_seal
-from mobilenet.weights.tflite_metadata import Metadata, read_metadata
+from mobilenet.weights.tflite.metadata import Metadata, read_metadata
 
 Make = Callable[..., Any]
 

@@ -12,15 +12,15 @@ import torch
 from numpy.typing import NDArray
 from tests.quantize.conftest import make_graph, photos  # noqa: F401
 
-from mobilenet.card import ModelCard
 from mobilenet.export.diagnose import diagnose
-from mobilenet.export.litert import litert_model
-from mobilenet.export.onnx import onnx_model
-from mobilenet.export.verify import Proof, Reference, prove
-from mobilenet.graph import ConvNode, Graph, Node, QuantizedGraph
-from mobilenet.quantize.engine import batches, logits
+from mobilenet.export.litert.model import litert_model
+from mobilenet.export.onnx.model import onnx_model
+from mobilenet.export.proof.verify import Proof, Reference, prove
+from mobilenet.model.card import ModelCard
+from mobilenet.model.graph import ConvNode, Graph, Node, QuantizedGraph
 from mobilenet.quantize.ranges import choose_ranges, observe
-from mobilenet.quantize.rounding import quantized
+from mobilenet.quantize.simulator import batches, logits
+from mobilenet.quantize.weights import quantized
 
 _PHOTOS = photos(48)
 
@@ -159,7 +159,7 @@ class _Slow:
 def test_an_8_bit_file_must_be_faster(
     graph: Graph, reference: Reference, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mobilenet.export.verify._TIMED_S", 0.01)
+    monkeypatch.setattr("mobilenet.export.proof.verify._TIMED_S", 0.01)
     path = tmp_path / "a.tflite"
     path.write_bytes(litert_model(quantized(graph, choose_ranges(observe(graph, _PHOTOS), "min-max"))))
     # An engine that does nothing is faster than any file.

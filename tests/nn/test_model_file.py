@@ -7,9 +7,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from mobilenet.card import ModelCard
 from mobilenet.errors import MobilenetError, ModelError
 from mobilenet.images import Preprocessing
+from mobilenet.model.card import ModelCard
 from mobilenet.nn.model_file import read_model, write_model
 from mobilenet.nn.network import Classifier
 

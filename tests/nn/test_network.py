@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
-from mobilenet.architectures import MOBILENETS, build
-from mobilenet.cost import cost
 from mobilenet.errors import SpecError
 from mobilenet.nn.network import Classifier
 from mobilenet.spec import Conv, ConvStyle, GlobalPool, Network, mobilenet_v1
+from mobilenet.spec.architectures import MOBILENETS, build
+from mobilenet.spec.cost import cost
 
 
 @settings(max_examples=15)

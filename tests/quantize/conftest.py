@@ -7,9 +7,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from mobilenet.card import ModelCard
-from mobilenet.graph import Graph, build_graph
 from mobilenet.images import Preprocessing
+from mobilenet.model.card import ModelCard
+from mobilenet.model.graph import Graph, build_graph
 from mobilenet.nn.network import Classifier
 from mobilenet.spec import Activation, ConvStyle, Padding
 

@@ -10,15 +10,15 @@ import torch
 from tests.quantize.conftest import MakeGraph, photos
 
 from mobilenet.errors import ConfigError
-from mobilenet.export.onnx import onnx_model
-from mobilenet.graph import ConvNode, Graph, QuantizedConv
+from mobilenet.export.onnx.model import onnx_model
+from mobilenet.model.graph import ConvNode, Graph, QuantizedConv
 from mobilenet.quantize import calibrate as module
+from mobilenet.quantize.bias import corrected
 from mobilenet.quantize.calibrate import calibrate, divergence
-from mobilenet.quantize.correct import corrected
-from mobilenet.quantize.engine import batches, logits, pixels_of, quantized_logits, quantized_start, quantized_step
 from mobilenet.quantize.equalise import equalised
 from mobilenet.quantize.ranges import choose_ranges, observe
-from mobilenet.quantize.rounding import quantized
+from mobilenet.quantize.simulator import batches, logits, pixels_of, quantized_logits, quantized_start, quantized_step
+from mobilenet.quantize.weights import quantized
 from mobilenet.spec import Activation, Padding
 
 _PHOTOS = photos(64)

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from mobilenet.graph import ConvNode, PoolNode, Quantization, QuantizedConv
 from mobilenet.images import Preprocessing
+from mobilenet.model.graph import ConvNode, PoolNode, Quantization, QuantizedConv
 from mobilenet.quantize.ranges import Observed, choose_ranges, quantization
-from mobilenet.quantize.rounding import on_pixels, pixel_quantization, quantized_node, restored
+from mobilenet.quantize.weights import on_pixels, pixel_quantization, quantized_node, restored
 
 _INPUT, _OUTPUT = Quantization(0.02, -128), Quantization(0.05, -128)
 

@@ -9,12 +9,12 @@ from PIL import Image
 from tests.quantize.conftest import MakeGraph, photos
 
 from mobilenet.datasets import Photos
-from mobilenet.graph import QuantizedConv
+from mobilenet.model.graph import QuantizedConv
 from mobilenet.quantize.calibrate import Calibrated, divergence
-from mobilenet.quantize.engine import pixels_of, quantized_start, quantized_step
+from mobilenet.quantize.fine_tune import _forward, _Student, fine_tune, training_photos
 from mobilenet.quantize.ranges import choose_ranges, observe
-from mobilenet.quantize.rounding import quantized
-from mobilenet.quantize.train import _forward, _Student, fine_tune, training_photos
+from mobilenet.quantize.simulator import pixels_of, quantized_start, quantized_step
+from mobilenet.quantize.weights import quantized
 
 _PHOTOS = photos(64)
 

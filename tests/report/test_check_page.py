@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from mobilenet.datasets.check import check
+from mobilenet.datasets.check.check import check
 from mobilenet.report import check_page
 from mobilenet.report.check_page import write_check_page
 

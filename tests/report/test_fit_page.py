@@ -10,19 +10,19 @@ from typing import Any
 
 import pytest
 
-from mobilenet.benchmark.profile import DeviceProfile, Estimate, Variant
+from mobilenet.benchmark.device.profile import DeviceProfile, Estimate, Variant
 from mobilenet.benchmark.result import Environment
-from mobilenet.cli.fit_table import print_fitted
+from mobilenet.cli.fit.table import print_fitted
+from mobilenet.report.draw.fit_plot import fit_plot
+from mobilenet.report.draw.formats import epochs, known, spaced
+from mobilenet.report.draw.frontier import Dot, Lines, frontier
+from mobilenet.report.draw.labels import Box, place
 from mobilenet.report.fit_page import write_fit_page
-from mobilenet.report.fit_plot import fit_plot
-from mobilenet.report.formats import epochs, known, spaced
-from mobilenet.report.frontier import Dot, Lines, frontier
-from mobilenet.report.labels import Box, place
+from mobilenet.search.budget import Limits
 from mobilenet.search.candidates import Candidate, Option
-from mobilenet.search.files import MeasuredFile
-from mobilenet.search.limits import Limits
 from mobilenet.search.result import Fitted
-from mobilenet.search.trial import Trial
+from mobilenet.search.trial.events import Trial
+from mobilenet.search.trial.files import MeasuredFile
 
 _WIDE, _FINE, _SMALL, _LARGE = Candidate(1.0, 96), Candidate(0.25, 224), Candidate(0.25, 96), Candidate(1.0, 224)
 _ADVICE = "another first answer on 30 of 400 photos; try --qat or more --calibration-photos, else use the float32 file"

@@ -15,13 +15,13 @@ from mobilenet.datasets import photo_reader
 from mobilenet.evaluate import Evaluation
 from mobilenet.metrics.classification import calibration
 from mobilenet.metrics.hierarchy import Family
-from mobilenet.report.confusion import Confused, matrix, most_confused
-from mobilenet.report.families import drawn_families
-from mobilenet.report.formats import count, duration, percent, short, size
-from mobilenet.report.plots import Series, curves, reliability
-from mobilenet.report.run import read_run
-from mobilenet.report.thumbnails import thumbnail
-from mobilenet.report.timing import shares
+from mobilenet.report.draw.confusion import Confused, matrix, most_confused
+from mobilenet.report.draw.families import drawn_families
+from mobilenet.report.draw.formats import count, duration, percent, short, size
+from mobilenet.report.draw.plots import Series, curves, reliability
+from mobilenet.report.draw.thumbnails import thumbnail
+from mobilenet.report.draw.timing import shares
+from mobilenet.report.run_facts import read_run
 
 MakeRun = Callable[..., Path]
 

@@ -14,15 +14,15 @@ import tflite
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mobilenet.card import ModelCard
 from mobilenet.errors import ModelError
-from mobilenet.export.litert import litert_model
-from mobilenet.graph import Graph, LinearNode, PoolNode, build_graph
+from mobilenet.export.litert.model import litert_model
 from mobilenet.images import Preprocessing
+from mobilenet.model.card import ModelCard
+from mobilenet.model.graph import Graph, LinearNode, PoolNode, build_graph
+from mobilenet.model.seal import UNSEALED, seal
+from mobilenet.model.tflite_card import pack_card, read_card
 from mobilenet.runtimes import open_model
 from mobilenet.runtimes.litert import LiteRTPredictor
-from mobilenet.runtimes.seal import UNSEALED, seal
-from mobilenet.runtimes.tflite_card import pack_card, read_card
 from mobilenet.spec import Conv, ConvStyle, Linear
 
 _SHARED = Path(__file__).parents[3] / "shared"

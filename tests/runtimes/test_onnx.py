@@ -11,16 +11,16 @@ import numpy as np
 import onnx
 import pytest
 
-from mobilenet.card import ModelCard
 from mobilenet.errors import ModelError
-from mobilenet.export.onnx import onnx_model
-from mobilenet.graph import build_graph
+from mobilenet.export.onnx.model import onnx_model
 from mobilenet.images import Preprocessing
+from mobilenet.model.card import ModelCard
+from mobilenet.model.graph import build_graph
+from mobilenet.model.onnx_card import in_batches
+from mobilenet.model.seal import UNSEALED, seal
 from mobilenet.nn.network import Classifier
 from mobilenet.runtimes import onnxruntime as engine_room
 from mobilenet.runtimes import open_model
-from mobilenet.runtimes.onnx_file import in_batches
-from mobilenet.runtimes.seal import UNSEALED, seal
 
 ENGINES = ("onnxruntime", "openvino")
 

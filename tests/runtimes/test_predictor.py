@@ -64,8 +64,8 @@ def test_importing_runtimes_loads_no_torch() -> None:
 
 
 def test_a_model_file_opens_with_the_engine_that_runs_it(tmp_path: Path) -> None:
-    from mobilenet.card import ModelCard
     from mobilenet.images import Preprocessing
+    from mobilenet.model.card import ModelCard
     from mobilenet.nn.model_file import write_model
     from mobilenet.nn.network import Classifier
 

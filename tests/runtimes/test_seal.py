@@ -7,7 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from mobilenet.errors import ModelError
-from mobilenet.runtimes.seal import UNSEALED, check_seal, has_seal, seal
+from mobilenet.model.seal import UNSEALED, check_seal, has_seal, seal
 
 _PATH = Path("model.tflite")
 

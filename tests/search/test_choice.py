@@ -8,16 +8,16 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from mobilenet.benchmark.profile import Curve, DeviceProfile, Estimate, Point, Variant
+from mobilenet.benchmark.device.profile import Curve, DeviceProfile, Estimate, Point, Variant
 from mobilenet.benchmark.result import Environment
-from mobilenet.cost import cost
 from mobilenet.errors import ConfigError
+from mobilenet.search.budget import Limits
 from mobilenet.search.candidates import Candidate, front, weigh
-from mobilenet.search.files import MeasuredFile, best, nearest
-from mobilenet.search.goal import smallest_that_reach
-from mobilenet.search.halving import halve, plan_rounds
-from mobilenet.search.limits import Limits
+from mobilenet.search.strategy.halving import halve, plan_rounds
+from mobilenet.search.strategy.smallest import smallest_that_reach
+from mobilenet.search.trial.files import MeasuredFile, best, nearest
 from mobilenet.spec import mobilenet_v1
+from mobilenet.spec.cost import cost
 
 _WIDTHS, _SIDES = (0.25, 0.5, 0.75, 1.0), (96, 128, 160, 192, 224)
 _VARIANTS = (Variant("litert", "float32", 1), Variant("litert", "int8", 1))

@@ -9,17 +9,17 @@ from typing import Any, cast
 
 import pytest
 
-from mobilenet.benchmark.profile import Estimate, Variant
-from mobilenet.export.run import ExportSettings
-from mobilenet.search import choice as choosing
+from mobilenet.benchmark.device.profile import Estimate, Variant
+from mobilenet.export.export import ExportSettings
+from mobilenet.search.budget import Limits
 from mobilenet.search.candidates import Candidate, Option
-from mobilenet.search.choice import Choice
-from mobilenet.search.files import MeasuredFile
-from mobilenet.search.limits import Limits
-from mobilenet.search.memory import Memory
+from mobilenet.search.journal.journal import Memory
 from mobilenet.search.settings import FitSettings, Nobody
-from mobilenet.search.trainings import Trainings
-from mobilenet.search.trial import Trial
+from mobilenet.search.strategy import choice as choosing
+from mobilenet.search.strategy.choice import Choice
+from mobilenet.search.trial.events import Trial
+from mobilenet.search.trial.files import MeasuredFile
+from mobilenet.search.trial.trainings import Trainings
 from mobilenet.training.settings import TrainingSettings
 
 _VARIANT = Variant("litert", "int8", 1)

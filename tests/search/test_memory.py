@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mobilenet.errors import ConfigError, ModelError
-from mobilenet.search.memory import Memory
+from mobilenet.search.journal.journal import Memory
 
 _PHOTOS = {"photos": "a1"}
 

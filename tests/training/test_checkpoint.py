@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from mobilenet.errors import ModelError, StorageError
-from mobilenet.training.checkpoint import Checkpoints
+from mobilenet.training.resume.checkpoint import Checkpoints
 
 
 def _save(store: Checkpoints, step: int) -> None:

@@ -7,17 +7,17 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from mobilenet.card import ModelCard
 from mobilenet.errors import ConfigError
 from mobilenet.images import Preprocessing
 from mobilenet.images.augment import Augmentation
+from mobilenet.model.card import ModelCard
 from mobilenet.nn.model_file import read_model, write_model
 from mobilenet.nn.network import Classifier
 from mobilenet.spec import ConvStyle
-from mobilenet.training.listener import Silence
 from mobilenet.training.run import new_run_folder, resume, train
 from mobilenet.training.settings import TrainingSettings
-from mobilenet.training.tracking import read_metrics
+from mobilenet.training.tracking.listener import Silence
+from mobilenet.training.tracking.tracker import read_metrics
 
 
 @pytest.fixture

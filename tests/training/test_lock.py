@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from mobilenet.errors import ConfigError
-from mobilenet.training.lock import LOCK, lock_folder
+from mobilenet.training.system.lock import LOCK, lock_folder
 
 _HOLD = """
 import sys, time
 from pathlib import Path
-from mobilenet.training.lock import lock_folder
+from mobilenet.training.system.lock import lock_folder
 with lock_folder(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)

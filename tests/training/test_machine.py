@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mobilenet.errors import ConfigError
-from mobilenet.training import machine
+from mobilenet.training.system import machine
 
 _CPU = torch.device("cpu")
 

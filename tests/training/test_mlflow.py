@@ -16,10 +16,10 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from mobilenet.cli.main import main
 from mobilenet.errors import ConfigError
-from mobilenet.training.listener import Silence
 from mobilenet.training.run import resume, train
 from mobilenet.training.settings import TrainingSettings
-from mobilenet.training.tracking import read_metrics
+from mobilenet.training.tracking.listener import Silence
+from mobilenet.training.tracking.tracker import read_metrics
 
 _QUICK: dict[str, Any] = {"width_multiplier": 0.1, "resolution": 32, "epochs": 3, "batch_size": 8, "device": "cpu"}
 

@@ -12,15 +12,15 @@ from torch import nn
 
 from mobilenet.errors import ConfigError, MobilenetError, SpecError
 from mobilenet.nn.network import Classifier
+from mobilenet.nn.schedule import learning_rate_factor
 from mobilenet.spec import mobilenet_v1
-from mobilenet.training.average import WeightAverage
-from mobilenet.training.optimizer import PaperRMSprop, parameter_groups
-from mobilenet.training.plan import make_plan
-from mobilenet.training.processes import Processes, torchrun_place
+from mobilenet.training.optim.average import WeightAverage
+from mobilenet.training.optim.optimizer import PaperRMSprop, parameter_groups
+from mobilenet.training.recipe import make_plan
 from mobilenet.training.sampler import epoch_order, sample_numbers, steps_per_epoch
-from mobilenet.training.schedule import learning_rate_factor
 from mobilenet.training.settings import TrainingSettings
-from mobilenet.training.tracking import Tracker, read_metrics
+from mobilenet.training.system.processes import Processes, torchrun_place
+from mobilenet.training.tracking.tracker import Tracker, read_metrics
 
 
 @given(st.integers(1, 300), st.integers(0, 1000), st.integers(0, 50))

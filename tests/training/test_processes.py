@@ -15,12 +15,12 @@ import torch
 from torch import nn
 
 from mobilenet.datasets import open_dataset
-from mobilenet.datasets.cache import load
+from mobilenet.datasets.cache.load import load
 from mobilenet.training.loop import Stopwatch, Trainer
-from mobilenet.training.plan import make_plan
-from mobilenet.training.processes import Processes
+from mobilenet.training.recipe import make_plan
 from mobilenet.training.settings import TrainingSettings
-from mobilenet.training.tracking import read_metrics
+from mobilenet.training.system.processes import Processes
+from mobilenet.training.tracking.tracker import read_metrics
 
 _TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "mobilenet", "train"]
 _QUICK = ["--width", "0.1", "--resolution", "32", "--batch-size", "8", "--device", "cpu", "--precision", "float32"]

@@ -15,11 +15,11 @@ from mobilenet.evaluate import Evaluation
 from mobilenet.images.augment import Augmentation
 from mobilenet.nn.model_file import read_model
 from mobilenet.runtimes import open_model
-from mobilenet.training.checkpoint import Checkpoints
-from mobilenet.training.listener import Silence
+from mobilenet.training.resume.checkpoint import Checkpoints
 from mobilenet.training.run import new_run_folder, resume, train, training_side
 from mobilenet.training.settings import TrainingSettings
-from mobilenet.training.tracking import TIMING, read_metrics
+from mobilenet.training.tracking.listener import Silence
+from mobilenet.training.tracking.tracker import TIMING, read_metrics
 
 
 def _settings(photos: Path, **changes: Any) -> TrainingSettings:

@@ -11,10 +11,10 @@ from safetensors.torch import load_file
 from mobilenet.cli.main import main
 from mobilenet.datasets.pack import pack
 from mobilenet.errors import ConfigError
-from mobilenet.training.listener import Silence
 from mobilenet.training.run import resume, train
 from mobilenet.training.settings import TrainingSettings
-from mobilenet.training.tracking import TIMING, read_metrics
+from mobilenet.training.tracking.listener import Silence
+from mobilenet.training.tracking.tracker import TIMING, read_metrics
 
 _QUICK: dict[str, Any] = {"width_multiplier": 0.1, "resolution": 32, "epochs": 2, "batch_size": 8, "device": "cpu"}
 

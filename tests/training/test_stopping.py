@@ -17,10 +17,10 @@ from safetensors.torch import load_file
 
 from mobilenet.errors import ConfigError, Interrupted
 from mobilenet.runtimes.torch import TorchPredictor
-from mobilenet.training.listener import Silence
 from mobilenet.training.run import resume, train
 from mobilenet.training.settings import TrainingSettings
-from mobilenet.training.tracking import TIMING, read_metrics
+from mobilenet.training.tracking.listener import Silence
+from mobilenet.training.tracking.tracker import TIMING, read_metrics
 
 Undisturbed = Callable[..., Path]
 

@@ -7,19 +7,19 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from mobilenet.card import ModelCard
 from mobilenet.errors import ConfigError
 from mobilenet.images import Preprocessing
+from mobilenet.model.card import ModelCard
 from mobilenet.nn.layers import BatchNorm, ConvUnit
+from mobilenet.nn.linear_probe import fit_head
 from mobilenet.nn.model_file import write_model
 from mobilenet.nn.network import Classifier
+from mobilenet.nn.schedule import frozen_parts
 from mobilenet.spec import ConvStyle, mobilenet_v1
-from mobilenet.training.head import fit_head
-from mobilenet.training.norms import restate_norms
-from mobilenet.training.optimizer import parameter_groups
-from mobilenet.training.schedule import frozen_parts
+from mobilenet.training.optim.optimizer import parameter_groups
 from mobilenet.training.settings import TrainingSettings
-from mobilenet.training.transfer import Source, adopt, begin, open_source, thinner, with_norms
+from mobilenet.training.start.norms import restate_norms
+from mobilenet.training.start.transfer import Source, adopt, begin, open_source, thinner, with_norms
 
 _FOLDED = ConvStyle("tensorflow", "relu6", 1e-3, batch_norm=False)
 

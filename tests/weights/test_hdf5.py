@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from mobilenet.errors import ModelError
-from mobilenet.weights.hdf5 import open_hdf5
+from mobilenet.weights.keras.hdf5 import open_hdf5
 
 _SHAPE = (256, 5)
 _KERNEL = "model_weights/dense/kernel:0"

@@ -19,8 +19,8 @@ from torch.nn import functional as F
 from mobilenet.errors import ModelError
 from mobilenet.images import Preprocessing
 from mobilenet.nn.model_file import build_network
-from mobilenet.weights.keras import read_keras
-from mobilenet.weights.recognise import recognise
+from mobilenet.weights.keras.read import read_keras
+from mobilenet.weights.match import recognise
 
 _WEIGHTS = Path(__file__).parents[3] / "shared" / "weights"
 _real = pytest.mark.skipif(

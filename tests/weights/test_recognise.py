@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from mobilenet.architectures import MOBILENETS
 from mobilenet.errors import ModelError
 from mobilenet.images import Preprocessing
 from mobilenet.nn.model_file import build_network, read_model, write_model
 from mobilenet.spec import Conv, ConvStyle, Linear, Network, Padding, mobilenet_v1
-from mobilenet.weights.foreign import ForeignConv, ForeignLinear, ForeignNetwork, ForeignNorm
-from mobilenet.weights.recognise import recognise
+from mobilenet.spec.architectures import MOBILENETS
+from mobilenet.weights.layers import ForeignConv, ForeignLinear, ForeignNetwork, ForeignNorm
+from mobilenet.weights.match import recognise
 
 _FOLDED = ConvStyle("tensorflow", "relu6", batch_norm=False)
 _RANDOM = np.random.default_rng(0)

@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from mobilenet.weights.foreign import ForeignConv, ForeignNorm
-from mobilenet.weights.stem import guess_units
+from mobilenet.weights.layers import ForeignConv, ForeignNorm
+from mobilenet.weights.pixel_scale import guess_units
 
 _UNITS = {
     "pixel / 255": (0.0, 255.0),

@@ -16,9 +16,9 @@ from mobilenet.nn.model_file import build_network
 from mobilenet.nn.network import Classifier
 from mobilenet.runtimes.torch import TorchPredictor
 from mobilenet.spec import Network, mobilenet_v1, mobilenet_v1_shallow
+from mobilenet.weights.match import Imported
 from mobilenet.weights.read import import_weights
-from mobilenet.weights.recognise import Imported
-from mobilenet.weights.tflite import read_tflite
+from mobilenet.weights.tflite.read import read_tflite
 
 _SHARED = Path(__file__).parents[3] / "shared"
 _WEIGHTS = _SHARED / "weights"

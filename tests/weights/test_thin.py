@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mobilenet.arrays import read_arrays
-from mobilenet.card import ModelCard
 from mobilenet.errors import ConfigError
-from mobilenet.graph import build_graph
 from mobilenet.images import Preprocessing
+from mobilenet.model.arrays import read_arrays
+from mobilenet.model.card import ModelCard
+from mobilenet.model.graph import build_graph
 from mobilenet.nn.network import Classifier
 from mobilenet.weights.thin import thinned
 
@@ -36,7 +36,7 @@ def test_channels_that_do_nothing_are_those_that_go(
     np.testing.assert_array_equal(made["classifier.weight"], arrays["classifier.weight"][:, ::2])
     build_graph(card, made)
     images = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), np.uint8)
-    from mobilenet.arrays import write_arrays
+    from mobilenet.model.arrays import write_arrays
     from mobilenet.runtimes import open_model
 
     answers = []

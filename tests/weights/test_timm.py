@@ -21,8 +21,8 @@ from torch.nn import functional as F
 from mobilenet.errors import ModelError
 from mobilenet.images import Preprocessing
 from mobilenet.nn.model_file import build_network
-from mobilenet.weights.recognise import recognise
-from mobilenet.weights.timm import read_timm
+from mobilenet.weights.match import recognise
+from mobilenet.weights.timm.read import read_timm
 
 _BLOCKS = ((1, 64, 1), (2, 128, 2), (2, 256, 2), (6, 512, 2), (2, 1024, 2))
 """Blocks, output channels and stride of each stage of timm's mobilenetv1_100."""

@@ -21,9 +21,9 @@ import numpy as np
 
 from mobilenet.benchmark import environment
 from mobilenet.benchmark.engines import ENGINES
-from mobilenet.benchmark.process import Worker
 from mobilenet.benchmark.result import Benchmark, Contender
 from mobilenet.benchmark.summary import Record, summarise
+from mobilenet.benchmark.worker.process import Worker
 from mobilenet.errors import ConfigError
 
 __all__ = ["Plan", "Settings", "measure", "order", "plan_rounds", "take_turns"]

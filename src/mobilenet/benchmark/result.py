@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from mobilenet.benchmark.fields import Fields
 from mobilenet.errors import DataError
+from mobilenet.fields import Fields
 
 __all__ = ["FORMAT", "Benchmark", "Contender", "Environment", "Timing", "read_environment"]
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mobilenet.benchmark.process import Opening, Turn
 from mobilenet.benchmark.result import Contender, Timing
+from mobilenet.benchmark.worker.process import Opening, Turn
 from mobilenet.runtimes import model_file
 
 __all__ = ["Record", "drift", "summarise"]

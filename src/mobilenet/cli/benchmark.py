@@ -14,7 +14,7 @@ from mobilenet.files import check_writable
 
 if TYPE_CHECKING:
     from mobilenet.benchmark import Benchmark, Environment, Timing
-    from mobilenet.benchmark.profile import Curve, DeviceProfile
+    from mobilenet.benchmark.device.profile import Curve, DeviceProfile
 
 __all__ = ["Counts", "Names", "command"]
 
@@ -119,7 +119,7 @@ def _measure_grid(
     out: Path | None,
     classes: int | None,
 ) -> "DeviceProfile":
-    from mobilenet.benchmark.grid import GridSettings, measure_grid
+    from mobilenet.benchmark.device.grid import GridSettings, measure_grid
 
     if files:
         raise click.UsageError("--grid measures candidates of its own; leave out the files")
@@ -147,7 +147,7 @@ def _show_profile(profile: "DeviceProfile", out: Path | None, *, as_json: bool) 
 
 def _print_grid(profile: "DeviceProfile", curve: "Curve") -> None:
     """Estimated 95th percentiles of one variant, a row for each width."""
-    from mobilenet.architectures import MOBILENETS
+    from mobilenet.spec.architectures import MOBILENETS
 
     build = MOBILENETS["mobilenet_v1"]
     rows = []

@@ -12,7 +12,7 @@ from mobilenet.cli.progress import progress_bars
 from mobilenet.errors import GateError
 
 if TYPE_CHECKING:
-    from mobilenet.datasets.findings import Check, Copies
+    from mobilenet.datasets.check.findings import Check, Copies
 
 __all__ = ["command"]
 
@@ -56,7 +56,7 @@ def command(
     mobilenet train photos/ --exclude leave-out.txt
     """
     from mobilenet.datasets import read_exclusions
-    from mobilenet.datasets.check import check
+    from mobilenet.datasets.check.check import check
     from mobilenet.datasets.exclusions import write_exclusions as write_list
 
     excluded = read_exclusions(exclude)

@@ -2,9 +2,9 @@
 
 import click
 
-from mobilenet.architectures import COMPARISONS, MOBILENETS, architecture_names, build
 from mobilenet.cli.console import print_json, print_table
-from mobilenet.cost import Cost, Kind, cost
+from mobilenet.spec.architectures import COMPARISONS, MOBILENETS, architecture_names, build
+from mobilenet.spec.cost import Cost, Kind, cost
 
 __all__ = ["command"]
 

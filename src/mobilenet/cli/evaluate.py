@@ -69,8 +69,8 @@ class _Split:
 
 def _split_of_training(model: Path, data: Path) -> _Split | None:
     """The split that was made when the model was trained on `data`; None where that is not known."""
-    from mobilenet.datasets.addresses import full_name
-    from mobilenet.report.run import read_run
+    from mobilenet.datasets.remote.urls import full_name
+    from mobilenet.report.run_facts import read_run
     from mobilenet.runtimes import model_file
 
     try:
@@ -92,7 +92,7 @@ def _labelled(photos: "Photos", classes: tuple[str, ...], labels: tuple[str, ...
 
 
 def _measure(predictor: "Predictor", photos: "Photos") -> "Evaluation":
-    from mobilenet.datasets import cache
+    from mobilenet.datasets.cache import load as cache
     from mobilenet.evaluate import evaluate
 
     wanted = predictor.preprocessing

@@ -12,9 +12,9 @@ from mobilenet.errors import ConfigError, DataError, GateError
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
+    from mobilenet.export.export import Exported, ExportSettings
     from mobilenet.export.formats import Precision
-    from mobilenet.export.run import Exported, ExportSettings
-    from mobilenet.export.verify import Proof
+    from mobilenet.export.proof.verify import Proof
 
 __all__ = ["command"]
 
@@ -61,7 +61,7 @@ def command(
     mobilenet export runs/clothing
     mobilenet export model.safetensors --data photos --format litert --precision int8 --qat
     """
-    from mobilenet.export.run import ExportSettings
+    from mobilenet.export.export import ExportSettings
 
     settings = ExportSettings(
         model,
@@ -86,7 +86,7 @@ def command(
 
 
 def _run(settings: "ExportSettings") -> "Exported":
-    from mobilenet.export.run import export
+    from mobilenet.export.export import export
 
     with progress_bars() as bars:
         tasks: dict[str, TaskID] = {}
@@ -101,8 +101,8 @@ def _run(settings: "ExportSettings") -> "Exported":
 
 def _trained_on(model: Path) -> Path:
     """The data set of a run folder, where it is still there."""
-    from mobilenet.datasets.addresses import expand, is_url
-    from mobilenet.report.run import read_run
+    from mobilenet.datasets.remote.urls import expand, is_url
+    from mobilenet.report.run_facts import read_run
 
     try:
         root = read_run(model if model.is_dir() else model.parent).text("data", "root")

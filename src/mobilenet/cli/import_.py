@@ -8,8 +8,8 @@ import click
 from mobilenet.cli.console import print_json, print_table
 
 if TYPE_CHECKING:
-    from mobilenet.card import ModelCard
-    from mobilenet.weights.recognise import Imported
+    from mobilenet.model.card import ModelCard
+    from mobilenet.weights.match import Imported
 
 __all__ = ["command"]
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import click
 
 from mobilenet.cli.console import print_json, shown
+from mobilenet.cli.params import Bytes
 from mobilenet.cli.progress import progress_bar
-from mobilenet.cli.sizes import Bytes
 
 if TYPE_CHECKING:
     from mobilenet.datasets.pack import Packed

@@ -11,8 +11,8 @@ import click
 from click.core import ParameterSource
 
 from mobilenet.cli.console import print_json, shown
+from mobilenet.cli.params import Bytes
 from mobilenet.cli.progress import progress_bars
-from mobilenet.cli.sizes import Bytes
 from mobilenet.errors import ConfigError, ProcessError, SpecError
 
 if TYPE_CHECKING:
@@ -98,8 +98,8 @@ def command(data: Path | None, out: Path | None, resume: Path | None, *, as_json
     if resume is not None:
         _refuse_settings()
     from mobilenet.report import write_report
-    from mobilenet.training.mlflow_runs import add_artifact
-    from mobilenet.training.processes import torchrun_place
+    from mobilenet.training.system.processes import torchrun_place
+    from mobilenet.training.tracking.mlflow_runs import add_artifact
 
     if not torchrun_place().writes:
         _assist(data, out, resume, options)
@@ -139,7 +139,7 @@ def _refuse_settings() -> None:
 
 
 def _settings(data: Path | None, options: dict[str, Any]) -> "TrainingSettings":
-    from mobilenet.training.plan import default_augmentation
+    from mobilenet.training.recipe import default_augmentation
     from mobilenet.training.settings import TrainingSettings
 
     augmentation = default_augmentation(options["weights"])
@@ -160,8 +160,8 @@ def _settings(data: Path | None, options: dict[str, Any]) -> "TrainingSettings":
 
 
 def _start(settings: "TrainingSettings", out: Path | None) -> "RunResult":
-    from mobilenet.training.processes import torchrun_place
     from mobilenet.training.run import new_run_folder, train
+    from mobilenet.training.system.processes import torchrun_place
 
     folder = out or new_run_folder(settings, Path("runs"))
     command = ["mobilenet", *click.get_current_context().find_root().obj]
@@ -172,8 +172,8 @@ def _start(settings: "TrainingSettings", out: Path | None) -> "RunResult":
 
 
 def _resume(folder: Path) -> "RunResult":
-    from mobilenet.training.processes import torchrun_place
     from mobilenet.training.run import resume
+    from mobilenet.training.system.processes import torchrun_place
 
     if not torchrun_place().writes:
         return resume(folder)

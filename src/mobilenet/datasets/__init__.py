@@ -2,9 +2,9 @@
 
 from mobilenet.datasets.dataset import Dataset, given_split, open_dataset, open_photos
 from mobilenet.datasets.exclusions import Exclusions, read_exclusions
-from mobilenet.datasets.folders import find_photos
 from mobilenet.datasets.photos import LeftOut, Photos
-from mobilenet.datasets.sources import photo_reader
+from mobilenet.datasets.sources.find import photo_reader
+from mobilenet.datasets.sources.folders import find_photos
 
 __all__ = [
     "Dataset",

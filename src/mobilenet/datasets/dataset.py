@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from mobilenet.datasets.addresses import spelled
-from mobilenet.datasets.cleaning import default_directory, writing
-from mobilenet.datasets.content import digest_index, digests
+from mobilenet.datasets.cache.digests import digest_index, digests
+from mobilenet.datasets.cache.eviction import default_directory, writing
 from mobilenet.datasets.exclusions import NOTHING, Exclusions
 from mobilenet.datasets.photos import Photos
-from mobilenet.datasets.sources import Place, Source, find_places, read_source, without
+from mobilenet.datasets.remote.urls import spelled
+from mobilenet.datasets.sources.find import Place, Source, find_places, read_source, without
 from mobilenet.datasets.split import split_by_content
 from mobilenet.errors import ConfigError, DataError, StorageError
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mobilenet.datasets.addresses import whole_path
+from mobilenet.datasets.remote.urls import whole_path
 from mobilenet.errors import DataError
 from mobilenet.files import atomic_write
 

@@ -14,16 +14,16 @@ from pathlib import Path
 
 import numpy as np
 
-from mobilenet.datasets.addresses import is_url, spelled
-from mobilenet.datasets.ahead import in_order
 from mobilenet.datasets.dataset import Parts, open_parts
 from mobilenet.datasets.exclusions import NOTHING, Exclusions, prefix_below
 from mobilenet.datasets.photos import LeftOut, Photos
-from mobilenet.datasets.shards import CLASSES
-from mobilenet.datasets.sources import VALIDATION, base_of
+from mobilenet.datasets.remote.urls import is_url, spelled
+from mobilenet.datasets.sources.find import VALIDATION, base_of
+from mobilenet.datasets.sources.tar import CLASSES
 from mobilenet.errors import ConfigError, DataError, ImageError, StorageError
 from mobilenet.files import check_writable, storage_errors
 from mobilenet.images import decode
+from mobilenet.parallel import in_order
 
 __all__ = ["DEFAULT_SHARD_BYTES", "Packed", "pack"]
 

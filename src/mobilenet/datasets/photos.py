@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mobilenet.datasets.members import Members
+from mobilenet.datasets.archive import Members
 from mobilenet.images import read_photo
 
 __all__ = ["LeftOut", "Photos"]

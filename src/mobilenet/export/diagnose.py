@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mobilenet.graph import ConvNode, Graph, Node
 from mobilenet.images import Preprocessing
-from mobilenet.quantize.engine import batches, logits
+from mobilenet.model.graph import ConvNode, Graph, Node
+from mobilenet.quantize.simulator import batches, logits
 from mobilenet.spec import Activation, Padding
 
 __all__ = ["diagnose"]

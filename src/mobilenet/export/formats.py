@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Literal
 
-from mobilenet.graph import Graph, QuantizedGraph
+from mobilenet.model.graph import Graph, QuantizedGraph
 
 __all__ = ["FORMATS", "PRECISIONS", "Format", "Precision"]
 
@@ -35,13 +35,13 @@ class Format:
 
 def _onnx(graph: Graph | QuantizedGraph, batch: int | None) -> bytes:
     # The packages of a format are needed by those alone who write it.
-    from mobilenet.export.onnx import onnx_model
+    from mobilenet.export.onnx.model import onnx_model
 
     return onnx_model(graph, batch=batch)
 
 
 def _litert(graph: Graph | QuantizedGraph, _batch: int | None) -> bytes:
-    from mobilenet.export.litert import litert_model
+    from mobilenet.export.litert.model import litert_model
 
     return litert_model(graph)
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mobilenet.card import ModelCard
 from mobilenet.datasets import Exclusions, LeftOut, Photos, open_dataset
-from mobilenet.datasets.archives import find_shards
 from mobilenet.datasets.exclusions import NOTHING
-from mobilenet.datasets.folders import class_names, find_photos
+from mobilenet.datasets.sources.folders import class_names, find_photos
+from mobilenet.datasets.sources.shards import find_shards
 from mobilenet.errors import DataError, ImageError
 from mobilenet.images import Preprocessing
+from mobilenet.model.card import ModelCard
 
 __all__ = ["Chosen", "Decoded", "choose_photos", "decode_photos"]
 

@@ -1,4 +1,4 @@
-"""From a model file to a network and back; `mobilenet.arrays` knows the file itself."""
+"""From a model file to a network and back; `mobilenet.model.arrays` knows the file itself."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,9 +8,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from mobilenet.arrays import check_size, read_arrays, write_arrays
-from mobilenet.card import ModelCard
 from mobilenet.errors import ModelError
+from mobilenet.model.arrays import check_size, read_arrays, write_arrays
+from mobilenet.model.card import ModelCard
 from mobilenet.nn.network import Classifier
 
 __all__ = ["build_network", "network_of_arrays", "read_model", "write_model"]

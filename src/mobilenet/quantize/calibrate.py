@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from torch.nn import functional as F
 
 from mobilenet.errors import ConfigError
-from mobilenet.graph import Graph, QuantizedGraph
-from mobilenet.quantize.correct import corrected
-from mobilenet.quantize.engine import batches, logits, quantized_logits
+from mobilenet.model.graph import Graph, QuantizedGraph
+from mobilenet.quantize.bias import corrected
 from mobilenet.quantize.equalise import equalised
 from mobilenet.quantize.ranges import METHODS, Method, Observed, Ranges, choose_ranges, observe
-from mobilenet.quantize.rounding import quantized
+from mobilenet.quantize.simulator import batches, logits, quantized_logits
+from mobilenet.quantize.weights import quantized
 
 __all__ = ["FEWEST_PHOTOS", "Calibrated", "calibrate", "divergence"]
 

@@ -15,7 +15,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from mobilenet.graph import ConvNode, Graph, LinearNode, Node, PoolNode
+from mobilenet.model.graph import ConvNode, Graph, LinearNode, Node, PoolNode
 from mobilenet.quantize.ranges import Observed
 
 __all__ = ["equalised"]

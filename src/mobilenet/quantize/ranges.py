@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mobilenet.graph import Graph, Quantization
-from mobilenet.quantize.engine import HIGHEST, LOWEST, batches, normalised, step
+from mobilenet.model.graph import Graph, Quantization
+from mobilenet.quantize.simulator import HIGHEST, LOWEST, batches, normalised, step
 
 __all__ = ["METHODS", "Method", "Observed", "Ranges", "choose_ranges", "observe", "quantization"]
 

@@ -1,5 +1,5 @@
 """One offline page about a run: `write_report(run)`."""
 
-from mobilenet.report.page import write_report
+from mobilenet.report.run_page import write_report
 
 __all__ = ["write_report"]

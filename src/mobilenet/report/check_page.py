@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from mobilenet import __version__
-from mobilenet.datasets.addresses import full_name
-from mobilenet.datasets.findings import Check, Copies, Member
-from mobilenet.datasets.sources import base_of, photo_reader
+from mobilenet.datasets.check.findings import Check, Copies, Member
+from mobilenet.datasets.remote.urls import full_name
+from mobilenet.datasets.sources.find import base_of, photo_reader
 from mobilenet.files import atomic_write
-from mobilenet.report.environment import environment
-from mobilenet.report.thumbnails import thumbnail
+from mobilenet.report.draw.environment import environment
+from mobilenet.report.draw.thumbnails import thumbnail
 
 __all__ = ["write_check_page"]
 

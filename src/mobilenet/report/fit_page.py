@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from mobilenet import __version__
-from mobilenet.architectures import build
-from mobilenet.cost import Cost, cost
 from mobilenet.files import atomic_write
-from mobilenet.report import formats
-from mobilenet.report.environment import environment
+from mobilenet.report.draw import formats
+from mobilenet.report.draw.environment import environment
 from mobilenet.search.candidates import Option
-from mobilenet.search.files import MeasuredFile
 from mobilenet.search.result import Fitted
+from mobilenet.search.trial.files import MeasuredFile
+from mobilenet.spec.architectures import build
+from mobilenet.spec.cost import Cost, cost
 
 __all__ = ["write_fit_page"]
 
@@ -49,7 +49,7 @@ def write_fit_page(found: Fitted, path: Path, command: Sequence[str] = ()) -> No
 
 
 def _context(found: Fitted, command: Sequence[str]) -> dict[str, Any]:
-    from mobilenet.report.fit_plot import fit_plot
+    from mobilenet.report.draw.fit_plot import fit_plot
 
     plot, captions = fit_plot(found)
     tried = [option for option in found.options if found.trials_of(option.candidate)]

@@ -13,10 +13,10 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
-from mobilenet.card import ModelCard
 from mobilenet.errors import ModelError
 from mobilenet.images import Preprocessing
-from mobilenet.runtimes.tflite_card import read_card
+from mobilenet.model.card import ModelCard
+from mobilenet.model.tflite_card import read_card
 
 __all__ = ["LiteRTPredictor"]
 

@@ -9,10 +9,10 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as engine
 
-from mobilenet.card import ModelCard
 from mobilenet.errors import ModelError
 from mobilenet.images import Preprocessing
-from mobilenet.runtimes.onnx_file import in_batches, one_line, read_card, read_sealed
+from mobilenet.model.card import ModelCard
+from mobilenet.model.onnx_card import in_batches, one_line, read_card, read_sealed
 
 __all__ = ["OnnxRuntimePredictor"]
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mobilenet.card import ModelCard
 from mobilenet.errors import ModelError
 from mobilenet.images import Preprocessing
-from mobilenet.runtimes.onnx_file import CARD_ENTRY, in_batches, one_line, read_card, read_sealed
+from mobilenet.model.card import ModelCard
+from mobilenet.model.onnx_card import CARD_ENTRY, in_batches, one_line, read_card, read_sealed
 
 
 @contextmanager

@@ -8,8 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from mobilenet.card import ModelCard
 from mobilenet.images import Preprocessing
+from mobilenet.model.card import ModelCard
 from mobilenet.nn.model_file import read_model
 from mobilenet.nn.network import place
 

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mobilenet.architectures import MOBILENETS
-from mobilenet.benchmark.profile import DeviceProfile, Estimate, Variant
-from mobilenet.search.limits import Limits
+from mobilenet.benchmark.device.profile import DeviceProfile, Estimate, Variant
+from mobilenet.search.budget import Limits
+from mobilenet.spec.architectures import MOBILENETS
 
 __all__ = ["Candidate", "Option", "front", "weigh"]
 

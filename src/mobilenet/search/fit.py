@@ -4,22 +4,22 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 
-from mobilenet.benchmark.profile import DeviceProfile
+from mobilenet.benchmark.device.profile import DeviceProfile
 from mobilenet.datasets import open_dataset, read_exclusions
 from mobilenet.errors import ConfigError, GateError
 from mobilenet.export.formats import FORMATS
 from mobilenet.files import atomic_write, check_writable, storage_errors
+from mobilenet.search.budget import shown_size
 from mobilenet.search.candidates import Option, front, weigh
-from mobilenet.search.choice import Choice
-from mobilenet.search.device import device_profile, is_this_device, variants_of
-from mobilenet.search.files import MeasuredFile
-from mobilenet.search.identity import identity
-from mobilenet.search.limits import shown_size
-from mobilenet.search.memory import Memory
+from mobilenet.search.device_profile import device_profile, is_this_device, variants_of
+from mobilenet.search.journal.fingerprint import identity
+from mobilenet.search.journal.journal import Memory
 from mobilenet.search.result import Fitted
 from mobilenet.search.settings import FitListener, FitSettings, Nobody
-from mobilenet.search.trainings import Trainings, WeightFile, read_weights
-from mobilenet.training.plan import make_plan
+from mobilenet.search.strategy.choice import Choice
+from mobilenet.search.trial.files import MeasuredFile
+from mobilenet.search.trial.trainings import Trainings, WeightFile, read_weights
+from mobilenet.training.recipe import make_plan
 
 __all__ = ["fit"]
 

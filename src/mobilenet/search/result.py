@@ -5,12 +5,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from mobilenet.benchmark.profile import DeviceProfile, Estimate
+from mobilenet.benchmark.device.profile import DeviceProfile, Estimate
 from mobilenet.metrics.classification import wilson_interval
+from mobilenet.search.budget import Limits, shown_size
 from mobilenet.search.candidates import Candidate, Option, front
-from mobilenet.search.files import MeasuredFile, best, first_clause, nearest
-from mobilenet.search.limits import Limits, shown_size
-from mobilenet.search.trial import Trial
+from mobilenet.search.trial.events import Trial
+from mobilenet.search.trial.files import MeasuredFile, best, first_clause, nearest
 
 __all__ = ["Figures", "Fitted", "shown_accuracy"]
 

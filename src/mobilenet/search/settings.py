@@ -6,10 +6,10 @@ from typing import Any, Protocol
 
 from mobilenet.errors import ConfigError
 from mobilenet.export.formats import FORMATS
-from mobilenet.search.limits import Limits
-from mobilenet.training.listener import Listener, Silence
-from mobilenet.training.sameness import FREE_SETTINGS
+from mobilenet.search.budget import Limits
+from mobilenet.training.resume.fingerprint import FREE_SETTINGS
 from mobilenet.training.settings import TrainingSettings
+from mobilenet.training.tracking.listener import Listener, Silence
 
 __all__ = ["FitListener", "FitSettings", "Nobody"]
 

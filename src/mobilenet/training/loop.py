@@ -11,18 +11,18 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from mobilenet.datasets.cache import CachedPhotos
+from mobilenet.datasets.cache.load import CachedPhotos
 from mobilenet.errors import ConfigError, ProcessError
 from mobilenet.images.augment import Crops, draw_crops, render, whole_photos
 from mobilenet.nn.losses import classification_loss
 from mobilenet.nn.network import Classifier, place
-from mobilenet.training.average import WeightAverage
-from mobilenet.training.optimizer import build_optimizer, parts
-from mobilenet.training.plan import Plan
-from mobilenet.training.processes import Processes, lost_process
+from mobilenet.nn.schedule import frozen_parts, learning_rate_factor
+from mobilenet.training.optim.average import WeightAverage
+from mobilenet.training.optim.optimizer import build_optimizer, parts
+from mobilenet.training.recipe import Plan
 from mobilenet.training.sampler import epoch_order, sample_numbers, steps_per_epoch
-from mobilenet.training.schedule import frozen_parts, learning_rate_factor
 from mobilenet.training.settings import TrainingSettings
+from mobilenet.training.system.processes import Processes, lost_process
 
 __all__ = ["EpochResult", "Stopwatch", "Trainer"]
 

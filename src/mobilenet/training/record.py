@@ -10,14 +10,14 @@ from typing import Any
 
 import torch
 
-from mobilenet.cost import cost
 from mobilenet.datasets import Dataset
-from mobilenet.datasets.addresses import full_name, whole_path
-from mobilenet.datasets.cache import CachedPhotos
+from mobilenet.datasets.cache.load import CachedPhotos
+from mobilenet.datasets.remote.urls import full_name, whole_path
 from mobilenet.files import atomic_write
-from mobilenet.training.machine import describe_machine, versions
-from mobilenet.training.plan import Plan
+from mobilenet.spec.cost import cost
+from mobilenet.training.recipe import Plan
 from mobilenet.training.settings import TrainingSettings
+from mobilenet.training.system.machine import describe_machine, versions
 
 __all__ = ["describe", "photo_lines", "portable", "write_json", "write_photos"]
 

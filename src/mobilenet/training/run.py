@@ -9,24 +9,24 @@ from pathlib import Path
 from typing import Any
 
 from mobilenet.datasets import Dataset, open_dataset, read_exclusions
-from mobilenet.datasets.addresses import name_for_folders, spelled
-from mobilenet.datasets.cache import CachedPhotos, load
-from mobilenet.datasets.check import quick_check
+from mobilenet.datasets.cache.load import CachedPhotos, load
+from mobilenet.datasets.check.check import quick_check
+from mobilenet.datasets.remote.urls import name_for_folders, spelled
 from mobilenet.errors import ConfigError, DataError, ModelError
 from mobilenet.evaluate import Evaluation
 from mobilenet.files import check_writable
-from mobilenet.training.checkpoint import Checkpoints
-from mobilenet.training.interruption import Interruption
-from mobilenet.training.listener import Listener, Silence
-from mobilenet.training.lock import LOCK, lock_folder
-from mobilenet.training.machine import keep_freed_memory, pick_device, pick_precision
-from mobilenet.training.plan import make_plan
-from mobilenet.training.processes import Processes, joined
+from mobilenet.training.recipe import make_plan
 from mobilenet.training.record import describe, photo_lines, write_json
-from mobilenet.training.sameness import check_same
+from mobilenet.training.resume.checkpoint import Checkpoints
+from mobilenet.training.resume.fingerprint import check_same
 from mobilenet.training.session import Session
 from mobilenet.training.settings import TrainingSettings
-from mobilenet.training.transfer import Source, adopt, open_source
+from mobilenet.training.start.transfer import Source, adopt, open_source
+from mobilenet.training.system.interruption import Interruption
+from mobilenet.training.system.lock import LOCK, lock_folder
+from mobilenet.training.system.machine import keep_freed_memory, pick_device, pick_precision
+from mobilenet.training.system.processes import Processes, joined
+from mobilenet.training.tracking.listener import Listener, Silence
 
 __all__ = ["RunResult", "new_run_folder", "resume", "train", "training_side"]
 

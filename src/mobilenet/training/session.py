@@ -10,27 +10,27 @@ from typing import Any
 import torch
 from safetensors.torch import load, save
 
-from mobilenet.card import ModelCard
 from mobilenet.datasets import Dataset
-from mobilenet.datasets.cache import CachedPhotos
+from mobilenet.datasets.cache.load import CachedPhotos
 from mobilenet.errors import Interrupted, ProcessError
 from mobilenet.evaluate import Evaluation, evaluate
 from mobilenet.files import storage_errors
+from mobilenet.model.card import ModelCard
 from mobilenet.nn.model_file import write_model
 from mobilenet.nn.network import Classifier
 from mobilenet.runtimes.torch import TorchPredictor
-from mobilenet.training.checkpoint import Checkpoint, Checkpoints
-from mobilenet.training.interruption import TERMINATED, Interruption
-from mobilenet.training.listener import Listener
 from mobilenet.training.loop import EpochResult, Stopwatch, Trainer
-from mobilenet.training.plan import Plan
-from mobilenet.training.processes import Processes
+from mobilenet.training.recipe import Plan
 from mobilenet.training.record import portable, write_json, write_photos
-from mobilenet.training.sameness import check_settings
+from mobilenet.training.resume.checkpoint import Checkpoint, Checkpoints
+from mobilenet.training.resume.fingerprint import check_settings
+from mobilenet.training.resume.state import capture, restore
 from mobilenet.training.settings import TrainingSettings
-from mobilenet.training.state import capture, restore
-from mobilenet.training.tracking import Tracker
-from mobilenet.training.transfer import Source, start
+from mobilenet.training.start.transfer import Source, start
+from mobilenet.training.system.interruption import TERMINATED, Interruption
+from mobilenet.training.system.processes import Processes
+from mobilenet.training.tracking.listener import Listener
+from mobilenet.training.tracking.tracker import Tracker
 
 __all__ = ["Session"]
 

@@ -4,11 +4,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from mobilenet.architectures import MOBILENETS
 from mobilenet.errors import ConfigError, SpecError
 from mobilenet.images import Preprocessing
 from mobilenet.images.augment import Augmentation
 from mobilenet.spec import ConvStyle, Network
+from mobilenet.spec.architectures import MOBILENETS
 
 __all__ = ["DEFAULT_CACHE_BYTES", "Freeze", "Optimizer", "Precision", "Track", "TrainingSettings"]
 

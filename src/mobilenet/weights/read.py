@@ -7,8 +7,8 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 
 from mobilenet.errors import ModelError
-from mobilenet.weights.foreign import ForeignNetwork
-from mobilenet.weights.recognise import Imported, Triple, recognise
+from mobilenet.weights.layers import ForeignNetwork
+from mobilenet.weights.match import Imported, Triple, recognise
 
 __all__ = ["import_weights"]
 
@@ -67,15 +67,15 @@ def _read(path: Path) -> tuple[str, ForeignNetwork]:
     with path.open("rb") as file:
         start = file.read(16)
     if start[4:8] == b"TFL3":
-        from mobilenet.weights.tflite import read_tflite
+        from mobilenet.weights.tflite.read import read_tflite
 
         return "TFLite", read_tflite(path)
     if start.startswith(b"\x89HDF\r\n\x1a\n"):
-        from mobilenet.weights.keras import read_keras
+        from mobilenet.weights.keras.read import read_keras
 
         return "Keras HDF5", read_keras(path)
     if start[8:9] == b"{" and int.from_bytes(start[:8], "little") <= _LARGEST_HEADER:
-        from mobilenet.weights.timm import read_timm
+        from mobilenet.weights.timm.read import read_timm
 
         _refuse_own(path)
         return "timm safetensors", read_timm(path)

@@ -12,8 +12,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from mobilenet.card import ModelCard
 from mobilenet.errors import ConfigError
+from mobilenet.model.card import ModelCard
 from mobilenet.spec import Conv, Linear, Row
 
 __all__ = ["thinned"]

@@ -1,0 +1,1 @@
+"""A device's profile: a grid of networks, measured, and estimates for the others."""

@@ -1,0 +1,141 @@
+"""What was measured of one way to run networks, and what follows from it for all others."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from mobilenet.benchmark.device.estimate import (
+    Fit,
+    Floats,
+    fit,
+    latency_features,
+    left_out_errors,
+    memory_features,
+    size_features,
+)
+from mobilenet.export.formats import Precision
+from mobilenet.spec import Network
+from mobilenet.spec.architectures import MOBILENETS
+
+__all__ = ["Curve", "Estimate", "Point", "Variant"]
+
+_ERROR_QUANTILE = 0.9
+_LEAST_ERROR = 0.01
+"""No estimate is believed to a hundredth: so much changes from one hour to the next."""
+
+_LEAST_MEMORY_ERROR = 0.02
+"""Peaks of one file differ by a hundredth from process to process."""
+
+_PAGE_BYTES = 4096
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Variant:
+    """How a network runs: on which engine, in which precision, with how many threads."""
+
+    runtime: str
+    precision: Precision
+    threads: int
+
+    def __str__(self) -> str:
+        plural = "" if self.threads == 1 else "s"
+        return f"{self.precision} on {self.runtime} with {self.threads} thread{plural}"
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One candidate that was measured: latencies of single images in ms, bytes of the file; `peak_bytes` as in
+    `result.Timing`, None where memory was not measured."""
+
+    width_multiplier: float
+    resolution: int
+    p50_ms: float
+    p95_ms: float
+    file_bytes: int
+    peak_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a network takes: ms an image, bytes of memory on top of the engine, bytes of the file.
+
+    `error` is the share by which nine of ten latencies of candidates that were left out were off, at most;
+    `memory_error` is that of their memory.
+    """
+
+    variant: Variant
+    p50_ms: float
+    p95_ms: float
+    peak_bytes: int
+    file_bytes: int
+    error: float
+    memory_error: float
+
+
+@dataclass(frozen=True)
+class Curve:
+    """All that was measured of one variant, with networks of `classes` classes."""
+
+    variant: Variant
+    classes: int
+    points: tuple[Point, ...]
+
+    def estimate(self, network: Network) -> Estimate:
+        """What `network`, any MobileNet V1, takes as this variant."""
+        p50_ms = self._latency(latency_features(network), network.width_multiplier)
+        tail, precision = self.tail, self.variant.precision
+        return Estimate(
+            variant=self.variant,
+            p50_ms=p50_ms,
+            p95_ms=p50_ms * tail,
+            peak_bytes=round(self._memory(memory_features(network, precision), network.width_multiplier)),
+            file_bytes=round(self._size(size_features(network, precision), network.width_multiplier)),
+            error=self.error,
+            memory_error=self.memory_error,
+        )
+
+    @cached_property
+    def tail(self) -> float:
+        """How much longer than the median 95 % of the images take at most: the median over the points."""
+        return float(np.median([point.p95_ms / point.p50_ms for point in self.points]))
+
+    @cached_property
+    def error(self) -> float:
+        """The error of latency that nine of ten points stay below when they are estimated from all the others."""
+        return max(_nine_of_ten(left_out_errors(*self._latencies())), _LEAST_ERROR)
+
+    @cached_property
+    def memory_error(self) -> float:
+        """As `error`, of memory, over the points whose memory was measured."""
+        return max(_nine_of_ten(left_out_errors(*self._peaks())), _LEAST_MEMORY_ERROR)
+
+    @cached_property
+    def _latency(self) -> Fit:
+        return fit(*self._latencies())
+
+    def _latencies(self) -> tuple[list[tuple[float, ...]], list[float], list[float]]:
+        features = [latency_features(self._network(point)) for point in self.points]
+        return features, [point.p50_ms for point in self.points], [point.width_multiplier for point in self.points]
+
+    @cached_property
+    def _memory(self) -> Fit:
+        return fit(*self._peaks())
+
+    def _peaks(self) -> tuple[list[tuple[float, ...]], list[float]]:
+        seen = [(point, point.peak_bytes) for point in self.points if point.peak_bytes is not None]
+        features = [memory_features(self._network(point), self.variant.precision) for point, _ in seen]
+        # Less than a page is what an engine takes that has room left of its own.
+        return features, [max(peak, _PAGE_BYTES) for _, peak in seen]
+
+    @cached_property
+    def _size(self) -> Fit:
+        features = [size_features(self._network(point), self.variant.precision) for point in self.points]
+        return fit(features, [point.file_bytes for point in self.points])
+
+    def _network(self, point: Point) -> Network:
+        return MOBILENETS["mobilenet_v1"](point.width_multiplier, point.resolution, self.classes)
+
+
+def _nine_of_ten(errors: Floats) -> float:
+    return float(np.quantile(errors, _ERROR_QUANTILE))

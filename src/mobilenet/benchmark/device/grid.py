@@ -1,0 +1,236 @@
+"""Measures a grid of candidates on this device: part of it, in turns; the rest is estimated. Needs no torch.
+
+Networks have random weights, for latency, memory and size depend on the shape alone. A turn opens a file in a process
+that holds nothing else and times single images; every candidate has several turns, forwards and backwards over the
+grid, so that a busy moment meets one of its turns and not its figure. Memory is measured in processes of their own,
+since what one model has freed the next one takes without asking for more.
+"""
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from mobilenet.benchmark import environment
+from mobilenet.benchmark.device.curve import Curve, Point, Variant
+from mobilenet.benchmark.device.design import for_latency, for_memory
+from mobilenet.benchmark.device.profile import MOST_CLASSES, DeviceProfile
+from mobilenet.benchmark.device.untrained import untrained
+from mobilenet.benchmark.engines import ENGINES, MOST_THREADS
+from mobilenet.benchmark.result import Contender
+from mobilenet.benchmark.worker.process import Turn, Worker
+from mobilenet.errors import ConfigError
+from mobilenet.export.formats import FORMATS, PRECISIONS, Format, Precision
+from mobilenet.files import storage_errors
+from mobilenet.images import Preprocessing
+from mobilenet.model.card import ModelCard
+from mobilenet.runtimes import RUNTIMES
+
+__all__ = ["RESOLUTIONS", "WIDTHS", "GridSettings", "installed_runtimes", "measure_grid"]
+
+WIDTHS = (0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1.0)
+RESOLUTIONS = (96, 128, 160, 192, 224)
+
+_TURN_S, _WARM_UP_S = 0.08, 0.02
+_FEWEST_PASSES, _USUAL_PASSES, _MOST_PASSES = 2, 5, 8
+_SETTLED, _LONGEST = 0.05, 4 / 3
+"""Latencies that are estimated worse than that from the others met other programs: more turns are taken, for up to so
+many times the time."""
+
+
+@dataclass(frozen=True, slots=True)
+class GridSettings:
+    """Which candidates, and about how many `seconds` for all of them; ConfigError on what makes no sense.
+
+    No `runtimes`: every engine that is installed and runs exported files.
+    """
+
+    widths: tuple[float, ...] = WIDTHS
+    resolutions: tuple[int, ...] = RESOLUTIONS
+    classes: int = 10
+    runtimes: tuple[str, ...] = ()
+    precisions: tuple[Precision, ...] = PRECISIONS
+    threads: tuple[int, ...] = (1,)
+    seconds: float = 90.0
+
+    def __post_init__(self) -> None:
+        if len(self.widths) < 2 or len(self.resolutions) < 2:
+            raise ConfigError("a grid needs at least two widths and two resolutions")
+        if not 2 <= self.classes <= MOST_CLASSES:
+            raise ConfigError(f"{self.classes} classes are out of range; use 2 to {MOST_CLASSES:,}")
+        for number in self.threads:
+            if not 1 <= number <= MOST_THREADS:
+                raise ConfigError(f"{number} threads are out of range; use 1 to {MOST_THREADS}")
+        if not 0 < self.seconds <= 7 * 24 * 3600:
+            raise ConfigError(f"{self.seconds:g} seconds are out of range; use a number above 0, such as 90")
+        for width in self.widths:
+            for resolution in self.resolutions:
+                _card(self, width, resolution).network()
+
+
+@dataclass(slots=True)
+class _Seen:
+    """The turns of one candidate as one variant."""
+
+    turns: list[Turn] = field(default_factory=list)
+    file_bytes: int = 0
+    peak_bytes: int | None = None
+
+    def add(self, turn: Turn, size: int) -> None:
+        self.turns.append(turn)
+        self.file_bytes = size
+
+
+_Key = tuple[Variant, float, int]
+
+_FORMAT_OF: dict[str, Format] = {runtime: kind for kind in FORMATS.values() for runtime in RUNTIMES[kind.suffix]}
+"""What an engine runs, of those formats that are exported."""
+
+
+def installed_runtimes() -> tuple[str, ...]:
+    """The engines that are installed and whose files can be written here."""
+    return tuple(name for name, kind in _FORMAT_OF.items() if ENGINES[name].installed and kind.writable)
+
+
+def measure_grid(settings: GridSettings, progress: Callable[[int, int], object] | None = None) -> DeviceProfile:
+    """Measure this device; `progress(done, all)` after each turn. ConfigError where an engine is not there."""
+    runtimes = _runtimes(settings.runtimes)
+    settings = replace(settings, threads=tuple(dict.fromkeys(settings.threads)))
+    began = time.monotonic()
+    points = for_latency(settings.widths, settings.resolutions)
+    seen = {(variant, *point): _Seen() for variant in _variants(settings, runtimes) for point in points}
+    with tempfile.TemporaryDirectory(prefix="mobilenet-grid-") as folder, ExitStack() as stack:
+        workers = {
+            (runtime, threads): stack.enter_context(Worker()) for runtime in runtimes for threads in settings.threads
+        }
+        work = _Work(settings, Path(folder), workers, runtimes, seen, progress or (lambda *_: None))
+        work.memory(for_memory(points))
+        memory_s = time.monotonic() - began
+        passes = _FEWEST_PASSES
+        for number in range(_MOST_PASSES):
+            work.once_over(points if number % 2 == 0 else points[::-1], (number, passes))
+            pass_s = (time.monotonic() - began - memory_s) / (number + 1)
+            if number == 0:
+                wanted = (settings.seconds - memory_s) / max(pass_s, 1e-3)
+                passes = int(np.clip(wanted, _FEWEST_PASSES, _USUAL_PASSES))
+            if number + 1 < passes:
+                continue
+            curves = _curves(settings, runtimes, points, seen)
+            late = memory_s + pass_s * (number + 2) > settings.seconds * _LONGEST
+            if late or max(curve.error for curve in curves) <= _SETTLED:
+                break
+            passes = number + 2
+    packages = sorted({ENGINES[runtime].distribution for runtime in runtimes})
+    return DeviceProfile(
+        environment=environment.describe(["mobilenet", "numpy", *packages]),
+        classes=settings.classes,
+        widths=settings.widths,
+        resolutions=settings.resolutions,
+        seconds=round(time.monotonic() - began, 1),
+        curves=curves,
+    )
+
+
+def _curves(
+    settings: GridSettings, runtimes: Sequence[str], points: Sequence[tuple[float, int]], seen: dict[_Key, _Seen]
+) -> tuple[Curve, ...]:
+    return tuple(
+        Curve(
+            variant,
+            settings.classes,
+            tuple(_point(width, side, seen[variant, width, side]) for width, side in points),
+        )
+        for variant in _variants(settings, runtimes)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    settings: GridSettings
+    folder: Path
+    workers: dict[tuple[str, int], Worker]
+    runtimes: tuple[str, ...]
+    seen: dict[_Key, _Seen]
+    progress: Callable[[int, int], object]
+
+    def once_over(self, points: Sequence[tuple[float, int]], place: tuple[int, int]) -> None:
+        """A turn for each candidate as each variant."""
+        number, passes = place
+        done, total = number * len(self.seen), passes * len(self.seen)
+        for width, side in points:
+            for precision, runtime, file in self._files(width, side):
+                for threads in self.settings.threads:
+                    worker = self.workers[runtime, threads]
+                    _ = worker.open(Contender(str(file), runtime, threads))
+                    turn = worker.turn(_TURN_S, _WARM_UP_S)
+                    self.seen[Variant(runtime, precision, threads), width, side].add(turn, file.stat().st_size)
+                    done += 1
+                    self.progress(done, total)
+
+    def memory(self, points: Sequence[tuple[float, int]]) -> None:
+        """The peak of some candidates, each in a process of its own."""
+        for width, side in points:
+            for precision, runtime, file in self._files(width, side):
+                for threads in self.settings.threads:
+                    with Worker() as worker:
+                        peak = worker.open(Contender(str(file), runtime, threads)).peak_bytes
+                    self.seen[Variant(runtime, precision, threads), width, side].peak_bytes = peak
+
+    def _files(self, width: float, side: int) -> Iterator[tuple[Precision, str, Path]]:
+        """Each precision on each engine, as a file that is there until the next one is asked for."""
+        card = _card(self.settings, width, side)
+        for precision in self.settings.precisions:
+            graph = untrained(card, precision)
+            for kind in FORMATS.values():
+                runtimes = [runtime for runtime in self.runtimes if _FORMAT_OF[runtime] is kind]
+                if not runtimes:
+                    continue
+                file = self.folder / f"candidate{kind.suffix}"
+                with storage_errors(file):
+                    file.write_bytes(kind.write(graph, None))
+                for runtime in runtimes:
+                    yield precision, runtime, file
+
+
+def _point(width: float, side: int, seen: _Seen) -> Point:
+    """The fastest turn's median, for other programs never make an image faster; with it the 95th percentile that the
+    middle one of the turns has beside its own median."""
+    latencies = [turn.latencies_ns / 1e6 for turn in seen.turns]
+    medians = np.array([np.median(turn) for turn in latencies])
+    tails = np.array([np.quantile(turn, 0.95) for turn in latencies]) / medians
+    p50_ms, p95_ms = float(medians.min()), float(medians.min() * max(np.median(tails), 1.0))
+    return Point(width, side, round(p50_ms, 6), round(p95_ms, 6), seen.file_bytes, seen.peak_bytes)
+
+
+def _card(settings: GridSettings, width: float, resolution: int) -> ModelCard:
+    labels = tuple(f"class {number}" for number in range(settings.classes))
+    return ModelCard("mobilenet_v1", width, resolution, labels, Preprocessing(resolution))
+
+
+def _variants(settings: GridSettings, runtimes: Sequence[str]) -> tuple[Variant, ...]:
+    return tuple(
+        Variant(runtime, precision, threads)
+        for runtime in runtimes
+        for precision in settings.precisions
+        for threads in settings.threads
+    )
+
+
+def _runtimes(wanted: Sequence[str]) -> tuple[str, ...]:
+    if unknown := [name for name in wanted if name not in _FORMAT_OF]:
+        raise ConfigError(f"{unknown[0]} runs no exported files; use {', '.join(_FORMAT_OF)}")
+    if missing := [name for name in wanted if not ENGINES[name].installed]:
+        raise ConfigError(f"{missing[0]} is not installed; pip install 'mobilenet[{ENGINES[missing[0]].extra}]'")
+    installed = wanted or tuple(name for name in _FORMAT_OF if ENGINES[name].installed)
+    if not installed:
+        raise ConfigError("no engine is installed; pip install 'mobilenet[litert]'")
+    able = tuple(dict.fromkeys(name for name in installed if _FORMAT_OF[name].writable))
+    mute = [name for name in installed if name not in able]
+    if mute and (wanted or not able):
+        package = _FORMAT_OF[mute[0]].package
+        raise ConfigError(f"writing files for {mute[0]} needs {package}, which is not installed; pip install {package}")
+    return able

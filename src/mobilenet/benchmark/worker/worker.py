@@ -1,0 +1,174 @@
+"""The process that runs one model at a time: requests on stdin, answers on stdout, one JSON object a line.
+
+    {"open": {"file", "runtime", "threads", "photo"}}   -> {"resolution", "import_ms", "load_ms", "first_ms",
+                                                            "engine_bytes", "peak_bytes"}
+    {"turn": {"seconds", "warm_up"}}                    -> {"latencies_ns": […], "wall_ns", "processor_ns",
+                                                            "waited_ns", "idles"}
+
+What the user can repair is answered with {"error": line}; whatever else happens ends the process. `process.Worker` is
+the other end.
+"""
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mobilenet.benchmark.engines import import_engine
+from mobilenet.benchmark.worker.memory import forget_peak, peak_bytes, resident_bytes
+from mobilenet.errors import DataError, ImageError, MobilenetError
+from mobilenet.runtimes import Predictor, open_model
+
+__all__ = ["main"]
+
+Image = NDArray[np.uint8]
+
+_Result = TypeVar("_Result")
+
+_SETTLING_S = 0.5
+"""How long an engine's threads may go on spinning after its turn before that is held against it."""
+
+_SCHEDULED = Path("/proc/thread-self/schedstat")
+"""Nanoseconds on a core, nanoseconds waiting for one, number of turns (Linux)."""
+
+_GLANCE_S = 0.002
+_IDLE_SHARE = 0.1
+"""A process that takes less than this share of a core is idle: looking at the clock alone costs a hundredth."""
+
+
+class _Model:
+    """The model that is open and what it is shown."""
+
+    def __init__(self) -> None:
+        self._predictor: Predictor | None = None
+        self._image: Image = np.empty((0, 0, 0, 3), np.uint8)
+
+    def open(self, file: str, runtime: str, threads: int, photo: str | None) -> dict[str, Any]:
+        """Load it and run it once, each step timed, in milliseconds and bytes."""
+        self._predictor = None
+        path, before = Path(file), resident_bytes()
+        _, import_ms = _timed(lambda: import_engine(runtime))
+        forget_peak()
+        with_engine = resident_bytes()
+        predictor, load_ms = _timed(lambda: open_model(path, runtime=runtime, threads=threads))
+        self._image = _noise(predictor.preprocessing.resolution)
+        _, first_ms = _timed(lambda: predictor.predict(self._image))
+        # Some engines plan their memory at the second image only.
+        predictor.predict(self._image)
+        most = peak_bytes()
+        if photo is not None:
+            self._image = _prepare(predictor, Path(photo))
+        self._predictor = predictor
+        return {
+            "resolution": predictor.preprocessing.resolution,
+            "import_ms": import_ms,
+            "load_ms": load_ms,
+            "first_ms": first_ms,
+            "engine_bytes": max(with_engine - before, 0),
+            "peak_bytes": max(most - with_engine, 0),
+        }
+
+    def turn(self, seconds: float, warm_up: float) -> dict[str, Any]:
+        """Images one after another: for `warm_up` seconds untimed, for `seconds` timed, each at least once."""
+        if self._predictor is None:
+            raise RuntimeError("no model is open")
+        _latencies_ns(self._predictor.predict, self._image, warm_up)
+        wall_ns, processor_ns, waited_ns = time.perf_counter_ns(), time.process_time_ns(), _waited_ns()
+        latencies_ns = _latencies_ns(self._predictor.predict, self._image, seconds)
+        return {
+            "latencies_ns": latencies_ns,
+            "waited_ns": _waited_ns() - waited_ns,
+            "processor_ns": time.process_time_ns() - processor_ns,
+            "wall_ns": time.perf_counter_ns() - wall_ns,
+            "idles": _settle(),
+        }
+
+
+class _Predict(Protocol):
+    def __call__(self, images: Image, /) -> dict[str, NDArray[Any]]: ...
+
+
+def _latencies_ns(predict: _Predict, image: Image, seconds: float) -> list[int]:
+    now = time.perf_counter_ns
+    latencies: list[int] = []
+    end = now() + int(seconds * 1e9)
+    while True:
+        started = now()
+        predict(image)
+        done = now()
+        latencies.append(done - started)
+        if done >= end:
+            return latencies
+
+
+def _waited_ns() -> int:
+    """How long this thread could have run but others had the cores; always 0 where the kernel does not count it."""
+    try:
+        return int(_SCHEDULED.read_text("ascii").split()[1])
+    except (OSError, IndexError, ValueError):
+        return 0
+
+
+def _settle() -> bool:
+    """Wait until this process takes no processor time: threads that spin for work would slow whoever is next.
+
+    False where they still do after half a second.
+    """
+    deadline = time.monotonic() + _SETTLING_S
+    while time.monotonic() < deadline:
+        wall, used = time.perf_counter(), time.process_time()
+        time.sleep(_GLANCE_S)
+        if time.process_time() - used < _IDLE_SHARE * (time.perf_counter() - wall):
+            return True
+    return False
+
+
+def _noise(resolution: int) -> Image:
+    return np.random.default_rng(0).integers(0, 256, (1, resolution, resolution, 3), np.uint8)
+
+
+def _prepare(predictor: Predictor, photo: Path) -> Image:
+    try:
+        return predictor.preprocessing.prepare(photo)[None]
+    except ImageError as error:
+        raise DataError(f"{photo}: {error}; give another with --photo") from error
+
+
+def _timed(step: Callable[[], _Result]) -> tuple[_Result, float]:
+    started = time.perf_counter()
+    result = step()
+    return result, 1000 * (time.perf_counter() - started)
+
+
+def main() -> None:
+    """Answer requests until stdin ends."""
+    # Ctrl-C reaches the whole group; the process that the user sees decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Engines write remarks to stdout, which is for answers: from here on it is stderr.
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="ascii")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    model = _Model()
+    for line in sys.stdin:
+        request: dict[str, Any] = json.loads(line)
+        answers.write(json.dumps(_answer(model, request)) + "\n")
+        answers.flush()
+
+
+def _answer(model: _Model, request: dict[str, Any]) -> dict[str, Any]:
+    try:
+        if "open" in request:
+            return model.open(**request["open"])
+        return model.turn(**request["turn"])
+    except (MobilenetError, OSError) as error:
+        return {"error": str(error)}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+"""`mobilenet fit`: a budget in, a proven model out."""
+
+import re
+import shlex
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mobilenet.cli.benchmark import Names
+from mobilenet.cli.console import print_json
+from mobilenet.cli.fit.progress import fit_progress
+from mobilenet.cli.fit.table import print_fitted
+from mobilenet.errors import GateError
+
+if TYPE_CHECKING:
+    from mobilenet.search.settings import FitSettings
+
+__all__ = ["command"]
+
+_QUANTITY = re.compile(r"\s*([0-9]*[.]?[0-9]+(?:[eE][+-]?[0-9]+)?)\s*([^\s\d]*)\s*")
+
+
+class _Quantity(click.ParamType[float]):
+    """A number with its unit, in terms of the first one of `units`."""
+
+    def __init__(self, name: str, example: str, units: dict[str, float]) -> None:
+        self.name = name
+        self._example = example
+        self._units = units
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        found, units = _QUANTITY.fullmatch(str(value)), {name.lower(): unit for name, unit in self._units.items()}
+        if found is None or found[2].lower() not in units:
+            known = ", ".join(filter(None, self._units))
+            line = f"{value!r} is no {self.name}; write a number and a unit ({known}), such as {self._example}"
+            self.fail(line, param, ctx)
+        return float(found[1]) * units[found[2].lower()]
+
+
+_SIZES = {"B": 1.0, "kB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 2.0**10, "MiB": 2.0**20}
+_LATENCY = _Quantity("latency", "5ms", {"ms": 1.0, "us": 1e-3, "µs": 1e-3, "s": 1e3})
+_SIZE = _Quantity("size", "500kB", _SIZES)
+_MEMORY = _Quantity("amount of memory", "8MB", _SIZES)
+_SHARE = _Quantity("share", "10% or 0.1", {"": 1.0, "%": 0.01})
+_ACCURACY = _Quantity("accuracy", "0.9 or 90%", {"": 1.0, "%": 0.01})
+
+
+@click.command(short_help="Find, train, export and prove the best model inside a budget.")
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option("--latency", "latency_ms", type=_LATENCY, help="What 95 % of single photos may take, such as 5ms.")
+@click.option("--size", "size_bytes", type=_SIZE, help="Largest file, such as 500kB.")
+@click.option(
+    "--memory", "memory_bytes", type=_MEMORY, metavar="SIZE", help="Most memory on top of the engine, such as 8MB."
+)
+@click.option(
+    "--reserve",
+    type=_SHARE,
+    default="10%",
+    show_default=True,
+    help="How much slower a busier hour may be: candidates are chosen so that they stay inside.",
+)
+@click.option("--accuracy", type=_ACCURACY, help="Find the smallest model that reaches this, such as 0.9.")
+@click.option("--threads", default=1, show_default=True, help="Processor threads on the device.")
+@click.option(
+    "--device", type=click.Path(path_type=Path), help="Its profile: see benchmark --grid.  [default: measured]"
+)
+@click.option("--runtime", "runtimes", default="", type=Names(), help="litert, onnxruntime.  [default: all installed]")
+@click.option("--weights", multiple=True, metavar="FILE", help="Start from these; give several for several widths.")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder.  [default: fits/DATA-BUDGET]")
+@click.option("--val", "validation", type=click.Path(path_type=Path), help="Folder or CSV of validation photos.")
+@click.option("--exclude", type=click.Path(path_type=Path), help="A list of photos to leave out: see mobilenet check.")
+@click.option("--epochs", type=int, help="Of a full training.  [default: as mobilenet train]")
+@click.option(
+    "--exhaustive",
+    is_flag=True,
+    help="Train all that no larger one replaces in full, as long as it takes; with --accuracy, all.",
+)
+@click.option("--seed", default=0, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
+def command(data: Path, out: Path | None, *, as_json: bool, **options: Any) -> None:
+    """Choose width, resolution and precision of a MobileNet for DATA by a budget; train, export and prove it.
+
+    Any combination of limits: the most accurate model inside all of them, or with --accuracy the smallest inside that
+    reaches it. The file is measured again at the end. A search that was stopped goes on with the same command.
+
+    \b
+    mobilenet fit photos --latency 5ms
+    mobilenet fit photos --size 500kB --memory 8MB --weights mobilenet_v1_0.5.tflite
+    mobilenet fit photos --accuracy 0.9 --device phone.json
+    """
+    from mobilenet.report.fit_page import write_fit_page
+    from mobilenet.search.fit import fit
+    from mobilenet.training.system.interruption import Interruption
+
+    settings = _settings(data, out, options)
+    words = ["mobilenet", *click.get_current_context().find_root().obj]
+    interruption = Interruption()
+    with fit_progress() as listener, interruption.heard():
+        try:
+            with interruption.immediately():
+                found = fit(settings, listener)
+        except KeyboardInterrupt:
+            click.echo(f"go on with the same command: {shlex.join(words)}", err=True)
+            raise
+    page = settings.out / "report.html"
+    write_fit_page(found, page, words)
+    if as_json:
+        print_json(found.to_json())
+    else:
+        print_fitted(found, page)
+    if found.chosen is None:
+        raise GateError(f"no file is inside the budget ({found.limits}); {found.nearest_miss()}")
+
+
+def _settings(data: Path, out: Path | None, options: dict[str, Any]) -> "FitSettings":
+    from mobilenet.datasets.remote.urls import name_for_folders
+    from mobilenet.search.budget import Limits
+    from mobilenet.search.settings import FitSettings
+    from mobilenet.training.settings import TrainingSettings
+
+    asked = ("latency_ms", "size_bytes", "memory_bytes", "accuracy", "reserve")
+    limits = Limits(**{name: options.pop(name) for name in asked})
+    training = TrainingSettings(data, **{name: options.pop(name) for name in ("validation", "exclude", "seed")})
+    if (epochs := options["epochs"]) is not None:
+        _ = replace(training, epochs=epochs)
+    folder = out or Path("fits") / f"{name_for_folders(data)}-{limits.name}"
+    return FitSettings(training, limits, folder, **options)

@@ -1,0 +1,1 @@
+"""Photos decoded once: uint8 squares on disk, memory-mapped."""

@@ -1,0 +1,92 @@
+"""Keeping the cache folder within its bound and free of what dead processes leave behind."""
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator, Set
+from pathlib import Path
+
+from mobilenet.datasets.cache.segment_file import ENDING
+from mobilenet.files import storage_errors
+
+try:
+    import fcntl
+except ImportError:  # Windows has no such locks; debris then goes with the version that left it
+    fcntl = None  # type: ignore[assignment]
+
+__all__ = ["default_directory", "default_max_bytes", "make_room", "remove_debris", "remove_quietly", "writing"]
+
+_DEFAULT_MAX_BYTES = 8 * 10**9
+_LOCK = "lock"
+
+
+def default_directory() -> Path:
+    """$MOBILENET_CACHE, or `mobilenet` in $XDG_CACHE_HOME, or ~/.cache/mobilenet."""
+    chosen = os.environ.get("MOBILENET_CACHE")
+    if chosen:
+        return Path(chosen)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mobilenet"
+
+
+def default_max_bytes(directory: Path) -> int:
+    """8 GB, or half of what the disk could give to the cache where that is less."""
+    existing = next((path for path in directory.absolute().parents if path.is_dir()), Path())
+    held = sum(size for _, _, size in _held(directory))
+    return min(_DEFAULT_MAX_BYTES, (shutil.disk_usage(existing).free + held) // 2)
+
+
+def make_room(directory: Path, wanted: int, max_bytes: int, keep: Set[Path]) -> list[Path] | None:
+    """Remove what was not used for longest until `wanted` bytes fit: the files removed, or None if they cannot fit."""
+    held = sorted(_held(directory))
+    total = sum(size for _, _, size in held)
+    if sum(size for _, path, size in held if path in keep) + wanted > max_bytes:
+        return None
+    removed = []
+    for _, path, size in held:
+        if total + wanted <= max_bytes:
+            break
+        if path not in keep:
+            remove_quietly(path)
+            removed.append(path)
+            total -= size
+    return removed
+
+
+def remove_debris(directory: Path, version: str) -> None:
+    """Remove the files of other versions, and temporary files that no living process is writing."""
+    for folder in directory.glob("v*-pillow-*"):
+        if folder.name != version:
+            shutil.rmtree(folder, ignore_errors=True)
+    parts = list(directory.rglob(".*.part"))
+    if not parts or fcntl is None:
+        return
+    with contextlib.suppress(OSError), (directory / _LOCK).open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        for part in parts:
+            remove_quietly(part)
+
+
+@contextlib.contextmanager
+def writing(directory: Path) -> Iterator[None]:
+    """Tell other processes, while this lasts, that temporary files here are being written; StorageError."""
+    with storage_errors(directory):
+        directory.mkdir(parents=True, exist_ok=True)
+        lock = (directory / _LOCK).open("ab")
+    with lock:
+        if fcntl is not None:
+            fcntl.flock(lock, fcntl.LOCK_SH)
+        yield
+
+
+def remove_quietly(path: Path) -> None:
+    """Remove a file that may be gone, or held by somebody else."""
+    with contextlib.suppress(OSError):
+        path.unlink(missing_ok=True)
+
+
+def _held(directory: Path) -> Iterator[tuple[int, Path, int]]:
+    """When each segment of any kind was last used, its path, and its bytes."""
+    for path in directory.glob(f"*/*/*{ENDING}"):
+        with contextlib.suppress(OSError):
+            status = path.stat()
+            yield status.st_mtime_ns, path, status.st_size

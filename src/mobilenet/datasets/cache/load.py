@@ -1,0 +1,272 @@
+"""Each photo decoded once: squares of uint8 in memory-mapped files, found again by the content of the photo.
+
+A photo that is renamed or moved is still found; a photo that is changed is decoded anew. Photos for which there is no
+room are decoded each time they are asked for.
+"""
+
+import contextlib
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mobilenet.datasets.cache.digests import DIGEST_BYTES, DigestIndex, digest, digest_index
+from mobilenet.datasets.cache.eviction import default_directory, default_max_bytes, writing
+from mobilenet.datasets.cache.segment_file import Segment, empty_squares
+from mobilenet.datasets.cache.store import NOWHERE, Place, Store
+from mobilenet.datasets.photos import LeftOut, Photos
+from mobilenet.datasets.remote.urls import spelled
+from mobilenet.errors import DataError, ImageError, StorageError
+from mobilenet.images.preprocessing import to_square
+from mobilenet.parallel import in_order
+
+__all__ = ["CachedPhotos", "LeftOut", "Progress", "default_directory", "default_max_bytes", "load"]
+
+Progress = Callable[[int, int], None]
+"""Called with the photos done and their total."""
+
+_MAPPED_BYTES, _FAULT_BYTES = 64 * 2**20, 2**21
+"""So much may be mapped before it is given back; with one pixel, Linux maps up to so much around it (a huge page)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What makes the squares of a photo: their side in pixels and the crop."""
+
+    side: int
+    crop_fraction: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """One photo: its digest and size, and its pixels unless they are kept already; or why it cannot be used."""
+
+    key: bytes
+    size: tuple[int, int]
+    pixels: NDArray[np.uint8] | None
+    reason: str | None = None
+
+
+class CachedPhotos:
+    """The photos that decode; indices count those only, in the order of the photos given to `load`.
+
+    `photos` are their files and labels; `sizes` (N, 2) int32 the height and width of each whole, upright photo;
+    `digests` (N,) 16 bytes each that stand for the files' content; `left_out` the other photos; `notes` remarks for
+    the user, one line each.
+    """
+
+    def __init__(
+        self,
+        photos: Photos,
+        sizes: NDArray[np.int32],
+        digests: NDArray[np.void],
+        squares: "_Squares",
+        left_out: tuple[LeftOut, ...],
+        notes: tuple[str, ...],
+    ) -> None:
+        self.photos = photos
+        self.sizes = sizes
+        self.digests = digests
+        self.left_out = left_out
+        self.notes = notes
+        self._squares = squares
+        self._pool: ThreadPoolExecutor | None = None
+        self._read_bytes = 0
+
+    def __len__(self) -> int:
+        return len(self.photos)
+
+    @property
+    def side(self) -> int:
+        """The side of the squares in pixels."""
+        return self._squares.kind.side
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The photos' files, as in `Photos.files`."""
+        return self.photos.files
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """(N,) int64: indices of classes."""
+        return self.photos.labels
+
+    def batch(self, indices: ArrayLike) -> NDArray[np.uint8]:
+        """The squares at `indices` (B integers): (B, side, side, 3) uint8, fresh, plane after plane in memory.
+
+        DataError where a photo that has no room in the cache can no longer be decoded.
+        """
+        chosen = np.asarray(indices, dtype=np.int64)
+        batch = empty_squares(len(chosen), self.side)
+        waiting: list[tuple[int, Future[NDArray[np.uint8]]]] = []
+        places = self._squares.places[chosen].tolist()
+        for position, (number, row) in enumerate(places):
+            segment = self._squares.segments[number] if number >= 0 else None
+            if segment is None and not self._squares.workers:
+                batch[position] = self._decode(int(chosen[position]))
+            elif segment is None:
+                waiting.append((position, self._threads().submit(self._decode, int(chosen[position]))))
+            else:
+                batch[position] = segment.pixels[row]
+        for position, future in waiting:
+            batch[position] = future.result()
+        self._let_go(batch.nbytes + len(chosen) * _FAULT_BYTES)
+        return batch
+
+    def _let_go(self, read: int) -> None:
+        """Every so many bytes, give back the pages that reading has mapped: memory does not grow with the photos."""
+        self._read_bytes += read
+        if self._read_bytes >= _MAPPED_BYTES:
+            self._read_bytes = 0
+            for segment in self._squares.segments:
+                if segment is not None:
+                    segment.let_go()
+
+    def _threads(self) -> ThreadPoolExecutor:
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self._squares.workers, thread_name_prefix="decode")
+        return self._pool
+
+    def _decode(self, index: int) -> NDArray[np.uint8]:
+        kind = self._squares.kind
+        try:
+            return to_square(self.photos.read(index), kind.side, kind.crop_fraction)[0]
+        except ImageError as error:
+            raise DataError(
+                f"{spelled(self.photos.path(index))} changed while it was in use: {error}; run again"
+            ) from error
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Squares:
+    """Where the pixels of each photo are: `places` (N, 2) int32 are numbers in `segments` and rows in those."""
+
+    kind: _Kind
+    places: NDArray[np.int32]
+    segments: Sequence[Segment | None]
+    workers: int
+
+
+def load(
+    photos: Photos,
+    side: int,
+    *,
+    crop_fraction: float | None = None,
+    directory: Path | None = None,
+    max_bytes: int | None = None,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> CachedPhotos:
+    """Each photo as (side, side, 3) uint8, equal to what `Preprocessing(side, crop_fraction).prepare` gives.
+
+    `directory` (default: `default_directory()`) keeps the squares of all data sets within `max_bytes` (default:
+    `default_max_bytes(directory)`); what was not used for longest makes room. `workers` threads decode (default: one a
+    core; 0: the calling thread). `progress(done, total)` is called in this thread. A photo that cannot be decoded is in
+    `.left_out`; a disk that is full or refuses to be written is in `.notes`.
+    """
+    directory = directory or default_directory()
+    store = Store(directory, side, crop_fraction, default_max_bytes(directory) if max_bytes is None else max_bytes)
+    loading = _Loading(photos, _Kind(side, crop_fraction), store, digest_index(directory, photos))
+    threads = (os.cpu_count() or 1) if workers is None else workers
+    try:
+        loading.run(threads, progress)
+    finally:
+        store.finish()
+        loading.remember()
+    return loading.result(threads)
+
+
+class _Loading:
+    """One run of `load`: what is known of each photo so far."""
+
+    def __init__(self, photos: Photos, kind: _Kind, store: Store, index: DigestIndex) -> None:
+        self._photos = photos
+        self._kind = kind
+        self._store = store
+        self._index = index
+        self._places: list[Place] = [NOWHERE] * len(photos)
+        self._sizes = np.zeros((len(photos), 2), dtype=np.int32)
+        self._reasons: dict[int, str] = {}
+        self._digests = np.zeros(len(photos), dtype=f"V{DIGEST_BYTES}")
+        self._new_digests: dict[int, bytes] = {}
+
+    def run(self, workers: int, progress: Progress | None) -> None:
+        """Find or decode every photo."""
+        total = len(self._photos)
+        known = enumerate(self._index.find())
+        waiting = [index for index, key in known if key is None or not self._settle(index, key)]
+        waiting = self._photos.in_reading_order(waiting)
+        if progress is not None and len(waiting) < total:
+            progress(total - len(waiting), total)
+        for done, (index, seen) in enumerate(in_order(self._see, waiting, workers), total - len(waiting) + 1):
+            self._take(index, seen)
+            if progress is not None:
+                progress(done, total)
+
+    def remember(self) -> None:
+        """Keep the digests for the next run, if the disk lets us."""
+        with contextlib.suppress(StorageError), writing(self._store.directory):
+            self._index.save(self._new_digests)
+
+    def result(self, workers: int) -> CachedPhotos:
+        """What was found out, without the photos that cannot be decoded."""
+        kept = [index for index in range(len(self._photos)) if index not in self._reasons]
+        segments = self._store.segments()
+        places = np.array([self._places[index] for index in kept], dtype=np.int32).reshape(-1, 2)
+        unkept = sum(number < 0 or segments[number] is None for number, _ in places.tolist())
+        return CachedPhotos(
+            self._photos.take(kept) if self._reasons else self._photos,
+            self._sizes[kept],
+            self._digests[kept],
+            _Squares(self._kind, places, segments, workers),
+            tuple(LeftOut(self._photos.files[index], reason) for index, reason in sorted(self._reasons.items())),
+            self._notes(unkept, len(kept)),
+        )
+
+    def _settle(self, index: int, key: bytes) -> bool:
+        """Whether a photo whose digest is known needs no reading."""
+        self._digests[index] = key
+        found = self._store.find(key)
+        if found is not None:
+            self._places[index], self._sizes[index] = found
+            return True
+        size = self._store.size_alone(key)
+        if size is not None:
+            self._sizes[index] = size
+        return size is not None
+
+    def _see(self, index: int) -> _Seen:
+        """Read a photo, and decode it unless its pixels are kept; runs in a thread."""
+        try:
+            data = self._photos.read(index)
+            key = digest(data)
+            found = self._store.find(key)
+            known = found[1] if found else self._store.size_alone(key)
+            if known is not None:
+                return _Seen(key, known, None)
+            pixels, size = to_square(data, self._kind.side, self._kind.crop_fraction)
+        except ImageError as error:
+            return _Seen(b"", (0, 0), None, str(error))
+        return _Seen(key, size, pixels)
+
+    def _take(self, index: int, seen: _Seen) -> None:
+        if seen.reason is not None:
+            self._reasons[index] = seen.reason
+            return
+        self._new_digests[index] = seen.key
+        self._digests[index] = seen.key
+        self._sizes[index] = seen.size
+        if seen.pixels is not None:
+            self._places[index] = self._store.add(seen.key, seen.size, seen.pixels)
+        elif found := self._store.find(seen.key):
+            self._places[index] = found[0]
+
+    def _notes(self, unkept: int, total: int) -> tuple[str, ...]:
+        if not unkept:
+            return ()
+        why = self._store.problem or f"the cache in {self._store.directory} is full at {self._store.max_bytes:,} bytes"
+        return (f"{unkept:,} of {total:,} photos are decoded again each time they are used: {why}",)

@@ -1,0 +1,208 @@
+"""The squares of one kind in the cache folder: finding them by content, and adding new ones within a bound."""
+
+import contextlib
+import os
+import threading
+from pathlib import Path
+from weakref import WeakSet
+
+import numpy as np
+import PIL
+from numpy.typing import NDArray
+from PIL import features
+
+from mobilenet.datasets.cache.eviction import make_room, remove_debris, remove_quietly, writing
+from mobilenet.datasets.cache.segment_file import (
+    ENDING,
+    Segment,
+    index_of,
+    mapped_squares,
+    open_segment,
+    segment_bytes,
+    write_segment,
+)
+from mobilenet.errors import StorageError
+
+__all__ = ["NOWHERE", "Place", "Store"]
+
+# Raised by one whenever `images` gives other pixels for the same photo.
+_POLICY = 1
+_SEGMENT_BYTES, _MOST_SEGMENTS = 64 * 2**20, 256
+"""A segment is in memory while it is filled, and an open file while it is used: small, but not too many."""
+
+# One part in a hundred is left for the sizes of photos whose squares have no room: 24 bytes each.
+_SIZES_SHARE = 100
+
+Place = tuple[int, int]
+"""Number of the segment, and row in it."""
+
+Size = tuple[int, int]
+"""Height and width of a photo in pixels."""
+
+NOWHERE: Place = (-1, -1)
+"""The place of a square that is not kept."""
+
+# Whatever this process has mapped stays: else the photos for validation would push out those for training.
+_IN_USE: WeakSet[Segment] = WeakSet()
+_LOCK = threading.Lock()
+
+
+class Store:
+    """Squares of one `side` and `crop_fraction` in `directory`, which keeps at most `max_bytes` of all kinds.
+
+    `find` and `size_alone` may be called from many threads, the rest from one.
+    """
+
+    def __init__(self, directory: Path, side: int, crop_fraction: float | None, max_bytes: int) -> None:
+        self.directory = directory
+        self.side = side
+        self.max_bytes = max_bytes
+        self.problem: str | None = None
+        self._folder = directory / _version() / f"{side}-{'whole' if crop_fraction is None else repr(crop_fraction)}"
+        self._segments: list[Segment | None] = []
+        self._intact: dict[int, bool] = {}
+        self._places: dict[bytes, Place] = {}
+        self._sizes: dict[bytes, Size] = {}
+        self._new: list[tuple[bytes, Size]] = []
+        self._sizes_alone: dict[bytes, Size] = {}
+        self._buffer = self._empty(0)
+        remove_debris(directory, _version())
+        for path in sorted(self._folder.glob(f"*{ENDING}")):
+            self._read(path)
+
+    def segments(self) -> list[Segment | None]:
+        """By number; None for those that are damaged or could not be written."""
+        return [segment if self._intact.get(number) else None for number, segment in enumerate(self._segments)]
+
+    def find(self, key: bytes) -> tuple[Place, Size] | None:
+        """Where the square of the photo with this digest is, and the size of the photo."""
+        with _LOCK:
+            place = self._places.get(key)
+            if place is None or not self._check(place[0]):
+                return None
+            return place, self._sizes[key]
+
+    def size_alone(self, key: bytes) -> Size | None:
+        """The size of a photo that decodes, if there is no room for its square anyway."""
+        return None if self.has_room() else self._sizes.get(key)
+
+    def has_room(self) -> bool:
+        """Whether one more square could be kept if all that is not in use were removed."""
+        return self.problem is None and (len(self._new) < len(self._buffer) or self._rows_left() > 0)
+
+    def add(self, key: bytes, size: Size, pixels: NDArray[np.uint8]) -> Place:
+        """Keep the square of a photo, or NOWHERE."""
+        found = self.find(key)
+        if found is not None:
+            return found[0]
+        if not self.has_room():
+            if key not in self._sizes:
+                self._sizes_alone[key] = size
+            return NOWHERE
+        if not self._new:
+            self._begin_segment()
+        place = (len(self._segments) - 1, len(self._new))
+        self._buffer[place[1]] = pixels
+        with _LOCK:
+            self._new.append((key, size))
+            self._sizes[key] = size
+            self._places[key] = place
+        if len(self._new) == len(self._buffer):
+            self._write_buffer()
+        return place
+
+    def finish(self) -> None:
+        """Write what is still in memory; whatever the disk refuses is told in `problem`."""
+        self._write_buffer()
+        if not self._sizes_alone or self.problem is not None:
+            return
+        index = index_of(list(self._sizes_alone), list(self._sizes_alone.values()))
+        with contextlib.suppress(StorageError), writing(self.directory):
+            if self._make_room(segment_bytes(len(index), 0, self.side)):
+                write_segment(self._folder, index, self._empty(0))
+
+    def _empty(self, rows: int) -> NDArray[np.uint8]:
+        return mapped_squares(rows, self.side)
+
+    def _read(self, path: Path) -> None:
+        segment = open_segment(path, self.side)
+        if segment is None:
+            remove_quietly(path)
+            return
+        keys = [key.tobytes() for key in segment.index["digest"]]
+        sizes = zip(segment.index["height"].tolist(), segment.index["width"].tolist(), strict=True)
+        if len(segment.pixels) == 0 and not segment.intact():
+            remove_quietly(path)
+            return
+        self._sizes.update(zip(keys, sizes, strict=True))
+        if len(segment.pixels):
+            number = len(self._segments)
+            self._segments.append(segment)
+            self._places.update((key, (number, row)) for row, key in enumerate(keys))
+
+    def _check(self, number: int) -> bool:
+        """Whether a segment is intact, found out when it is first needed; then it is in use."""
+        if number not in self._intact:
+            segment = self._segments[number]
+            self._intact[number] = segment is not None and segment.intact()
+            if segment is not None and self._intact[number]:
+                _IN_USE.add(segment)
+                with contextlib.suppress(OSError):
+                    os.utime(segment.path)
+            elif segment is not None:
+                remove_quietly(segment.path)
+        return self._intact[number]
+
+    def _kept(self) -> dict[Path, int]:
+        """Bytes of the files in this folder that are in use."""
+        mapped = [segment for segment in _IN_USE if self.directory in segment.path.parents]
+        return {item.path: segment_bytes(len(item.index), len(item.pixels), item.pixels.shape[1]) for item in mapped}
+
+    def _rows_left(self) -> int:
+        """Squares that one more segment may hold."""
+        with _LOCK:
+            left = self.max_bytes - self.max_bytes // _SIZES_SHARE - sum(self._kept().values())
+        segment = max(_SEGMENT_BYTES, self.max_bytes // _MOST_SEGMENTS)
+        rows = max(1, segment // (self.side * self.side * 3))
+        while rows > 0 and segment_bytes(rows, rows, self.side) > left:
+            rows = min(rows - 1, left // (self.side * self.side * 3))
+        return max(rows, 0)
+
+    def _begin_segment(self) -> None:
+        self._buffer = self._empty(self._rows_left())
+        self._segments.append(None)
+        self._intact[len(self._segments) - 1] = True
+
+    def _write_buffer(self) -> None:
+        if not self._new:
+            return
+        number = len(self._segments) - 1
+        index = index_of([key for key, _ in self._new], [size for _, size in self._new])
+        pixels = self._buffer[: len(index)]
+        segment = None
+        try:
+            with writing(self.directory):
+                if self._make_room(segment_bytes(len(index), len(pixels), self.side)):
+                    segment = open_segment(write_segment(self._folder, index, pixels), self.side)
+        except StorageError as error:
+            self.problem = str(error)
+        with _LOCK:
+            self._segments[number] = segment
+            self._intact[number] = segment is not None
+        if segment is not None:
+            _IN_USE.add(segment)
+        self._new = []
+        self._buffer = self._empty(0)
+
+    def _make_room(self, wanted: int) -> bool:
+        with _LOCK:
+            removed = make_room(self.directory, wanted, self.max_bytes, self._kept().keys())
+            for number, segment in enumerate(self._segments):
+                if removed and segment is not None and segment.path in removed:
+                    self._intact[number] = False
+        return removed is not None
+
+
+def _version() -> str:
+    """Pixels depend on the decoder too, so another Pillow or libjpeg starts anew."""
+    return f"v{_POLICY}-pillow-{PIL.__version__}-jpeg-{features.version('jpg')}"

@@ -1,0 +1,220 @@
+"""Checking a data set before a night is spent on it: every photo is decoded whole; nothing is changed.
+
+`check` looks at everything; `quick_check` at what training knows anyway.
+"""
+
+import os
+import unicodedata
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mobilenet.datasets.cache.digests import digest
+from mobilenet.datasets.cache.load import CachedPhotos
+from mobilenet.datasets.check.descriptors import thumbnail
+from mobilenet.datasets.check.duplicates import Thumbnails, exact_copies, groups, near_copies
+from mobilenet.datasets.check.findings import FEW_PHOTOS, Broken, Check, ClassSize, Copies, Member, Odd, Split
+from mobilenet.datasets.dataset import Dataset, open_dataset
+from mobilenet.datasets.exclusions import NOTHING, Exclusions, prefix_below
+from mobilenet.datasets.photos import Photos
+from mobilenet.datasets.remote.urls import spelled
+from mobilenet.datasets.sources.find import base_of
+from mobilenet.errors import ImageError
+from mobilenet.images import decode
+from mobilenet.parallel import in_order
+
+__all__ = ["check", "quick_check"]
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is done, how many, and how many there are."""
+
+_SMALL_SIDE = 32
+"""Pixels: less is a thumbnail, an icon or a mistake."""
+
+_LONG_SIDES = 5
+"""A photo whose longer side is so many times the shorter is a banner or a strip; a network sees it squeezed."""
+
+_ONE_COLOUR = 2.0
+"""Grey levels by which a thumbnail must vary to show something."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """One photo decoded: (height, width), or why it could not be."""
+
+    key: bytes
+    size: tuple[int, int]
+    thumbnail: NDArray[np.uint8] | None
+    reason: str | None = None
+
+
+def check(
+    data: Path,
+    *,
+    validation: Path | None = None,
+    seed: int = 0,
+    exclude: Exclusions = NOTHING,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Check:
+    """Decode every photo of `data` and compare all with all; the split is the one that `open_dataset` gives.
+
+    `workers` threads decode (default: one a core). DataError where there is nothing to check.
+    """
+    dataset = open_dataset(data, validation=validation, seed=seed, exclude=exclude)
+    tell = progress or (lambda _what, _done, _total: None)
+    with Thumbnails() as thumbnails:
+        checking = _Checking(dataset, base_of(data), thumbnails)
+        checking.decode(workers or os.cpu_count() or 1, lambda done, total: tell("decoding", done, total))
+        copies = checking.copies(workers, lambda done, total: tell("comparing", done, total))
+    return checking.result(spelled(data), copies)
+
+
+def quick_check(classes: Sequence[str], training: CachedPhotos, validation: CachedPhotos) -> str | None:
+    """One line on what digests and labels tell of photos that are cached; None where all is well.
+
+    Exact copies across the split, exact copies with two labels, classes with few photos.
+    """
+    digests = np.concatenate([training.digests, validation.digests])
+    labels = np.concatenate([training.labels, validation.labels])
+    _, picture = np.unique(digests, return_inverse=True)
+    trained_on = np.unique(picture[: len(training)])
+    leaks = int(np.isin(picture[len(training) :], trained_on).sum())
+    labelled = np.unique(np.stack([picture, labels]), axis=1)[0]
+    conflicts = int((np.bincount(labelled) > 1).sum())
+    counts = np.bincount(training.labels, minlength=len(classes))
+    few = [f"{name} ({count})" for name, count in zip(classes, counts.tolist(), strict=True) if count < FEW_PHOTOS]
+    more = f" and {len(few) - 5} more" if len(few) > 5 else ""
+    found = [
+        f"copies of training photos to validate on: {leaks:,}" if leaks else "",
+        f"pictures with two labels: {conflicts:,}" if conflicts else "",
+        f"classes with fewer than {FEW_PHOTOS} training photos: {', '.join(few[:5])}{more}" if few else "",
+    ]
+    return "; ".join(filter(None, found)) or None
+
+
+class _Checking:
+    """One check: what is known of each photo, training photos first; `base` is what names are below."""
+
+    def __init__(self, dataset: Dataset, base: Path, thumbnails: Thumbnails) -> None:
+        self._dataset = dataset
+        self._parts: tuple[tuple[Split, Photos], ...] = (("train", dataset.train), ("validation", dataset.validation))
+        self._prefixes = [prefix_below(base, photos.root) for _, photos in self._parts]
+        self._total = sum(len(photos) for _, photos in self._parts)
+        self._readable: list[int] = []
+        self._digests: list[bytes] = []
+        self._unlike: dict[bytes, int] = {}
+        self._thumbnails = thumbnails
+        self._broken: list[Broken] = []
+        self._odd: list[Odd] = []
+
+    def decode(self, workers: int, progress: Callable[[int, int], None]) -> None:
+        """See every photo once."""
+        for done, (index, seen) in enumerate(in_order(self._see, self._order(), workers), 1):
+            if seen.thumbnail is None:
+                self._broken.append(Broken(self._member(index), seen.reason or ""))
+            else:
+                self._take(index, seen, seen.thumbnail)
+            progress(done, self._total)
+
+    def copies(self, workers: int | None, progress: Callable[[int, int], None]) -> tuple[Copies, ...]:
+        """Pictures that are there more than once, each with all its photos."""
+        exact = exact_copies(self._digests)
+        pairs = [(members[0], other) for members in exact for other in members[1:]]
+        unlike = list(self._unlike.values())
+        thumbnails = self._thumbnails.all()
+        near = near_copies(thumbnails, lambda row: self._read(self._readable[unlike[row]]), progress, workers)
+        pairs += [(unlike[one], unlike[other]) for one, other in near]
+        return tuple(self._copies(members) for members in groups(len(self._readable), pairs))
+
+    def result(self, data: str, copies: tuple[Copies, ...]) -> Check:
+        """Everything that was found."""
+        dataset = self._dataset
+        return Check(
+            data=data,
+            split=dataset.split,
+            photos=self._total,
+            classes=self._sizes(),
+            broken=tuple(self._broken),
+            copies=copies,
+            odd=tuple(self._odd),
+            empty=dataset.empty,
+            clashes=_clashes(
+                prefix + file
+                for prefix, (_, photos) in zip(self._prefixes, self._parts, strict=True)
+                for file in photos.files
+            ),
+            same_names=_clashes(dataset.classes),
+            notes=dataset.notes,
+        )
+
+    def _take(self, index: int, seen: _Seen, small: NDArray[np.uint8]) -> None:
+        if seen.key not in self._unlike:
+            self._unlike[seen.key] = len(self._readable)
+            self._thumbnails.add(small)
+        self._readable.append(index)
+        self._digests.append(seen.key)
+        if reason := _oddity(seen.size, small):
+            self._odd.append(Odd(self._member(index), seen.size[1], seen.size[0], reason))
+
+    def _copies(self, members: list[int]) -> Copies:
+        photos = tuple(self._member(self._readable[member]) for member in members)
+        return Copies(photos, exact=len({self._digests[member] for member in members}) == 1)
+
+    def _order(self) -> list[int]:
+        train, validation = (photos.in_reading_order(range(len(photos))) for _, photos in self._parts)
+        return train + [len(train) + row for row in validation]
+
+    def _place(self, index: int) -> tuple[int, int]:
+        first = len(self._parts[0][1])
+        return (0, index) if index < first else (1, index - first)
+
+    def _read(self, index: int) -> bytes:
+        part, row = self._place(index)
+        return self._parts[part][1].read(row)
+
+    def _member(self, index: int) -> Member:
+        part, row = self._place(index)
+        split, photos = self._parts[part]
+        return Member(self._prefixes[part] + photos.files[row], split, self._dataset.classes[int(photos.labels[row])])
+
+    def _see(self, index: int) -> _Seen:
+        """Runs in a thread."""
+        try:
+            data = self._read(index)
+            pixels = decode(data)
+        except ImageError as error:
+            return _Seen(b"", (0, 0), None, str(error))
+        return _Seen(digest(data), (pixels.shape[0], pixels.shape[1]), thumbnail(pixels))
+
+    def _sizes(self) -> tuple[ClassSize, ...]:
+        counts = np.zeros((2, len(self._dataset.classes)), dtype=np.int64)
+        for index in self._readable:
+            part, row = self._place(index)
+            counts[part, self._parts[part][1].labels[row]] += 1
+        return tuple(
+            ClassSize(name, int(counts[0, label]), int(counts[1, label]))
+            for label, name in enumerate(self._dataset.classes)
+        )
+
+
+def _oddity(size: tuple[int, int], small: NDArray[np.uint8]) -> str | None:
+    short, long = sorted(size)
+    if short < _SMALL_SIDE:
+        return f"smaller than {_SMALL_SIDE} pixels"
+    if long >= _LONG_SIDES * short:
+        shape = "higher than wide" if size[0] > size[1] else "wider than high"
+        return f"{long / short:.0f} times {shape}"
+    return "one colour" if float(small.std()) < _ONE_COLOUR else None
+
+
+def _clashes(names: Iterable[str]) -> tuple[tuple[str, ...], ...]:
+    """Names that are one where case and the way accents are written do not count, as on most other systems."""
+    alike: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        alike[unicodedata.normalize("NFC", name).casefold()].append(name)
+    return tuple(tuple(sorted(group)) for group in alike.values() if len(group) > 1)

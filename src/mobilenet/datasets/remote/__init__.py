@@ -1,0 +1,1 @@
+"""Files that lie elsewhere: addresses, and byte ranges of them."""

@@ -1,0 +1,134 @@
+"""Where labelled photos come from: folders, CSV files, shards; one `Source` for each part of a data set."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from mobilenet.datasets.archive import Archive, Members
+from mobilenet.datasets.exclusions import Exclusions, prefix_below
+from mobilenet.datasets.remote.urls import is_url, spelled
+from mobilenet.datasets.sources.csv import read_csv
+from mobilenet.datasets.sources.folders import class_names, list_tree
+from mobilenet.datasets.sources.shards import Shards, find_shards
+from mobilenet.errors import DataError, ImageError
+from mobilenet.images import read_photo
+
+__all__ = ["VALIDATION", "Place", "Source", "base_of", "find_places", "photo_reader", "read_source", "without"]
+
+VALIDATION = ("validation", "valid", "val", "test")
+"""Folders and beginnings of shards' names that stand for the photos to validate on; the first that has any is it."""
+
+Place = Path | Shards
+"""A folder, a CSV file or shards, not yet read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One folder, CSV file or group of shards, `path`: the class of each photo, by its name below `root`.
+
+    `members` reads photos that are in shards.
+    """
+
+    path: Path
+    root: Path
+    classes: Mapping[str, str]
+    members: Members | None = None
+    notes: tuple[str, ...] = ()
+    empty: tuple[str, ...] = ()
+
+
+def find_places(data: Path) -> tuple[Place, tuple[Place, ...]]:
+    """The place of the training photos, and those that may hold the validation photos."""
+    shards = find_shards(data)
+    if shards is not None:
+        return shards.split(VALIDATION)
+    train = data / "train"
+    if not train.is_dir():
+        return data, ()
+    given = tuple(data / name for name in VALIDATION if (data / name).is_dir())
+    alone = not any(path.is_dir() and path != train and not path.name.startswith(".") for path in data.iterdir())
+    return (train, given) if given or alone else (data, ())
+
+
+def read_source(place: Place) -> Source:
+    """The photos of a place with their classes; DataError."""
+    if isinstance(place, Path):
+        found = find_shards(place)
+        return _from_disk(place) if found is None else _from_shards(found)
+    return _from_shards(place)
+
+
+def base_of(data: Path) -> Path:
+    """What names of photos are below: the folder of a CSV file, else `data` itself."""
+    return data.parent if data.suffix.lower() == ".csv" and data.is_file() else data
+
+
+def without(exclude: Exclusions, data: Path, source: Source) -> Source:
+    """The source without the photos of a list whose names are below `data`."""
+    if not exclude.names:
+        return source
+    return replace(source, classes=exclude.kept(source.classes, prefix_below(base_of(data), source.root)))
+
+
+def photo_reader(base: Path) -> Callable[[str], bytes]:
+    """Reads a photo by its name below `base`, which is `Photos.root` or what `base_of` gives; ImageError, DataError."""
+    parts = _parts(base)
+    if not parts:
+        return lambda file: read_photo(base / file)
+    archives: dict[str, Archive] = {}
+
+    def read(file: str) -> bytes:
+        for prefix, shards in parts:
+            if not file.startswith(prefix):
+                continue
+            archive = archives.setdefault(prefix, archives.get(prefix) or shards.read())
+            if file.removeprefix(prefix) in archive.classes:
+                return archive.members.read(file.removeprefix(prefix))
+        raise ImageError("is not in the shards")
+
+    return read
+
+
+def _from_disk(path: Path) -> Source:
+    if path.is_file():
+        if path.suffix.lower() != ".csv":
+            raise DataError(f"{path} is neither a folder nor a .csv file nor shards (.tar, .parquet)")
+        return Source(path, path.parent, read_csv(path))
+    tree = list_tree(path)
+    classes = class_names(tree.files)
+    notes = []
+    if tree.empty:
+        more = f" and {len(tree.empty) - 5} more" if len(tree.empty) > 5 else ""
+        notes.append(f"{path}: folders without photos are not classes: {', '.join(tree.empty[:5])}{more}")
+    if len(classes) < len(tree.files):
+        notes.append(f"{path}: photos in no class folder are not used: {len(tree.files) - len(classes):,}")
+    return Source(path, path, classes, None, tuple(notes), tree.empty)
+
+
+def _from_shards(shards: Shards) -> Source:
+    archive = shards.read()
+    notes: tuple[str, ...] = ()
+    if archive.without_class:
+        notes = (f"{spelled(shards.path)}: photos without a class are not used: {archive.without_class:,}",)
+    return Source(shards.path, shards.path, archive.classes, archive.members, notes)
+
+
+def _parts(base: Path) -> tuple[tuple[str, Shards], ...]:
+    """The shards below `base` with what their photos' names begin with; none for photos that are files."""
+    if shards := _shards(base):
+        train, given = shards.split(VALIDATION)
+        return tuple((f"{part.path.name}/", part) for part in (train, *given)) if given else (("", shards),)
+    if not is_url(base) and base.exists():
+        return ()
+    whole = _shards(base.parent)
+    if whole is None:
+        return ()
+    train, given = whole.split(VALIDATION)
+    return tuple(("", part) for part in (train, *given) if part.path == base)
+
+
+def _shards(path: Path) -> Shards | None:
+    try:
+        return find_shards(path)
+    except DataError:
+        return None

@@ -1,0 +1,177 @@
+"""Parquet files of photos, as data sets on the Hugging Face hub are: a column of images and one of labels."""
+
+import json
+import threading
+import unicodedata
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mobilenet.datasets.archive import Archive
+from mobilenet.datasets.remote.byte_files import Blob, Stream, open_blob
+from mobilenet.errors import DataError, ImageError
+from mobilenet.images import Limits
+
+if TYPE_CHECKING:
+    from pyarrow.parquet import ParquetFile
+
+__all__ = ["read_parquet"]
+
+_IMAGES = ("image", "img", "jpg", "png", "webp")
+_LABELS = ("label", "labels", "class", "cls", "fine_label")
+_BYTES_KEPT = 2**30
+"""Of row groups in memory: threads read photos that follow each other, of a few groups."""
+
+_MOST_GROUP_BYTES = 2**32
+
+
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """Names of the two columns, and of the classes where labels are numbers."""
+
+    image: str
+    label: str
+    classes: tuple[str, ...]
+
+
+class _Rows:
+    """Where each photo is: `places[name]` is the number of its file, its row group and its row in that."""
+
+    def __init__(self, files: Sequence[tuple[Blob, "ParquetFile", _Columns]]) -> None:
+        self._files = files
+        self._groups: OrderedDict[tuple[int, int], Any] = OrderedDict()
+        self._broken = _failures()
+        self._lock = threading.Lock()
+        self.places: dict[str, tuple[int, int, int]] = {}
+
+    def read(self, file: str) -> bytes:
+        number, group, row = self.places[file]
+        try:
+            value = self._group(number, group)[row].as_py()
+        except self._broken as error:
+            raise ImageError(f"cannot be read: {' '.join(str(error).split())[:80]}") from error
+        data = value.get("bytes") if isinstance(value, dict) else value
+        if not isinstance(data, bytes):
+            raise ImageError("its row holds no bytes; only photos inside the Parquet file can be read")
+        if len(data) > Limits().bytes:
+            raise ImageError(f"{len(data):,} bytes is more than the limit of {Limits().bytes:,}")
+        return data
+
+    def stamp(self, file: str) -> tuple[bytes, int]:
+        number, group, row = self.places[file]
+        blob = self._files[number][0]
+        return blob.stamp + f"{group},{row}".encode(), blob.changed_ns
+
+    def place(self, file: str) -> tuple[int, int, int]:
+        return self.places[file]
+
+    def _group(self, number: int, group: int) -> Any:
+        with self._lock:
+            if (number, group) not in self._groups:
+                _, file, columns = self._files[number]
+                table = file.read_row_group(group, columns=[columns.image])
+                self._groups[number, group] = table.column(columns.image)
+                while len(self._groups) > 1 and sum(kept.nbytes for kept in self._groups.values()) > _BYTES_KEPT:
+                    self._groups.popitem(last=False)
+            self._groups.move_to_end((number, group))
+            return self._groups[number, group]
+
+
+def read_parquet(names: Sequence[str]) -> Archive:
+    """What the files hold; DataError names one that is damaged, or has no column of images or of labels.
+
+    A photo is named after its file and row. Labels are strings, or numbers whose names the file knows as those of the
+    `datasets` library do.
+    """
+    files = [_open(name) for name in names]
+    members = _Rows(files)
+    classes: dict[str, str] = {}
+    without = 0
+    for number, (blob, file, columns) in enumerate(files):
+        base = blob.name.rpartition("/")[2]
+        prefix = blob.name if f"{base}/{0:08d}" in members.places else base
+        row = 0
+        for group in range(file.num_row_groups):
+            labels = _labels(blob, file, group, columns)
+            for place, label in enumerate(labels):
+                if label is None:
+                    without += 1
+                    continue
+                name = f"{prefix}/{row + place:08d}"
+                classes[name] = unicodedata.normalize("NFC", label)
+                members.places[name] = (number, group, place)
+            row += len(labels)
+    return Archive(classes, members, without)
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    import pyarrow
+
+    return (pyarrow.ArrowException, OSError, ValueError)
+
+
+def _open(name: str) -> tuple[Blob, "ParquetFile", _Columns]:
+    import pyarrow
+    from pyarrow.parquet import ParquetFile
+
+    blob = open_blob(name)
+    try:
+        file = ParquetFile(pyarrow.PythonFile(Stream(blob), mode="r"))
+        sizes = [file.metadata.row_group(group).total_byte_size for group in range(file.num_row_groups)]
+    except _failures() as error:
+        raise _damaged(name, error) from error
+    if max(sizes, default=0) > _MOST_GROUP_BYTES:
+        raise DataError(
+            f"{name} has a row group of {max(sizes):,} bytes, which is read whole and would not fit into memory; "
+            "write the file again with row groups of some 100 photos"
+        )
+    return blob, file, _columns(name, file)
+
+
+def _damaged(name: str, error: Exception) -> DataError:
+    reason = " ".join(str(error).split())[:150]
+    return DataError(f"{name} is no Parquet file, or damaged: {reason}; copy it again")
+
+
+def _columns(name: str, file: "ParquetFile") -> _Columns:
+    schema = file.schema_arrow
+    features = _features((schema.metadata or {}).get(b"huggingface"))
+    kinds = {column: kind.get("_type") for column, kind in features.items() if isinstance(kind, dict)}
+    found = list(schema.names)
+    image = _choose(found, [c for c, kind in kinds.items() if kind == "Image"], _IMAGES)
+    label = _choose(found, [c for c, kind in kinds.items() if kind == "ClassLabel"], _LABELS)
+    for what, column in (("images", image), ("labels", label)):
+        if column is None:
+            raise DataError(f"{name} has no column of {what}; it has: {', '.join(found[:10])}")
+    classes = features.get(label or "", {}).get("names") or ()
+    return _Columns(image or "", label or "", tuple(map(str, classes)))
+
+
+def _choose(found: Sequence[str], declared: Sequence[str], usual: Sequence[str]) -> str | None:
+    return next((column for column in (*declared, *usual) if column in found), None)
+
+
+def _features(metadata: bytes | None) -> dict[str, dict[str, Any]]:
+    try:
+        features = json.loads(metadata or b"{}").get("info", {}).get("features", {})
+    except (ValueError, AttributeError):
+        return {}
+    return features if isinstance(features, dict) else {}
+
+
+def _labels(blob: Blob, file: "ParquetFile", group: int, columns: _Columns) -> list[str | None]:
+    try:
+        values = file.read_row_group(group, columns=[columns.label]).column(columns.label).to_pylist()
+    except _failures() as error:
+        raise _damaged(blob.name, error) from error
+    if any(isinstance(value, list | dict | float) for value in values):
+        raise DataError(f"{blob.name}: the column {columns.label} holds neither names nor numbers of classes")
+    return [_name(value, columns.classes) for value in values]
+
+
+def _name(value: str | int | None, classes: Sequence[str]) -> str | None:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(classes):
+        return classes[value]
+    # The datasets library writes -1 where a label is not known.
+    return None if value is None or value in ("", -1) else str(value)

@@ -1,0 +1,286 @@
+"""From a model to proven files: the function behind `mobilenet export`."""
+
+import json
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mobilenet.datasets import LeftOut, read_exclusions
+from mobilenet.errors import ConfigError, ModelError
+from mobilenet.export.formats import FORMATS, PRECISIONS, Precision
+from mobilenet.export.photos import Chosen, choose_photos, decode_photos
+from mobilenet.export.proof.verify import ANSWERS, Proof, Reference, prove
+from mobilenet.files import atomic_write, check_writable, storage_errors
+from mobilenet.model.arrays import read_arrays
+from mobilenet.model.graph import Graph, QuantizedGraph, build_graph
+from mobilenet.runtimes import Predictor, model_file, open_model
+
+if TYPE_CHECKING:
+    from mobilenet.quantize.calibrate import Calibrated
+
+__all__ = ["ExportSettings", "Exported", "check_engines", "export"]
+
+
+_LARGEST_BATCH = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class ExportSettings:
+    """What to write and what to prove it on; `model` is a run folder or a model file, `out` a folder.
+
+    `validation` photos prove where they are given, and what the list `exclude` names is left out, as in training.
+    `batch` is for ONNX, None for any number of photos at once. `qat`: 8-bit networks are fine-tuned with rounding.
+    `must_be_faster`: an 8-bit file fails where this machine gains nothing by it.
+    """
+
+    model: Path
+    data: Path
+    out: Path
+    formats: tuple[str, ...] = tuple(FORMATS)
+    precisions: tuple[Precision, ...] = PRECISIONS
+    calibration_photos: int = 256
+    proof_photos: int = 1000
+    batch: int | None = None
+    qat: bool = False
+    seed: int = 0
+    validation: Path | None = None
+    exclude: Path | None = None
+    must_be_faster: bool = True
+
+    def __post_init__(self) -> None:
+        for kind, chosen, known in (
+            ("format", self.formats, tuple(FORMATS)),
+            ("precision", self.precisions, PRECISIONS),
+        ):
+            if unknown := [name for name in chosen if name not in known]:
+                raise ConfigError(f"unknown {kind} {unknown[0]!r}; use {' or '.join(known)}")
+            if not chosen:
+                raise ConfigError(f"no {kind} is given; use {' or '.join(known)}")
+        if self.batch is not None and not 1 <= self.batch <= _LARGEST_BATCH:
+            raise ConfigError(f"a batch of {self.batch} is out of range; use 1 to {_LARGEST_BATCH:,}")
+        for name, value in (("calibration", self.calibration_photos), ("proof", self.proof_photos)):
+            if not 8 <= value <= 100_000:
+                raise ConfigError(f"{value} {name} photos are out of range; use 8 to 100,000")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Exported:
+    """What became of an export: a proof for each file, in the order of formats and precisions.
+
+    `agreement` is the share of photos on which the 8-bit files of all formats give the same first answer, None where
+    there is one format. `quantization` says how the 8-bit network was made.
+    """
+
+    folder: Path
+    proofs: tuple[Proof, ...]
+    agreement: float | None
+    says: str
+    left_out: tuple[LeftOut, ...]
+    quantization: dict[str, Any] | None
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """One line for each file that failed; none where everything is proven."""
+        return tuple(f"{Path(proof.file).name}: {'; '.join(proof.failures)}" for proof in self.proofs if proof.failures)
+
+    def to_json(self) -> dict[str, Any]:
+        """As a mapping that `json.dumps` takes."""
+        return {
+            "folder": str(self.folder),
+            "passed": not self.failures,
+            "photos": self.says,
+            "left_out": [{"file": photo.file, "reason": photo.reason} for photo in self.left_out],
+            "quantization": self.quantization,
+            "int8_agreement": self.agreement,
+            "files": [proof.to_json() for proof in self.proofs],
+        }
+
+
+@dataclass(slots=True)
+class _Work:
+    """What one export knows so far."""
+
+    settings: ExportSettings
+    name: str
+    graph: Graph
+    chosen: Chosen
+    reference: Reference
+    progress: Callable[[str, int, int], object]
+    left_out: list[LeftOut]
+    quantization: dict[str, Any] | None = None
+    answers: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+
+
+def export(settings: ExportSettings, progress: Callable[[str, int, int], object] | None = None) -> Exported:
+    """Write every file that `settings` ask for and prove each; files that fail are kept as `NAME.failed.SUFFIX`.
+
+    `progress(what, done, all)`. Errors in settings, model or data are raised before anything is written; failed gates
+    are not errors here: `Exported.failures` has them. The whole result also lies in `out` as `export.json`.
+    """
+    check_engines(settings.formats)
+    file = model_file(settings.model)
+    if file.suffix != ".safetensors":
+        raise ModelError(f"{file} is exported already; give the run folder or the .safetensors file that it came from")
+    check_writable(settings.out)
+    card, arrays = read_arrays(file)
+    try:
+        graph = build_graph(card, arrays)
+    except ModelError as error:
+        raise ModelError(f"{file}: {error}") from error
+    work = _prepare(settings, _name(settings.model), file, graph, progress or (lambda *_: None))
+    graphs: dict[Precision, Graph | QuantizedGraph] = {"float32": graph}
+    if "int8" in settings.precisions:
+        graphs["int8"] = _quantize(work)
+    proofs = [proof for name in settings.formats for proof in _prove_format(work, name, graphs)]
+    found = Exported(
+        settings.out, tuple(proofs), _agreement(work), work.chosen.says, tuple(work.left_out), work.quantization
+    )
+    with atomic_write(settings.out / "export.json") as sink:
+        sink.write(json.dumps(found.to_json(), indent=1, allow_nan=False).encode())
+    return found
+
+
+def check_engines(formats: Sequence[str]) -> None:
+    """Before any work: the packages that write and run the files are there."""
+    for name in formats:
+        import_module(f"mobilenet.export.{name}")
+        import_module(f"mobilenet.runtimes.{FORMATS[name].runtime}")
+
+
+def _name(model: Path) -> str:
+    return (model.resolve().name if model.is_dir() else model.stem) or "model"
+
+
+def _prepare(
+    settings: ExportSettings, name: str, file: Path, graph: Graph, progress: Callable[[str, int, int], object]
+) -> _Work:
+    card = graph.card
+    chosen = choose_photos(
+        settings.data,
+        card,
+        calibration=settings.calibration_photos,
+        proof=settings.proof_photos,
+        seed=settings.seed,
+        validation=settings.validation,
+        exclude=read_exclusions(settings.exclude),
+    )
+    judges = decode_photos(chosen.proof, card.preprocessing, lambda *at: progress("reading photos", *at))
+    network = open_model(file)
+    answers = _predict(network, judges.images, lambda *at: progress("asking the network", *at))
+    labels = judges.labels if chosen.labelled else None
+    reference = Reference(card, judges.images, answers, labels)
+    return _Work(settings, name, graph, chosen, reference, progress, list(judges.left_out))
+
+
+def _predict(
+    network: Predictor, images: NDArray[np.uint8], progress: Callable[[int, int], object]
+) -> NDArray[np.float32]:
+    parts = []
+    for start in range(0, len(images), 32):
+        parts.append(network.predict(images[start : start + 32])["probabilities"])
+        progress(min(start + 32, len(images)), len(images))
+    return np.concatenate(parts)
+
+
+def _quantize(work: _Work) -> QuantizedGraph:
+    from mobilenet.quantize.calibrate import calibrate
+
+    preprocessing = work.graph.card.preprocessing
+    seen = decode_photos(work.chosen.calibration, preprocessing, lambda *at: work.progress("reading photos", *at))
+    work.left_out.extend(seen.left_out)
+    found = calibrate(work.graph, seen.images, lambda *at: work.progress("calibrating", *at))
+    work.quantization = {
+        "calibration_photos": len(seen.images),
+        "ranges": found.method,
+        "equalised": found.equalised,
+        "bias_corrected": found.corrected,
+        "divergence_nats": found.errors,
+    }
+    return _fine_tuned(work, found, seen.images) if work.settings.qat else found.graph
+
+
+def _fine_tuned(work: _Work, found: "Calibrated", images: NDArray[np.uint8]) -> QuantizedGraph:
+    """After fine-tuning with rounding, unless calibration alone was better on the photos that judged it."""
+    from mobilenet.quantize.calibrate import divergence
+    from mobilenet.quantize.fine_tune import fine_tune, training_photos
+
+    photos = training_photos(work.chosen.training, work.graph.card.preprocessing)
+    tuned = fine_tune(
+        work.graph,
+        found,
+        photos,
+        seed=work.settings.seed,
+        progress=lambda *at: work.progress("fine-tuning with rounding", *at),
+    )
+    before, after = (divergence(work.graph, graph, images[1::2]) for graph in (found.graph, tuned))
+    if work.quantization is not None:
+        work.quantization["divergence_nats"] |= {"fine-tuned": after}
+        work.quantization["fine_tuned"] = after < before
+    return tuned if after < before else found.graph
+
+
+def _prove_format(work: _Work, name: str, graphs: dict[Precision, Graph | QuantizedGraph]) -> Iterator[Proof]:
+    """A proof for each precision of one format; where it must be faster, an 8-bit file is timed against the float32
+    one, wanted or not."""
+    kind = FORMATS[name]
+    with tempfile.TemporaryDirectory() as folder:
+        rival = None
+        if work.settings.must_be_faster and "int8" in work.settings.precisions:
+            plain = Path(folder) / f"{work.name}{kind.suffix}"
+            plain.write_bytes(kind.write(graphs["float32"], work.settings.batch))
+            rival = open_model(plain, kind.runtime, threads=1)
+        for precision in work.settings.precisions:
+            work.progress(f"proving {name} {precision}", 0, 1)
+            data = kind.write(graphs[precision], work.settings.batch)
+            yield _prove_file(work, name, precision, data, rival if precision == "int8" else None)
+            work.progress(f"proving {name} {precision}", 1, 1)
+
+
+def _prove_file(work: _Work, name: str, precision: Precision, data: bytes, rival: Predictor | None) -> Proof:
+    suffix, out = FORMATS[name].suffix, work.settings.out
+    final, failed = (out / f"{work.name}-{precision}{mark}{suffix}" for mark in ("", ".failed"))
+    with _unproven(out / f"{work.name}-{precision}.unproven{suffix}", data) as written:
+        proof, found = prove(written, FORMATS[name].runtime, precision, work.reference, rival)
+        proof = _explained(work, proof, found)
+        place = failed if proof.failures else final
+        with storage_errors(place):
+            written.replace(place)
+            if place == final:
+                failed.unlink(missing_ok=True)
+    if precision == "int8":
+        work.answers[name] = found
+    return replace(proof, file=str(place))
+
+
+def _explained(work: _Work, proof: Proof, found: NDArray[np.float32]) -> Proof:
+    """With the reason why a file answers otherwise, where it is a known one."""
+    if not any(gate.name in ANSWERS and not gate.passed for gate in proof.gates):
+        return proof
+    from mobilenet.export.diagnose import diagnose
+
+    return replace(proof, cause=diagnose(work.graph, work.reference.images, found))
+
+
+@contextmanager
+def _unproven(path: Path, data: bytes) -> Iterator[Path]:
+    """The file under a name that says what it is not yet; gone at the end, if it was not renamed."""
+    try:
+        with atomic_write(path) as file:
+            file.write(data)
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _agreement(work: _Work) -> float | None:
+    first = [answers.argmax(1) for answers in work.answers.values()]
+    if len(first) < 2:
+        return None
+    return float(np.mean(np.all(np.stack(first) == first[0], axis=0)))

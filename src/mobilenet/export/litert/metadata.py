@@ -1,0 +1,136 @@
+"""The standard metadata of a TFLite file, which Android's and MediaPipe's tools read: what goes into it, the classes.
+
+A flatbuffer of its own (`metadata_schema.fbs` of TFLite Support, tables by the numbers of their fields), and a zip
+archive behind the file with the names of the classes. The archive is not compressed: MediaPipe reads no other.
+"""
+
+import io
+import unicodedata
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import flatbuffers
+import numpy as np
+
+from mobilenet.model.card import ModelCard
+from mobilenet.model.seal import UNSEALED
+
+__all__ = ["METADATA_ENTRY", "Normalization", "attach_labels", "describe"]
+
+METADATA_ENTRY = "TFLITE_METADATA"
+_IDENTIFIER = b"M001"
+_PARSER = "1.0.0"
+"""The first version of the readers, which knows all that is written here."""
+
+_LABELS = "labels.txt"
+_FEATURE, _IMAGE = 1, 2
+"""Of ContentProperties."""
+
+_NORMALIZATION, _RGB, _AXIS_LABELS = 1, 1, 2
+"""Of ProcessUnitOptions, ColorSpaceType and AssociatedFileType."""
+
+_ENDS = {"Cc", "Cs", "Zl", "Zp"}
+"""Unicode's categories of what would end a line, or is no character at all (bytes of a folder's name)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Normalization:
+    """(pixel - mean) / std is the real number that the input tensor's own 8-bit number stands for."""
+
+    mean: float
+    std: float
+
+
+def describe(card: ModelCard, normalization: Normalization, *, given: str, made: str) -> bytes:
+    """What stands in the entry `METADATA_ENTRY` of a classifier with the input tensor `given` and the output `made`.
+
+    Tools normalise a pixel and then quantise it as the tensor says; with this normalisation the pixel itself comes out,
+    which is what the file takes.
+    """
+    packing = _Packing()
+    image = packing.table(
+        {
+            0: packing.text(given),
+            1: packing.text("RGB photo, one byte a channel"),
+            3: packing.union(_IMAGE, packing.table({}, {0: _RGB})),
+            4: packing.tables([packing.union(_NORMALIZATION, packing.ranges(normalization.mean, normalization.std))]),
+            5: packing.ranges(255.0, 0.0),
+        }
+    )
+    file = packing.table(
+        {0: packing.text(_LABELS), 1: packing.text("Names of the classes, one a line")}, {2: _AXIS_LABELS}
+    )
+    probabilities = packing.table(
+        {
+            0: packing.text(made),
+            1: packing.text("Probability of each class"),
+            3: packing.union(_FEATURE, packing.table({})),
+            5: packing.ranges(1.0, 0.0),
+            6: packing.tables([file]),
+        }
+    )
+    graph = packing.table({2: packing.tables([image]), 3: packing.tables([probabilities])})
+    names = {0: packing.text(card.architecture), 3: packing.tables([graph]), 7: packing.text(_PARSER)}
+    return packing.finish(packing.table(names))
+
+
+def attach_labels(data: bytes, labels: Sequence[str]) -> bytes:
+    """The file with the zip archive behind it; the same labels give the same bytes."""
+    file = io.BytesIO(data)
+    file.seek(0, io.SEEK_END)
+    with zipfile.ZipFile(file, "a", zipfile.ZIP_STORED) as archive:
+        archive.writestr(zipfile.ZipInfo(_LABELS), "".join(f"{_line(label)}\n" for label in labels).encode())
+    return file.getvalue()
+
+
+def _line(label: str) -> str:
+    r"""One line of UTF-8, never empty, whatever the name: a line break is written \n, a byte that is no text \udcff.
+
+    The card has the names as they are; these lines are for other tools.
+    """
+    line = "".join(
+        character.encode("unicode_escape").decode() if unicodedata.category(character) in _ENDS else character
+        for character in label
+    )
+    mark = UNSEALED.rstrip("0")
+    return line.replace(mark, mark.replace(":", r"\x3a")).strip() or "(no name)"
+
+
+class _Packing:
+    """A flatbuffers.Builder whose tables are given by the numbers of their fields."""
+
+    def __init__(self) -> None:
+        self._builder = flatbuffers.Builder(1024)
+
+    def table(self, offsets: Mapping[int, int], small: Mapping[int, int] | None = None) -> int:
+        """`offsets` are other parts, `small` numbers of one byte."""
+        small = small or {}
+        self._builder.StartObject(max([*offsets, *small], default=-1) + 1)
+        for field, offset in offsets.items():
+            self._builder.PrependUOffsetTRelativeSlot(field, offset, 0)
+        for field, number in small.items():
+            self._builder.PrependUint8Slot(field, number, 0)
+        return int(self._builder.EndObject())
+
+    def union(self, kind: int, offset: int) -> int:
+        """A table that holds one of several kinds: its number, and itself."""
+        return self.table({1: offset}, {0: kind})
+
+    def ranges(self, first: float, second: float) -> int:
+        """NormalizationOptions (mean, std) or Stats (max, min): one number for all channels in either."""
+        vectors = [int(self._builder.CreateNumpyVector(np.array([value], np.float32))) for value in (first, second)]
+        return self.table(dict(enumerate(vectors)))
+
+    def text(self, text: str) -> int:
+        return int(self._builder.CreateString(text))
+
+    def tables(self, offsets: Sequence[int]) -> int:
+        self._builder.StartVector(4, len(offsets), 4)
+        for offset in reversed(offsets):
+            self._builder.PrependUOffsetTRelative(offset)
+        return int(self._builder.EndVector())
+
+    def finish(self, root: int) -> bytes:
+        self._builder.Finish(root, _IDENTIFIER)
+        return bytes(self._builder.Output())

@@ -1,0 +1,83 @@
+"""A graph as an ONNX file: written node by node, checked, sealed; one file, whatever its size.
+
+Input `images`, uint8 pixels (N, R, R, 3); output `probabilities` (N, classes) float32. Normalisation and softmax are
+inside, and so is the card: labels, preprocessing and provenance are in the file's metadata.
+"""
+
+import json
+
+import onnx
+from onnx import ModelProto, TensorProto, helper
+
+from mobilenet import __version__
+from mobilenet.export.onnx.float32 import write_float
+from mobilenet.export.onnx.int8 import write_int8
+from mobilenet.export.onnx.parts import IMAGES, PROBABILITIES, Parts
+from mobilenet.model.card import ModelCard
+from mobilenet.model.graph import Graph, QuantizedGraph
+from mobilenet.model.onnx_card import CARD_ENTRY
+from mobilenet.model.seal import UNSEALED, seal
+
+__all__ = ["IR_VERSION", "OPSET", "onnx_model"]
+
+OPSET = 13
+"""Of December 2020: the first in which a tensor has one scale for each channel, and so the oldest that can say both
+precisions. ONNX Runtime reads it since 1.7, OpenVINO, TensorRT and onnxruntime-web in every version in use."""
+
+IR_VERSION = 7
+"""The file format of the same release; older readers refuse newer numbers."""
+
+_BATCH = "N"
+
+
+def onnx_model(graph: Graph | QuantizedGraph, *, batch: int | None) -> bytes:
+    """The bytes of a `.onnx` file; `batch` photos at once, any number where None.
+
+    8-bit graphs are in QDQ form: a runtime that has 8-bit kernels uses them, any other computes the same in float32.
+    """
+    card = graph.card
+    parts = Parts()
+    if isinstance(graph, Graph):
+        write_float(graph, parts)
+    else:
+        write_int8(graph, parts)
+    photos, side = batch or _BATCH, card.resolution
+    images = helper.make_tensor_value_info(IMAGES, TensorProto.UINT8, [photos, side, side, 3])
+    answers = helper.make_tensor_value_info(PROBABILITIES, TensorProto.FLOAT, [photos, len(card.labels)])
+    body = helper.make_graph(parts.nodes, card.architecture, [images], [answers], parts.constants)
+    model = helper.make_model(
+        body,
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+        producer_name="mobilenet",
+        producer_version=__version__,
+        doc_string=_description(graph),
+    )
+    _describe(model, card, _description(graph))
+    onnx.checker.check_model(model, full_check=True)
+    return seal(model.SerializeToString(deterministic=True))
+
+
+def _description(graph: Graph | QuantizedGraph) -> str:
+    card = graph.card
+    precision = "float32" if isinstance(graph, Graph) else "int8"
+    pixels = f"uint8 RGB pixels (N, {card.resolution}, {card.resolution}, 3)"
+    return (
+        f"{card.architecture}, width {card.width_multiplier:g}, {precision}: {pixels} in, "
+        f"probabilities of {len(card.labels)} classes out; normalisation and softmax are inside"
+    )
+
+
+def _describe(model: ModelProto, card: ModelCard, description: str) -> None:
+    """The card for this tool, and what people and other tools look for; JSON in ASCII, since names may be no UTF-8."""
+    helper.set_model_props(
+        model,
+        {
+            "seal": UNSEALED,
+            CARD_ENTRY: card.to_json(),
+            "description": description,
+            "task": card.task,
+            "labels": json.dumps(card.labels),
+            "preprocessing": json.dumps(card.preprocessing.to_json()),
+        },
+    )

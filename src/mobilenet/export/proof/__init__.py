@@ -1,0 +1,1 @@
+"""The gates that an exported file must pass."""

@@ -1,0 +1,252 @@
+"""The gate: an exported file is opened by its own engine and compared with the trained network on real photos.
+
+Nothing here looks at how a file was written. It is judged by its answers, which begin with the bytes of photos, by its
+size, and in 8 bits by its speed where that is asked for.
+"""
+
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mobilenet.export.formats import Precision
+from mobilenet.model.card import ModelCard
+from mobilenet.runtimes import Predictor, open_model
+from mobilenet.spec.cost import cost
+from mobilenet.tasks.classification import checked_probabilities
+
+__all__ = ["ANSWERS", "Gate", "Proof", "Reference", "prove", "speed"]
+
+_ABSOLUTE, _RELATIVE = 1e-5, 1e-4
+"""How far probabilities of a float32 file may lie from the network's: engines add in other orders."""
+
+_AGREEMENT = {"float32": 1.0, "int8": 0.97}
+"""Share of photos on which file and network give the same first answer."""
+
+_ACCURACY_LOSS = {"float32": 0.0, "int8": 0.01}
+
+ANSWERS = ("probabilities", "top-1 agreement", "accuracy")
+"""The gates that judge what a file answers."""
+
+_SPARE_BYTES = 64 * 1024
+"""Of a file, beside its weights and its card: shapes, names, class names once more."""
+
+_TIMED_S, _ROUND = 1.0, 10
+_BATCH = 32
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reference:
+    """What the trained network says: `images` (N, R, R, 3) uint8 prepared from photos, `probabilities` (N, classes).
+
+    `labels` (N,) are the true classes, None where the photos are of other things than the classes.
+    """
+
+    card: ModelCard
+    images: NDArray[np.uint8]
+    probabilities: NDArray[np.float32]
+    labels: NDArray[np.int64] | None
+
+    @property
+    def accuracy(self) -> float | None:
+        """Top-1 of the network, 0…1."""
+        return None if self.labels is None else _share(self.probabilities.argmax(1) == self.labels)
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """One thing that a file must show; `failure` says by how much it fails and what to try, and is empty where it
+    passes."""
+
+    name: str
+    measured: float
+    limit: float
+    failure: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """Whether the file may be used."""
+        return not self.failure
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What was measured of one file in one engine; shares are 0…1, differences of probabilities, times in ms."""
+
+    file: str
+    runtime: str
+    precision: Precision
+    size_bytes: int
+    photos: int
+    largest_difference: float
+    mean_difference: float
+    agreement: float
+    accuracy: float | None
+    network_accuracy: float | None
+    latency_ms: float
+    float32_latency_ms: float | None
+    gates: tuple[Gate, ...]
+    cause: str | None = None
+    """What explains that the answers differ, where it is a known mistake."""
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """One line for each gate that failed, the cause last; none for a file that is proven."""
+        failed = tuple(gate.failure for gate in self.gates if not gate.passed)
+        return (*failed, f"the likely cause: {self.cause}") if self.cause else failed
+
+    def to_json(self) -> dict[str, Any]:
+        """As a mapping that `json.dumps` takes."""
+        gates = [{**asdict(gate), "passed": gate.passed} for gate in self.gates]
+        return {**asdict(self), "gates": gates, "passed": not self.failures}
+
+
+def prove(
+    file: Path, runtime: str, precision: Precision, reference: Reference, faster_than: Predictor | None = None
+) -> tuple[Proof, NDArray[np.float32]]:
+    """Open `file` with `runtime` and compare it with the network; also its probabilities (N, classes).
+
+    `faster_than`: the float32 file of the same network, opened with one thread, which an 8-bit file must beat.
+    ModelError where the engine does not run it.
+    """
+    predictor = open_model(file, runtime, threads=1)
+    found = _answers(predictor, reference.images)
+    difference = np.abs(found - reference.probabilities)
+    agreement = _share(found.argmax(1) == reference.probabilities.argmax(1))
+    accuracy = None if reference.labels is None else _share(found.argmax(1) == reference.labels)
+    own_ms, other_ms = speed(predictor, faster_than, reference.images[:1])
+    gates = [_description(predictor, reference.card), _agreement(agreement, precision, len(found))]
+    if precision == "float32":
+        gates.append(_probabilities(difference, reference.probabilities))
+    if accuracy is not None and reference.accuracy is not None:
+        gates.append(_accuracy(accuracy, reference.accuracy, precision))
+    size = file.stat().st_size
+    gates.append(_size(size, precision, reference.card))
+    if other_ms is not None:
+        gates.append(_speed(own_ms, other_ms))
+    proof = Proof(
+        file=str(file),
+        runtime=runtime,
+        precision=precision,
+        size_bytes=size,
+        photos=len(found),
+        largest_difference=float(difference.max()),
+        mean_difference=float(difference.mean()),
+        agreement=agreement,
+        accuracy=accuracy,
+        network_accuracy=reference.accuracy,
+        latency_ms=own_ms,
+        float32_latency_ms=other_ms,
+        gates=tuple(gates),
+    )
+    return proof, found
+
+
+def speed(predictor: Predictor, other: Predictor | None, image: NDArray[np.uint8]) -> tuple[float, float | None]:
+    """Median ms of one `image` (1, R, R, 3) in each, taking turns for about a second; None where there is no other."""
+    contenders = [predictor] if other is None else [predictor, other]
+    times: list[list[float]] = [[] for _ in contenders]
+    for contender in contenders:
+        contender.predict(image)
+    begin = time.perf_counter()
+    while time.perf_counter() - begin < _TIMED_S:
+        for contender, seen in zip(contenders, times, strict=True):
+            for _ in range(_ROUND):
+                start = time.perf_counter()
+                contender.predict(image)
+                seen.append(time.perf_counter() - start)
+    found = [1000 * median(seen) for seen in times]
+    return found[0], found[1] if len(found) > 1 else None
+
+
+def _answers(predictor: Predictor, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    parts = [images[start : start + _BATCH] for start in range(0, len(images), _BATCH)]
+    classes = len(predictor.labels)
+    answers = [checked_probabilities(predictor.predict(part), len(part), classes) for part in parts]
+    return np.concatenate(answers).astype(np.float32)
+
+
+def _share(hits: NDArray[np.bool_]) -> float:
+    return int(hits.sum()) / len(hits)
+
+
+def _description(predictor: Predictor, card: ModelCard) -> Gate:
+    said = (predictor.labels, predictor.preprocessing, predictor.task)
+    wrong = [
+        name
+        for name, found, wanted in zip(
+            ("classes", "preprocessing", "task"), said, (card.labels, card.preprocessing, card.task), strict=True
+        )
+        if found != wanted
+    ]
+    failure = f"its {' and '.join(wrong)} are not the network's; write it again" if wrong else ""
+    return Gate("description", float(len(wrong)), 0, failure)
+
+
+def _probabilities(difference: NDArray[np.float32], wanted: NDArray[np.float32]) -> Gate:
+    """The largest difference as a share of what is allowed."""
+    worst = float((difference / (_ABSOLUTE + _RELATIVE * wanted)).max())
+    failure = (
+        f"its probabilities differ from the network's by up to {difference.max():.2g}, {worst:.3g} times what rounding "
+        "explains; it computes something else"
+        if worst > 1
+        else ""
+    )
+    return Gate("probabilities", worst, 1.0, failure)
+
+
+def _agreement(agreement: float, precision: Precision, photos: int) -> Gate:
+    limit = _AGREEMENT[precision]
+    other = round((1 - agreement) * photos)
+    remedy = (
+        "it computes something else"
+        if precision == "float32"
+        else "try --qat or more --calibration-photos, else use the float32 file"
+    )
+    failure = (
+        f"it gives another first answer than the network on {other} of {photos} photos, the same on {agreement:.1%} "
+        f"where {limit:.0%} is needed; {remedy}"
+        if agreement < limit
+        else ""
+    )
+    return Gate("top-1 agreement", agreement, limit, failure)
+
+
+def _accuracy(accuracy: float, wanted: float, precision: Precision) -> Gate:
+    limit = wanted - _ACCURACY_LOSS[precision]
+    remedy = (
+        "it computes something else"
+        if precision == "float32"
+        else "try --qat or more --calibration-photos, else use the float32 file"
+    )
+    failure = (
+        f"its accuracy is {accuracy:.1%}, {100 * (wanted - accuracy):.1f} points below the network's {wanted:.1%} "
+        f"where {100 * _ACCURACY_LOSS[precision]:.1f} are allowed; {remedy}"
+        if accuracy < limit - 1e-9
+        else ""
+    )
+    return Gate("accuracy", accuracy, limit, failure)
+
+
+def _size(size: int, precision: Precision, card: ModelCard) -> Gate:
+    """Weights once, the card in the worst of writings, and little else."""
+    priced = cost(card.network())
+    weights = priced.weight_bytes_float32 if precision == "float32" else priced.weight_bytes_int8
+    scales = 12 * sum(layer.output_shape[2] for layer in priced.layers)
+    limit = weights + scales + 2 * len(card.to_json()) + _SPARE_BYTES
+    failure = f"it has {size:,} bytes where {limit:,} are enough; something is in it twice" if size > limit else ""
+    return Gate("size", size, limit, failure)
+
+
+def _speed(own_ms: float, other_ms: float) -> Gate:
+    failure = (
+        f"it takes {own_ms:.2f} ms a photo, the float32 file {other_ms:.2f} ms: this device gains nothing by 8 bits; "
+        "use the float32 file"
+        if own_ms >= other_ms
+        else ""
+    )
+    return Gate("faster than float32", own_ms, other_ms, failure)

@@ -1,0 +1,71 @@
+"""`model.safetensors`: a network's arrays and its card in one file, read and written without torch.
+
+The arrays are those of `nn.network.Classifier.state_dict()`, by name; the metadata entry `mobilenet` is the card as
+JSON. Nothing in the file is ever executed.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from mobilenet.errors import ModelError
+from mobilenet.files import atomic_write
+from mobilenet.model.card import ModelCard
+from mobilenet.spec.cost import cost
+
+__all__ = ["Arrays", "check_size", "has_card", "read_arrays", "write_arrays"]
+
+Arrays = Mapping[str, NDArray[np.float32]]
+
+_ENTRY = "mobilenet"
+
+
+def write_arrays(path: Path, card: ModelCard, arrays: Arrays) -> None:
+    """Write a network to `path`, whole or not at all; StorageError."""
+    data = save({name: np.ascontiguousarray(values) for name, values in arrays.items()}, {_ENTRY: card.to_json()})
+    with atomic_write(path) as file:
+        file.write(data)
+
+
+def read_arrays(path: Path) -> tuple[ModelCard, dict[str, NDArray[np.float32]]]:
+    """Read what `write_arrays` wrote; ModelError for anything else, or for fewer numbers than its card says."""
+    try:
+        with safe_open(str(path), "np") as file:
+            metadata = file.metadata() or {}
+            arrays = {name: file.get_tensor(name) for name in list(file.keys())}
+    except (OSError, SafetensorError, TypeError) as error:
+        raise ModelError(f"{path} is not a safetensors file, or is damaged: {error}") from error
+    if _ENTRY not in metadata:
+        raise ModelError(
+            f"{path} is a safetensors file, but no model of this tool; train one with mobilenet train, or read other "
+            "tools' weights with mobilenet import"
+        )
+    try:
+        card = ModelCard.from_json(metadata[_ENTRY])
+    except ModelError as error:
+        raise ModelError(f"{path} {error}") from error
+    check_size(path, card, sum(values.size for values in arrays.values()))
+    return card, arrays
+
+
+def has_card(path: Path) -> bool:
+    """True for a safetensors file that `write_arrays` wrote, as far as its header says."""
+    try:
+        with safe_open(str(path), "np") as file:
+            return _ENTRY in (file.metadata() or {})
+    except (OSError, SafetensorError):
+        return False
+
+
+def check_size(path: Path, card: ModelCard, numbers: int) -> None:
+    """ModelError where `numbers` are too few for the table of `card`: a small file may describe a network of any size.
+
+    Asked before any memory is taken for that network.
+    """
+    params = cost(card.network()).params
+    if params > numbers:
+        raise ModelError(f"{path} does not fit its own table: that has {params:,} parameters, the file {numbers:,}")

@@ -1,0 +1,91 @@
+"""The card inside a `.tflite` file, and the seal around it; what the engine and the writer have to agree on.
+
+The model's metadata hold an entry for it. Of the schema, three tables are read here by hand, with every length bounded:
+a device that only runs a file needs no package of the whole schema.
+"""
+
+import struct
+import zlib
+from pathlib import Path
+
+from flatbuffers.table import Table
+
+from mobilenet.errors import ModelError
+from mobilenet.model.card import ModelCard
+from mobilenet.model.seal import check_seal, has_seal
+
+__all__ = ["CARD_ENTRY", "pack_card", "read_card"]
+
+CARD_ENTRY = "mobilenet"
+"""Name of the entry; it holds the card's JSON in zlib's format."""
+
+_IDENTIFIER = b"TFL3"
+_LARGEST_CARD = 2**28
+"""Bytes of JSON."""
+
+_MOST_ROWS = 4096
+"""Entries of a list; a MobileNet has about 90 buffers."""
+
+_BUFFERS, _METADATA = 4, 6
+"""Numbers of two fields of the table Model; a Metadata's name and buffer, and a Buffer's data, are its first."""
+
+_DAMAGE = (struct.error, IndexError, OverflowError, TypeError, ValueError)
+
+
+def pack_card(card: ModelCard) -> bytes:
+    """What stands in the entry `CARD_ENTRY`."""
+    return zlib.compress(card.to_json().encode(), 9)
+
+
+def read_card(data: bytes, path: Path) -> ModelCard:
+    """The card in the bytes of a `.tflite` file; ModelError, with `path`, unless they are, to the bit, what was written
+    by this tool."""
+    if data[4:8] != _IDENTIFIER:
+        raise ModelError(f"{path} is no TFLite file, or is damaged; write one with mobilenet export MODEL")
+    if not has_seal(data):
+        raise ModelError(
+            f"{path} is a TFLite file of another tool, or is damaged; read its weights with mobilenet import {path}"
+        )
+    check_seal(data, path)
+    try:
+        packed = _entry(Table(data, struct.unpack_from("<I", data)[0]))
+    except _DAMAGE:
+        packed = None
+    if packed is None:
+        raise ModelError(f"{path} has no card of its network; write it again with mobilenet export")
+    try:
+        return ModelCard.from_json(_unpacked(packed))
+    except ModelError as error:
+        raise ModelError(f"{path} {error}") from error
+
+
+def _unpacked(packed: bytes) -> str:
+    engine = zlib.decompressobj()
+    try:
+        text = engine.decompress(packed, _LARGEST_CARD).decode()
+    except (zlib.error, UnicodeDecodeError) as error:
+        raise ModelError(f"has a card that is no text ({error}); write it again with mobilenet export") from error
+    if not engine.eof:
+        raise ModelError("has a card that is cut short or too long; write it again with mobilenet export")
+    return text
+
+
+def _entry(model: Table) -> bytes | None:
+    for entry in _tables(model, _METADATA):
+        name, place = entry.Offset(4), entry.Offset(6)
+        if name and bytes(entry.String(entry.Pos + name)) == CARD_ENTRY.encode():
+            number = struct.unpack_from("<I", entry.Bytes, entry.Pos + place)[0] if place else 0
+            buffer = _tables(model, _BUFFERS)[number]
+            field = buffer.Offset(4)
+            start, length = buffer.Vector(field), buffer.VectorLen(field)
+            return bytes(buffer.Bytes[start : start + length])
+    return None
+
+
+def _tables(table: Table, field: int) -> list[Table]:
+    place = table.Offset(4 + 2 * field)
+    length = table.VectorLen(place) if place else 0
+    if length > _MOST_ROWS:
+        raise ValueError("too many entries")
+    start = table.Vector(place) if place else 0
+    return [Table(table.Bytes, table.Indirect(start + 4 * number)) for number in range(length)]

@@ -1,0 +1,211 @@
+"""Quantisation-aware fine-tuning: the 8-bit network learns to answer as the float32 network does.
+
+Each forward pass rounds filters and outputs as the device will, and gradients pass through the rounding as if it were
+not there (straight-through; Jacob et al. 2018, section 3). The teacher is the float32 network itself, on the same
+crops, so labels are not needed and nothing new is learned but to be rounded. Batch norms are folded already, ranges of
+outputs stay as calibration has chosen them, and filters move in units of their own 8-bit steps.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim.swa_utils import AveragedModel
+
+from mobilenet.datasets import Photos
+from mobilenet.datasets.cache.load import CachedPhotos, load
+from mobilenet.images import Preprocessing
+from mobilenet.images.augment import Augmentation, draw_crops, random_uniform, render
+from mobilenet.model.graph import (
+    ConvNode,
+    Graph,
+    LinearNode,
+    Node,
+    Quantization,
+    QuantizedConv,
+    QuantizedGraph,
+    QuantizedLinear,
+    QuantizedNode,
+    QuantizedPool,
+)
+from mobilenet.quantize.calibrate import Calibrated
+from mobilenet.quantize.simulator import LOWEST, bounds, convolve, step
+from mobilenet.quantize.weights import LARGEST, on_pixels
+
+__all__ = ["PHOTOS", "fine_tune", "training_photos"]
+
+PHOTOS = 6000
+"""Shown in all."""
+
+_BATCH = 32
+_RATE = 0.003
+"""Peak rate of Adam, in 8-bit steps of a filter: more than this adds more noise than it takes away."""
+_AVERAGED = 0.5
+"""Share of the run, its end, over which the weights are averaged before they are rounded."""
+_WARMUP = 0.1
+
+
+def fine_tune(
+    teacher: Graph,
+    start: Calibrated,
+    photos: CachedPhotos,
+    *,
+    seed: int = 0,
+    shown: int = PHOTOS,
+    progress: Callable[[int, int], object] | None = None,
+) -> QuantizedGraph:
+    """The 8-bit graph of `start` after it has seen about `shown` crops of `photos` (`training_photos`).
+
+    `teacher` is the float32 graph whose probabilities it learns to give; `photos` (N, S, S, 3) are squares somewhat
+    larger than the network's input. `progress(done, all)` after each batch.
+    """
+    student = _Student(start.prepared, start.graph)
+    optimizer = torch.optim.Adam(student.parameters(), lr=_RATE, betas=(0.9, 0.99))
+    average = AveragedModel(student)
+    total = max(1, shown // _BATCH)
+    crops = _Crops(teacher.card.preprocessing, photos, seed)
+    for number in range(total):
+        for group in optimizer.param_groups:
+            group["lr"] = _RATE * _factor((number + 1) / total)
+        inputs = crops.batch(number)
+        with torch.no_grad():
+            wanted = F.log_softmax(_answers(teacher, inputs), 1)
+        loss = F.kl_div(F.log_softmax(student(inputs), 1), wanted, reduction="batchmean", log_target=True)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        if number + 1 > total * (1 - _AVERAGED):
+            average.update_parameters(student)
+        if progress is not None:
+            progress(number + 1, total)
+    student.load_state_dict(average.module.state_dict())
+    return student.rounded()
+
+
+def training_photos(photos: Photos, preprocessing: Preprocessing) -> CachedPhotos:
+    """The photos that decode, as squares an eighth larger than the network's input, kept for the next time."""
+    return load(photos, preprocessing.resolution * 9 // 8)
+
+
+def _factor(progress: float) -> float:
+    """Linear warm-up, then half a cosine to zero."""
+    if progress < _WARMUP:
+        return progress / _WARMUP
+    return 0.5 * (1 + math.cos(math.pi * (progress - _WARMUP) / (1 - _WARMUP)))
+
+
+def _answers(teacher: Graph, inputs: Tensor) -> Tensor:
+    x = inputs
+    for node in teacher.nodes:
+        x = step(node, x)
+    return x
+
+
+class _Crops:
+    """Batches of random crops, each photo as often as any other; they follow from (seed, number) alone."""
+
+    def __init__(self, preprocessing: Preprocessing, photos: CachedPhotos, seed: int) -> None:
+        self.photos, self.seed = photos, seed
+        self.resolution = preprocessing.resolution
+        self.mean, self.std = torch.tensor(preprocessing.mean), torch.tensor(preprocessing.std)
+
+    def batch(self, number: int) -> Tensor:
+        """(B, 3, R, R) network input."""
+        places = np.arange(number * _BATCH, (number + 1) * _BATCH)
+        rounds = places // len(self.photos)
+        orders = {turn: self._order(turn) for turn in set(rounds.tolist())}
+        chosen = [orders[turn][place % len(self.photos)] for turn, place in zip(rounds.tolist(), places, strict=True)]
+        crops = draw_crops(Augmentation(), self.seed, 0, places)
+        pixels = torch.from_numpy(self.photos.batch(np.array(chosen)))
+        return render(pixels, crops, self.resolution, self.mean, self.std)
+
+    def _order(self, turn: int) -> NDArray[np.int64]:
+        return np.argsort(random_uniform(self.seed, turn, np.arange(len(self.photos)), 1)[:, 0])
+
+
+class _Student(nn.Module):
+    """A graph whose filters (in 8-bit steps) and biases learn, rounded in every pass as `QuantizedGraph` is."""
+
+    def __init__(self, prepared: Graph, start: QuantizedGraph) -> None:
+        super().__init__()
+        self.start = start
+        self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
+        preprocessing = prepared.card.preprocessing
+        self.mean, self.std = torch.tensor(preprocessing.mean), torch.tensor(preprocessing.std)
+        for node, whole in zip(
+            (on_pixels(prepared.nodes[0], preprocessing), *prepared.nodes[1:]), start.nodes, strict=True
+        ):
+            weights, bias = _in_steps(node, whole)
+            self.weights.append(nn.Parameter(weights))
+            # a copy: the graph keeps its own
+            self.biases.append(nn.Parameter(bias.clone()))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """(N, 3, R, R) network input -> (N, classes) logits, rounded."""
+        given = self.start.input
+        pixels = inputs * self.std[:, None, None] + self.mean[:, None, None]
+        x = (pixels + (LOWEST - given.zero_point)) * given.scale
+        for node, weights, bias in zip(self.start.nodes, self.weights, self.biases, strict=True):
+            x = _forward(node, x, weights, bias)
+        return x
+
+    def rounded(self) -> QuantizedGraph:
+        """What has been learned, in whole numbers."""
+        nodes, given = [], self.start.input
+        for node, weights, bias in zip(self.start.nodes, self.weights, self.biases, strict=True):
+            nodes.append(_whole(node, weights.detach(), bias.detach().double().numpy(), given))
+            given = node.output
+        return replace(self.start, nodes=tuple(nodes))
+
+
+def _in_steps(node: Node, whole: QuantizedNode) -> tuple[Tensor, Tensor]:
+    """Weights in units of their 8-bit steps, not rounded, and biases as they are; nothing for a pool."""
+    match node, whole:
+        case ConvNode(), QuantizedConv():
+            return torch.from_numpy(node.filters / whole.scales[:, None, None, None]), torch.from_numpy(node.bias)
+        case LinearNode(), QuantizedLinear():
+            return torch.from_numpy(node.matrix / whole.scales[:, None]), torch.from_numpy(node.bias)
+        case _:
+            return torch.zeros(0), torch.zeros(0)
+
+
+def _forward(node: QuantizedNode, x: Tensor, weights: Tensor, bias: Tensor) -> Tensor:
+    """One node on real numbers, its weights and its output rounded; activations are ends of the output's range."""
+    low, high = bounds(node)
+    output = node.output
+    return torch.fake_quantize_per_tensor_affine(
+        _plain(node, x, weights, bias), output.scale, output.zero_point, low, high
+    )
+
+
+def _plain(node: QuantizedNode, x: Tensor, weights: Tensor, bias: Tensor) -> Tensor:
+    """The node before its output is rounded, with weights rounded to whole steps."""
+    match node:
+        case QuantizedConv():
+            return convolve(node, x, _on_steps(weights, node.scales), bias)
+        case QuantizedLinear():
+            return F.linear(x, _on_steps(weights, node.scales), bias)
+        case QuantizedPool():
+            return x.mean((2, 3))
+
+
+def _on_steps(weights: Tensor, scales: NDArray[np.float32]) -> Tensor:
+    steps = torch.ones(len(weights))
+    zeros = torch.zeros(len(weights), dtype=torch.int32)
+    whole = torch.fake_quantize_per_channel_affine(weights, steps, zeros, 0, -LARGEST, LARGEST)
+    return whole * torch.from_numpy(scales).view(-1, *[1] * (weights.dim() - 1))
+
+
+def _whole(node: QuantizedNode, weights: Tensor, bias: NDArray[np.float64], given: Quantization) -> QuantizedNode:
+    if isinstance(node, QuantizedPool):
+        return node
+    whole = weights.round().clamp(-LARGEST, LARGEST).to(torch.int8).numpy()
+    steps = np.round(bias / (given.scale * node.scales.astype(np.float64))).astype(np.int32)
+    if isinstance(node, QuantizedLinear):
+        return replace(node, matrix=whole, bias=steps)
+    return replace(node, filters=whole, bias=steps)

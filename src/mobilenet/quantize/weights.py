@@ -1,0 +1,114 @@
+"""Float32 filters and biases -> 8-bit filters with a scale for each output channel, and 32-bit biases.
+
+By the TFLite 8-bit quantisation specification: filters from -127 to 127 with zero point 0, one scale for each output
+channel of every layer, depthwise ones too (a scale for the whole tensor destroys those); bias in steps of input scale ×
+filter scale.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mobilenet.images import Preprocessing
+from mobilenet.model.graph import (
+    ConvNode,
+    Graph,
+    LinearNode,
+    Node,
+    PoolNode,
+    Quantization,
+    QuantizedConv,
+    QuantizedGraph,
+    QuantizedLinear,
+    QuantizedNode,
+    QuantizedPool,
+)
+from mobilenet.quantize.ranges import Ranges
+
+__all__ = ["LARGEST", "on_pixels", "pixel_quantization", "quantized", "quantized_node", "restored"]
+
+LARGEST = 127
+"""Of a filter's 8-bit numbers; -128 is left unused, so that products of two are bounded evenly."""
+
+_LARGEST_BIAS = 2.0**30
+_FINEST = 2.0**-20
+"""Of the output's steps: filters with finer steps would change nothing, and some engines refuse them."""
+
+Floats = NDArray[np.float32]
+
+
+def quantized(graph: Graph, ranges: Ranges) -> QuantizedGraph:
+    """The 8-bit graph of a float32 one, each node's output rounded as `ranges` say."""
+    given = pixel_quantization(graph.card.preprocessing)
+    nodes: list[QuantizedNode] = []
+    for node in (on_pixels(graph.nodes[0], graph.card.preprocessing), *graph.nodes[1:]):
+        nodes.append(quantized_node(node, given if not nodes else nodes[-1].output, ranges[node.name]))
+    return QuantizedGraph(graph.card, given, tuple(nodes))
+
+
+def pixel_quantization(preprocessing: Preprocessing) -> Quantization:
+    """How pixel - 128 means network input: steps of 1 / std and the mean as zero point, of the mean channel."""
+    mean, std = float(np.mean(preprocessing.mean)), float(np.mean(preprocessing.std))
+    return Quantization(float(np.float32(1 / std)), int(np.clip(round(mean), 0, 255)) - 128)
+
+
+def on_pixels(node: Node, preprocessing: Preprocessing) -> ConvNode:
+    """The first node, reading 8-bit pixels by `pixel_quantization` in place of network input.
+
+    What differs, a std for each channel and a mean that is no whole number, goes into filters and bias. That is exact
+    but for the border: there padding is the zero point, which may be half a grey level from the mean.
+    """
+    if not isinstance(node, ConvNode):
+        raise TypeError("a network begins with a convolution")
+    given = pixel_quantization(preprocessing)
+    mean, std = np.asarray(preprocessing.mean), np.asarray(preprocessing.std)
+    filters = node.filters / (std * given.scale)[None, :, None, None]
+    moved = given.scale * (given.zero_point + 128 - mean)
+    bias = node.bias + (filters * moved[None, :, None, None]).sum((1, 2, 3))
+    return replace(node, filters=filters.astype(np.float32), bias=bias.astype(np.float32))
+
+
+def quantized_node(node: Node, given: Quantization, output: Quantization) -> QuantizedNode:
+    """One node in 8 bits, its input being rounded as `given` says."""
+    match node:
+        case ConvNode():
+            filters, scales, bias = _rounded(node.filters, node.bias, given, output)
+            shape = (node.stride, node.groups, node.padding, node.activation)
+            return QuantizedConv(node.name, filters, scales, bias, *shape, output)
+        case LinearNode():
+            matrix, scales, bias = _rounded(node.matrix, node.bias, given, output)
+            return QuantizedLinear(node.name, matrix, scales, bias, output)
+        case PoolNode():
+            return QuantizedPool(node.name, output)
+
+
+def _rounded(
+    weights: Floats, bias: Floats, given: Quantization, output: Quantization
+) -> tuple[NDArray[np.int8], Floats, NDArray[np.int32]]:
+    """(out, …) weights and (out,) biases -> 8-bit weights, scales (out,), 32-bit biases."""
+    rows = weights.reshape(len(weights), -1).astype(np.float64)
+    scales = np.abs(rows).max(1) / LARGEST
+    # Filters that are almost zero beside a bias that is not: their steps must let the bias fit into 32 bits.
+    scales = np.maximum(scales, np.abs(bias) / (given.scale * _LARGEST_BIAS))
+    scales = np.maximum(scales, _FINEST * output.scale / given.scale).astype(np.float32)
+    whole = np.clip(np.round(rows / scales[:, None]), -LARGEST, LARGEST).astype(np.int8)
+    steps = np.round(bias / (given.scale * scales.astype(np.float64)))
+    return whole.reshape(weights.shape), scales, steps.astype(np.int32)
+
+
+def restored(node: QuantizedNode, given: Quantization) -> Node:
+    """The float32 node whose numbers are exactly those of an 8-bit one."""
+    match node:
+        case QuantizedConv():
+            scales = node.scales[:, None, None, None]
+            shape = (node.stride, node.groups, node.padding, node.activation)
+            return ConvNode(node.name, node.filters * scales, _restored_bias(node, given), *shape)
+        case QuantizedLinear():
+            return LinearNode(node.name, node.matrix * node.scales[:, None], _restored_bias(node, given))
+        case QuantizedPool():
+            return PoolNode(node.name)
+
+
+def _restored_bias(node: QuantizedConv | QuantizedLinear, given: Quantization) -> Floats:
+    return (node.bias * (given.scale * node.scales.astype(np.float64))).astype(np.float32)

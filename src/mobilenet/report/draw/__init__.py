@@ -1,0 +1,1 @@
+"""What the pages of a report are made of: plots, tables, thumbnails, numbers."""

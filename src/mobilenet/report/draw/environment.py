@@ -1,0 +1,34 @@
+"""The templates of pages, with what they may call."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mobilenet.report.draw import formats
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+__all__ = ["environment"]
+
+
+def environment() -> "Environment":
+    """Templates that escape everything and stop at a name that is not there."""
+    import jinja2
+
+    made = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters.update(
+        percent=formats.percent,
+        known=formats.known,
+        spaced=formats.spaced,
+        count=formats.count,
+        size=formats.size,
+        duration=formats.duration,
+        short=formats.short,
+    )
+    return made

@@ -1,0 +1,53 @@
+"""Where the time of a run went, from the `seconds` of its files."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+from mobilenet.report.run_facts import Run, finite
+
+__all__ = ["Share", "shares", "training_seconds"]
+
+_TOTALS = ("training", "total")
+_NAMES = {
+    "norms": "Norms fitted to the photos",
+    "features": "Features of the photos",
+    "head": "Classifier fitted to the features",
+    "input": "Input (batches and augmentation)",
+    "step": "Forward, backward, optimiser",
+    "forward": "Forward",
+    "backward": "Backward",
+    "optimiser": "Optimiser",
+    "optimizer": "Optimiser",
+    "validation": "Validation",
+    "checkpoint": "Checkpoints",
+    "caching": "Decoding photos into the cache",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """One part of the time: `share` is 0…1 of the whole bar."""
+
+    name: str
+    seconds: float
+    share: float
+
+
+def shares(run: Run) -> tuple[Share, ...]:
+    """The parts, in the order in which they happen; empty when the run recorded none."""
+    seconds: dict[str, float] = defaultdict(float)
+    for parts in (run.section("seconds"), *(epoch.get("seconds") for epoch in run.epochs)):
+        for name, value in parts.items() if isinstance(parts, dict) else ():
+            if name not in _TOTALS and (spent := finite(value)) is not None and spent > 0:
+                seconds[name] += spent
+    recorded = sum(seconds.values())
+    total = run.number("seconds", "total")
+    if recorded and total is not None and total > 1.01 * recorded:
+        seconds["Everything else"] = total - recorded
+    whole = sum(seconds.values())
+    return tuple(Share(_NAMES.get(name, name), spent, spent / whole) for name, spent in seconds.items())
+
+
+def training_seconds(run: Run) -> float | None:
+    """Seconds of training over all sessions of a run that was resumed; None when they are not recorded."""
+    return run.number("seconds", "training")

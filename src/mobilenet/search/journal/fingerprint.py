@@ -1,0 +1,44 @@
+"""What a search works on, as digests: something else behind the same names is noticed."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from mobilenet.benchmark.device.profile import DeviceProfile
+from mobilenet.datasets.dataset import Dataset, remembered_digests
+from mobilenet.runtimes import model_file
+
+__all__ = ["identity", "json_digest"]
+
+
+def identity(dataset: Dataset, weights: Sequence[str], profile: DeviceProfile | None) -> dict[str, str]:
+    """SHA-256 of the photos (names, classes, bytes), of the weights to start from, and of the profile that is given,
+    by the name under which a message speaks of them. Weights that are no files here stand for themselves."""
+    return {
+        "photos": json_digest(_photos(dataset)),
+        "weights": json_digest([_content(source) for source in weights]),
+        "device figures": "" if profile is None else json_digest(profile.to_json()),
+    }
+
+
+def _photos(dataset: Dataset) -> list[object]:
+    parts = [
+        [list(photos.files), photos.labels.tolist(), [one.hex() for one in remembered_digests(photos)]]
+        for photos in (dataset.train, dataset.validation)
+    ]
+    return [list(dataset.classes), parts]
+
+
+def _content(source: str) -> str:
+    path = Path(source)
+    if not path.exists():
+        return source
+    file = model_file(path) if path.is_dir() else path
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def json_digest(value: object) -> str:
+    """SHA-256 of what `json.dumps` takes, in hexadecimal, whatever the order of its keys."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,99 @@
+"""What a search has found out so far, on disk, so that one that was interrupted goes on where it stopped."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from mobilenet.errors import ConfigError, ModelError
+from mobilenet.export.formats import FORMATS
+from mobilenet.files import atomic_write
+from mobilenet.search.journal.fingerprint import json_digest
+
+__all__ = ["Memory"]
+
+Step = dict[str, Any]
+
+_MADE = (
+    "runs",
+    "files",
+    "device.json",
+    "fit.json",
+    "report.html",
+    *(f"model{kind.suffix}" for kind in FORMATS.values()),
+)
+"""What a search writes beside its memory."""
+
+
+class Memory:
+    """The settings of a search, and its steps by name, in one file that is written whole after each of them."""
+
+    def __init__(self, path: Path, settings: Step, digests: dict[str, str]) -> None:
+        """Open the memory of a search in its folder, or begin one there.
+
+        `settings` are numbers and words by name, `digests` say what the search works on. ConfigError, naming what
+        differs, where something was trained with others, and where the folder has what a search writes, and none wrote.
+        """
+        self._path = path
+        self._steps: dict[str, Step] = {}
+        self._document = json.loads(json.dumps({"settings": settings, "digests": digests}))
+        self._before: Step = {}
+        if path.is_file():
+            self._before = self._read()
+            if (self._steps or self._has_runs) and (found := list(_differences(self._before, self._document))):
+                raise ConfigError(f"{path.parent} holds another search: {'; '.join(found)}; choose another --out")
+        elif foreign := [name for name in _MADE if (path.parent / name).exists()]:
+            raise ConfigError(f"{path.parent} has {' and '.join(foreign)} that no search wrote; choose another --out")
+        self._write()
+
+    @property
+    def _has_runs(self) -> bool:
+        return (self._path.parent / "runs").exists()
+
+    def agrees(self, *names: str) -> bool:
+        """Whether a search that was begun in this folder had these settings and digests too."""
+        parts = ("settings", "digests")
+        before, now = ({key: value for part in parts for key, value in of.get(part, {}).items()} for of in self._both)
+        return bool(before) and all(before.get(name) == now.get(name) for name in names)
+
+    @property
+    def _both(self) -> tuple[Step, Step]:
+        return self._before, self._document
+
+    def step(self, name: str, work: Callable[[], Step]) -> Step:
+        """What `work` gives, or gave before the search was interrupted."""
+        if name not in self._steps:
+            self._steps[name] = work()
+            self._write()
+        return self._steps[name]
+
+    def _write(self) -> None:
+        document = {**self._document, "steps": self._steps}
+        text = json.dumps({**document, "sha256": json_digest(document)}, indent=1, allow_nan=False)
+        with atomic_write(self._path) as file:
+            file.write(text.encode("ascii"))
+
+    def _read(self) -> Step:
+        try:
+            document = json.loads(self._path.read_text("ascii"))
+            digest, self._steps = document.pop("sha256"), document["steps"]
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ModelError(f"{self._path} is damaged: {error}; choose another --out") from error
+        if digest != json_digest(document):
+            raise ModelError(f"{self._path} is damaged: it is not as it was written; choose another --out")
+        return {name: document[name] for name in ("settings", "digests")}
+
+
+def _differences(before: Step, now: Step) -> Iterator[str]:
+    """In words, what was otherwise when the search began."""
+    then, today = before["settings"], now["settings"]
+    for name in sorted({*then, *today}):
+        if then.get(name) != today.get(name):
+            yield f"{name.replace('_', ' ')} was {_said(then.get(name))} and is {_said(today.get(name))}"
+    for name in sorted({*before["digests"], *now["digests"]}):
+        if before["digests"].get(name) != now["digests"].get(name):
+            yield f"it began with other {name}"
+
+
+def _said(value: Any) -> str:
+    return "none" if value in (None, []) else str(value)

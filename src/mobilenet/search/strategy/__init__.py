@@ -1,0 +1,1 @@
+"""Which candidates are trained, and which one becomes the file."""

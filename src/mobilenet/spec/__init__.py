@@ -1,0 +1,34 @@
+"""A network is a table of rows; everything else (cost, torch modules, export) reads the table."""
+
+from mobilenet.spec.mobilenet import mobilenet_v1, mobilenet_v1_head, mobilenet_v1_shallow, mobilenet_v1_standard
+from mobilenet.spec.rows import (
+    INPUT,
+    Activation,
+    Concat,
+    Conv,
+    ConvStyle,
+    GlobalPool,
+    Linear,
+    Network,
+    Padding,
+    Pool,
+    Row,
+)
+
+__all__ = [
+    "INPUT",
+    "Activation",
+    "Concat",
+    "Conv",
+    "ConvStyle",
+    "GlobalPool",
+    "Linear",
+    "Network",
+    "Padding",
+    "Pool",
+    "Row",
+    "mobilenet_v1",
+    "mobilenet_v1_head",
+    "mobilenet_v1_shallow",
+    "mobilenet_v1_standard",
+]

@@ -1,0 +1,79 @@
+"""Every architecture by its name: those that can be trained, and those that they are compared with."""
+
+from typing import Protocol
+
+from mobilenet.errors import SpecError
+from mobilenet.spec import (
+    ConvStyle,
+    Network,
+    mobilenet_v1,
+    mobilenet_v1_head,
+    mobilenet_v1_shallow,
+    mobilenet_v1_standard,
+)
+from mobilenet.spec.comparisons import alexnet, googlenet, inception_v3, squeezenet_1_0, vgg16
+
+__all__ = ["COMPARISONS", "MOBILENETS", "architecture_names", "build"]
+
+
+class _Mobilenet(Protocol):
+    def __call__(
+        self, width_multiplier: float = ..., resolution: int = ..., classes: int = ..., style: ConvStyle = ...
+    ) -> Network: ...
+
+
+class _Comparison(Protocol):
+    def __call__(self, resolution: int = ..., classes: int = ...) -> Network: ...
+
+
+MOBILENETS: dict[str, _Mobilenet] = {
+    "mobilenet_v1": mobilenet_v1,
+    "mobilenet_v1_standard": mobilenet_v1_standard,
+    "mobilenet_v1_shallow": mobilenet_v1_shallow,
+    "mobilenet_v1_head": mobilenet_v1_head,
+}
+"""Any width and resolution; can be trained."""
+
+COMPARISONS: dict[str, _Comparison] = {
+    "alexnet": alexnet,
+    "googlenet": googlenet,
+    "inception_v3": inception_v3,
+    "squeezenet_1_0": squeezenet_1_0,
+    "vgg16": vgg16,
+}
+"""One width, and a resolution of their own unless another one is asked for; can be costed alone."""
+
+
+def architecture_names() -> tuple[str, ...]:
+    """The names that `build` knows."""
+    return (*MOBILENETS, *COMPARISONS)
+
+
+def build(
+    name: str, width_multiplier: float | None = None, resolution: int | None = None, classes: int = 1000
+) -> Network:
+    """The network of that name; None leaves the architecture its own width and resolution.
+
+    SpecError for an unknown name, for a width that is no width, and for a width where there is only one.
+    """
+    if name in MOBILENETS:
+        width_multiplier = 1.0 if width_multiplier is None else width_multiplier
+        if resolution is None:
+            return MOBILENETS[name](width_multiplier, classes=classes)
+        return MOBILENETS[name](width_multiplier, resolution, classes)
+    if name not in COMPARISONS:
+        raise SpecError(_unknown(name))
+    if width_multiplier not in {None, 1.0}:
+        raise SpecError(
+            f"{name} has one width only, not {width_multiplier:g}; leave the width out, or use a mobilenet_v1"
+        )
+    return COMPARISONS[name](classes=classes) if resolution is None else COMPARISONS[name](resolution, classes)
+
+
+def _unknown(name: str) -> str:
+    # Only a wrong name needs it, and it is slow to import.
+    import difflib
+
+    close = difflib.get_close_matches(name.lower().replace("-", "_"), architecture_names(), n=1)
+    guess = f"did you mean {close[0]}? There are" if close else "there are"
+    return f"no architecture is named {name!r}; {guess} {', '.join(architecture_names())}"

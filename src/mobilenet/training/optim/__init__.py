@@ -1,0 +1,1 @@
+"""Optimisers and the moving average of the weights."""

@@ -1,0 +1,1 @@
+"""Checkpoints, and whether a resumed run is the one that was stopped."""

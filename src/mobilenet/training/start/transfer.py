@@ -1,0 +1,195 @@
+"""A network that starts from other weights: what is kept of them, and what is made new."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from mobilenet.errors import ConfigError
+from mobilenet.images.augment import random_uniform
+from mobilenet.model.arrays import has_card
+from mobilenet.model.card import ModelCard
+from mobilenet.nn.layers import BatchNorm, ConvUnit
+from mobilenet.nn.linear_probe import fit_head
+from mobilenet.nn.model_file import build_network, read_model
+from mobilenet.nn.network import Classifier, place
+from mobilenet.runtimes import model_file
+from mobilenet.training.loop import Stopwatch, Trainer
+from mobilenet.training.settings import TrainingSettings
+from mobilenet.training.start.norms import measure_norms, restate_norms
+from mobilenet.weights.thin import thinned
+
+__all__ = ["Source", "adopt", "begin", "open_source", "start", "thinner", "with_norms"]
+
+_MOST_FOR_NORMS = 512
+_MOST_FOR_HEAD = 50_000
+"""Photos that are enough; taken at random where there are more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Weights to start from, as their file has them, and remarks on how it was read."""
+
+    network: Classifier
+    card: ModelCard
+    notes: tuple[str, ...] = ()
+
+
+def open_source(weights: str) -> Source:
+    """Read a run folder, a model of this tool, or anything that `mobilenet import` reads; ModelError."""
+    path = Path(weights)
+    if path.is_dir() or has_card(path):
+        return Source(*read_model(model_file(path)))
+    # Readers of foreign files are needed by those alone who have one.
+    from mobilenet.weights.read import import_weights
+
+    imported = import_weights(weights)
+    tensors = {name: torch.from_numpy(values) for name, values in imported.tensors.items()}
+    return Source(build_network(imported.card, tensors, path), imported.card, imported.notes)
+
+
+def adopt(settings: TrainingSettings, card: ModelCard) -> TrainingSettings:
+    """The settings with the network and the normalisation of the weights; ConfigError where they ask for another one.
+
+    Another resolution is no contradiction: convolutions take any. Nor is a smaller width: channels are left out.
+    """
+    if settings.architecture not in (None, card.architecture):
+        held = f"what {settings.weights} holds: {card.architecture}"
+        raise ConfigError(f"--arch {settings.architecture} is not {held}; leave it out")
+    width = card.width_multiplier if settings.width_multiplier is None else settings.width_multiplier
+    if width > card.width_multiplier:
+        raise ConfigError(
+            f"--width {width} is more than {settings.weights} holds: {card.width_multiplier}; give that or less"
+        )
+    return replace(
+        settings,
+        architecture=card.architecture,
+        width_multiplier=width,
+        resolution=settings.resolution or card.resolution,
+        style=replace(card.style, batch_norm=True),
+        mean=card.preprocessing.mean,
+        std=card.preprocessing.std,
+    )
+
+
+def start(trainer: Trainer, source: Source, watch: Stopwatch, progress: Callable[[int, int], None]) -> None:
+    """Make the trainer's network ready: the body of `source`, norms that fit the photos, and a classifier fitted to
+    the features that the body gives of them.
+    """
+    began = time.perf_counter()
+    network = trainer.network.eval()
+    photos = _shuffled(trainer)
+
+    def some() -> Iterator[Tensor]:
+        # One photo alone has no variance where a plane is one pixel.
+        return (inputs for inputs, _ in trainer.whole_photos(photos[:_MOST_FOR_NORMS]) if len(inputs) > 1)
+
+    with watch.part("norms"):
+        wide = with_norms(source, some, trainer.device)
+        thin = thinner(wide, network.spec.width_multiplier, some, trainer.device)
+        begin(thin.network, network)
+    with watch.part("features"):
+        features, labels = _features(trainer, network, photos, progress)
+    with watch.part("head"):
+        _fit_classifier(trainer, network, features, labels)
+    trainer.average.restart()
+    trainer.elapsed_s += time.perf_counter() - began
+
+
+def _shuffled(trainer: Trainer) -> NDArray[np.int64]:
+    return np.argsort(random_uniform(trainer.settings.seed, 0, np.arange(len(trainer.photos)), 1)[:, 0])
+
+
+def _fit_classifier(trainer: Trainer, network: Classifier, features: Tensor, labels: Tensor) -> None:
+    classes, settings = network.spec.classes, trainer.settings
+    weights = _class_weights(labels, classes) if settings.class_balanced else None
+    _set_classifier(network, *fit_head(features, labels, classes, settings.seed, weights))
+
+
+def _class_weights(labels: Tensor, classes: int) -> Tensor:
+    """Weights that make all classes count the same, and the photos' mean weight 1."""
+    return len(labels) / (classes * torch.bincount(labels, minlength=classes).clamp_min(1))
+
+
+def _set_classifier(network: Classifier, matrix: Tensor, bias: Tensor) -> None:
+    classifier = network.get_submodule(network.spec.rows[-1].name)
+    classifier.load_state_dict({"weight": matrix, "bias": bias})
+
+
+def _features(
+    trainer: Trainer, network: Classifier, shuffled: NDArray[np.int64], progress: Callable[[int, int], None]
+) -> tuple[Tensor, Tensor]:
+    photos = np.sort(shuffled[:_MOST_FOR_HEAD])
+    features, labels = [], []
+    done = 0
+    with torch.inference_mode():
+        for inputs, numbers in trainer.whole_photos(photos):
+            features.append(network.features(inputs))
+            labels.append(numbers)
+            done += len(numbers)
+            progress(done, len(photos))
+    return torch.cat(features).clone(), torch.cat(labels)
+
+
+def with_norms(source: Source, batches: Callable[[], Iterable[Tensor]], device: torch.device) -> Source:
+    """The same function with a norm behind every convolution, which fits what `batches` of network input show."""
+    if source.card.style.batch_norm:
+        return source
+    card = replace(source.card, style=replace(source.card.style, batch_norm=True))
+    network = Classifier(card.network()).eval()
+    place(network, device)
+    begin(source.network, network)
+    restate_norms(network, batches())
+    return replace(source, network=network, card=card)
+
+
+def thinner(
+    source: Source, width_multiplier: float, batches: Callable[[], Iterable[Tensor]], device: torch.device
+) -> Source:
+    """`source` with the channels that matter most (`weights.thin`).
+
+    A sum of fewer terms has another mean and another variance. Norms that are measured anew make up for that: every
+    channel that is left comes out with the mean and the variance that it had in the wide network.
+    """
+    if width_multiplier == source.card.width_multiplier:
+        return source
+    arrays = {name: values.detach().cpu().numpy() for name, values in source.network.state_dict().items()}
+    card, made = thinned(source.card, arrays, width_multiplier)
+    tensors = {name: torch.from_numpy(values) for name, values in made.items()}
+    network = build_network(card, tensors, Path(source.card.architecture))
+    place(network, device)
+    measure_norms(network, batches())
+    return replace(source, network=network, card=card)
+
+
+def begin(source: Classifier, target: Classifier) -> None:
+    """Give `target` the body of `source`; both are of one architecture and width, the classifier stays as it is.
+
+    Norms that were folded away come back as norms that change nothing but by the folded bias; `restate_norms` makes
+    them fit for training.
+    """
+    with torch.no_grad():
+        for name, unit in _units(target):
+            old = source.get_submodule(name)
+            if not isinstance(old, ConvUnit):
+                raise ConfigError(f"the weights have no row {name}; they are of another architecture")
+            _take(unit, old)
+
+
+def _units(network: nn.Module) -> list[tuple[str, ConvUnit]]:
+    return [(name, module) for name, module in network.named_modules() if isinstance(module, ConvUnit)]
+
+
+def _take(unit: ConvUnit, old: ConvUnit) -> None:
+    unit.conv.weight.copy_(old.conv.weight)
+    if isinstance(old.norm, BatchNorm):
+        unit.norm.load_state_dict(old.norm.state_dict())
+    elif isinstance(unit.norm, BatchNorm):
+        unit.norm.running_var.fill_(1 - unit.norm.epsilon)
+        if old.conv.bias is not None:
+            unit.norm.bias.copy_(old.conv.bias)

@@ -1,0 +1,1 @@
+"""The machine that a run is on: device, processes, signals, the lock of its folder."""

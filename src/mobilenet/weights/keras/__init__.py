@@ -1,0 +1,1 @@
+"""Weights from Keras HDF5 files."""

@@ -1,0 +1,91 @@
+"""Keras HDF5 files: whole models, and the files of weights of `keras.applications.MobileNet`."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from mobilenet.errors import ConfigError, ModelError
+from mobilenet.images import Preprocessing
+from mobilenet.weights.keras.chain import Chain
+from mobilenet.weights.keras.config import Layer, application_layers, config_layers
+from mobilenet.weights.keras.hdf5 import open_hdf5
+from mobilenet.weights.keras.scaling import Scaling
+from mobilenet.weights.layers import ForeignConv, ForeignNetwork
+from mobilenet.weights.pixel_scale import guess_units
+
+__all__ = ["read_keras"]
+
+_USUAL_SIDE, _MAX_SIDE = 224, 8192
+
+_SIDE_IN_NAME = re.compile(r"(?:^|[_.-])(\d{2,4})(?:_tf)?(?:_no_top)?$")
+_APPLICATION = {"conv1", "conv_dw_1", "conv_pw_1", "conv_dw_13", "conv_pw_13"}
+
+
+def read_keras(path: Path) -> ForeignNetwork:
+    """A Keras HDF5 file -> its network; ModelError, one line, for what cannot be read without guessing."""
+    with open_hdf5(path) as file:
+        paths = tuple(file.shapes)
+        layers = application_layers(file.groups, paths) if file.config is None else config_layers(file.config, paths)
+        chain = Chain(file)
+        side = _side_in_file(layers)
+        resolution = chain.side = side or _side_in_name(path)
+        for layer in layers:
+            chain.add(layer)
+        chain.check_all_read()
+    try:
+        preprocessing, notes = _preprocessing(chain.scaling, chain.convs[0], layers, resolution)
+    except ConfigError as error:
+        raise ModelError(f"{path}: {error}") from error
+    if side is None and resolution is not None:
+        notes = (f"the resolution, {resolution} pixels, is taken from the file's name", *notes)
+    return ForeignNetwork(str(path), chain.convs, chain.classifier, resolution, None, preprocessing, notes)
+
+
+def _side_in_file(layers: list[Layer]) -> int | None:
+    """The side of the photos that the model takes; None where it takes any, or the file does not say it."""
+    for layer in layers:
+        shape = layer.settings.get("batch_input_shape") or layer.settings.get("batch_shape") or ()
+        match tuple(shape):
+            case (_, int() as height, int() as width, _) if height == width and 1 <= height <= _MAX_SIDE:
+                return height
+            case (_, int() as height, int() as width, _):
+                raise ModelError(f"it takes photos of {width} × {height} pixels; squares are read")
+    return None
+
+
+def _side_in_name(path: Path) -> int | None:
+    match = _SIDE_IN_NAME.search(path.stem)
+    side = int(match[1]) if match else 0
+    return side if side and side % 32 == 0 else None
+
+
+def _preprocessing(
+    scaling: Scaling | None, stem: ForeignConv, layers: list[Layer], resolution: int | None
+) -> tuple[Preprocessing | None, tuple[str, ...]]:
+    """How pixels become the network's input, and what is assumed about it."""
+    side = resolution or _USUAL_SIDE
+    named = {layer.name for layer in layers} >= _APPLICATION
+    if scaling is not None:
+        return _from_scaling(scaling, side), ()
+    if named:
+        note = "its layers have the names of keras.applications, whose (pixel - 127.5) / 127.5 is assumed"
+        return Preprocessing(side), (note,)
+    units = guess_units(stem)
+    if units is None:
+        return None, ()
+    note = (
+        "the file does not say how pixels become the network's input; what its first batch norm remembers of photos "
+        f"fits {units.name}, which is assumed"
+    )
+    return Preprocessing(side, mean=units.mean, std=units.std), (note,)
+
+
+def _from_scaling(scaling: Scaling, side: int) -> Preprocessing:
+    """Input = pixel · factor + offset, written as (pixel - mean) / std."""
+    factors, offsets = scaling
+    if not (factors > 0).all():
+        raise ConfigError(f"it multiplies pixels by {factors.tolist()}; numbers above 0 are read")
+    with np.errstate(over="ignore", invalid="ignore"):
+        std, mean = (1 / factors).tolist(), (-offsets / factors).tolist()
+    return Preprocessing(side, mean=(mean[0], mean[1], mean[2]), std=(std[0], std[1], std[2]))

@@ -1,0 +1,259 @@
+"""Which of our tables a foreign network is: every row is compared with the file's layer, and anything else refused."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mobilenet.errors import ConfigError, ModelError, SpecError
+from mobilenet.images import Preprocessing
+from mobilenet.model.card import ModelCard
+from mobilenet.spec import Conv, ConvStyle, Network, Padding
+from mobilenet.spec.architectures import MOBILENETS
+from mobilenet.weights.layers import ForeignConv, ForeignLinear, ForeignNetwork
+
+__all__ = ["Imported", "Triple", "recognise"]
+
+_LAYERS = {27: "mobilenet_v1", 17: "mobilenet_v1_shallow", 14: "mobilenet_v1_standard", 28: "mobilenet_v1_head"}
+"""The architecture with so many convolutions."""
+
+_IMAGENET = (1000, 1001)
+"""Classes: ImageNet's own, and with the background before them."""
+_IMAGENET_CROP = 0.875
+"""The centre of a photo that ImageNet's classifiers are evaluated on; others get whole photos."""
+
+_ASSUMED_RESOLUTION = 224
+_STEM, _LAST = 32, 1024
+_SAME_EPSILON = 1e-6
+"""Relative; epsilons are stored as float32 or as decimals."""
+
+_BACKGROUND = "background"
+
+Triple = tuple[float, float, float]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Imported:
+    """A foreign network in our terms: `tensors` have the names and shapes of `nn.network.Classifier.state_dict()`.
+
+    `notes`: what was assumed; `label_notes`: the same of the class names, which training gives up with the classifier.
+    """
+
+    card: ModelCard
+    tensors: dict[str, NDArray[np.float32]]
+    notes: tuple[str, ...]
+    label_notes: tuple[str, ...] = ()
+
+
+def recognise(
+    network: ForeignNetwork,
+    *,
+    labels: tuple[str, ...] | None = None,
+    resolution: int | None = None,
+    mean: Triple | None = None,
+    std: Triple | None = None,
+) -> Imported:
+    """The card and the tensors of `network`; what is given wins over what the file says.
+
+    ModelError where it is no MobileNet V1 of ours, or names and outputs do not go together.
+    """
+    notes = [*network.notes]
+    label_notes: list[str] = []
+    architecture, style = _architecture(network), _style(network)
+    table = _table(network, architecture, style)
+    _check_classifier(network)
+    classes = len(network.classifier.matrix) if network.classifier else 0
+    side = _resolution(network, resolution, notes)
+    card = ModelCard(
+        architecture=table.name,
+        width_multiplier=table.width_multiplier,
+        resolution=side,
+        labels=_labels(network, labels, classes, label_notes),
+        preprocessing=_preprocessing(network, side, classes, (mean, std), notes),
+        style=style,
+    )
+    try:
+        card.network()
+    except SpecError as error:
+        raise ModelError(f"{network.source}: {error}") from error
+    return Imported(card, _tensors(network, table), tuple(notes), tuple(label_notes))
+
+
+def _architecture(network: ForeignNetwork) -> str:
+    """By the number of convolutions, which differs."""
+    convs = network.convs
+    if len(convs) not in _LAYERS:
+        kinds = ", ".join(f"{name} {count}" for count, name in _LAYERS.items())
+        raise ModelError(f"{network.source} has {len(convs)} convolutions, and is none of ours: {kinds}")
+    if flat := [conv for conv in convs if conv.filters.ndim != 4 or 0 in conv.filters.shape]:
+        raise ModelError(
+            f"{network.source}: {flat[0].name} has shape {flat[0].filters.shape}, which is none of filters"
+        )
+    return _LAYERS[len(convs)]
+
+
+def _table(network: ForeignNetwork, architecture: str, style: ConvStyle) -> Network:
+    """The table of which every row is the file's layer; ModelError names the first layer that fits none."""
+    convs = network.convs
+    found = [len(conv.filters) for conv in convs]
+    tables = [MOBILENETS[architecture](width, classes=0, style=style) for width in _widths(convs)]
+    table = next((table for table in tables if [row.out_channels for row in _convs(table)] == found), tables[0])
+    for row, conv in zip(_convs(table), convs, strict=True):
+        _check_row(network.source, row, conv, f"{architecture} {table.width_multiplier:g}")
+    return table
+
+
+def _convs(table: Network) -> list[Conv]:
+    return [row for row in table.rows if isinstance(row, Conv)]
+
+
+def _widths(convs: Sequence[ForeignConv]) -> list[float]:
+    """Width multipliers that thin the stem and the last block's output to what is there, the shortest decimal first.
+
+    A layer of `base` channels thinned to `found` was multiplied by found / base or a little more: fractions are cut.
+    """
+    last = convs[-1] if len(convs) != 28 else convs[-2]
+    stem, top = len(convs[0].filters), len(last.filters)
+    least = max(top / _LAST, stem / _STEM if stem > 8 else 0.0)
+    most = min((top + 1) / _LAST, (stem + 1) / _STEM)
+    short = (math.ceil(round(least * 10**digits, 6)) / 10**digits for digits in range(1, 7))
+    found = [width for width in short if least <= width < most and 0 < width <= 16]
+    return [*found, min(max(least, 1 / _LAST), 16.0)]
+
+
+def _style(network: ForeignNetwork) -> ConvStyle:
+    """What all convolutions have in common; ModelError names the first that differs."""
+    first, convs = network.convs[0], network.convs
+    normed = first.norm is not None
+    for conv in convs:
+        epsilon = conv.norm.epsilon if conv.norm is not None else 0.0
+        if (conv.norm is not None) != normed or conv.activation != first.activation:
+            raise ModelError(
+                f"{network.source}: {conv.name} of shape {conv.filters.shape} has {_describe(conv)}, the first layer "
+                f"{_describe(first)}; all must be alike"
+            )
+        if first.norm is not None and not math.isclose(epsilon, first.norm.epsilon, rel_tol=_SAME_EPSILON):
+            raise ModelError(f"{network.source}: {conv.name} has epsilon {epsilon:g}, not {first.norm.epsilon:g}")
+    if first.activation not in {"relu", "relu6"}:
+        raise ModelError(
+            f"{network.source}: {first.name} is followed by no ReLU; MobileNet V1 has one behind every layer"
+        )
+    return ConvStyle(_padding(network), first.activation, first.norm.epsilon if first.norm else 1e-5, normed)
+
+
+def _describe(conv: ForeignConv) -> str:
+    return f"{'a batch norm' if conv.norm else 'no batch norm'} and activation {conv.activation}"
+
+
+def _padding(network: ForeignNetwork) -> Padding:
+    """Decided by the layers with a stride: with stride 1 both paddings of an odd side are the same."""
+    found = {conv.padding: conv for conv in network.convs if conv.stride > 1}
+    if len(found) != 1 or "valid" in found:
+        say = "; ".join(f"{conv.name} of shape {conv.filters.shape} is {kind}" for kind, conv in found.items())
+        raise ModelError(f"{network.source}: the padding of layers with a stride is not one of ours: {say or 'none'}")
+    return next(iter(found))
+
+
+def _check_row(source: str, row: Conv, conv: ForeignConv, name: str) -> None:
+    """ModelError where the file's layer is not this row."""
+    side = row.kernel_size
+    wanted = (row.out_channels, row.in_channels // row.groups, side, side)
+    found = (conv.filters.shape, conv.stride, conv.groups)
+    if found != (wanted, row.stride, row.groups):
+        raise ModelError(
+            f"{source}: {conv.name} has filters {found[0]}, stride {found[1]}, groups {found[2]}; {row.name} of the "
+            f"nearest table, {name}, has {wanted}, stride {row.stride}, groups {row.groups}"
+        )
+    if conv.padding == "valid" and side != 1:
+        raise ModelError(f"{source}: {conv.name} of shape {conv.filters.shape} is not padded; MobileNet V1 pads")
+
+
+def _check_classifier(network: ForeignNetwork) -> None:
+    last, classifier = len(network.convs[-1].filters), network.classifier
+    if classifier is not None and (classifier.matrix.ndim != 2 or classifier.matrix.shape[1] != last):
+        raise ModelError(
+            f"{network.source}: {classifier.name} has shape {classifier.matrix.shape}, but {last} features reach it"
+        )
+
+
+def _resolution(network: ForeignNetwork, given: int | None, notes: list[str]) -> int:
+    if given is None and network.resolution is None:
+        notes.append(f"the file does not say its resolution; {_ASSUMED_RESOLUTION} is assumed")
+    return given or network.resolution or _ASSUMED_RESOLUTION
+
+
+def _labels(network: ForeignNetwork, given: tuple[str, ...] | None, classes: int, notes: list[str]) -> tuple[str, ...]:
+    """Given names, else those in the file, else "class 0", "class 1", …; none for a backbone."""
+    if given is not None and _fit(given, classes) is None:
+        outputs = f"{classes:,} outputs" if classes else "no classifier"
+        raise ModelError(f"{network.source} has {outputs}, the file of labels {len(given):,} names; give one a line")
+    names = _fit(network.labels, classes) if given is None else _fit(given, classes)
+    if names is None and network.labels is not None:
+        notes.append(f"the file has {classes:,} outputs and {len(network.labels):,} class names, which were left out")
+    if names is None and classes:
+        notes.append("the classes have no names; give them with --labels")
+        names = tuple(f"class {number}" for number in range(classes))
+    return names or ()
+
+
+def _fit(names: tuple[str, ...] | None, classes: int) -> tuple[str, ...] | None:
+    """One name for each output; files of 1001 classes begin with the background, lists of ImageNet's names without."""
+    if names is not None and len(names) == 1000 and classes == 1001:
+        return (_BACKGROUND, *names)
+    return names if names is not None and len(names) == classes else None
+
+
+def _preprocessing(
+    network: ForeignNetwork, side: int, classes: int, given: tuple[Triple | None, Triple | None], notes: list[str]
+) -> Preprocessing:
+    """What is given, else what the file says, else pixels from -1 to 1, with a note."""
+    said, (mean, std) = network.preprocessing, given
+    if said is None and (mean is None or std is None):
+        notes.append("the file does not say how pixels are scaled; (pixel - 127.5) / 127.5 is assumed")
+    found = replace(said or Preprocessing(_ASSUMED_RESOLUTION), resolution=side)
+    if found.crop_fraction is None and classes in _IMAGENET:
+        found = replace(found, crop_fraction=_IMAGENET_CROP)
+    try:
+        return replace(found, mean=mean or found.mean, std=std or found.std)
+    except ConfigError as error:
+        raise ModelError(f"{network.source}: {error}") from error
+
+
+def _tensors(network: ForeignNetwork, table: Network) -> dict[str, NDArray[np.float32]]:
+    tensors: dict[str, NDArray[np.float32]] = {}
+    for row, conv in zip(_convs(table), network.convs, strict=True):
+        tensors[f"{row.name}.conv.weight"] = conv.filters
+        vectors = _vectors(conv)
+        for name, values in vectors.items():
+            if values.shape != (row.out_channels,):
+                raise ModelError(f"{network.source}: {name} of {conv.name} has shape {values.shape}, not one a filter")
+        tensors |= {f"{row.name}.{name}": values for name, values in vectors.items()}
+        if conv.norm is not None and (conv.norm.variance < 0).any():
+            raise ModelError(f"{network.source}: {conv.name} has a negative variance; it is damaged")
+    if network.classifier is not None:
+        tensors |= _linear(network.source, network.classifier)
+    for name, values in tensors.items():
+        if not np.isfinite(values).all():
+            raise ModelError(f"{network.source}: {name} of shape {values.shape} holds NaN or infinity; it is damaged")
+    # torch takes no arrays that may not be written to, such as views of a file's bytes.
+    return {name: np.require(values, np.float32, ("C", "W")) for name, values in tensors.items()}
+
+
+def _vectors(conv: ForeignConv) -> dict[str, NDArray[np.float32]]:
+    """What a layer has beside its filters; a bias before a norm only moves the mean that the norm takes away."""
+    norm, bias = conv.norm, conv.bias
+    if norm is None:
+        return {"conv.bias": np.zeros(len(conv.filters), np.float32) if bias is None else bias}
+    mean = norm.mean if bias is None else norm.mean - bias
+    statistics = {"norm.running_mean": mean, "norm.running_var": norm.variance}
+    return {"norm.weight": norm.scale, "norm.bias": norm.shift, **statistics}
+
+
+def _linear(source: str, classifier: ForeignLinear) -> dict[str, NDArray[np.float32]]:
+    classes = len(classifier.matrix)
+    bias = np.zeros(classes, np.float32) if classifier.bias is None else classifier.bias
+    if bias.shape != (classes,):
+        raise ModelError(f"{source}: the bias of {classifier.name} has shape {bias.shape}, not {classes} numbers")
+    return {"classifier.weight": classifier.matrix, "classifier.bias": bias}

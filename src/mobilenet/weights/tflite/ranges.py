@@ -1,0 +1,108 @@
+"""8-bit numbers of TFLite files as float32, and what their ranges do to activations.
+
+8-bit values become float32 exactly: scale * (q - zero_point), for each tensor or each channel; int32 biases with their
+own scale. What remains is that LiteRT rounds every layer's output to 8 bits and ends it at the top of its range:
+
+- RELU6, and NONE where the range begins at 0 and ends at 6 (half a step of rounding apart): ReLU6. That is every
+  official 8-bit file, and the range's end is the activation itself.
+- RELU6 or NONE where the range ends at top < 6: LiteRT clamps to [0, top]. ReLU6 of filters and bias times 6 / top,
+  with the next layer's filters times top / 6, computes exactly that, so it is what is returned. After a backbone's last
+  layer there is none that could undo it; there the clamp is ReLU6's, and a note says so.
+- RELU: ReLU. The range ends at the largest value of calibration, so that hardly any value is cut.
+- NONE where the ranges begin at 0 and some end above 6: ReLU, for the same reason.
+"""
+
+import dataclasses
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mobilenet.errors import ModelError
+from mobilenet.spec import Activation
+from mobilenet.weights.layers import Floats, ForeignConv, ForeignLinear
+from mobilenet.weights.tflite.file import Tensor
+
+__all__ = ["LOWEST", "clamped", "floats", "misfit", "one_scale", "quantization", "top"]
+
+LOWEST = {"UINT8": 0, "INT8": -128}
+"""Kinds of 8-bit tensors, and the lowest number of each."""
+
+_HALF_STEP = 1 / 510
+"""Of a range; official files end at 5.99976."""
+
+
+def floats(tensor: Tensor, order: tuple[int, ...]) -> Floats:
+    """float32 values of a constant, its axes in this order, in memory of their own."""
+    values: Floats = np.array(np.transpose(np.asarray(tensor.values), order), np.float32, order="C")
+    if tensor.kind in {"FLOAT32", "FLOAT16"}:
+        return values
+    scales, zero_points = quantization(tensor)
+    along = tuple(tensor.shape[axis] if axis == tensor.axis else 1 for axis in order)
+    for numbers, apply in ((zero_points.astype(np.float32), np.subtract), (scales, np.multiply)):
+        with np.errstate(over="ignore"):
+            apply(values, numbers.reshape(along) if len(numbers) > 1 else numbers, out=values)
+    return values
+
+
+def quantization(tensor: Tensor) -> tuple[Floats, NDArray[np.int64]]:
+    """Scales and zero points, one or one for each channel; ModelError where they do not fit the tensor."""
+    scales, zero_points = tensor.scales, tensor.zero_points
+    channels = tensor.shape[tensor.axis] if 0 <= tensor.axis < len(tensor.shape) else 1
+    if len(zero_points) == 0:
+        zero_points = np.zeros(1, np.int64)
+    if not {len(scales), len(zero_points)} <= {1, channels}:
+        raise ModelError(f"{tensor.name} of shape {tensor.shape} has {len(scales)} scales; it needs 1 or one a channel")
+    if not (np.isfinite(scales).all() and (scales > 0).all() and (np.abs(zero_points) < 2**16).all()):
+        raise ModelError(f"{tensor.name} of shape {tensor.shape} has a scale that is no number above 0; it is damaged")
+    return scales, zero_points
+
+
+def one_scale(tensor: Tensor) -> tuple[float, int]:
+    """Scale and zero point of an activation, which has one of each; ModelError."""
+    scales, zero_points = quantization(tensor)
+    if len(scales) > 1 or len(zero_points) > 1:
+        raise ModelError(misfit(tensor, "an activation, which has one scale"))
+    return float(scales[0]), int(zero_points[0])
+
+
+def top(output: Tensor, activation: Activation) -> float | None:
+    """Where the range of a quantised layer's output ends, None where it does not clamp: float, or below 0 as well."""
+    if output.kind not in LOWEST or len(output.scales) == 0:
+        return None
+    scale, zero_point = one_scale(output)
+    if activation == "none" and zero_point != LOWEST[output.kind]:
+        return None
+    return scale * (LOWEST[output.kind] + 255 - zero_point)
+
+
+def clamped(
+    convs: list[ForeignConv], tops: list[float | None], classifier: ForeignLinear | None, notes: list[str]
+) -> tuple[list[ForeignConv], ForeignLinear | None]:
+    """Give layers that are clamped by their range alone their activation, and move ranges that end below 6 to 6."""
+    by_range = [end for conv, end in zip(convs, tops, strict=True) if conv.activation == "none" and end is not None]
+    kind: Activation = "relu" if max(by_range, default=0) > 6 * (1 + _HALF_STEP) else "relu6"
+    settled, carried = [], 1.0
+    for conv, end in zip(convs, tops, strict=True):
+        activation = kind if conv.activation == "none" and end is not None else conv.activation
+        gain = 6 / end if activation == "relu6" and end is not None and 0 < end < 6 * (1 - _HALF_STEP) else 1.0
+        if gain != 1 and conv is convs[-1] and classifier is None:
+            notes.append(f"the last layer's 8-bit range ends at {end:.3g}; values above it, up to 6, are kept")
+            gain = 1.0
+        _multiply(conv.filters, gain * carried)
+        _multiply(conv.bias, gain)
+        settled.append(dataclasses.replace(conv, activation=activation))
+        carried = 1 / gain
+    if classifier is not None:
+        _multiply(classifier.matrix, carried)
+    return settled, classifier
+
+
+def _multiply(values: Floats | None, factor: float) -> None:
+    if values is not None and factor != 1:
+        with np.errstate(over="ignore", invalid="ignore"):
+            values *= np.float32(factor)
+
+
+def misfit(tensor: Tensor, wanted: str) -> str:
+    """What a message says of a tensor that is not what its place needs."""
+    return f"tensor {tensor.name} has shape {tensor.shape} of {tensor.kind}, which is not {wanted}"

@@ -1,0 +1,276 @@
+"""Reads a MobileNet V1 classifier, or its backbone, out of a TFLite file, float32 or 8-bit.
+
+8-bit files become float32; `tflite_ranges` says how and how exactly.
+"""
+
+import dataclasses
+import math
+from pathlib import Path
+
+import numpy as np
+
+from mobilenet.errors import ConfigError, ModelError
+from mobilenet.images import Preprocessing
+from mobilenet.spec import Activation, Padding
+from mobilenet.weights.layers import Floats, ForeignConv, ForeignLinear, ForeignNetwork
+from mobilenet.weights.tflite.file import Graph, Operator, Tensor, read_graph
+from mobilenet.weights.tflite.metadata import read_metadata
+from mobilenet.weights.tflite.ranges import LOWEST, clamped, floats, misfit, one_scale, top
+
+__all__ = ["read_tflite"]
+
+_LARGEST_FILE = 2**31
+"""Bytes; a flatbuffer's own limit."""
+
+_LARGEST_SIDE = 4096
+"""Pixels; as far as photos are resized."""
+
+_FUSED: dict[str, Activation] = {"NONE": "none", "RELU": "relu", "RELU6": "relu6"}
+_CHANNELS_LAST = 3
+
+
+def read_tflite(path: Path) -> ForeignNetwork:
+    """The layers of a TFLite file; ModelError names what is not understood, or is damaged."""
+    size = path.stat().st_size
+    if size > _LARGEST_FILE:
+        raise ModelError(f"{path} has {size:,} bytes, more than a TFLite file can have; give a MobileNet V1")
+    data = path.read_bytes()
+    graph = read_graph(data, str(path))
+    try:
+        walk = _Walk(graph, len(data))
+        for operator in graph.operators:
+            walk.step(operator)
+        walk.finish()
+        metadata = read_metadata(data, graph.metadata)
+        preprocessing = _preprocessing(walk.image, metadata.normalization)
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from error
+    return ForeignNetwork(
+        source=str(path),
+        convs=tuple(walk.convs),
+        classifier=walk.classifier,
+        resolution=walk.image.shape[1],
+        labels=metadata.labels,
+        preprocessing=preprocessing,
+        notes=(*walk.notes, *metadata.notes),
+    )
+
+
+class _Walk:
+    """Follows the one path from the image to the output, layer by layer; anything beside that path is refused."""
+
+    def __init__(self, graph: Graph, size: int) -> None:
+        self.graph = graph
+        self.budget = size
+        self.image = _image(graph)
+        self.current = graph.inputs[0]
+        self.side, self.channels = self.image.shape[1], self.image.shape[_CHANNELS_LAST]
+        self.pads = (0, 0)
+        self.stage = "body"
+        self.constants: dict[int, Tensor] = {}
+        self.convs: list[ForeignConv] = []
+        self.tops: list[float | None] = []
+        self.classifier: ForeignLinear | None = None
+        self.notes: list[str] = []
+        if unknown := [operator.kind for operator in graph.operators if operator.kind not in _STEPS]:
+            raise ModelError(f"operator {unknown[0]} is not part of a MobileNet V1 classifier; give one without it")
+
+    def step(self, operator: Operator) -> None:
+        """Take one operator; ModelError where it does not follow on the one before, or does what no MobileNet does."""
+        if not operator.inputs or len(operator.outputs) != 1 or min(operator.inputs[0], *operator.outputs) < 0:
+            raise ModelError(f"a {operator.kind} has no input, or not one output; it is damaged")
+        given, made = operator.inputs[0], operator.outputs[0]
+        if operator.kind == "DEQUANTIZE" and self.graph.tensors[given].values is not None:
+            self.constants[made] = self.graph.tensors[given]
+            return
+        if given != self.current:
+            name = self.graph.tensors[given].name
+            raise ModelError(f"a {operator.kind} reads {name}, not the layer before it; only plain chains are read")
+        if self.pads != (0, 0) and operator.kind not in {"CONV_2D", "DEPTHWISE_CONV_2D"}:
+            raise ModelError(f"a {operator.kind} follows a PAD; only a convolution may")
+        _STEPS[operator.kind](self, operator)
+        self.current = made
+
+    def finish(self) -> None:
+        """Check that the path has led to the output, and settle the activations of quantised layers."""
+        if self.graph.outputs != (self.current,) or self.stage == "body":
+            raise ModelError("the output is not the end of the chain of layers; give a classifier or a backbone")
+        if self.classifier is not None and self.stage != "probabilities":
+            self.notes.append("the file ends before a softmax; its outputs are read as logits")
+        self.convs, self.classifier = clamped(self.convs, self.tops, self.classifier, self.notes)
+
+    def convolution(self, operator: Operator) -> None:
+        """CONV_2D, which is the classifier after the pool, and DEPTHWISE_CONV_2D."""
+        filters, groups = self._filters(operator)
+        if self.stage != "body":
+            self._classify(operator, filters, groups)
+            return
+        depthwise = operator.kind == "DEPTHWISE_CONV_2D"
+        stride, padding = self._geometry(operator, filters)
+        values = self._floats(filters, (3, 0, 1, 2) if depthwise else (0, 3, 1, 2))
+        activation = _FUSED.get(operator.options.activation)
+        if activation is None:
+            raise ModelError(
+                f"{filters.name} is followed by {operator.options.activation}; only RELU and RELU6 are read"
+            )
+        self.channels = len(values)
+        bias = self._bias(operator, self.channels)
+        self.convs.append(ForeignConv(filters.name, values, stride, groups, padding, activation, bias))
+        self.tops.append(top(self.graph.tensors[operator.outputs[0]], activation))
+
+    def pad(self, operator: Operator) -> None:
+        """PAD of height and width, before a convolution without padding of its own."""
+        table = self._constant(operator, 1)
+        if table.shape != (4, 2) or table.kind not in {"INT32", "INT64"} or self.stage != "body":
+            raise ModelError(misfit(table, "widths of a PAD, four pairs before a convolution"))
+        batch, rows, columns, channels = [(int(pair[0]), int(pair[1])) for pair in np.asarray(table.values)]
+        if batch != (0, 0) or channels != (0, 0) or rows != columns or not all(0 <= pad < self.side for pad in rows):
+            raise ModelError(f"a PAD by {(batch, rows, columns, channels)} is not one of height and width alike")
+        self.pads = rows
+
+    def pool(self, operator: Operator) -> None:
+        """AVERAGE_POOL_2D or MEAN, over the whole plane."""
+        if operator.kind == "MEAN":
+            axes = self._constant(operator, 1)
+            whole = axes.kind == "INT32" and axes.shape == (2,) and set(np.asarray(axes.values).tolist()) == {1, 2}
+        else:
+            options = operator.options
+            whole = options.window == (self.side, self.side) and options.activation == "NONE"
+            whole &= not options.same or min(options.stride) >= self.side
+        if not whole or self.stage != "body":
+            raise ModelError(f"an {operator.kind} is not the average over the plane of {self.side} x {self.side}")
+        self.stage = "pooled"
+
+    def flatten(self, operator: Operator) -> None:
+        """RESHAPE and SQUEEZE of what is one vector anyway."""
+        if self.stage == "body":
+            raise ModelError(f"a {operator.kind} stands before the pool; only after it does it change nothing")
+
+    def same(self, _operator: Operator) -> None:
+        """QUANTIZE and DEQUANTIZE: the same numbers in another type."""
+
+    def linear(self, operator: Operator) -> None:
+        """FULLY_CONNECTED: the classifier."""
+        matrix = self._constant(operator, 1)
+        if len(matrix.shape) != 2 or matrix.shape[1] != self.channels:
+            raise ModelError(misfit(matrix, f"matrix of a FULLY_CONNECTED of {self.channels} features"))
+        self._classify(operator, matrix, 1)
+
+    def softmax(self, operator: Operator) -> None:
+        """SOFTMAX, the last layer of a classifier."""
+        if self.stage != "classified" or operator.options.beta != 1.0:
+            raise ModelError(f"a SOFTMAX with beta {operator.options.beta:g} does not end a classifier; beta must be 1")
+        self.stage = "probabilities"
+
+    def _classify(self, operator: Operator, matrix: Tensor, groups: int) -> None:
+        plain = operator.options.activation == "NONE" and groups == 1 and set(matrix.shape[1:-1]) <= {1}
+        if self.stage != "pooled" or not plain:
+            raise ModelError(misfit(matrix, "a classifier, which follows the pool, once, with 1 x 1 filters"))
+        classes = matrix.shape[0]
+        values = self._floats(matrix, tuple(range(len(matrix.shape)))).reshape(classes, self.channels)
+        self.classifier = ForeignLinear(matrix.name, values, self._bias(operator, classes))
+        self.stage, self.channels = "classified", classes
+
+    def _geometry(self, operator: Operator, filters: Tensor) -> tuple[int, Padding]:
+        """Stride and padding; the side of the plane becomes that of the output."""
+        options, name = operator.options, filters.name
+        height, width, stride = *filters.shape[1:3], options.stride[0]
+        if height != width or options.stride != (stride, stride) or options.dilation != (1, 1) or stride < 1:
+            raise ModelError(
+                f"tensor {name} has shape {filters.shape}, stride {options.stride}, dilation {options.dilation}; only "
+                "square filters without dilation are read"
+            )
+        total = max((math.ceil(self.side / stride) - 1) * stride + height - self.side, 0)
+        same, symmetric = (total // 2, total - total // 2), ((height - 1) // 2, (height - 1) // 2)
+        if options.same and self.pads != (0, 0):
+            raise ModelError(f"{name} is padded twice, by a PAD and by SAME")
+        pads, self.pads = self.pads, (0, 0)
+        self.side = math.ceil(self.side / stride) if options.same else (self.side + sum(pads) - height) // stride + 1
+        if self.side < 1:
+            raise ModelError(f"{name} leaves nothing of the plane; it is damaged")
+        if options.same or pads == same != (0, 0):
+            return stride, "tensorflow"
+        if pads == (0, 0):
+            return stride, "valid"
+        if pads == symmetric:
+            return stride, "symmetric"
+        raise ModelError(f"{name} is padded by {pads}, neither TensorFlow's {same} nor {symmetric}")
+
+    def _filters(self, operator: Operator) -> tuple[Tensor, int]:
+        """(out, height, width, in / groups), or (1, height, width, out) where each channel is its own group."""
+        filters = self._constant(operator, 1)
+        one, *_, last = filters.shape if len(filters.shape) == 4 else (0, 0)
+        if operator.kind == "DEPTHWISE_CONV_2D":
+            fits, groups = one == 1 and last % self.channels == 0, self.channels
+        else:
+            groups = self.channels // max(last, 1)
+            fits = last * groups == self.channels and one % max(groups, 1) == 0
+        if not fits:
+            raise ModelError(misfit(filters, f"filters of a {operator.kind} of {self.channels} channels"))
+        return filters, groups
+
+    def _constant(self, operator: Operator, place: int) -> Tensor:
+        number = operator.inputs[place] if len(operator.inputs) > place else -1
+        tensor = self.constants.get(number, self.graph.tensors[number])
+        if number < 0 or tensor.values is None:
+            name, kind = (tensor.name, tensor.kind) if number >= 0 else ("nothing", "no type")
+            raise ModelError(f"a {operator.kind} reads {name} of {kind}, whose values are not in the file, or not read")
+        return tensor
+
+    def _bias(self, operator: Operator, out: int) -> Floats | None:
+        if len(operator.inputs) < 3 or operator.inputs[2] < 0:
+            return None
+        bias = self._constant(operator, 2)
+        if bias.shape != (out,):
+            raise ModelError(misfit(bias, f"a bias of {out}"))
+        return self._floats(bias, (0,))
+
+    def _floats(self, tensor: Tensor, order: tuple[int, ...]) -> Floats:
+        """float32 values with the axes in this order.
+
+        Bytes that several tensors share would become as many arrays, so what is read is bounded by the file's size.
+        """
+        self.budget -= tensor.values.nbytes if tensor.values is not None else 0
+        if self.budget < 0:
+            raise ModelError("its layers share their values; together they are larger than the file")
+        return floats(tensor, order)
+
+
+_STEPS = {
+    "AVERAGE_POOL_2D": _Walk.pool,
+    "CONV_2D": _Walk.convolution,
+    "DEPTHWISE_CONV_2D": _Walk.convolution,
+    "DEQUANTIZE": _Walk.same,
+    "FULLY_CONNECTED": _Walk.linear,
+    "MEAN": _Walk.pool,
+    "PAD": _Walk.pad,
+    "QUANTIZE": _Walk.same,
+    "RESHAPE": _Walk.flatten,
+    "SOFTMAX": _Walk.softmax,
+    "SQUEEZE": _Walk.flatten,
+}
+
+
+def _image(graph: Graph) -> Tensor:
+    """The tensor of the photo: (1, R, R, 3)."""
+    if len(graph.inputs) != 1 or graph.inputs[0] < 0:
+        raise ModelError(f"it has {len(graph.inputs)} inputs; a classifier of photos has one")
+    image = graph.tensors[graph.inputs[0]]
+    if len(image.shape) != 4 or image.shape[0] != 1 or image.shape[1] != image.shape[2] or image.shape[3] != 3:
+        raise ModelError(misfit(image, "a square photo in RGB, (1, side, side, 3)"))
+    if not 1 <= image.shape[1] <= _LARGEST_SIDE or image.kind not in {"FLOAT32", *LOWEST}:
+        raise ModelError(misfit(image, f"a photo of 1 to {_LARGEST_SIDE} pixels in FLOAT32, UINT8 or INT8"))
+    return image
+
+
+def _preprocessing(image: Tensor, normalization: Preprocessing | None) -> Preprocessing | None:
+    """From the scale of a quantised input; else from the file's metadata; else None, and the recogniser assumes."""
+    side = image.shape[1]
+    if image.kind not in LOWEST:
+        return normalization and dataclasses.replace(normalization, resolution=side)
+    scale, zero_point = one_scale(image)
+    mean, std = float(zero_point) - LOWEST[image.kind], 1 / scale
+    try:
+        return Preprocessing(side, None, (mean, mean, mean), (std, std, std))
+    except ConfigError as error:
+        raise ModelError(f"input {image.name}: {error}") from error

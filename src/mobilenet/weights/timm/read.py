@@ -1,0 +1,161 @@
+"""timm's MobileNet V1 files: safetensors with timm's names, and the config.json beside them.
+
+The tensors say neither strides nor padding nor activation; timm's `mobilenetv1_*` have one structure, which the names
+must match: a stem, five stages of blocks, in some a head.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, deserialize
+
+from mobilenet.errors import ModelError
+from mobilenet.weights.layers import ForeignConv, ForeignLinear, ForeignNetwork, ForeignNorm
+from mobilenet.weights.timm.config import read_description
+
+__all__ = ["read_timm"]
+
+Tensors = Mapping[str, NDArray[np.float32]]
+
+_STAGES = ((1, 1), (2, 2), (2, 2), (6, 2), (2, 2))
+"""Blocks of each stage, and the stride of its first."""
+
+_EPSILON = 1e-5
+_NORM = ("weight", "bias", "running_mean", "running_var")
+_MAX_BYTES, _MAX_MESSAGE = 1 << 31, 600
+_FORMATS: dict[str, np.dtype[np.generic]] = {
+    "F16": np.dtype("<f2"),
+    "F32": np.dtype("<f4"),
+    "F64": np.dtype("<f8"),
+    "BF16": np.dtype("<u2"),
+}
+
+
+def read_timm(path: Path) -> ForeignNetwork:
+    """A safetensors file of a `mobilenetv1_*` -> its network; ModelError, one line, for anything else."""
+    try:
+        tensors = _read_tensors(path)
+        convs, classifier = _convs(tensors), _classifier(tensors)
+        _check_shapes(convs, classifier)
+    except ModelError as error:
+        raise ModelError(f"{path}: {' '.join(str(error)[:_MAX_MESSAGE].split())}") from error
+    described = read_description(path, convs[0], len(classifier.matrix) if classifier else 0)
+    return ForeignNetwork(
+        str(path),
+        convs,
+        classifier,
+        described.resolution,
+        described.labels,
+        described.preprocessing,
+        described.notes,
+    )
+
+
+def _read_tensors(path: Path) -> dict[str, NDArray[np.float32]]:
+    """All tensors as float32, but for the counters of batches."""
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise ModelError(
+                f"it has {path.stat().st_size:,} bytes, more than any MobileNet; up to {_MAX_BYTES:,} are read"
+            )
+        found = deserialize(path.read_bytes())  # type: ignore[no-untyped-call]
+    except (OSError, SafetensorError, ValueError) as error:
+        raise ModelError(f"it is not a safetensors file, or is damaged: {error}") from error
+    tensors = {}
+    while found:
+        name, content = found.pop()
+        if not name.endswith(".num_batches_tracked"):
+            tensors[name] = _floats(name, content["dtype"], tuple(content["shape"]), content["data"])
+    return tensors
+
+
+def _floats(name: str, kind: str, shape: tuple[int, ...], data: bytes) -> NDArray[np.float32]:
+    if kind not in _FORMATS:
+        raise ModelError(f"{name} {shape} has the type {kind}; {', '.join(_FORMATS)} are read")
+    values: NDArray[np.generic] = np.frombuffer(data, _FORMATS[kind])
+    if values.size != math.prod(shape):
+        raise ModelError(f"{name} {shape} has {values.size:,} numbers")
+    if kind == "BF16":
+        values = (values.astype(np.uint32) << 16).view(np.float32)
+    with np.errstate(over="ignore"):
+        floats: NDArray[np.float32] = values.astype(np.float32, copy=False).reshape(shape)
+    if not np.isfinite(floats).all():
+        raise ModelError(f"{name} {shape} holds numbers that are not finite")
+    return floats
+
+
+def _convs(tensors: Tensors) -> tuple[ForeignConv, ...]:
+    """The convolutions in the order of computation; ModelError names what is missing and what is too much."""
+    layers = [*_layers("conv_head.weight" in tensors)]
+    expected = {f"{conv}.weight" for conv, _, _ in layers}
+    expected |= {f"{norm}.{part}" for _, norm, _ in layers for part in _NORM}
+    allowed = {"classifier.weight", "classifier.bias"} if "classifier.weight" in tensors else set()
+    missing, unexpected = expected - set(tensors), set(tensors) - expected - allowed
+    if missing or unexpected:
+        raise ModelError(
+            "its tensors are not those of timm's mobilenetv1: "
+            f"missing: {_shown(missing, tensors)}; unexpected: {_shown(unexpected, tensors)}"
+        )
+    return tuple(_conv(tensors, *layer) for layer in layers)
+
+
+def _layers(head: object) -> Iterator[tuple[str, str, int]]:
+    """Name of each convolution, of its norm, and its stride."""
+    yield "conv_stem", "bn1", 2
+    for stage, (blocks, stride) in enumerate(_STAGES):
+        for block in range(blocks):
+            name = f"blocks.{stage}.{block}"
+            yield f"{name}.conv_dw", f"{name}.bn1", stride if block == 0 else 1
+            yield f"{name}.conv_pw", f"{name}.bn2", 1
+    if head:
+        yield "conv_head", "bn2", 1
+
+
+def _shown(names: set[str], tensors: Tensors) -> str:
+    shapes = (f"{name} {tensors[name].shape}" if name in tensors else name for name in sorted(names)[:3])
+    return ", ".join(shapes) or "none"
+
+
+def _conv(tensors: Tensors, name: str, norm: str, stride: int) -> ForeignConv:
+    filters = tensors[f"{name}.weight"]
+    parts = {part: tensors[f"{norm}.{part}"] for part in _NORM}
+    for part, values in parts.items():
+        if values.shape != filters.shape[:1]:
+            raise ModelError(f"{norm}.{part} {values.shape} does not fit {name}.weight {filters.shape}")
+    scale, shift, mean, variance = parts.values()
+    if (variance < 0).any():
+        raise ModelError(f"{norm}.running_var {variance.shape} holds negative variances")
+    groups = filters.shape[0] if name.endswith("conv_dw") else 1
+    unfolded = ForeignNorm(scale, shift, mean, variance, _EPSILON)
+    return ForeignConv(f"{name}.weight", filters, stride, groups, "symmetric", "relu6", None, unfolded)
+
+
+def _classifier(tensors: Tensors) -> ForeignLinear | None:
+    if "classifier.weight" not in tensors:
+        return None
+    return ForeignLinear("classifier.weight", tensors["classifier.weight"], tensors.get("classifier.bias"))
+
+
+def _check_shapes(convs: tuple[ForeignConv, ...], classifier: ForeignLinear | None) -> None:
+    """Each layer reads what the one before it computes."""
+    channels = 3
+    for conv in convs:
+        depthwise = conv.name.endswith("conv_dw.weight")
+        side = 3 if depthwise or conv.name == "conv_stem.weight" else 1
+        wanted = (1 if depthwise else channels, side, side)
+        shape = conv.filters.shape
+        if shape[1:] != wanted or 0 in shape or (depthwise and shape[0] != channels):
+            raise ModelError(
+                f"{conv.name} {shape} does not read {channels} channels with filters of {side}×{side} pixels"
+            )
+        channels = shape[0]
+    if classifier is None:
+        return
+    shape = classifier.matrix.shape
+    if len(shape) != 2 or shape[1] != channels or shape[0] == 0:
+        raise ModelError(f"{classifier.name} {shape} does not read {channels} features")
+    if classifier.bias is not None and classifier.bias.shape != shape[:1]:
+        raise ModelError(f"classifier.bias {classifier.bias.shape} does not fit {classifier.name} {shape}")
