@@ -22,8 +22,8 @@ from statistics import mean, stdev
 from typing import Any
 
 from mobilenet.files import atomic_write
-from mobilenet.spec.architectures import MOBILENETS
 from mobilenet.spec.cost import cost
+from mobilenet.spec.mobilenet import MOBILENETS
 from paper_plot import Dot, plot
 
 _SIDE = 64

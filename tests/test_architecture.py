@@ -7,7 +7,9 @@ import ast
 import re
 import subprocess
 import sys
+from collections import Counter
 from graphlib import CycleError, TopologicalSorter
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -16,8 +18,8 @@ _ROOT = Path(__file__).parents[1]
 _SOURCE = _ROOT / "src"
 
 FLOORS = (
-    ("errors", "files", "spec", "comparisons", "architectures", "shapes", "cost"),
-    ("card", "arrays", "graph", "images", "metrics", "tasks"),
+    ("errors", "files", "fields", "parallel", "spec"),
+    ("model", "images", "metrics", "tasks"),
     ("datasets", "nn", "runtimes"),
     ("evaluate", "training", "weights", "scenes", "quantize", "export"),
     ("benchmark", "search", "report"),
@@ -32,12 +34,18 @@ TORCH_ROOMS = (
     "mobilenet.export.diagnose",
     "mobilenet.images.augment",
     "mobilenet.runtimes.torch",
-    "mobilenet.search.strategy.choice",
     "mobilenet.search.device_profile",
     "mobilenet.search.fit",
     "mobilenet.search.settings",
+    "mobilenet.search.strategy.choice",
     "mobilenet.search.trial.trainings",
 )
+
+MOST_MODULES = 14
+"""In one folder; `cli`, with one file for each verb, may have more."""
+
+MOST_DEPTH = 20
+"""Modules in the longest chain of imports."""
 
 
 def modules(source: Path) -> dict[str, Path]:
@@ -116,12 +124,42 @@ def cycle(graph: dict[str, set[str]]) -> list[str]:
     return []
 
 
-def room_graph(source: Path) -> dict[str, set[str]]:
-    """Rooms that each room imports from."""
-    graph: dict[str, set[str]] = {}
+def room_graphs(source: Path) -> dict[str, dict[str, set[str]]]:
+    """For each folder: which of its rooms (folders and modules directly in it) imports from which."""
+    graphs: dict[str, dict[str, set[str]]] = {}
     for module, targets in import_graph(source).items():
-        graph.setdefault(room(module), set()).update({room(target) for target in targets} - {room(module)})
-    return graph
+        for target in targets:
+            own, other = module.split("."), target.split(".")
+            shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(own, other, strict=False)))
+            if shared < min(len(own), len(other)):
+                rooms = graphs.setdefault(".".join(own[:shared]), {})
+                rooms.setdefault(own[shared], set()).add(other[shared])
+    return graphs
+
+
+def room_cycles(source: Path) -> list[str]:
+    """Folders whose rooms import each other in a circle, each with the circle."""
+    found = {folder: cycle(graph) for folder, graph in room_graphs(source).items()}
+    return [f"{folder}: {' > '.join(rooms)}" for folder, rooms in found.items() if rooms]
+
+
+def deepest(graph: dict[str, set[str]]) -> list[str]:
+    """The longest chain of imports in a graph without cycles, from the top down."""
+    chains: dict[str, list[str]] = {}
+    for module in TopologicalSorter(graph).static_order():
+        below = max((chains[target] for target in graph.get(module, ()) if target != module), key=len, default=[])
+        chains[module] = [module, *below]
+    return max(chains.values(), key=len)
+
+
+def crowded(source: Path) -> list[str]:
+    """Folders of too many modules."""
+    counts = Counter(path.parent for path in modules(source).values() if path.stem != "__init__")
+    return [
+        f"{folder.name}: {count} modules"
+        for folder, count in counts.items()
+        if count > MOST_MODULES and folder.name != "cli"
+    ]
 
 
 def torch_outside_its_rooms(source: Path) -> list[str]:
@@ -138,21 +176,33 @@ def _may_use_torch(module: str) -> bool:
 
 
 def drawn_rooms(picture: str) -> dict[str, tuple[int, set[str]]]:
-    """Of each room drawn below `src/mobilenet/`: its floor and the files that its line names.
+    """Of each room drawn below `src/mobilenet/`, such as `datasets/cache`: its floor and the files that its line names.
 
-    `…` is among them where the line ends with a rule such as `one file a command`.
+    `…` is among them where the line ends with a rule such as `one file per command`.
     """
     lines = picture.split("src/mobilenet/\n", 1)[1].split("\n\n", 1)[0].splitlines()
     rooms: dict[str, tuple[int, set[str]]] = {}
     floor, name = 0, ""
     for line in lines:
-        entry = re.match(r" {4}(\d| )  (\w+)(?:\.py|/)(?:\s|$)", line)
+        entry = re.match(r" {4}(\d| )  ([\w/]+?)(?:\.py|/)(?:\s|$)", line)
         if entry:
             floor, name = int(entry[1].strip() or floor), entry[2]
             rooms[name] = floor, set()
             line = line[entry.end() :]  # noqa: PLW2901 - the rest of the line describes the room
-        rooms[name][1].update(re.findall(r"\b(\w+)\.py\b", line), ["…"] * ("one file a" in line))
+        rooms[name][1].update(re.findall(r"\b(\w+)\.py\b", line), ["…"] * ("one file per" in line))
     return rooms
+
+
+def built_rooms(source: Path) -> dict[str, set[str]]:
+    """Of each folder and each module at the top, by its path below the package: the public modules inside."""
+    rooms: dict[str, set[str]] = {}
+    for path in modules(source).values():
+        parts = path.relative_to(source / "mobilenet").with_suffix("").parts
+        if len(parts) > 1:
+            rooms.setdefault("/".join(parts[:-1]), set()).update({parts[-1]} - {"__init__"})
+        elif parts[0] != "__init__":
+            rooms.setdefault(parts[0], set())
+    return {name: {file for file in files if not file.startswith("_")} for name, files in rooms.items()}
 
 
 def untrue_lines(picture: str, source: Path) -> list[str]:
@@ -160,21 +210,16 @@ def untrue_lines(picture: str, source: Path) -> list[str]:
 
     A room whose line names a file names them all, but for private ones, or says what the others are.
     """
-    drawn = drawn_rooms(picture)
-    built: dict[str, set[str]] = {}
-    for module in modules(source):
-        if room(module):
-            built.setdefault(room(module), set()).update(module.split(".")[2:3])
+    drawn, built = drawn_rooms(picture), built_rooms(source)
     floors = {name: number for number, rooms in enumerate(FLOORS, 1) for name in rooms}
     faults = [f"{name} is drawn but not built" for name in drawn.keys() - built.keys()]
     faults += [f"{name} is built but not drawn" for name in built.keys() - drawn.keys()]
     for name in drawn.keys() & built.keys():
         floor, files = drawn[name]
-        if floor != floors.get(name):
-            faults.append(f"{name} is drawn on floor {floor} and tested on floor {floors.get(name)}")
-        public = {file for file in built[name] if not file.startswith("_")}
-        if files - public - {"…"} or (files and "…" not in files and public - files):
-            faults.append(f"{name}/ is drawn with {sorted(files)} and built with {sorted(public)}")
+        if floor != (tested := floors.get(name.split("/")[0])):
+            faults.append(f"{name} is drawn on floor {floor} and tested on floor {tested}")
+        if files - built[name] - {"…"} or (files and "…" not in files and built[name] - files):
+            faults.append(f"{name}/ is drawn with {sorted(files)} and built with {sorted(built[name])}")
     return sorted(faults)
 
 
@@ -185,7 +230,13 @@ def test_no_module_imports_from_a_higher_floor() -> None:
 
 def test_modules_and_rooms_have_no_cycles() -> None:
     assert not cycle(import_graph(_SOURCE))
-    assert not cycle(room_graph(_SOURCE))
+    assert not room_cycles(_SOURCE)
+
+
+def test_chains_of_imports_are_short_and_rooms_are_small() -> None:
+    chain = deepest(import_graph(_SOURCE))
+    assert len(chain) <= MOST_DEPTH, " > ".join(chain)
+    assert not crowded(_SOURCE)
 
 
 def test_torch_stays_in_its_rooms() -> None:
@@ -236,12 +287,21 @@ def test_a_room_on_no_floor_and_a_relative_import_are_reported(tmp_path: Path) -
 def test_cycles_of_modules_and_of_rooms_are_reported(tmp_path: Path) -> None:
     same_room = _plant(tmp_path / "a", nn_a="import mobilenet.nn.b\n", nn_b="def late():\n    import mobilenet.nn.a\n")
     assert cycle(import_graph(same_room))
-    two_rooms = {"cost": "from mobilenet.spec import Row\n", "spec": "from mobilenet.spec.cost import total\n"}
-    assert cycle(room_graph(_plant(tmp_path / "b", **two_rooms)))
+    two_rooms = {"files": "from mobilenet.spec import Row\n", "spec": "from mobilenet.files import total\n"}
+    assert room_cycles(_plant(tmp_path / "b", **two_rooms))
     crossed = {"nn_a": "import mobilenet.datasets.a\n", "datasets_b": "import mobilenet.nn.b\n"}
     tree = _plant(tmp_path / "c", **crossed, nn_b="", datasets_a="")
     assert not cycle(import_graph(tree))
-    assert cycle(room_graph(tree))
+    assert room_cycles(tree)
+    nested = {
+        "a_b": "import mobilenet.a.c.d\n",
+        "a___init__": "",
+        "a_c/d": "import mobilenet.a.e\n",
+        "a_e": "import mobilenet.a.c.f\n",
+    }
+    tree = _plant(tmp_path / "d", **nested, **{"a_c/f": ""})
+    assert not cycle(import_graph(tree))
+    assert room_cycles(tree)[0].startswith("mobilenet.a: ")
 
 
 def test_a_package_that_offers_a_function_named_like_its_module_is_understood(tmp_path: Path) -> None:
@@ -252,10 +312,17 @@ def test_a_package_that_offers_a_function_named_like_its_module_is_understood(tm
     assert graph["mobilenet.images"] == {"mobilenet.images.decode"}
 
 
+def test_long_chains_and_crowded_rooms_are_reported(tmp_path: Path) -> None:
+    chain = {f"m{number}": f"import mobilenet.m{number + 1}\n" for number in range(4)} | {"m4": "", "m5": ""}
+    assert deepest(import_graph(_plant(tmp_path / "a", **chain))) == [f"mobilenet.m{number}" for number in range(5)]
+    many = {f"nn_m{number}": "" for number in range(MOST_MODULES + 1)}
+    assert crowded(_plant(tmp_path / "b", **many)) == [f"nn: {MOST_MODULES + 1} modules"]
+
+
 @pytest.mark.parametrize("text", ["import torch.nn\n", "def late():\n    from torch import nn\n    return nn\n"])
 def test_torch_outside_its_rooms_is_reported(tmp_path: Path, text: str) -> None:
-    assert torch_outside_its_rooms(_plant(tmp_path, nn_layers=text, images_augment=text, cost=text)) == [
-        "mobilenet.spec.cost"
+    assert torch_outside_its_rooms(_plant(tmp_path, nn_layers=text, images_augment=text, spec=text)) == [
+        "mobilenet.spec"
     ]
 
 
@@ -263,7 +330,7 @@ _PICTURE = """# House
 
     src/mobilenet/
     1  spec.py      rows
-       cost.py      costs
+       files.py     writes
     2  images/      decode.py
                     and resize.py
 
@@ -272,15 +339,15 @@ End
 
 
 def test_a_picture_that_lies_is_reported(tmp_path: Path) -> None:
-    true = {"spec": "", "cost": "", "images_decode": "", "images_resize": "", "images__private": ""}
+    true = {"spec": "", "files": "", "images_decode": "", "images_resize": "", "images__private": ""}
     tree = _plant(tmp_path / "true", **true)
     assert not untrue_lines(_PICTURE, tree)
-    assert not untrue_lines(_PICTURE.replace("resize.py", "one file a step"), tree)
-    assert untrue_lines(_PICTURE.replace("resize.py", "blur.py, one file a step"), tree)
-    tree = _plant(tmp_path / "false", spec="", images_decode="", images_blur="", files="")
+    assert not untrue_lines(_PICTURE.replace("resize.py", "one file per step"), tree)
+    assert untrue_lines(_PICTURE.replace("resize.py", "blur.py, one file per step"), tree)
+    tree = _plant(tmp_path / "false", spec="", images_decode="", images_blur="", fields="")
     assert untrue_lines(_PICTURE.replace("    1  ", "    3  "), tree) == [
-        "cost is drawn but not built",
-        "files is built but not drawn",
+        "fields is built but not drawn",
+        "files is drawn but not built",
         "images/ is drawn with ['decode', 'resize'] and built with ['blur', 'decode']",
         "spec is drawn on floor 3 and tested on floor 1",
     ]

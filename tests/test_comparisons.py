@@ -7,8 +7,9 @@ import pytest
 
 from mobilenet.errors import SpecError
 from mobilenet.spec import Concat, Conv
-from mobilenet.spec.architectures import COMPARISONS, MOBILENETS, architecture_names, build
+from mobilenet.spec.architectures import COMPARISONS, architecture_names, build
 from mobilenet.spec.cost import Cost, cost
+from mobilenet.spec.mobilenet import MOBILENETS
 from mobilenet.spec.shapes import output_shapes
 
 

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from mobilenet.benchmark.device.untrained import untrained
-from mobilenet.export.formats import FORMATS, PRECISIONS, Precision
+from mobilenet.export.formats import FORMATS
 from mobilenet.images import Preprocessing
 from mobilenet.model.card import ModelCard
+from mobilenet.model.precision import PRECISIONS, Precision
 from mobilenet.runtimes import open_model
 from mobilenet.spec.cost import cost
 

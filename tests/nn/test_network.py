@@ -10,8 +10,9 @@ from torch.nn import functional as F
 from mobilenet.errors import SpecError
 from mobilenet.nn.network import Classifier
 from mobilenet.spec import Conv, ConvStyle, GlobalPool, Network, mobilenet_v1
-from mobilenet.spec.architectures import MOBILENETS, build
+from mobilenet.spec.architectures import build
 from mobilenet.spec.cost import cost
+from mobilenet.spec.mobilenet import MOBILENETS
 
 
 @settings(max_examples=15)

@@ -13,7 +13,7 @@ from mobilenet.errors import ModelError
 from mobilenet.images import Preprocessing
 from mobilenet.nn.model_file import build_network, read_model, write_model
 from mobilenet.spec import Conv, ConvStyle, Linear, Network, Padding, mobilenet_v1
-from mobilenet.spec.architectures import MOBILENETS
+from mobilenet.spec.mobilenet import MOBILENETS
 from mobilenet.weights.layers import ForeignConv, ForeignLinear, ForeignNetwork, ForeignNorm
 from mobilenet.weights.match import recognise
 

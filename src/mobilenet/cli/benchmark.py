@@ -147,7 +147,7 @@ def _show_profile(profile: "DeviceProfile", out: Path | None, *, as_json: bool) 
 
 def _print_grid(profile: "DeviceProfile", curve: "Curve") -> None:
     """Estimated 95th percentiles of one variant, a row for each width."""
-    from mobilenet.spec.architectures import MOBILENETS
+    from mobilenet.spec.mobilenet import MOBILENETS
 
     build = MOBILENETS["mobilenet_v1"]
     rows = []

@@ -3,8 +3,9 @@
 import click
 
 from mobilenet.cli.console import print_json, print_table
-from mobilenet.spec.architectures import COMPARISONS, MOBILENETS, architecture_names, build
+from mobilenet.spec.architectures import COMPARISONS, architecture_names, build
 from mobilenet.spec.cost import Cost, Kind, cost
+from mobilenet.spec.mobilenet import MOBILENETS
 
 __all__ = ["command"]
 

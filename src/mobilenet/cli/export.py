@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
     from mobilenet.export.export import Exported, ExportSettings
-    from mobilenet.export.formats import Precision
     from mobilenet.export.proof.verify import Proof
+    from mobilenet.model.precision import Precision
 
 __all__ = ["command"]
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mobilenet.images import Preprocessing
 from mobilenet.model.graph import ConvNode, Graph, Node
 from mobilenet.quantize.simulator import batches, logits
-from mobilenet.spec import Activation, Padding
+from mobilenet.spec.rows import Activation, Padding
 
 __all__ = ["diagnose"]
 

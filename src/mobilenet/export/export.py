@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 
 from mobilenet.datasets import LeftOut, read_exclusions
 from mobilenet.errors import ConfigError, ModelError
-from mobilenet.export.formats import FORMATS, PRECISIONS, Precision
+from mobilenet.export.formats import FORMATS
 from mobilenet.export.photos import Chosen, choose_photos, decode_photos
 from mobilenet.export.proof.verify import ANSWERS, Proof, Reference, prove
 from mobilenet.files import atomic_write, check_writable, storage_errors
 from mobilenet.model.arrays import read_arrays
 from mobilenet.model.graph import Graph, QuantizedGraph, build_graph
+from mobilenet.model.precision import PRECISIONS, Precision
 from mobilenet.runtimes import Predictor, model_file, open_model
 
 if TYPE_CHECKING:
@@ -150,7 +151,7 @@ def export(settings: ExportSettings, progress: Callable[[str, int, int], object]
 def check_engines(formats: Sequence[str]) -> None:
     """Before any work: the packages that write and run the files are there."""
     for name in formats:
-        import_module(f"mobilenet.export.{name}")
+        import_module(f"mobilenet.export.{name}.model")
         import_module(f"mobilenet.runtimes.{FORMATS[name].runtime}")
 
 

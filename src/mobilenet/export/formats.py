@@ -3,15 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Literal
 
 from mobilenet.model.graph import Graph, QuantizedGraph
 
-__all__ = ["FORMATS", "PRECISIONS", "Format", "Precision"]
-
-Precision = Literal["float32", "int8"]
-
-PRECISIONS: tuple[Precision, ...] = ("float32", "int8")
+__all__ = ["FORMATS", "Format"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ The arrays are those of `nn.network.Classifier.state_dict()`, by name; the metad
 JSON. Nothing in the file is ever executed.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +14,10 @@ from safetensors.numpy import save
 from mobilenet.errors import ModelError
 from mobilenet.files import atomic_write
 from mobilenet.model.card import ModelCard
+from mobilenet.model.graph import Arrays
 from mobilenet.spec.cost import cost
 
-__all__ = ["Arrays", "check_size", "has_card", "read_arrays", "write_arrays"]
-
-Arrays = Mapping[str, NDArray[np.float32]]
+__all__ = ["check_size", "has_card", "read_arrays", "write_arrays"]
 
 _ENTRY = "mobilenet"
 

@@ -1,15 +1,18 @@
 """What a model file says about its network, whatever the file's format; read and written without torch."""
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, get_args
 
 from mobilenet.errors import ModelError, SpecError
 from mobilenet.images import Preprocessing
-from mobilenet.spec import Activation, ConvStyle, Network, Padding
-from mobilenet.spec.architectures import MOBILENETS
+from mobilenet.model.head import Head, check_outputs, read_head
+from mobilenet.model.outputs import Output
+from mobilenet.model.vocabulary import Vocabulary
+from mobilenet.spec.mobilenet import CLASSIFIER, MOBILENETS
+from mobilenet.spec.rows import Activation, ConvStyle, Network, Padding
 
-__all__ = ["FORMAT", "ModelCard"]
+__all__ = ["FORMAT", "ModelCard", "classifier_output"]
 
 FORMAT = 1
 """Version of the description; one of a later version is refused."""
@@ -19,8 +22,10 @@ FORMAT = 1
 class ModelCard:
     """Everything that is needed to run a network but its numbers.
 
-    No `labels`: a backbone, whose output is the vector that a classifier would read. `provenance` is free: data hash,
-    settings, versions, metrics, the file that the weights came from.
+    `labels` name classes or attributes in the order of the outputs, and `decoding` is what else turns outputs into
+    answers (prior boxes, cells, thresholds), as JSON has it. Where `head` is None, the body ends in a classifier of the
+    labels, or, without labels, in the vector that a classifier would read: a backbone. `provenance` is free: data
+    hash, settings, versions, metrics, the file that the weights came from.
     """
 
     architecture: str
@@ -31,10 +36,31 @@ class ModelCard:
     style: ConvStyle = field(default_factory=ConvStyle)
     task: str = "classification"
     provenance: dict[str, Any] = field(default_factory=dict)
+    head: Head | None = None
+    decoding: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """What the outputs' numbers mean."""
+        return Vocabulary(self.labels, self.decoding)
+
+    @property
+    def outputs(self) -> tuple[Output, ...]:
+        """What the network answers with; nothing, of a backbone."""
+        if self.head is not None:
+            return self.head.outputs
+        return (classifier_output(len(self.labels)),) if self.labels else ()
+
+    def body(self) -> Network:
+        """The table without its head; its last row is the global pool."""
+        return MOBILENETS[self.architecture](self.width_multiplier, self.resolution, 0, self.style)
 
     def network(self) -> Network:
-        """The table of the network."""
-        return MOBILENETS[self.architecture](self.width_multiplier, self.resolution, len(self.labels), self.style)
+        """The whole table."""
+        if self.head is None:
+            return MOBILENETS[self.architecture](self.width_multiplier, self.resolution, len(self.labels), self.style)
+        body = self.body()
+        return replace(body, rows=(*body.rows, *self.head.rows))
 
     def to_json(self) -> str:
         """One JSON document, in ASCII: names of folders may hold bytes that are no UTF-8, which safetensors refuses."""
@@ -49,6 +75,11 @@ class ModelCard:
             "preprocessing": self.preprocessing.to_json(),
             "provenance": self.provenance,
         }
+        # Left out of a plain classifier's card, which older versions read as well.
+        if self.head is not None:
+            document["head"] = self.head.to_json()
+        if self.decoding:
+            document["decoding"] = self.decoding
         return json.dumps(document)
 
     @classmethod
@@ -64,13 +95,20 @@ class ModelCard:
                 labels=tuple(str(label) for label in document["labels"]),
                 preprocessing=Preprocessing.from_json(document["preprocessing"]),
                 style=_read_style(document["style"]),
-                task=document["task"],
+                task=str(document["task"]),
                 provenance=dict(document["provenance"]),
+                head=read_head(document["head"]) if "head" in document else None,
+                decoding=dict(document.get("decoding", {})),
             )
-            card.network()
+            check_outputs(card.network(), card.outputs)
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError, SpecError, ModelError) as error:
             raise ModelError(f"describes no network that can be run: {error}") from error
         return card
+
+
+def classifier_output(classes: int) -> Output:
+    """The one output of a network that ends in a classifier: (classes,) probabilities."""
+    return Output("probabilities", CLASSIFIER, (classes,), "softmax")
 
 
 def _check_format(version: object) -> None:

@@ -8,18 +8,18 @@ Both take uint8 pixels `(N, R, R, 3)` and answer with `probabilities (N, classes
 node.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mobilenet.errors import ModelError
-from mobilenet.model.arrays import Arrays
 from mobilenet.model.card import ModelCard
-from mobilenet.spec import Activation, Conv, GlobalPool, Linear, Padding, Row
+from mobilenet.spec.rows import Activation, Conv, GlobalPool, Linear, Padding, Row
 
 __all__ = [
+    "Arrays",
     "ConvNode",
     "Graph",
     "LinearNode",
@@ -35,6 +35,9 @@ __all__ = [
 ]
 
 Floats = NDArray[np.float32]
+
+Arrays = Mapping[str, Floats]
+"""A network's numbers: those of `nn.network.Classifier.state_dict()`, by name."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mobilenet.errors import SpecError
-from mobilenet.spec import Activation, Conv, GlobalPool, Linear
+from mobilenet.spec.rows import Activation, Conv, GlobalPool, Linear
 
 __all__ = ["BatchNorm", "ConvUnit", "Convolution", "GlobalAverage", "LinearUnit"]
 

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from mobilenet.errors import SpecError
 from mobilenet.nn.layers import Convolution, ConvUnit, GlobalAverage, LinearUnit
-from mobilenet.spec import Conv, GlobalPool, Linear, Network, Row
+from mobilenet.spec.rows import Conv, GlobalPool, Linear, Network, Row
 
 __all__ = ["Classifier", "place"]
 

@@ -26,7 +26,7 @@ from mobilenet.model.graph import (
     QuantizedNode,
     QuantizedPool,
 )
-from mobilenet.spec import Activation
+from mobilenet.spec.rows import Activation
 from mobilenet.spec.shapes import padded
 
 __all__ = [

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from mobilenet.benchmark.device.profile import DeviceProfile, Estimate, Variant
 from mobilenet.search.budget import Limits
-from mobilenet.spec.architectures import MOBILENETS
+from mobilenet.spec.mobilenet import MOBILENETS
 
 __all__ = ["Candidate", "Option", "front", "weigh"]
 

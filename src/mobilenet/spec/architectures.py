@@ -3,36 +3,16 @@
 from typing import Protocol
 
 from mobilenet.errors import SpecError
-from mobilenet.spec import (
-    ConvStyle,
-    Network,
-    mobilenet_v1,
-    mobilenet_v1_head,
-    mobilenet_v1_shallow,
-    mobilenet_v1_standard,
-)
 from mobilenet.spec.comparisons import alexnet, googlenet, inception_v3, squeezenet_1_0, vgg16
+from mobilenet.spec.mobilenet import MOBILENETS
+from mobilenet.spec.rows import Network
 
-__all__ = ["COMPARISONS", "MOBILENETS", "architecture_names", "build"]
-
-
-class _Mobilenet(Protocol):
-    def __call__(
-        self, width_multiplier: float = ..., resolution: int = ..., classes: int = ..., style: ConvStyle = ...
-    ) -> Network: ...
+__all__ = ["COMPARISONS", "architecture_names", "build"]
 
 
 class _Comparison(Protocol):
     def __call__(self, resolution: int = ..., classes: int = ...) -> Network: ...
 
-
-MOBILENETS: dict[str, _Mobilenet] = {
-    "mobilenet_v1": mobilenet_v1,
-    "mobilenet_v1_standard": mobilenet_v1_standard,
-    "mobilenet_v1_shallow": mobilenet_v1_shallow,
-    "mobilenet_v1_head": mobilenet_v1_head,
-}
-"""Any width and resolution; can be trained."""
 
 COMPARISONS: dict[str, _Comparison] = {
     "alexnet": alexnet,

@@ -8,7 +8,7 @@ are the auxiliary classifiers of GoogLeNet and Inception V3, which serve trainin
 from dataclasses import replace
 from math import prod
 
-from mobilenet.spec import Concat, Conv, GlobalPool, Linear, Network, Padding, Pool, Row
+from mobilenet.spec.rows import Concat, Conv, GlobalPool, Linear, Network, Padding, Pool, Row
 from mobilenet.spec.shapes import output_shapes
 
 __all__ = ["alexnet", "googlenet", "inception_v3", "squeezenet_1_0", "vgg16"]

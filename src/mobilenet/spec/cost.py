@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from math import prod
 from typing import Literal
 
-from mobilenet.spec import INPUT, Concat, Conv, GlobalPool, Linear, Network, Pool, Row
+from mobilenet.spec.rows import INPUT, Concat, Conv, GlobalPool, Linear, Network, Pool, Row
 from mobilenet.spec.shapes import Shape, kernel_sides, output_shapes, sources
 
 __all__ = ["Cost", "Kind", "KindCost", "LayerCost", "cost", "layer_mult_adds", "layer_params", "layer_weights"]

@@ -5,11 +5,22 @@
 """
 
 from collections.abc import Iterable, Iterator
+from typing import Protocol
 
 from mobilenet.errors import SpecError
 from mobilenet.spec.rows import MAX_RESOLUTION, Conv, ConvStyle, GlobalPool, Linear, Network, brief
 
-__all__ = ["mobilenet_v1", "mobilenet_v1_head", "mobilenet_v1_shallow", "mobilenet_v1_standard"]
+__all__ = [
+    "CLASSIFIER",
+    "MOBILENETS",
+    "mobilenet_v1",
+    "mobilenet_v1_head",
+    "mobilenet_v1_shallow",
+    "mobilenet_v1_standard",
+]
+
+CLASSIFIER = "classifier"
+"""Name of the last row of a network with classes."""
 
 _STEM = 32
 _BODY = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *5 * ((512, 1),), (1024, 2), (1024, 1))
@@ -65,9 +76,24 @@ def mobilenet_v1_head(
     return _network("mobilenet_v1_head", width_multiplier, resolution, classes, [*convs, head])
 
 
+class _Mobilenet(Protocol):
+    def __call__(
+        self, width_multiplier: float = ..., resolution: int = ..., classes: int = ..., style: ConvStyle = ...
+    ) -> Network: ...
+
+
+MOBILENETS: dict[str, _Mobilenet] = {
+    "mobilenet_v1": mobilenet_v1,
+    "mobilenet_v1_standard": mobilenet_v1_standard,
+    "mobilenet_v1_shallow": mobilenet_v1_shallow,
+    "mobilenet_v1_head": mobilenet_v1_head,
+}
+"""Any width and resolution; can be trained."""
+
+
 def _network(name: str, width_multiplier: float, resolution: int, classes: int, convs: Iterable[Conv]) -> Network:
     body = [*convs]
-    head = [Linear("classifier", body[-1].out_channels, classes)] if classes else []
+    head = [Linear(CLASSIFIER, body[-1].out_channels, classes)] if classes else []
     return Network(name, resolution, classes, (*body, GlobalPool("pool"), *head), width_multiplier)
 
 

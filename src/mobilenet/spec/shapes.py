@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from math import prod
 
 from mobilenet.errors import SpecError
-from mobilenet.spec import INPUT, Concat, Conv, GlobalPool, Linear, Padding, Pool, Row
+from mobilenet.spec.rows import INPUT, Concat, Conv, GlobalPool, Linear, Padding, Pool, Row
 
 __all__ = ["Shape", "kernel_sides", "output_shapes", "padded", "sources"]
 

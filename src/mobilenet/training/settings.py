@@ -7,8 +7,8 @@ from typing import Any, Literal, get_args
 from mobilenet.errors import ConfigError, SpecError
 from mobilenet.images import Preprocessing
 from mobilenet.images.augment import Augmentation
-from mobilenet.spec import ConvStyle, Network
-from mobilenet.spec.architectures import MOBILENETS
+from mobilenet.spec.mobilenet import MOBILENETS
+from mobilenet.spec.rows import ConvStyle, Network
 
 __all__ = ["DEFAULT_CACHE_BYTES", "Freeze", "Optimizer", "Precision", "Track", "TrainingSettings"]
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobilenet.images import Preprocessing
-from mobilenet.spec import Activation, Padding
+from mobilenet.spec.rows import Activation, Padding
 
 __all__ = ["ForeignConv", "ForeignLinear", "ForeignNetwork", "ForeignNorm"]
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from mobilenet.errors import ConfigError, ModelError, SpecError
 from mobilenet.images import Preprocessing
 from mobilenet.model.card import ModelCard
-from mobilenet.spec import Conv, ConvStyle, Network, Padding
-from mobilenet.spec.architectures import MOBILENETS
+from mobilenet.spec.mobilenet import MOBILENETS
+from mobilenet.spec.rows import Conv, ConvStyle, Network, Padding
 from mobilenet.weights.layers import ForeignConv, ForeignLinear, ForeignNetwork
 
 __all__ = ["Imported", "Triple", "recognise"]

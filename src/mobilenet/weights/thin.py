@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mobilenet.errors import ConfigError
 from mobilenet.model.card import ModelCard
-from mobilenet.spec import Conv, Linear, Row
+from mobilenet.spec.rows import Conv, Linear, Row
 
 __all__ = ["thinned"]
 

@@ -14,9 +14,9 @@ from mobilenet.benchmark.device.estimate import (
     memory_features,
     size_features,
 )
-from mobilenet.export.formats import Precision
-from mobilenet.spec import Network
-from mobilenet.spec.architectures import MOBILENETS
+from mobilenet.model.precision import Precision
+from mobilenet.spec.mobilenet import MOBILENETS
+from mobilenet.spec.rows import Network
 
 __all__ = ["Curve", "Estimate", "Point", "Variant"]
 

@@ -14,9 +14,9 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
-from mobilenet.export.formats import Precision
-from mobilenet.spec import Conv, Linear, Network
+from mobilenet.model.precision import Precision
 from mobilenet.spec.cost import cost
+from mobilenet.spec.rows import Conv, Linear, Network
 from mobilenet.spec.shapes import kernel_sides, output_shapes
 
 __all__ = ["Fit", "Floats", "fit", "latency_features", "left_out_errors", "memory_features", "size_features"]

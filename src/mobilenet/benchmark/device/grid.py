@@ -24,10 +24,11 @@ from mobilenet.benchmark.engines import ENGINES, MOST_THREADS
 from mobilenet.benchmark.result import Contender
 from mobilenet.benchmark.worker.process import Turn, Worker
 from mobilenet.errors import ConfigError
-from mobilenet.export.formats import FORMATS, PRECISIONS, Format, Precision
+from mobilenet.export.formats import FORMATS, Format
 from mobilenet.files import storage_errors
 from mobilenet.images import Preprocessing
 from mobilenet.model.card import ModelCard
+from mobilenet.model.precision import PRECISIONS, Precision
 from mobilenet.runtimes import RUNTIMES
 
 __all__ = ["RESOLUTIONS", "WIDTHS", "GridSettings", "installed_runtimes", "measure_grid"]

@@ -13,11 +13,11 @@ from mobilenet.benchmark.device.curve import Curve, Estimate, Point, Variant
 from mobilenet.benchmark.engines import ENGINES, MOST_THREADS
 from mobilenet.benchmark.result import Environment, read_environment
 from mobilenet.errors import DataError, SpecError
-from mobilenet.export.formats import PRECISIONS
 from mobilenet.fields import Fields
 from mobilenet.files import atomic_write
-from mobilenet.spec import Network
-from mobilenet.spec.architectures import MOBILENETS
+from mobilenet.model.precision import PRECISIONS
+from mobilenet.spec.mobilenet import MOBILENETS
+from mobilenet.spec.rows import Network
 
 __all__ = ["FORMAT", "MOST_CLASSES", "Curve", "DeviceProfile", "Estimate", "Point", "Variant"]
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 import numpy as np
 
 from mobilenet.errors import ModelError
-from mobilenet.export.formats import Precision
 from mobilenet.model.card import ModelCard
 from mobilenet.model.graph import (
     ConvNode,
@@ -21,7 +20,8 @@ from mobilenet.model.graph import (
     QuantizedNode,
     QuantizedPool,
 )
-from mobilenet.spec import Conv, GlobalPool, Linear, Row
+from mobilenet.model.precision import Precision
+from mobilenet.spec.rows import Conv, GlobalPool, Linear, Row
 
 __all__ = ["untrained"]
 

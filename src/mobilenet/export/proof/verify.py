@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mobilenet.export.formats import Precision
 from mobilenet.model.card import ModelCard
+from mobilenet.model.precision import Precision
 from mobilenet.runtimes import Predictor, open_model
 from mobilenet.spec.cost import cost
 from mobilenet.tasks.classification import checked_probabilities

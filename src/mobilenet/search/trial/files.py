@@ -7,8 +7,9 @@ from typing import Any
 from mobilenet.benchmark import Contender, Settings, Timing, measure
 from mobilenet.benchmark.device.profile import Estimate, Variant
 from mobilenet.export.export import ExportSettings, export
-from mobilenet.export.formats import FORMATS, PRECISIONS, Precision
+from mobilenet.export.formats import FORMATS
 from mobilenet.export.proof.verify import ANSWERS, Proof
+from mobilenet.model.precision import PRECISIONS, Precision
 from mobilenet.search.budget import Limits
 
 __all__ = ["MeasuredFile", "best", "first_clause", "formats_of", "nearest", "prove_and_measure"]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobilenet.errors import ModelError
-from mobilenet.spec import Activation
+from mobilenet.spec.rows import Activation
 from mobilenet.weights.keras.config import Layer
 from mobilenet.weights.keras.hdf5 import Hdf5File
 from mobilenet.weights.keras.scaling import SCALING_KINDS, Scaling, scaling

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobilenet.errors import ModelError
-from mobilenet.spec import Activation
+from mobilenet.spec.rows import Activation
 from mobilenet.weights.layers import Floats, ForeignConv, ForeignLinear
 from mobilenet.weights.tflite.file import Tensor
 

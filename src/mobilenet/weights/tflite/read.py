@@ -11,7 +11,7 @@ import numpy as np
 
 from mobilenet.errors import ConfigError, ModelError
 from mobilenet.images import Preprocessing
-from mobilenet.spec import Activation, Padding
+from mobilenet.spec.rows import Activation, Padding
 from mobilenet.weights.layers import Floats, ForeignConv, ForeignLinear, ForeignNetwork
 from mobilenet.weights.tflite.file import Graph, Operator, Tensor, read_graph
 from mobilenet.weights.tflite.metadata import read_metadata

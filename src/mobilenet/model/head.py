@@ -1,0 +1,69 @@
+"""The rows that a task adds to a network's body, and what comes out of them, as JSON has them."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, get_args
+
+from mobilenet.errors import ModelError
+from mobilenet.model.outputs import Output, read_output
+from mobilenet.spec.rows import Activation, Concat, Conv, GlobalPool, Linear, Network, Padding, Pool, Row
+from mobilenet.spec.shapes import output_shapes
+
+__all__ = ["Head", "check_outputs", "read_head"]
+
+_KINDS: dict[str, type[Row]] = {kind.__name__: kind for kind in (Conv, Pool, GlobalPool, Concat, Linear)}
+
+_MOST_ROWS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """`rows` follow those of the body, whose last is the global pool; a row may read any row before it by name."""
+
+    rows: tuple[Row, ...]
+    outputs: tuple[Output, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """As `json.dumps` takes it."""
+        rows = [{"kind": type(row).__name__, **asdict(row)} for row in self.rows]
+        return {"rows": rows, "outputs": [output.to_json() for output in self.outputs]}
+
+
+def read_head(document: Mapping[str, Any]) -> Head:
+    """The inverse of `Head.to_json`; ModelError, ValueError, KeyError or TypeError for what is none."""
+    rows, outputs = document["rows"], document["outputs"]
+    if len(rows) > _MOST_ROWS:
+        raise ModelError(f"its head has {len(rows):,} rows; a head has at most {_MOST_ROWS:,}")
+    return Head(tuple(map(_read_row, rows)), tuple(map(read_output, outputs)))
+
+
+def check_outputs(network: Network, outputs: tuple[Output, ...]) -> None:
+    """ModelError unless each output has a name of its own and is what its row computes; SpecError where rows do not fit
+    together."""
+    shapes = output_shapes(network.rows, network.resolution)
+    for output in outputs:
+        height, width, channels = shapes.get(output.row, (0, 0, 0))
+        if height * width * channels != output.size:
+            raise ModelError(
+                f"output {output.name} of shape {output.shape} is not what its row {output.row} computes: "
+                f"{(height, width, channels)}"
+            )
+    if len({output.name for output in outputs}) < len(outputs):
+        raise ModelError(f"two outputs have one name: {[output.name for output in outputs]}")
+
+
+def _read_row(document: Mapping[str, Any]) -> Row:
+    values = dict(document)
+    kind = _KINDS.get(values.pop("kind"))
+    if kind is None:
+        raise ModelError(f"its head has a row of the unknown kind {document['kind']!r}; install a newer mobilenet")
+    if unknown := values.keys() - {field.name for field in fields(kind)}:
+        raise ModelError(f"row {values.get('name')} has unknown fields {sorted(unknown)}; install a newer mobilenet")
+    for name in ("kernel_size", "inputs"):
+        if isinstance(values.get(name), list):
+            values[name] = tuple(values[name])
+    if values.get("padding", "valid") not in get_args(Padding) or (
+        values.get("activation", "none") not in get_args(Activation)
+    ):
+        raise ModelError(f"row {values.get('name')} has an unknown padding or activation; install a newer mobilenet")
+    return kind(**values)

@@ -1,0 +1,9 @@
+"""The number formats that a network is exported in."""
+
+from typing import Literal
+
+__all__ = ["PRECISIONS", "Precision"]
+
+Precision = Literal["float32", "int8"]
+
+PRECISIONS: tuple[Precision, ...] = ("float32", "int8")
