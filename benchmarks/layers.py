@@ -15,7 +15,7 @@ import torch
 from torch.nn import functional as F
 
 from mobilenet.nn.layers import BatchNorm, Convolution
-from mobilenet.nn.network import Classifier, place
+from mobilenet.nn.network import TableNetwork, place
 from mobilenet.spec import Conv, ConvStyle, Padding, mobilenet_v1
 from mobilenet.training.system.machine import keep_freed_memory, pick_precision
 
@@ -72,10 +72,10 @@ def paddings() -> None:
         labels = torch.randint(0, 10, (batch,))
         both: tuple[Padding, ...] = ("tensorflow", "symmetric")
         networks = [
-            place(Classifier(mobilenet_v1(width, resolution, 10, ConvStyle(padding))), _CPU) for padding in both
+            place(TableNetwork(mobilenet_v1(width, resolution, 10, ConvStyle(padding))), _CPU) for padding in both
         ]
         same, symmetric = milliseconds(
-            *(lambda network=network: F.cross_entropy(network(x), labels).backward() for network in networks)  # noqa: B023
+            *(lambda network=network: F.cross_entropy(network(x)["probabilities"], labels).backward() for network in networks)  # noqa: B023
         )
         print(
             f"step {width}-{resolution} {dtype}: TensorFlow's padding {same:.1f} ms, symmetric {symmetric:.1f} ms, "
@@ -85,7 +85,7 @@ def paddings() -> None:
 
 def step_time(width: float, resolution: int, dtype: torch.dtype, *, compiled: bool) -> float:
     """Median milliseconds of forward, loss and backward of a batch of 64 (32 at 224 pixels)."""
-    network = place(Classifier(mobilenet_v1(width, resolution, 10)), _CPU)
+    network = place(TableNetwork(mobilenet_v1(width, resolution, 10)), _CPU)
     batch = 32 if resolution > 200 else 64
     x = torch.randn(batch, 3, resolution, resolution).to(dtype).contiguous(memory_format=torch.channels_last)
     labels = torch.randint(0, 10, (batch,))

@@ -12,7 +12,7 @@ from statistics import median
 import torch
 from torch.nn import functional
 
-from mobilenet.nn.network import Classifier
+from mobilenet.nn.network import TableNetwork
 from mobilenet.spec import ConvStyle, Padding, mobilenet_v1
 from mobilenet.training.system.machine import pick_device, pick_precision
 
@@ -24,7 +24,7 @@ _ROUNDS, _STEPS = 12, 2
 def stepper(width: float, side: int, padding: Padding) -> Callable[[], None]:
     """One training step on the same batch."""
     torch.manual_seed(0)
-    network = Classifier(mobilenet_v1(width, side, 10, ConvStyle(padding=padding))).train()
+    network = TableNetwork(mobilenet_v1(width, side, 10, ConvStyle(padding=padding))).train()
     network.to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(network.parameters(), fused=True)
     images = torch.randn(32, 3, side, side).to(memory_format=torch.channels_last)
@@ -33,7 +33,7 @@ def stepper(width: float, side: int, padding: Padding) -> Callable[[], None]:
 
     def step() -> None:
         with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
-            loss = functional.cross_entropy(network(images), labels)
+            loss = functional.cross_entropy(network(images)["probabilities"], labels)
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()

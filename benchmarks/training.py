@@ -34,7 +34,7 @@ from torch.nn import functional as F
 
 from mobilenet.datasets import open_dataset
 from mobilenet.datasets.cache.load import load
-from mobilenet.nn.network import Classifier
+from mobilenet.nn.network import TableNetwork
 from mobilenet.spec import mobilenet_v1
 from mobilenet.training.loop import Stopwatch, Trainer
 from mobilenet.training.recipe import make_plan
@@ -154,7 +154,7 @@ def ours(
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
         photos = load(dataset.train.take(np.arange(limit)), training_side(resolution), directory=Path(folder))
-        network = Classifier(mobilenet_v1(width, resolution, len(dataset.classes)))
+        network = TableNetwork(mobilenet_v1(width, resolution, len(dataset.classes)))
         trainer = Trainer(network, photos, settings, make_plan(settings, len(photos)), device, dtype)
         for epoch in range(epochs):
             watch = Stopwatch()

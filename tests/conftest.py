@@ -39,11 +39,11 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from mobilenet.images import Preprocessing
     from mobilenet.model.card import ModelCard
     from mobilenet.nn.model_file import write_model
-    from mobilenet.nn.network import Classifier
+    from mobilenet.nn.network import TableNetwork
 
     folder = tmp_path_factory.mktemp("run")
     card = ModelCard("mobilenet_v1", 0.25, 32, ("cat", "dog", "owl"), Preprocessing(32))
-    write_model(folder / "model.safetensors", Classifier(card.network()).eval(), card)
+    write_model(folder / "model.safetensors", TableNetwork(card.network()).eval(), card)
     return folder
 
 

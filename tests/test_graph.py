@@ -12,15 +12,15 @@ from mobilenet.errors import ModelError
 from mobilenet.images import Preprocessing
 from mobilenet.model.card import ModelCard
 from mobilenet.model.graph import ConvNode, Graph, LinearNode, PoolNode, build_graph
-from mobilenet.nn.network import Classifier
+from mobilenet.nn.network import TableNetwork
 from mobilenet.runtimes.torch import TorchPredictor
 from mobilenet.spec import Activation, ConvStyle, Padding
 
 
-def _trained(card: ModelCard) -> Classifier:
+def _trained(card: ModelCard) -> TableNetwork:
     """A network whose norms have seen numbers, as after training."""
     torch.manual_seed(0)
-    network = Classifier(card.network())
+    network = TableNetwork(card.network())
     with torch.no_grad():
         for name, values in network.state_dict().items():
             if "norm" in name or "bias" in name:
@@ -28,7 +28,7 @@ def _trained(card: ModelCard) -> Classifier:
     return network.eval()
 
 
-def _arrays(network: Classifier) -> dict[str, NDArray[np.float32]]:
+def _arrays(network: TableNetwork) -> dict[str, NDArray[np.float32]]:
     return {name: values.numpy() for name, values in network.state_dict().items()}
 
 

@@ -25,7 +25,7 @@ from mobilenet.model.graph import (
     QuantizedPool,
     build_graph,
 )
-from mobilenet.nn.network import Classifier
+from mobilenet.nn.network import TableNetwork
 from mobilenet.runtimes.torch import TorchPredictor
 from mobilenet.spec import Activation, ConvStyle, Padding
 
@@ -56,7 +56,7 @@ def make_example(
     style = ConvStyle(padding, activation, 1e-3)
     card = ModelCard(architecture, width, resolution, labels, Preprocessing(resolution, None, mean, std), style)
     torch.manual_seed(0)
-    network = Classifier(card.network())
+    network = TableNetwork(card.network())
     random = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for name, values in network.state_dict().items():
@@ -74,7 +74,7 @@ def make_example(
     return Example(TorchPredictor(network.eval(), card), graph, images)
 
 
-def _settle(network: Classifier, card: ModelCard, images: Images) -> None:
+def _settle(network: TableNetwork, card: ModelCard, images: Images) -> None:
     """Let the norms see photos, as training does, and the classifier tell them apart."""
     mean, std = (torch.tensor(v) for v in (card.preprocessing.mean, card.preprocessing.std))
     batch = ((torch.from_numpy(images).float() - mean) / std).permute(0, 3, 1, 2)
@@ -86,7 +86,7 @@ def _settle(network: Classifier, card: ModelCard, images: Images) -> None:
             network(batch)
         logits = network.eval()(batch)
         network.classifier.weight *= 2 / logits.std(0).mean()
-        network.classifier.bias -= network(batch).mean(0)
+        network.classifier.bias -= network(batch)["probabilities"].mean(0)
     torch.set_num_threads(threads)
 
 

@@ -11,19 +11,19 @@ from mobilenet.errors import MobilenetError, ModelError
 from mobilenet.images import Preprocessing
 from mobilenet.model.card import ModelCard
 from mobilenet.nn.model_file import read_model, write_model
-from mobilenet.nn.network import Classifier
+from mobilenet.nn.network import TableNetwork
 
 _LABELS = ("Äpfel", "a/b", "c\n", "caf\udce9")
 _CARD = ModelCard("mobilenet_v1", 0.25, 64, _LABELS, Preprocessing(64), provenance={"seed": 3})
 
 
 def _written(folder: Path) -> Path:
-    write_model(folder / "model.safetensors", Classifier(_CARD.network()), _CARD)
+    write_model(folder / "model.safetensors", TableNetwork(_CARD.network()), _CARD)
     return folder / "model.safetensors"
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
-    network = Classifier(_CARD.network())
+    network = TableNetwork(_CARD.network())
     write_model(tmp_path / "m.safetensors", network, _CARD)
     again, card = read_model(tmp_path / "m.safetensors")
     assert card == _CARD
@@ -46,7 +46,7 @@ def test_a_foreign_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_missing_and_a_strange_tensor_are_both_named(tmp_path: Path) -> None:
-    tensors = Classifier(_CARD.network()).state_dict()
+    tensors = TableNetwork(_CARD.network()).state_dict()
     del tensors["classifier.bias"]
     tensors["extra"] = torch.zeros(1)
     tensors["stem.conv.weight"] = torch.zeros(1)

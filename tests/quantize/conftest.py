@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mobilenet.images import Preprocessing
 from mobilenet.model.card import ModelCard
 from mobilenet.model.graph import Graph, build_graph
-from mobilenet.nn.network import Classifier
+from mobilenet.nn.network import TableNetwork
 from mobilenet.spec import Activation, ConvStyle, Padding
 
 MakeGraph = Callable[[Activation, Padding], Graph]
@@ -25,7 +25,7 @@ def make_graph() -> MakeGraph:
         card = ModelCard(
             "mobilenet_v1", 0.25, 32, tuple("abcde"), Preprocessing(32), ConvStyle(padding, activation, 1e-3)
         )
-        network = Classifier(card.network())
+        network = TableNetwork(card.network())
         with torch.no_grad():
             for name, values in network.state_dict().items():
                 if name.endswith("norm.weight"):

@@ -18,7 +18,7 @@ from mobilenet.model.card import ModelCard
 from mobilenet.model.graph import build_graph
 from mobilenet.model.onnx_card import in_batches
 from mobilenet.model.seal import UNSEALED, seal
-from mobilenet.nn.network import Classifier
+from mobilenet.nn.network import TableNetwork
 from mobilenet.runtimes import onnxruntime as engine_room
 from mobilenet.runtimes import open_model
 
@@ -28,7 +28,7 @@ ENGINES = ("onnxruntime", "openvino")
 @pytest.fixture(scope="module")
 def data() -> bytes:
     card = ModelCard("mobilenet_v1", 0.25, 32, ("cat", "dog", "owl"), Preprocessing(32))
-    network = Classifier(card.network()).eval()
+    network = TableNetwork(card.network()).eval()
     return onnx_model(
         build_graph(card, {name: values.numpy() for name, values in network.state_dict().items()}), batch=None
     )

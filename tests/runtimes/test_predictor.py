@@ -67,10 +67,10 @@ def test_a_model_file_opens_with_the_engine_that_runs_it(tmp_path: Path) -> None
     from mobilenet.images import Preprocessing
     from mobilenet.model.card import ModelCard
     from mobilenet.nn.model_file import write_model
-    from mobilenet.nn.network import Classifier
+    from mobilenet.nn.network import TableNetwork
 
     card = ModelCard("mobilenet_v1", 0.25, 32, ("cat", "dog", "owl"), Preprocessing(32))
-    write_model(tmp_path / "model.safetensors", Classifier(card.network()).eval(), card)
+    write_model(tmp_path / "model.safetensors", TableNetwork(card.network()).eval(), card)
     predictor = open_model(tmp_path)
     probabilities = predictor.predict(np.zeros((2, 32, 32, 3), np.uint8))["probabilities"]
     assert (predictor.labels, predictor.task, predictor.preprocessing) == (card.labels, card.task, Preprocessing(32))

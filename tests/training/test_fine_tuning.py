@@ -12,7 +12,7 @@ from mobilenet.images import Preprocessing
 from mobilenet.images.augment import Augmentation
 from mobilenet.model.card import ModelCard
 from mobilenet.nn.model_file import read_model, write_model
-from mobilenet.nn.network import Classifier
+from mobilenet.nn.network import TableNetwork
 from mobilenet.spec import ConvStyle
 from mobilenet.training.run import new_run_folder, resume, train
 from mobilenet.training.settings import TrainingSettings
@@ -28,7 +28,7 @@ def weights(tmp_path: Path) -> Path:
     card = ModelCard(
         "mobilenet_v1", 0.1, 32, ("a", "b", "c"), Preprocessing(32, mean=(128,) * 3, std=(128,) * 3), style
     )
-    network = Classifier(card.network())
+    network = TableNetwork(card.network())
     write_model(tmp_path / "weights.safetensors", network, card)
     return tmp_path / "weights.safetensors"
 
@@ -73,7 +73,7 @@ class _Notes(Silence):
 def test_a_run_may_be_thinner_than_its_weights(photos: Path, tmp_path: Path) -> None:
     torch.manual_seed(1)
     card = ModelCard("mobilenet_v1", 0.25, 32, ("a", "b"), Preprocessing(32), ConvStyle(batch_norm=False))
-    write_model(tmp_path / "wide.safetensors", Classifier(card.network()), card)
+    write_model(tmp_path / "wide.safetensors", TableNetwork(card.network()), card)
     heard = _Notes()
     settings = _settings(photos, tmp_path / "wide.safetensors", width_multiplier=0.1)
     train(settings, tmp_path / "run", listener=heard)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from mobilenet.errors import ConfigError, MobilenetError, SpecError
-from mobilenet.nn.network import Classifier
+from mobilenet.nn.network import TableNetwork
 from mobilenet.nn.schedule import learning_rate_factor
 from mobilenet.spec import mobilenet_v1
 from mobilenet.training.optim.average import WeightAverage
@@ -82,7 +82,7 @@ def test_the_rate_rises_then_falls_as_a_cosine(progress: float, factor: float) -
 
 
 def test_depthwise_filters_norms_and_biases_do_not_decay() -> None:
-    network = Classifier(mobilenet_v1(0.25, 32, 4))
+    network = TableNetwork(mobilenet_v1(0.25, 32, 4))
     decayed, kept = parameter_groups(network, 0.1)
     names = {id(parameter): name for name, parameter in network.named_parameters()}
     assert decayed["weight_decay"] == 0.1

@@ -107,10 +107,10 @@ def test_the_shares_of_a_batch_make_its_loss_and_its_gradient(
 
     def first_step(processes: Processes) -> tuple[torch.Tensor, torch.Tensor]:
         torch.manual_seed(0)
-        from mobilenet.nn.network import Classifier
+        from mobilenet.nn.network import TableNetwork
 
         trainer = Trainer(
-            Classifier(settings.network(2)), cached, settings, plan, torch.device("cpu"), torch.float32, processes
+            TableNetwork(settings.network(2)), cached, settings, plan, torch.device("cpu"), torch.float32, processes
         )
         monkeypatch.setattr(trainer, "_thaw", lambda: setattr(trainer, "_forward", trainer.network.eval()))
         gradients: list[torch.Tensor] = []

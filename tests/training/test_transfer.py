@@ -13,7 +13,7 @@ from mobilenet.model.card import ModelCard
 from mobilenet.nn.layers import BatchNorm, ConvUnit
 from mobilenet.nn.linear_probe import fit_head
 from mobilenet.nn.model_file import write_model
-from mobilenet.nn.network import Classifier
+from mobilenet.nn.network import TableNetwork
 from mobilenet.nn.schedule import frozen_parts
 from mobilenet.spec import ConvStyle, mobilenet_v1
 from mobilenet.training.optim.optimizer import parameter_groups
@@ -24,10 +24,10 @@ from mobilenet.training.start.transfer import Source, adopt, begin, open_source,
 _FOLDED = ConvStyle("tensorflow", "relu6", 1e-3, batch_norm=False)
 
 
-def _network(style: ConvStyle, classes: int = 3) -> Classifier:
+def _network(style: ConvStyle, classes: int = 3) -> TableNetwork:
     """Random weights, biases and norms as in a trained network."""
     torch.manual_seed(0)
-    network = Classifier(mobilenet_v1(0.25, 32, classes, style)).eval()
+    network = TableNetwork(mobilenet_v1(0.25, 32, classes, style)).eval()
     with torch.no_grad():
         for name, value in network.state_dict().items():
             if name.endswith(("bias", "running_mean")):
@@ -41,7 +41,7 @@ def _network(style: ConvStyle, classes: int = 3) -> Classifier:
 @torch.no_grad()
 def test_the_body_computes_what_it_did(style: ConvStyle) -> None:
     source = _network(style)
-    target = Classifier(mobilenet_v1(0.25, 32, 5, replace(style, batch_norm=True))).eval()
+    target = TableNetwork(mobilenet_v1(0.25, 32, 5, replace(style, batch_norm=True))).eval()
     begin(source, target)
     images = torch.randn(6, 3, 32, 32)
     # Sums in another order, over up to 256 channels and 27 layers.
@@ -52,7 +52,7 @@ def test_the_body_computes_what_it_did(style: ConvStyle) -> None:
 
 @torch.no_grad()
 def test_norms_get_the_statistics_of_what_they_see() -> None:
-    network = Classifier(mobilenet_v1(0.25, 32, 5, replace(_FOLDED, batch_norm=True))).eval()
+    network = TableNetwork(mobilenet_v1(0.25, 32, 5, replace(_FOLDED, batch_norm=True))).eval()
     begin(_network(_FOLDED), network)
     images = torch.randn(6, 3, 32, 32)
     restate_norms(network, images.split(2))

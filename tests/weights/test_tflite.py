@@ -13,7 +13,7 @@ from torch import nn
 
 from mobilenet.nn.layers import ConvUnit, GlobalAverage
 from mobilenet.nn.model_file import build_network
-from mobilenet.nn.network import Classifier
+from mobilenet.nn.network import TableNetwork
 from mobilenet.runtimes.torch import TorchPredictor
 from mobilenet.spec import Network, mobilenet_v1, mobilenet_v1_shallow
 from mobilenet.weights.match import Imported
@@ -51,7 +51,7 @@ def _litert(path: Path, images: Images, mean: float = 127.5, std: float = 127.5)
     return np.array(outputs)
 
 
-def _network(imported: Imported) -> Classifier:
+def _network(imported: Imported) -> TableNetwork:
     tensors = {name: torch.from_numpy(values) for name, values in imported.tensors.items()}
     return build_network(imported.card, tensors, Path("imported"))
 
@@ -64,7 +64,8 @@ def _outputs(imported: Imported, network: nn.Module, images: Images) -> NDArray[
     pixels = torch.from_numpy(images).permute(0, 3, 1, 2).float()
     mean, std = imported.card.preprocessing.mean[0], imported.card.preprocessing.std[0]
     with torch.inference_mode():
-        return np.asarray(network((pixels - mean) / std))
+        x = (pixels - mean) / std
+        return np.asarray(network(x)["probabilities"] if network.outputs else network.features(x))
 
 
 def _round_to_8_bits(network: nn.Module) -> None:

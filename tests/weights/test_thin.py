@@ -10,7 +10,7 @@ from mobilenet.images import Preprocessing
 from mobilenet.model.arrays import read_arrays
 from mobilenet.model.card import ModelCard
 from mobilenet.model.graph import build_graph
-from mobilenet.nn.network import Classifier
+from mobilenet.nn.network import TableNetwork
 from mobilenet.weights.thin import thinned
 
 _CARD = ModelCard("mobilenet_v1", 0.5, 32, ("cat", "dog", "owl"), Preprocessing(32))
@@ -18,7 +18,7 @@ _CARD = ModelCard("mobilenet_v1", 0.5, 32, ("cat", "dog", "owl"), Preprocessing(
 
 @pytest.fixture
 def arrays() -> dict[str, np.ndarray[tuple[int, ...], np.dtype[np.float32]]]:
-    state = Classifier(_CARD.network()).state_dict().items()
+    state = TableNetwork(_CARD.network()).state_dict().items()
     return {name: values.numpy() for name, values in state if not name.endswith("num_batches_tracked")}
 
 
@@ -54,7 +54,7 @@ def test_shapes_are_those_of_the_narrow_table(
     card, made = thinned(_CARD, arrays, 0.375)
     wanted = {
         name: tuple(values.shape)
-        for name, values in Classifier(card.network()).state_dict().items()
+        for name, values in TableNetwork(card.network()).state_dict().items()
         if not name.endswith("num_batches_tracked")
     }
     assert {name: values.shape for name, values in made.items()} == wanted

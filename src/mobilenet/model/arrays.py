@@ -1,6 +1,6 @@
 """`model.safetensors`: a network's arrays and its card in one file, read and written without torch.
 
-The arrays are those of `nn.network.Classifier.state_dict()`, by name; the metadata entry `mobilenet` is the card as
+The arrays are those of `nn.network.TableNetwork.state_dict()`, by name; the metadata entry `mobilenet` is the card as
 JSON. Nothing in the file is ever executed.
 """
 

@@ -37,7 +37,7 @@ __all__ = [
 Floats = NDArray[np.float32]
 
 Arrays = Mapping[str, Floats]
-"""A network's numbers: those of `nn.network.Classifier.state_dict()`, by name."""
+"""A network's numbers: those of `nn.network.TableNetwork.state_dict()`, by name."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

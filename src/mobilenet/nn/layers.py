@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from mobilenet.errors import SpecError
 from mobilenet.spec.rows import Activation, Conv, GlobalPool, Linear
 
-__all__ = ["BatchNorm", "ConvUnit", "Convolution", "GlobalAverage", "LinearUnit"]
+__all__ = ["BatchNorm", "Concatenation", "ConvUnit", "Convolution", "GlobalAverage", "LinearUnit", "in_reading_order"]
 
 _ROW_FLOATS = 64
 """A row of at least this many numbers fills the vector registers; narrower layers are read several pixels a row."""
@@ -102,18 +102,37 @@ class GlobalAverage(nn.Module):
         return x.mean((2, 3), dtype=torch.float32)
 
 
+class Concatenation(nn.Module):
+    """A `Concat` row: channels of several planes, or numbers of several vectors, behind each other."""
+
+    def forward(self, *planes: Tensor) -> Tensor:
+        return torch.cat(planes, 1)
+
+
 class LinearUnit(nn.Module):
-    """A `Linear` row: (N, in) -> (N, out), in float32: it is small, and the loss wants its precision."""
+    """A `Linear` row: (N, in) -> (N, out), in float32: it is small, and the loss wants its precision.
+
+    A plane (N, C, H, W) is read row by row, pixel by pixel; `turned` planes (`Convolution`) are turned back first.
+    """
 
     def __init__(self, row: Linear) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(row.out_features, row.in_features))
         self.bias = nn.Parameter(torch.zeros(row.out_features)) if row.bias else None
         self.activation = activation(row.activation)
+        self.turned = False
         nn.init.normal_(self.weight, std=0.01)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.activation(F.linear(x.flatten(1).float(), self.weight, self.bias))
+        numbers = in_reading_order(x, turned=self.turned).flatten(1)
+        return self.activation(F.linear(numbers.float(), self.weight, self.bias))
+
+
+def in_reading_order(x: Tensor, *, turned: bool) -> Tensor:
+    """(N, C, H, W) -> (N, H, W, C) the right way round, whether or not the plane is `turned`; vectors as they are."""
+    if x.dim() < 4:
+        return x
+    return (x.flip((2, 3)) if turned else x).permute(0, 2, 3, 1)
 
 
 def activation(kind: Activation) -> nn.Module:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from mobilenet.errors import ModelError
 from mobilenet.model.arrays import check_size, read_arrays, write_arrays
 from mobilenet.model.card import ModelCard
-from mobilenet.nn.network import Classifier
+from mobilenet.nn.network import TableNetwork
 
 __all__ = ["build_network", "network_of_arrays", "read_model", "write_model"]
 
@@ -22,26 +22,26 @@ def write_model(path: Path, network: nn.Module, card: ModelCard) -> None:
     write_arrays(path, card, {name: value.detach().cpu().contiguous().numpy() for name, value in state.items()})
 
 
-def read_model(path: Path) -> tuple[Classifier, ModelCard]:
+def read_model(path: Path) -> tuple[TableNetwork, ModelCard]:
     """Read what `write_model` wrote: the network, ready to run, and its card; ModelError for anything else."""
     card, arrays = read_arrays(path)
     return network_of_arrays(card, arrays, path), card
 
 
-def build_network(card: ModelCard, tensors: Mapping[str, Tensor], path: Path) -> Classifier:
+def build_network(card: ModelCard, tensors: Mapping[str, Tensor], path: Path) -> TableNetwork:
     """The network of `card` with these values, ready to run; ModelError names what does not fit, and `path`."""
     check_size(path, card, sum(tensor.numel() for tensor in tensors.values()))
-    network = Classifier(card.network())
+    network = TableNetwork(card.network(), card.outputs)
     _load_strictly(path, network, tensors)
     return network.eval()
 
 
-def network_of_arrays(card: ModelCard, arrays: Mapping[str, NDArray[np.float32]], path: Path) -> Classifier:
+def network_of_arrays(card: ModelCard, arrays: Mapping[str, NDArray[np.float32]], path: Path) -> TableNetwork:
     """As `build_network`, of NumPy arrays, which must be writable."""
     return build_network(card, {name: torch.from_numpy(values) for name, values in arrays.items()}, path)
 
 
-def _load_strictly(path: Path, network: Classifier, tensors: Mapping[str, Tensor]) -> None:
+def _load_strictly(path: Path, network: TableNetwork, tensors: Mapping[str, Tensor]) -> None:
     expected = {name: tuple(value.shape) for name, value in network.state_dict().items()}
     found = {name: tuple(value.shape) for name, value in tensors.items()}
     if found != expected:

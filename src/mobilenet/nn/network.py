@@ -1,43 +1,62 @@
 """From the table to torch: one module per row, named like the row."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
 from mobilenet.errors import SpecError
-from mobilenet.nn.layers import Convolution, ConvUnit, GlobalAverage, LinearUnit
-from mobilenet.spec.rows import Conv, GlobalPool, Linear, Network, Row
+from mobilenet.model.card import classifier_output
+from mobilenet.model.outputs import Output
+from mobilenet.nn.layers import Concatenation, Convolution, ConvUnit, GlobalAverage, LinearUnit, in_reading_order
+from mobilenet.spec.rows import INPUT, Concat, Conv, GlobalPool, Linear, Network, Row
+from mobilenet.spec.shapes import sources
 
-__all__ = ["Classifier", "place"]
+__all__ = ["TableNetwork", "place"]
 
 
-class Classifier(nn.Module):
-    """The network of a spec whose rows follow one another: (N, 3, R, R) normalised pixels -> (N, classes) float32
-    logits; with a spec of 0 classes, (N, features) float32.
+class TableNetwork(nn.Module):
+    """The network of a spec: (N, 3, R, R) normalised pixels -> its outputs by name, each (N, *shape) float32.
 
-    `SpecError` for a row that has no module (the networks that are only compared with have branches and pools).
+    They are what their rows compute, before the ending: logits, not probabilities. Without `outputs` a network with
+    classes answers with its classifier's, and a backbone with nothing. `SpecError` for a row that has no module (the
+    networks that are only compared with have other pools).
     """
 
-    def __init__(self, spec: Network) -> None:
+    def __init__(self, spec: Network, outputs: tuple[Output, ...] = ()) -> None:
         super().__init__()
         self.spec = spec
+        self.outputs = outputs or ((classifier_output(spec.classes),) if spec.classes else ())
         for row in spec.rows:
             self._place(row.name, _module(row, spec.name))
         self.turned = _is_turned(self, spec.name)
-        self._body = len(spec.rows) - isinstance(spec.rows[-1], Linear)
+        for module in self.modules():
+            if isinstance(module, LinearUnit):
+                module.turned = self.turned
+        self._inputs = dict(zip((row.name for row in spec.rows), sources(spec.rows), strict=True))
+        self._body = [row.name for row in spec.rows[: _body_rows(spec)]]
+        kept = {output.row for output in self.outputs}
+        self._done = _last_reads(self._inputs, kept)
 
     def features(self, x: Tensor) -> Tensor:
-        """(N, 3, R, R) normalised pixels -> (N, features) float32: what the last linear row reads."""
-        if self.turned:
-            x = x.flip((2, 3))
-        for row in self.spec.rows[: self._body]:
-            x = self.get_submodule(row.name)(x)
-        return x
+        """(N, 3, R, R) normalised pixels -> (N, features) float32: the average over the body's last plane."""
+        return self._computed(x, self._body)[self._body[-1]]
 
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.features(x)
-        for row in self.spec.rows[self._body :]:
-            x = self.get_submodule(row.name)(x)
-        return x
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        values = self._computed(x, list(self._inputs))
+        return {output.name: self._answer(values[output.row], output) for output in self.outputs}
+
+    def _computed(self, x: Tensor, names: list[str]) -> dict[str, Tensor]:
+        """What these rows compute, in order, without what nobody reads any more."""
+        values = {INPUT: x.flip((2, 3)) if self.turned else x}
+        for name in names:
+            values[name] = self.get_submodule(name)(*[values[read] for read in self._inputs[name]])
+            for done in self._done[name]:
+                values.pop(done, None)
+        return values
+
+    def _answer(self, value: Tensor, output: Output) -> Tensor:
+        return in_reading_order(value, turned=self.turned).reshape(-1, *output.shape).float()
 
     def _place(self, name: str, module: nn.Module) -> None:
         parent: nn.Module = self
@@ -54,10 +73,26 @@ def place(network: nn.Module, device: torch.device) -> nn.Module:
     return network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
+def _body_rows(spec: Network) -> int:
+    """Rows up to the global pool, which ends the body."""
+    pools = [number for number, row in enumerate(spec.rows) if isinstance(row, GlobalPool)]
+    return pools[0] + 1 if pools else len(spec.rows)
+
+
+def _last_reads(inputs: Mapping[str, tuple[str, ...]], kept: set[str]) -> dict[str, list[str]]:
+    """Row -> the tensors that no row behind it reads, but for those in `kept`."""
+    last = {read: name for name, reads in inputs.items() for read in reads}
+    done: dict[str, list[str]] = {name: [] for name in inputs}
+    for read, name in last.items():
+        if read not in kept:
+            done[name].append(read)
+    return done
+
+
 def _is_turned(network: nn.Module, architecture: str) -> bool:
     """Whether convolutions want turned planes (`nn.layers.Convolution`): all that look around themselves, or none.
 
-    Nothing turns them back: the average over the plane, which ends every network here, is the same either way.
+    The average over a plane is the same either way; whatever looks at positions turns planes back first.
     """
     found = [module for module in network.modules() if isinstance(module, Convolution) and module.kernel_size != (1, 1)]
     turned = {module.turned for module in found}
@@ -68,10 +103,12 @@ def _is_turned(network: nn.Module, architecture: str) -> bool:
 
 def _module(row: Row, architecture: str) -> nn.Module:
     match row:
-        case Conv(inputs=()):
+        case Conv():
             return ConvUnit(row)
-        case GlobalPool(inputs=()):
+        case GlobalPool():
             return GlobalAverage(row)
-        case Linear(inputs=()):
+        case Linear():
             return LinearUnit(row)
+        case Concat():
+            return Concatenation()
     raise SpecError(f"{architecture} can be costed but not trained: row {row.name} has no module; use a mobilenet_v1")

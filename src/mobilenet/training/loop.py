@@ -15,7 +15,7 @@ from mobilenet.datasets.cache.load import CachedPhotos
 from mobilenet.errors import ConfigError, ProcessError
 from mobilenet.images.augment import Crops, draw_crops, render, whole_photos
 from mobilenet.nn.losses import classification_loss
-from mobilenet.nn.network import Classifier, place
+from mobilenet.nn.network import TableNetwork, place
 from mobilenet.nn.schedule import frozen_parts, learning_rate_factor
 from mobilenet.training.optim.average import WeightAverage
 from mobilenet.training.optim.optimizer import build_optimizer, parts
@@ -70,7 +70,7 @@ class Trainer:
 
     def __init__(
         self,
-        network: Classifier,
+        network: TableNetwork,
         photos: CachedPhotos,
         settings: TrainingSettings,
         plan: Plan,

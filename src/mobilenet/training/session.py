@@ -17,7 +17,7 @@ from mobilenet.evaluate import Evaluation, evaluate
 from mobilenet.files import storage_errors
 from mobilenet.model.card import ModelCard
 from mobilenet.nn.model_file import write_model
-from mobilenet.nn.network import Classifier
+from mobilenet.nn.network import TableNetwork
 from mobilenet.runtimes.torch import TorchPredictor
 from mobilenet.training.loop import EpochResult, Stopwatch, Trainer
 from mobilenet.training.recipe import Plan
@@ -67,7 +67,7 @@ class Session:
     def finish(self, source: Source | None, device: torch.device, dtype: torch.dtype) -> Evaluation:
         """Do what is left to do; `source` are the weights that a new run starts from."""
         torch.manual_seed(self.settings.seed)
-        network = Classifier(self.settings.network(len(self.dataset.classes)))
+        network = TableNetwork(self.settings.network(len(self.dataset.classes)))
         self.trainer = Trainer(network, self.training, self.settings, self.plan, device, dtype, self.processes)
         lines = self._restore()
         if self.processes.writes:

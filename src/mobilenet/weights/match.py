@@ -36,7 +36,7 @@ Triple = tuple[float, float, float]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Imported:
-    """A foreign network in our terms: `tensors` have the names and shapes of `nn.network.Classifier.state_dict()`.
+    """A foreign network in our terms: `tensors` have the names and shapes of `nn.network.TableNetwork.state_dict()`.
 
     `notes`: what was assumed; `label_notes`: the same of the class names, which training gives up with the classifier.
     """

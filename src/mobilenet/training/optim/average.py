@@ -5,7 +5,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from mobilenet.nn.network import Classifier
+from mobilenet.nn.network import TableNetwork
 
 __all__ = ["WeightAverage"]
 
@@ -16,7 +16,7 @@ class WeightAverage:
     Starts short and grows to `decay`, so that the first epochs are not remembered.
     """
 
-    def __init__(self, network: Classifier, decay: float) -> None:
+    def __init__(self, network: TableNetwork, decay: float) -> None:
         self.network = copy.deepcopy(network).eval().requires_grad_(requires_grad=False)
         self.decay = decay
         self.updates = 0

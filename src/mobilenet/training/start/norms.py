@@ -8,12 +8,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from mobilenet.nn.layers import BatchNorm
-from mobilenet.nn.network import Classifier
+from mobilenet.nn.network import TableNetwork
 
 __all__ = ["measure_norms", "restate_norms"]
 
 
-def restate_norms(network: Classifier, batches: Iterable[Tensor]) -> None:
+def restate_norms(network: TableNetwork, batches: Iterable[Tensor]) -> None:
     """Give every norm the statistics of its input on `batches` of network input, and change none of its outputs.
 
     A norm's scale and shift are set so that its output stays what it was: y = x + b becomes
@@ -28,7 +28,7 @@ def restate_norms(network: Classifier, batches: Iterable[Tensor]) -> None:
             norm.running_var.copy_(variance)
 
 
-def measure_norms(network: Classifier, batches: Iterable[Tensor]) -> None:
+def measure_norms(network: TableNetwork, batches: Iterable[Tensor]) -> None:
     """Give every norm the statistics of its input on `batches`, where all norms before it normalise by each batch's
     own; scale and shift stay as they are."""
     for norm, mean, variance in _statistics(network.train(), batches):
@@ -37,12 +37,12 @@ def measure_norms(network: Classifier, batches: Iterable[Tensor]) -> None:
     network.eval()
 
 
-def _statistics(network: Classifier, batches: Iterable[Tensor]) -> list[tuple[BatchNorm, Tensor, Tensor]]:
+def _statistics(network: TableNetwork, batches: Iterable[Tensor]) -> list[tuple[BatchNorm, Tensor, Tensor]]:
     """Each norm with the mean and the variance of its input on all of `batches`."""
     norms = [module for module in network.modules() if isinstance(module, BatchNorm)]
     with _measured(norms) as moments, torch.inference_mode():
         for batch in batches:
-            network.features(batch)
+            network(batch)
     means = [torch.stack([mean for _, mean in seen]).mean(0) for seen in moments]
     variances = [
         torch.stack([variance + (own - mean).square() for variance, own in seen]).mean(0)

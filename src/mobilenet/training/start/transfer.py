@@ -17,7 +17,7 @@ from mobilenet.model.card import ModelCard
 from mobilenet.nn.layers import BatchNorm, ConvUnit
 from mobilenet.nn.linear_probe import fit_head
 from mobilenet.nn.model_file import build_network, read_model
-from mobilenet.nn.network import Classifier, place
+from mobilenet.nn.network import TableNetwork, place
 from mobilenet.runtimes import model_file
 from mobilenet.training.loop import Stopwatch, Trainer
 from mobilenet.training.settings import TrainingSettings
@@ -35,7 +35,7 @@ _MOST_FOR_HEAD = 50_000
 class Source:
     """Weights to start from, as their file has them, and remarks on how it was read."""
 
-    network: Classifier
+    network: TableNetwork
     card: ModelCard
     notes: tuple[str, ...] = ()
 
@@ -105,7 +105,7 @@ def _shuffled(trainer: Trainer) -> NDArray[np.int64]:
     return np.argsort(random_uniform(trainer.settings.seed, 0, np.arange(len(trainer.photos)), 1)[:, 0])
 
 
-def _fit_classifier(trainer: Trainer, network: Classifier, features: Tensor, labels: Tensor) -> None:
+def _fit_classifier(trainer: Trainer, network: TableNetwork, features: Tensor, labels: Tensor) -> None:
     classes, settings = network.spec.classes, trainer.settings
     weights = _class_weights(labels, classes) if settings.class_balanced else None
     _set_classifier(network, *fit_head(features, labels, classes, settings.seed, weights))
@@ -116,13 +116,13 @@ def _class_weights(labels: Tensor, classes: int) -> Tensor:
     return len(labels) / (classes * torch.bincount(labels, minlength=classes).clamp_min(1))
 
 
-def _set_classifier(network: Classifier, matrix: Tensor, bias: Tensor) -> None:
+def _set_classifier(network: TableNetwork, matrix: Tensor, bias: Tensor) -> None:
     classifier = network.get_submodule(network.spec.rows[-1].name)
     classifier.load_state_dict({"weight": matrix, "bias": bias})
 
 
 def _features(
-    trainer: Trainer, network: Classifier, shuffled: NDArray[np.int64], progress: Callable[[int, int], None]
+    trainer: Trainer, network: TableNetwork, shuffled: NDArray[np.int64], progress: Callable[[int, int], None]
 ) -> tuple[Tensor, Tensor]:
     photos = np.sort(shuffled[:_MOST_FOR_HEAD])
     features, labels = [], []
@@ -141,7 +141,7 @@ def with_norms(source: Source, batches: Callable[[], Iterable[Tensor]], device: 
     if source.card.style.batch_norm:
         return source
     card = replace(source.card, style=replace(source.card.style, batch_norm=True))
-    network = Classifier(card.network()).eval()
+    network = TableNetwork(card.network()).eval()
     place(network, device)
     begin(source.network, network)
     restate_norms(network, batches())
@@ -167,7 +167,7 @@ def thinner(
     return replace(source, network=network, card=card)
 
 
-def begin(source: Classifier, target: Classifier) -> None:
+def begin(source: TableNetwork, target: TableNetwork) -> None:
     """Give `target` the body of `source`; both are of one architecture and width, the classifier stays as it is.
 
     Norms that were folded away come back as norms that change nothing but by the folded bias; `restate_norms` makes
