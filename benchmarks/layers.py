@@ -75,7 +75,10 @@ def paddings() -> None:
             place(TableNetwork(mobilenet_v1(width, resolution, 10, ConvStyle(padding))), _CPU) for padding in both
         ]
         same, symmetric = milliseconds(
-            *(lambda network=network: F.cross_entropy(network(x)["probabilities"], labels).backward() for network in networks)  # noqa: B023
+            *(
+                lambda network=network: F.cross_entropy(network(x)["probabilities"], labels).backward()  # noqa: B023
+                for network in networks
+            )
         )
         print(
             f"step {width}-{resolution} {dtype}: TensorFlow's padding {same:.1f} ms, symmetric {symmetric:.1f} ms, "

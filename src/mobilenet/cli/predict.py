@@ -3,9 +3,8 @@
 import json
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,7 +12,7 @@ from mobilenet.errors import DataError
 
 if TYPE_CHECKING:
     from mobilenet.runtimes import Predictor
-    from mobilenet.tasks.classification import Answer
+    from mobilenet.tasks.task import Answer, Options, Task
 
 __all__ = ["command"]
 
@@ -30,45 +29,36 @@ def command(*, model: Path, photos: tuple[str, ...], top: int, as_json: bool) ->
     cannot be read are named on stderr and the others are answered; the exit code is 2 when none could be read.
     """
     from mobilenet.runtimes import open_model
+    from mobilenet.tasks import task_of_model
+    from mobilenet.tasks.task import Options
 
     predictor = open_model(model)
-    answered = []
-    for photo in _answers(predictor, photos, top):
-        answered.append(photo.document() if as_json else photo.path)
+    task = task_of_model(predictor.task, model)
+    answered: list[dict[str, Any] | Path] = []
+    for path, answer in _answers(predictor, task, photos, Options(top)):
+        answered.append({"file": str(path), **answer.to_json()} if as_json else path)
         if not as_json:
-            _print(photo)
+            click.echo(path)
+            for line in answer.lines():
+                click.echo(f"  {line}")
     if not answered:
         raise DataError("no photo could be read; each is named above with its reason")
     if as_json:
         click.echo(json.dumps(answered, allow_nan=False))
 
 
-@dataclass(frozen=True, slots=True)
-class _Answered:
-    """`parents` are the groups of the first answer; none in models whose classes are flat."""
+def _answers(
+    predictor: "Predictor", task: "Task", photos: Iterable[str], options: "Options"
+) -> Iterator[tuple[Path, "Answer"]]:
+    import numpy as np
 
-    path: Path
-    predictions: list["Answer"]
-    parents: list["Answer"]
-
-    def document(self) -> dict[str, object]:
-        parents = {"parents": [asdict(parent) for parent in self.parents]} if self.parents else {}
-        return {"file": str(self.path), "predictions": [asdict(answer) for answer in self.predictions], **parents}
-
-
-def _answers(predictor: "Predictor", photos: Iterable[str], top: int) -> Iterator[_Answered]:
     from mobilenet.runtimes.photos import predict_photos
-    from mobilenet.tasks import classification
 
-    labels = predictor.labels
     for photo in predict_photos(predictor, _paths(photos)):
         if photo.outputs is None:
             click.echo(f"mobilenet: {photo.path}: {photo.reason}", err=True)
-            continue
-        batch = {name: values[None] for name, values in photo.outputs.items()}
-        probabilities = classification.checked_probabilities(batch, 1, len(labels))
-        predictions = classification.answers(probabilities, labels, top)[0]
-        yield _Answered(photo.path, predictions, classification.parents(probabilities[0], labels))
+        else:
+            yield photo.path, task.decode(photo.outputs, predictor.card, np.array([photo.size]), options)[0]
 
 
 def _paths(photos: Iterable[str]) -> Iterator[Path]:
@@ -82,11 +72,3 @@ def _paths(photos: Iterable[str]) -> Iterator[Path]:
             yield from (Path(photo) / name for name in find_photos(Path(photo)))
         else:
             yield Path(photo)
-
-
-def _print(photo: _Answered) -> None:
-    click.echo(photo.path)
-    for answer in photo.predictions:
-        click.echo(f"  {100 * answer.probability:5.1f} %  {answer.label}")
-    for parent in photo.parents:
-        click.echo(f"  {100 * parent.probability:5.1f} %  {parent.label} in all")

@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mobilenet.datasets.remote.urls import whole_path
 from mobilenet.errors import DataError
@@ -23,9 +24,9 @@ class Exclusions:
     names: frozenset[str] = frozenset()
     path: Path | None = None
 
-    def kept(self, classes: Mapping[str, str], prefix: str) -> dict[str, str]:
-        """{file: class} without those whose `prefix` + file is excluded."""
-        return {file: label for file, label in classes.items() if prefix + file not in self.names}
+    def kept(self, annotations: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+        """{file: annotation} without those whose `prefix` + file is excluded."""
+        return {file: label for file, label in annotations.items() if prefix + file not in self.names}
 
 
 NOTHING = Exclusions()

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mobilenet.datasets.dataset import Parts, open_parts
+from mobilenet.datasets.dataset import Parts, Reader, open_parts
 from mobilenet.datasets.exclusions import NOTHING, Exclusions, prefix_below
 from mobilenet.datasets.photos import LeftOut, Photos
 from mobilenet.datasets.remote.urls import is_url, spelled
@@ -23,6 +23,7 @@ from mobilenet.datasets.sources.tar import CLASSES
 from mobilenet.errors import ConfigError, DataError, ImageError, StorageError
 from mobilenet.files import check_writable, storage_errors
 from mobilenet.images import decode
+from mobilenet.model.vocabulary import Vocabulary
 from mobilenet.parallel import in_order
 
 __all__ = ["DEFAULT_SHARD_BYTES", "Packed", "pack"]
@@ -59,6 +60,7 @@ class Packed:
 
 def pack(
     data: Path,
+    reader: Reader,
     out: Path,
     *,
     validation: Path | None = None,
@@ -85,22 +87,25 @@ def pack(
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise StorageError(f"{out} is there already; choose another --out")
     check_writable(out)
-    parts = open_parts(data, validation=validation, exclude=exclude)
+    parts = open_parts(data, reader, validation=validation, exclude=exclude)
     with _folder(out) as folder, storage_errors(out):
-        packing = _Packing(folder, shard_bytes, parts.classes)
+        packing = _Packing(folder, shard_bytes, parts.vocabulary)
         for kind, photos, prefix in _named(parts, base_of(data)):
             packing.add(kind, photos, prefix, _order(photos, seed), workers, progress)
         if not packing.photos:
             raise DataError(f"none of the {len(packing.left_out):,} photos in {spelled(data)} can be decoded")
-        _write(folder / CLASSES, "".join(f"{_line(name)}\n" for name in parts.classes).encode(errors="surrogateescape"))
+        _write(
+            folder / CLASSES,
+            "".join(f"{_line(name)}\n" for name in parts.vocabulary.names).encode(errors="surrogateescape"),
+        )
     return Packed(out, tuple(packing.shards), packing.bytes, packing.photos, tuple(packing.left_out), parts.notes)
 
 
 class _Packing:
     """One run of `pack`: what was written so far."""
 
-    def __init__(self, folder: Path, shard_bytes: int, classes: Sequence[str]) -> None:
-        self._folder, self._shard_bytes, self._classes = folder, shard_bytes, classes
+    def __init__(self, folder: Path, shard_bytes: int, vocabulary: Vocabulary) -> None:
+        self._folder, self._shard_bytes, self._vocabulary = folder, shard_bytes, vocabulary
         self.shards: list[str] = []
         self.bytes = 0
         self.photos = 0
@@ -116,14 +121,17 @@ class _Packing:
         progress: Callable[[int, int], None] | None,
     ) -> None:
         """Write one part of the split; names in `left_out` begin with `prefix`."""
+        classes = photos.targets.strata()
+        if classes is None:
+            raise DataError("only photos with a class each are packed as shards; train on them where they are")
         with _Writer(self._folder, kind, self._shard_bytes) as writer:
             see = partial(_see, photos)
             for done, (index, seen) in enumerate(in_order(see, order, _threads(workers)), 1):
-                file, label = photos.files[index], int(photos.labels[index])
+                file, label = photos.files[index], int(classes[index])
                 if isinstance(seen, str):
                     self.left_out.append(LeftOut(prefix + file, seen))
                 else:
-                    writer.add(seen, file, label, self._classes[label])
+                    writer.add(seen, file, label, self._vocabulary.names[label])
                 if progress is not None:
                     progress(done, len(order))
         self.shards += writer.names

@@ -1,13 +1,14 @@
-"""A list of labelled photos, light enough for a million of them."""
+"""A list of photos and what they are labelled with, light enough for a million of them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from mobilenet.datasets.archive import Members
+from mobilenet.datasets.targets import Targets
 from mobilenet.images import read_photo
 
 __all__ = ["LeftOut", "Photos"]
@@ -15,7 +16,7 @@ __all__ = ["LeftOut", "Photos"]
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Photos:
-    """`files` are paths below `root` with forward slashes (or absolute ones); `labels` (N,) int64 are class indices.
+    """`files` are paths below `root` with forward slashes (or absolute ones); `targets` are their labels.
 
     Photos that are no files of their own are read by `members`; then `files` are names, and `root` what they are below
     in words.
@@ -23,7 +24,7 @@ class Photos:
 
     root: Path
     files: tuple[str, ...]
-    labels: NDArray[np.int64]
+    targets: Targets
     members: Members | None = None
 
     def __len__(self) -> int:
@@ -49,7 +50,7 @@ class Photos:
     def take(self, indices: ArrayLike) -> "Photos":
         """The photos at `indices` (integers), in that order."""
         chosen = np.asarray(indices, dtype=np.int64)
-        return replace(self, files=tuple(self.files[index] for index in chosen), labels=self.labels[chosen])
+        return replace(self, files=tuple(self.files[index] for index in chosen), targets=self.targets.take(chosen))
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,11 @@ class Preprocessing:
 
     def prepare(self, source: bytes | Path) -> NDArray[np.uint8]:
         """A photo's bytes or path -> (resolution, resolution, 3) uint8; ImageError where it cannot be decoded."""
-        return to_square(source, self.resolution, self.crop_fraction)[0]
+        return self.prepare_sized(source)[0]
+
+    def prepare_sized(self, source: bytes | Path) -> tuple[NDArray[np.uint8], tuple[int, int]]:
+        """As `prepare`, and (height, width) of the whole photo in pixels."""
+        return to_square(source, self.resolution, self.crop_fraction)
 
     def to_json(self) -> dict[str, object]:
         """A mapping that `json.dumps` takes and `from_json` reads back."""

@@ -34,7 +34,7 @@ class ModelCard:
     labels: tuple[str, ...]
     preprocessing: Preprocessing
     style: ConvStyle = field(default_factory=ConvStyle)
-    task: str = "classification"
+    task: str = field(kw_only=True)
     provenance: dict[str, Any] = field(default_factory=dict)
     head: Head | None = None
     decoding: dict[str, Any] = field(default_factory=dict)

@@ -1,6 +1,6 @@
 """From the table to torch: one module per row, named like the row."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -41,6 +41,10 @@ class TableNetwork(nn.Module):
     def features(self, x: Tensor) -> Tensor:
         """(N, 3, R, R) normalised pixels -> (N, features) float32: the average over the body's last plane."""
         return self._computed(x, self._body)[self._body[-1]]
+
+    def body(self) -> Iterator[tuple[str, nn.Module]]:
+        """The modules of the body, with the names of their rows, in the order of computation."""
+        return ((name, self.get_submodule(name)) for name in self._body)
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         values = self._computed(x, list(self._inputs))

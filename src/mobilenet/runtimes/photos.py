@@ -5,50 +5,54 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mobilenet.errors import ImageError
+from mobilenet.model.outputs import Outputs
+from mobilenet.runtimes.batches import predict_batches
 from mobilenet.runtimes.predictor import Predictor
 
 __all__ = ["Predicted", "predict_photos"]
 
+_Prepared = tuple[NDArray[np.uint8], tuple[int, int]]
+
 
 @dataclass(frozen=True, slots=True)
 class Predicted:
-    """One photo: its row of each output, such as `probabilities` (classes,); or the `reason` why there is none."""
+    """One photo: its own part (1, *shape) of each output, and its height and width in pixels; or the `reason` why there
+    is none."""
 
     path: Path
-    outputs: dict[str, NDArray[Any]] | None
+    outputs: Outputs | None
+    size: tuple[int, int] = (0, 0)
     reason: str | None = None
 
 
 def predict_photos(predictor: Predictor, paths: Iterable[Path], *, batch_size: int = 32) -> Iterator[Predicted]:
-    """Answers in the order of `paths`; a photo that cannot be read does not stop the others."""
+    """Answers in the order of `paths`; a photo that cannot be read does not stop the others. ModelError where the
+    answers are not what the model's card says."""
     remaining = iter(paths)
     with ThreadPoolExecutor(thread_name_prefix="decode") as pool:
         while chunk := list(islice(remaining, batch_size)):
             yield from _batch(predictor, chunk, list(pool.map(lambda path: _prepare(predictor, path), chunk)))
 
 
-def _prepare(predictor: Predictor, path: Path) -> NDArray[np.uint8] | str:
+def _prepare(predictor: Predictor, path: Path) -> _Prepared | str:
     try:
-        return predictor.preprocessing.prepare(path)
+        return predictor.preprocessing.prepare_sized(path)
     except ImageError as error:
         return str(error)
 
 
-def _batch(
-    predictor: Predictor, paths: Sequence[Path], prepared: Sequence[NDArray[np.uint8] | str]
-) -> Iterator[Predicted]:
-    images = [image for image in prepared if not isinstance(image, str)]
-    outputs = predictor.predict(np.stack(images)) if images else {}
+def _batch(predictor: Predictor, paths: Sequence[Path], prepared: Sequence[_Prepared | str]) -> Iterator[Predicted]:
+    images = [found[0] for found in prepared if not isinstance(found, str)]
+    outputs = predict_batches(predictor, np.stack(images), batch_size=len(images)) if images else {}
     row = 0
-    for path, image in zip(paths, prepared, strict=True):
-        if isinstance(image, str):
-            yield Predicted(path, None, image)
+    for path, found in zip(paths, prepared, strict=True):
+        if isinstance(found, str):
+            yield Predicted(path, None, reason=found)
         else:
-            yield Predicted(path, {name: values[row] for name, values in outputs.items()})
+            yield Predicted(path, {name: values[row : row + 1] for name, values in outputs.items()}, found[1])
             row += 1

@@ -11,6 +11,7 @@ from mobilenet.errors import ConfigError, ModelError
 
 if TYPE_CHECKING:
     from mobilenet.images import Preprocessing
+    from mobilenet.model.card import ModelCard
 
 __all__ = ["RUNTIMES", "Predictor", "model_file", "open_model"]
 
@@ -19,6 +20,10 @@ _RUN_MODEL = "model.safetensors"
 
 class Predictor(Protocol):
     """A trained model, ready to run."""
+
+    @property
+    def card(self) -> "ModelCard":
+        """What the file says of its network: task, outputs, vocabulary."""
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -33,7 +38,7 @@ class Predictor(Protocol):
         """The name of its task, such as `classification`."""
 
     def predict(self, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
-        """(N, R, R, 3) uint8 RGB -> outputs by name; classification: `probabilities` (N, classes) float32."""
+        """(N, R, R, 3) uint8 RGB -> the outputs of the card by name, each (N, *shape) float32."""
 
 
 def _torch(path: Path, threads: int | None) -> Predictor:

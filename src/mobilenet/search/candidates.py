@@ -1,11 +1,11 @@
 """Which widths and resolutions are inside the budget, and which of those are worth training."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from mobilenet.benchmark.device.profile import DeviceProfile, Estimate, Variant
 from mobilenet.search.budget import Limits
-from mobilenet.spec.mobilenet import MOBILENETS
+from mobilenet.spec.rows import Network
 
 __all__ = ["Candidate", "Option", "front", "weigh"]
 
@@ -24,6 +24,9 @@ class Candidate:
         """Whether `other` is at least as wide and sees at least as many pixels, and is another one."""
         smaller = self.width_multiplier <= other.width_multiplier and self.resolution <= other.resolution
         return smaller and self != other
+
+
+Table = Callable[[Candidate], Network]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +48,14 @@ class Option:
 def weigh(
     profile: DeviceProfile,
     limits: Limits,
-    classes: int,
+    table: Table,
     variants: Sequence[Variant],
     weight_widths: Sequence[float] = (),
 ) -> tuple[Option, ...]:
-    """Every candidate of the profile, from the smallest on, for so many classes; `weight_widths` are those of the
+    """Every candidate of the profile, from the smallest on, whose network is `table(candidate)`; `weight_widths` are those of the
     weights to start from, and none wider than the widest of them can be."""
     return tuple(
-        _weigh(profile, limits, classes, variants, weight_widths, Candidate(width, resolution))
+        _weigh(profile, limits, table, variants, weight_widths, Candidate(width, resolution))
         for width in sorted(profile.widths)
         for resolution in sorted(profile.resolutions)
     )
@@ -61,13 +64,12 @@ def weigh(
 def _weigh(
     profile: DeviceProfile,
     limits: Limits,
-    classes: int,
+    table: Table,
     variants: Sequence[Variant],
     weight_widths: Sequence[float],
     candidate: Candidate,
 ) -> Option:
-    network = MOBILENETS["mobilenet_v1"](candidate.width_multiplier, candidate.resolution, classes)
-    found = [estimate for estimate in profile.estimates(network) if estimate.variant in variants]
+    found = [estimate for estimate in profile.estimates(table(candidate)) if estimate.variant in variants]
     nearest = min(found, key=lambda one: limits.distance(one.p95_ms, one.file_bytes, one.peak_bytes))
     native = not weight_widths or candidate.width_multiplier in weight_widths
     if weight_widths and candidate.width_multiplier > max(weight_widths):

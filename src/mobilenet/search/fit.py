@@ -10,7 +10,7 @@ from mobilenet.errors import ConfigError, GateError
 from mobilenet.export.formats import FORMATS
 from mobilenet.files import atomic_write, check_writable, storage_errors
 from mobilenet.search.budget import shown_size
-from mobilenet.search.candidates import Option, front, weigh
+from mobilenet.search.candidates import Candidate, Option, front, weigh
 from mobilenet.search.device_profile import device_profile, is_this_device, variants_of
 from mobilenet.search.journal.fingerprint import identity
 from mobilenet.search.journal.journal import Memory
@@ -19,6 +19,8 @@ from mobilenet.search.settings import FitListener, FitSettings, Nobody
 from mobilenet.search.strategy.choice import Choice
 from mobilenet.search.trial.files import MeasuredFile
 from mobilenet.search.trial.trainings import Trainings, WeightFile, read_weights
+from mobilenet.spec.rows import Network
+from mobilenet.tasks import task_of
 from mobilenet.training.recipe import make_plan
 
 __all__ = ["fit"]
@@ -35,8 +37,13 @@ def fit(settings: FitSettings, listener: FitListener | None = None) -> Fitted:
     weights = read_weights(settings.weights)
     given = None if settings.device is None else DeviceProfile.read(settings.device)
     training = settings.training
+    task = task_of(training.data, training.task)
     dataset = open_dataset(
-        training.data, validation=training.validation, seed=training.seed, exclude=read_exclusions(training.exclude)
+        training.data,
+        task,
+        validation=training.validation,
+        seed=training.seed,
+        exclude=read_exclusions(training.exclude),
     )
     digests = identity(dataset, settings.weights, given)
     memory = Memory(settings.out / "search.json", settings.to_json(), digests)
@@ -44,7 +51,13 @@ def fit(settings: FitSettings, listener: FitListener | None = None) -> Fitted:
     profile = device_profile(settings, given, listener, known=known)
     variants = variants_of(settings, profile, dataset.train)
     widths = tuple(file.width_multiplier for file in weights)
-    options = weigh(profile, settings.limits, len(dataset.classes), variants, widths)
+
+    def table(candidate: Candidate) -> Network:
+        width, resolution = candidate.width_multiplier, candidate.resolution
+        sized = replace(training, width_multiplier=width, resolution=resolution)
+        return sized.card(task, dataset.vocabulary).network()
+
+    options = weigh(profile, settings.limits, table, variants, widths)
     _check_any_inside(settings, options, listener)
     elsewhere = not is_this_device(profile.environment)
     if elsewhere:
@@ -53,7 +66,7 @@ def fit(settings: FitSettings, listener: FitListener | None = None) -> Fitted:
             "it, and not measured here"
         )
     epochs = settings.epochs or _full_epochs(settings, weights, len(dataset.train))
-    trainings = Trainings(training, epochs, weights, settings.out, memory, listener.training_of)
+    trainings = Trainings(training, epochs, weights, settings.out, memory, listener.training_of, task.goal)
     choice = Choice(settings, memory, listener, options, trainings, epochs, elsewhere)
     return _finish(choice, profile, len(dataset.classes), choice.decide())
 

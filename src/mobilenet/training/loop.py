@@ -14,8 +14,8 @@ from torch import Tensor
 from mobilenet.datasets.cache.load import CachedPhotos
 from mobilenet.errors import ConfigError, ProcessError
 from mobilenet.images.augment import Crops, draw_crops, render, whole_photos
-from mobilenet.nn.losses import classification_loss
 from mobilenet.nn.network import TableNetwork, place
+from mobilenet.nn.objective import Objective
 from mobilenet.nn.schedule import frozen_parts, learning_rate_factor
 from mobilenet.training.optim.average import WeightAverage
 from mobilenet.training.optim.optimizer import build_optimizer, parts
@@ -53,10 +53,10 @@ class Stopwatch:
 
 @dataclass(frozen=True, slots=True)
 class EpochResult:
-    """What one epoch of training came to; `loss` and `top1` are means over its augmented photos, before each step."""
+    """What one epoch of training came to; `values` are what the objective reports by name, the loss first: means over
+    the epoch's augmented photos, before each step."""
 
-    loss: float
-    top1: float
+    values: dict[str, float]
     learning_rate: float
     photos: int
 
@@ -65,12 +65,13 @@ class Trainer:
     """Network, average, optimiser and photos; `step` and `elapsed_s` say how far the run is.
 
     `photos` are squares of more pixels than the network's input, which random crops are taken from. Of the epoch that
-    has begun, `sums` are loss and accuracy at each step so far, `frozen` is how many parts do not learn.
+    has begun, `sums` are what the objective reported at each step so far, `frozen` is how many parts do not learn.
     """
 
     def __init__(
         self,
         network: TableNetwork,
+        objective: Objective,
         photos: CachedPhotos,
         settings: TrainingSettings,
         plan: Plan,
@@ -78,7 +79,7 @@ class Trainer:
         dtype: torch.dtype,
         processes: Processes = _ALONE,
     ) -> None:
-        self.network = network
+        self.network, self.objective = network, objective
         place(network, device)
         self.photos, self.settings, self.plan, self.device, self.dtype = photos, settings, plan, device, dtype
         self.steps_per_epoch = steps_per_epoch(len(photos), plan.batch_size)
@@ -90,7 +91,8 @@ class Trainer:
         self.sums: list[Tensor] = []
         self.frozen, self.learning_rate = 0, 0.0
         self._processes = processes
-        self._forward: Callable[[Tensor], Tensor] | None = None
+        self._forward: Callable[[Tensor], dict[str, Tensor]] | None = None
+        self._strata = photos.targets.strata() if settings.class_balanced else None
         self._mean = torch.tensor(settings.mean, device=device)
         self._std = torch.tensor(settings.std, device=device)
 
@@ -117,7 +119,7 @@ class Trainer:
         Between two steps the state is whole, and `after_step` may keep it or raise.
         """
         self._thaw()
-        order = epoch_order(self.photos.labels, self.settings.seed, epoch, class_balanced=self.settings.class_balanced)
+        order = epoch_order(len(self.photos), self.settings.seed, epoch, self._strata)
         samples = sample_numbers(order)
         size = self.plan.batch_size
         drawn: list[Crops] = []
@@ -129,30 +131,31 @@ class Trainer:
             with watch.part("input"):
                 drawn = drawn or self._draw(epoch, samples[number * size : (number + _DRAWN_AT_ONCE) * size])
                 batch = self._processes.share(samples[number * size : (number + 1) * size])
-                inputs, labels = self._input(batch, drawn.pop(0))
+                inputs, targets = self._input(batch, drawn.pop(0))
             with watch.part("step"):
-                self.sums.append(self._train_step(inputs, labels))
+                self.sums.append(self._train_step(inputs, targets, len(batch)))
             self.step += 1
             self._add_time(time.perf_counter() - start)
             if progress is not None:
                 progress(number + 1, self.steps_per_epoch)
             if after_step is not None:
                 after_step()
-        loss, correct = torch.stack(self.sums).cpu().double().mean(0).tolist()
-        if not math.isfinite(loss):
+        values = torch.stack(self.sums).cpu().double().mean(0).tolist()
+        if not math.isfinite(loss := values[0]):
             raise ConfigError(
                 f"the loss became {loss} in epoch {epoch + 1} at learning rate {self.learning_rate:.3g}; "
                 f"try --learning-rate {self.plan.learning_rate / 3:.2g}"
             )
-        return EpochResult(loss, correct, self.learning_rate, len(self.sums) * size)
+        named = dict(zip(self.objective.names, values, strict=True))
+        return EpochResult(named, self.learning_rate, len(self.sums) * size)
 
-    def whole_photos(self, indices: IntArray) -> Iterator[tuple[Tensor, Tensor]]:
-        """Batches of network input as in evaluation, each photo as it is, and their labels."""
+    def whole_photos(self, indices: IntArray) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
+        """Batches of network input as in evaluation, each photo as it is, and their targets."""
         for chosen in np.split(indices, range(_READ_AT_ONCE, len(indices), _READ_AT_ONCE)):
             pixels = torch.from_numpy(self.photos.batch(chosen)).to(self.device)
             crops = whole_photos(len(chosen))
             inputs = render(pixels, crops, self.settings.side, self._mean, self._std, self.dtype)
-            yield inputs, torch.from_numpy(self.photos.labels[chosen]).to(self.device)
+            yield inputs, self._targets(chosen, crops)
 
     def _progress_at(self, step: int) -> float:
         if not self.plan.epochs:
@@ -199,28 +202,30 @@ class Trainer:
         crops = draw_crops(self.plan.augmentation, self.settings.seed, epoch, np.concatenate(parts))
         return crops.split(len(parts[0]))
 
-    def _input(self, samples: IntArray, crops: Crops) -> tuple[Tensor, Tensor]:
+    def _input(self, samples: IntArray, crops: Crops) -> tuple[Tensor, dict[str, Tensor]]:
         indices = samples % len(self.photos)
         pixels = torch.from_numpy(self.photos.batch(indices)).to(self.device, non_blocking=True)
-        labels = torch.from_numpy(self.photos.labels[indices]).to(self.device, non_blocking=True)
-        return render(pixels, crops, self.plan.training_resolution, self._mean, self._std, self.dtype), labels
+        targets = self._targets(indices, crops)
+        return render(pixels, crops, self.plan.training_resolution, self._mean, self._std, self.dtype), targets
 
-    def _train_step(self, inputs: Tensor, labels: Tensor) -> Tensor:
-        """One step on this process's share of a batch; loss and accuracy of the whole batch, (2,) float32."""
+    def _targets(self, indices: IntArray, crops: Crops) -> dict[str, Tensor]:
+        arrays = self.objective.batch(self.photos.targets, indices, crops)
+        return {name: torch.from_numpy(array).to(self.device, non_blocking=True) for name, array in arrays.items()}
+
+    def _train_step(self, inputs: Tensor, targets: dict[str, Tensor], photos: int) -> Tensor:
+        """One step on this process's share of a batch; what the objective reports of the whole batch."""
         with self._undone_if_lost():
-            logits = self._network_of_all()(inputs)
-            loss = classification_loss(logits, labels, self.settings.label_smoothing)
+            values = self.objective(self._network_of_all()(inputs), targets)
             self.optimizer.zero_grad(set_to_none=True)
             # Gradients are averaged over processes; shares that differ in size weigh by it.
-            share = len(labels) / self.plan.batch_size
-            (loss * (share * self._processes.count)).backward()
-            correct = (logits.detach().argmax(1) == labels).float().mean()
-            result = self._processes.total(torch.stack([loss.detach(), correct]) * share)
+            share = photos / self.plan.batch_size
+            (values[0] * (share * self._processes.count)).backward()
+            result = self._processes.total(values.detach() * share)
         self.optimizer.step()
         self.average.update()
         return result
 
-    def _network_of_all(self) -> Callable[[Tensor], Tensor]:
+    def _network_of_all(self) -> Callable[[Tensor], dict[str, Tensor]]:
         if self._forward is None:
             raise RuntimeError("a step belongs into an epoch")
         return self._forward

@@ -14,6 +14,8 @@ from mobilenet.datasets import Dataset
 from mobilenet.datasets.cache.load import CachedPhotos
 from mobilenet.datasets.remote.urls import full_name, whole_path
 from mobilenet.files import atomic_write
+from mobilenet.model.card import ModelCard
+from mobilenet.model.vocabulary import Vocabulary
 from mobilenet.spec.cost import cost
 from mobilenet.training.recipe import Plan
 from mobilenet.training.settings import TrainingSettings
@@ -22,14 +24,15 @@ from mobilenet.training.system.machine import describe_machine, versions
 __all__ = ["describe", "photo_lines", "portable", "write_json", "write_photos"]
 
 
-_OF_THIS_MACHINE = frozenset({"data", "validation", "exclude", "track"})
-"""Settings that mean nothing to somebody who gets the model file."""
+_OF_THIS_MACHINE = frozenset({"data", "validation", "exclude", "task", "track"})
+"""Settings that mean nothing to somebody who gets the model file, or that its card says itself."""
 
 
 def describe(
     settings: TrainingSettings,
     plan: Plan,
     dataset: Dataset,
+    card: ModelCard,
     photos: tuple[CachedPhotos, CachedPhotos],
     command: Sequence[str],
     device: torch.device,
@@ -37,7 +40,7 @@ def describe(
 ) -> dict[str, Any]:
     """Everything that decided the run, for config.json: settings, data, machine, versions, cost."""
     training, validation = photos
-    network = settings.network(len(dataset.classes))
+    network = card.network()
     return {
         "command": list(command) or ["mobilenet", "train", str(settings.data)],
         "settings": _from_anywhere(settings).to_json(),
@@ -52,11 +55,11 @@ def describe(
         "machine": describe_machine(device),
         "data": {
             "root": full_name(dataset.root),
-            "classes": list(dataset.classes),
+            "classes": list(dataset.vocabulary.names),
             "train_photos": len(training),
             "validation_photos": len(validation),
             "split": dataset.split,
-            "hash": _data_hash(photos, dataset.classes),
+            "hash": _data_hash(photos, dataset.vocabulary),
             "left_out": [asdict(photo) for part in photos for photo in part.left_out],
         },
         "cost": cost(network).to_json(),
@@ -88,25 +91,25 @@ def portable(config: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def photo_lines(photos: tuple[CachedPhotos, CachedPhotos], classes: Sequence[str]) -> Iterator[str]:
-    """Of every photo a JSON line: `["train", file, class, digest of its bytes]`, in the order of training."""
+def photo_lines(photos: tuple[CachedPhotos, CachedPhotos], vocabulary: Vocabulary) -> Iterator[str]:
+    """Of every photo a JSON line: `["train", file, label, digest of its bytes]`, in the order of training."""
     for split, part in zip(("train", "validation"), photos, strict=True):
-        for file, label, digest in zip(part.files, part.labels.tolist(), part.digests, strict=True):
-            yield json.dumps([split, file, classes[label], digest.tobytes().hex()])
+        for file, label, digest in zip(part.files, part.targets.lines(vocabulary), part.digests, strict=True):
+            yield json.dumps([split, file, label, digest.tobytes().hex()])
 
 
-def _data_hash(photos: tuple[CachedPhotos, CachedPhotos], classes: Sequence[str]) -> str:
+def _data_hash(photos: tuple[CachedPhotos, CachedPhotos], vocabulary: Vocabulary) -> str:
     """Of all that training sees, in order: changes when a photo is added, removed, renamed, or changed in any bit."""
-    digest = hashlib.blake2b(json.dumps(list(classes)).encode(), digest_size=16)
-    for line in photo_lines(photos, classes):
+    digest = hashlib.blake2b(json.dumps(list(vocabulary.names)).encode(), digest_size=16)
+    for line in photo_lines(photos, vocabulary):
         digest.update(line.encode())
     return digest.hexdigest()
 
 
-def write_photos(path: Path, photos: tuple[CachedPhotos, CachedPhotos], classes: Sequence[str]) -> None:
+def write_photos(path: Path, photos: tuple[CachedPhotos, CachedPhotos], vocabulary: Vocabulary) -> None:
     """Write `photo_lines`, whole or not at all."""
     with atomic_write(path) as file:
-        file.writelines(line.encode() + b"\n" for line in photo_lines(photos, classes))
+        file.writelines(line.encode() + b"\n" for line in photo_lines(photos, vocabulary))
 
 
 def write_json(path: Path, document: dict[str, Any]) -> None:

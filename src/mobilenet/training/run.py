@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +15,7 @@ from mobilenet.datasets.remote.urls import name_for_folders, spelled
 from mobilenet.errors import ConfigError, DataError, ModelError
 from mobilenet.evaluate import Evaluation
 from mobilenet.files import check_writable
+from mobilenet.tasks import task_of
 from mobilenet.training.recipe import make_plan
 from mobilenet.training.record import describe, photo_lines, write_json
 from mobilenet.training.resume.checkpoint import Checkpoints
@@ -51,7 +52,7 @@ def new_run_folder(settings: TrainingSettings, parent: Path) -> Path:
     cannot be read."""
     if settings.weights is not None:
         settings = adopt(settings, open_source(settings.weights).card)
-    network = settings.network(2)
+    network = settings.body()
     name = f"{name_for_folders(settings.data)}-{network.name}-{network.width_multiplier:g}-{network.resolution}"
     folder, number = parent / name, 2
     while folder.exists():
@@ -131,23 +132,29 @@ def _run(
         check_writable(folder)
     with lock_folder(folder) if processes.writes else nullcontext():
         settings, source = _with_source(settings, folder, processes, listener)
+        task = task_of(settings.data, settings.task)
+        settings = replace(settings, task=task.name)
         with processes.first_alone(), interruption.immediately():
             exclude = read_exclusions(settings.exclude)
-            dataset = open_dataset(settings.data, validation=settings.validation, seed=settings.seed, exclude=exclude)
+            dataset = open_dataset(
+                settings.data, task, validation=settings.validation, seed=settings.seed, exclude=exclude
+            )
             for note in dataset.notes:
                 listener.note(note)
             training, validation, caching_s = _cache(dataset, settings, listener)
-        if found := quick_check(dataset.classes, training, validation):
+        if found := quick_check(dataset.vocabulary, training, validation):
             listener.note(f"check: {found}; see mobilenet check {spelled(settings.data)}")
         plan = make_plan(settings, len(training))
         if plan.batch_size < settings.batch_size:
             photos = f"{len(training)} to train on"
             listener.note(f"batches of {plan.batch_size} photos, not {settings.batch_size}: there are {photos}")
-        config = describe(settings, plan, dataset, (training, validation), command, device, dtype)
+        card = settings.card(task, dataset.vocabulary)
+        config = describe(settings, plan, dataset, card, (training, validation), command, device, dtype)
         config["machine"]["processes"] = processes.count
-        _check(folder, config, recorded, (training, validation), processes, listener)
+        lines = photo_lines((training, validation), dataset.vocabulary)
+        _check(folder, config, recorded, lines, processes, listener)
         session = Session(
-            settings, plan, folder, dataset, (training, validation), config, listener, processes, interruption
+            settings, plan, folder, task, card, (training, validation), config, listener, processes, interruption
         )
         evaluation = session.finish(source, device, dtype)
         total_s = time.perf_counter() - begin
@@ -182,7 +189,7 @@ def _check(
     folder: Path,
     config: dict[str, Any],
     recorded: dict[str, Any] | None,
-    photos: tuple[CachedPhotos, CachedPhotos],
+    photos: Iterable[str],
     processes: Processes,
     listener: Listener,
 ) -> None:
@@ -194,7 +201,7 @@ def _check(
     if processes.count > batch:
         raise ConfigError(f"{processes.count} processes cannot share batches of {batch} photos; use --batch-size")
     if recorded is not None:
-        for note in check_same(folder, recorded, config, photo_lines(photos, config["data"]["classes"])):
+        for note in check_same(folder, recorded, config, photos):
             listener.note(note)
 
 

@@ -13,21 +13,21 @@ _ORDER = 0x5EED
 IntArray = npt.NDArray[np.int64]
 
 
-def epoch_order(labels: IntArray, seed: int, epoch: int, *, class_balanced: bool = False) -> IntArray:
-    """(N,) class indices of all training photos -> (N,) photo indices in the order of `epoch`.
+def epoch_order(count: int, seed: int, epoch: int, strata: IntArray | None = None) -> IntArray:
+    """(N,) indices of `count` photos in the order of `epoch`.
 
-    A permutation; or, `class_balanced`, equally many draws of each class: rare classes repeat, frequent ones take
-    turns.
+    A permutation; or, where `strata` (N,) say which group each photo is in, equally many draws of each group: those of
+    rare groups repeat, those of frequent ones take turns.
     """
-    photos = np.arange(len(labels), dtype=np.int64)
+    photos = np.arange(count, dtype=np.int64)
     keys = random_uniform(seed ^ _ORDER, epoch, photos, 2)
     order = np.argsort(keys[:, 0], kind="stable")
-    if not class_balanced:
+    if strata is None:
         return order
-    present = np.unique(labels)
-    rounds = -(-len(labels) // len(present))
-    drawn = [np.resize(order[labels[order] == label], rounds) for label in present]
-    mixed = np.stack(drawn, axis=1).reshape(-1)[: len(labels)]
+    present = np.unique(strata)
+    rounds = -(-count // len(present))
+    drawn = [np.resize(order[strata[order] == group], rounds) for group in present]
+    mixed = np.stack(drawn, axis=1).reshape(-1)[:count]
     return mixed[np.argsort(keys[:, 1], kind="stable")]
 
 

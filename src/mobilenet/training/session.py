@@ -4,13 +4,13 @@ import json
 import shlex
 import time
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import load, save
 
-from mobilenet.datasets import Dataset
 from mobilenet.datasets.cache.load import CachedPhotos
 from mobilenet.errors import Interrupted, ProcessError
 from mobilenet.evaluate import Evaluation, evaluate
@@ -19,6 +19,7 @@ from mobilenet.model.card import ModelCard
 from mobilenet.nn.model_file import write_model
 from mobilenet.nn.network import TableNetwork
 from mobilenet.runtimes.torch import TorchPredictor
+from mobilenet.tasks.task import Task
 from mobilenet.training.loop import EpochResult, Stopwatch, Trainer
 from mobilenet.training.recipe import Plan
 from mobilenet.training.record import portable, write_json, write_photos
@@ -43,14 +44,16 @@ class Session:
         settings: TrainingSettings,
         plan: Plan,
         folder: Path,
-        dataset: Dataset,
+        task: Task,
+        card: ModelCard,
         photos: tuple[CachedPhotos, CachedPhotos],
         config: dict[str, Any],
         listener: Listener,
         processes: Processes,
         interruption: Interruption,
     ) -> None:
-        self.settings, self.plan, self.folder, self.dataset = settings, plan, folder, dataset
+        self.settings, self.plan, self.folder = settings, plan, folder
+        self.task, self.card = task, card
         self.training, self.validation = photos
         self.config, self.listener = config, listener
         self.processes, self.interruption = processes, interruption
@@ -67,8 +70,11 @@ class Session:
     def finish(self, source: Source | None, device: torch.device, dtype: torch.dtype) -> Evaluation:
         """Do what is left to do; `source` are the weights that a new run starts from."""
         torch.manual_seed(self.settings.seed)
-        network = TableNetwork(self.settings.network(len(self.dataset.classes)))
-        self.trainer = Trainer(network, self.training, self.settings, self.plan, device, dtype, self.processes)
+        network = TableNetwork(self.card.network(), self.card.outputs)
+        objective = self.task.objective(self.card, self.settings)
+        self.trainer = Trainer(
+            network, objective, self.training, self.settings, self.plan, device, dtype, self.processes
+        )
         lines = self._restore()
         if self.processes.writes:
             self._tracker = self._open_folder(lines)
@@ -113,7 +119,7 @@ class Session:
             part.unlink(missing_ok=True)
         photos = self.folder / "photos.jsonl"
         if not photos.exists():
-            write_photos(photos, (self.training, self.validation), self.dataset.classes)
+            write_photos(photos, (self.training, self.validation), self.card.vocabulary)
         write_json(self.folder / "config.json", self.config)
         return Tracker(self.folder, lines, self.settings.track, self.config, self.listener.note)
 
@@ -202,7 +208,7 @@ class Session:
         if self._worth_evaluating():
             with watch.part("validation"):
                 evaluation = self._evaluate()
-        line = _line(self._epoch, result, evaluation, training_s)
+        line = _line(self._epoch, result, self._measured(evaluation), training_s)
         line["seconds"] = _rounded(watch)
         tracker.keep(line)
         self.trainer.sums = []
@@ -213,44 +219,42 @@ class Session:
         self.listener.epoch(line)
 
     def _evaluate(self) -> Evaluation:
-        predictor = TorchPredictor(self.trainer.average.network, self._card(), self.trainer.device)
+        predictor = TorchPredictor(self.trainer.average.network, self.card, self.trainer.device)
         with self.interruption.immediately():
             return evaluate(
                 predictor,
+                self.task,
                 self.validation,
-                self.validation.labels,
+                self.validation.targets,
                 self.validation.files,
                 root=self.validation.photos.root,
                 left_out=self.validation.left_out,
             )
 
-    def _card(self, evaluation: Evaluation | None = None) -> ModelCard:
-        provenance: dict[str, Any] = {}
-        if evaluation is not None:
-            metrics = {"top1": evaluation.top1, "loss": evaluation.loss, "photos": evaluation.photos}
-            provenance = {**portable(self.config), "validation_metrics": metrics}
-        network = self.trainer.network.spec
-        return ModelCard(
-            network.name,
-            network.width_multiplier,
-            network.resolution,
-            self.dataset.classes,
-            self.settings.preprocessing,
-            self.settings.style,
-            provenance=provenance,
-        )
+    def _card(self, evaluation: Evaluation) -> ModelCard:
+        """The card with where the model came from."""
+        metrics = {self.task.goal.name: evaluation.figures[self.task.goal.name], "loss": evaluation.figures["loss"]}
+        measured = {**metrics, "photos": evaluation.photos}
+        return replace(self.card, provenance={**portable(self.config), "validation_metrics": measured})
+
+    def _measured(self, evaluation: Evaluation | None) -> dict[str, Any]:
+        """What a line of metrics.jsonl says of a validation."""
+        if evaluation is None:
+            return {}
+        figures = {name: evaluation.figures[name] for _, name in self.task.curves}
+        return {"validation_loss": evaluation.figures["loss"], **figures}
 
 
 def _rounded(watch: Stopwatch) -> dict[str, float]:
     return {name: round(seconds, 4) for name, seconds in watch.seconds.items()}
 
 
-def _line(epoch: int, result: EpochResult | None, evaluation: Evaluation | None, training_s: float) -> dict[str, Any]:
+def _line(epoch: int, result: EpochResult | None, measured: dict[str, Any], training_s: float) -> dict[str, Any]:
     line: dict[str, Any] = {"epoch": epoch}
     if result is not None:
-        line |= {"learning_rate": result.learning_rate, "train_loss": result.loss, "train_top1": result.top1}
-    if evaluation is not None:
-        line |= {"validation_loss": evaluation.loss, "top1": evaluation.top1, "top5": evaluation.top5}
+        line |= {"learning_rate": result.learning_rate}
+        line |= {f"train_{name}": value for name, value in result.values.items()}
+    line |= measured
     if result is not None:
         line["images_per_second"] = result.photos / training_s
     return line

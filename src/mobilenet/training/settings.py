@@ -7,8 +7,11 @@ from typing import Any, Literal, get_args
 from mobilenet.errors import ConfigError, SpecError
 from mobilenet.images import Preprocessing
 from mobilenet.images.augment import Augmentation
+from mobilenet.model.card import ModelCard
+from mobilenet.model.vocabulary import Vocabulary
 from mobilenet.spec.mobilenet import MOBILENETS
 from mobilenet.spec.rows import ConvStyle, Network
+from mobilenet.tasks import DEFAULT, Task
 
 __all__ = ["DEFAULT_CACHE_BYTES", "Freeze", "Optimizer", "Precision", "Track", "TrainingSettings"]
 
@@ -26,8 +29,8 @@ _MIDDLE = (127.5, 127.5, 127.5)
 class TrainingSettings:
     """One training run; ConfigError or SpecError on values that make no sense.
 
-    None leaves a choice open: the weights and `plan` make it. `weights`: a file to start from (or `hf://…`); then
-    architecture, width, resolution, style, mean and std are the file's, and the recipe is one for fine-tuning.
+    None leaves a choice open: the data, the weights and `recipe` make it. `weights`: a file to start from (or
+    `hf://…`); then architecture, width, resolution, style, mean and std are the file's, and the recipe is one for fine-tuning.
     `freeze="backbone"` trains the classifier alone. `training_resolution`: side of the training crops in pixels;
     fewer than the network's `resolution` are faster, and often better (Touvron et al., 2019). `epochs` and `minutes`:
     whichever is reached first ends the run, and the learning rate falls to zero by then; `patience`: epochs without a
@@ -74,12 +77,13 @@ class TrainingSettings:
     checkpoint_minutes: float = 5.0
     keep_checkpoints: int = 3
     track: tuple[Track, ...] = ("tensorboard",)
+    task: str | None = None
 
     def __post_init__(self) -> None:
         problem = _problem(self)
         if problem:
             raise ConfigError(problem)
-        self.network(2)
+        self.body()
 
     @property
     def preprocessing(self) -> Preprocessing:
@@ -91,13 +95,28 @@ class TrainingSettings:
         """The resolution of the network in pixels."""
         return 128 if self.resolution is None else self.resolution
 
-    def network(self, classes: int) -> Network:
-        """The table to train; SpecError for an unknown architecture, width or resolution."""
+    def card(self, task: Task, vocabulary: Vocabulary) -> ModelCard:
+        """What the model file will say of the network, but for where it comes from."""
+        body = self.body()
+        return ModelCard(
+            body.name,
+            body.width_multiplier,
+            body.resolution,
+            vocabulary.names,
+            self.preprocessing,
+            self.style,
+            task=task.name,
+            head=task.head(body, vocabulary),
+            decoding=dict(vocabulary.fields),
+        )
+
+    def body(self) -> Network:
+        """The table to train, without its head; SpecError for an unknown architecture, width or resolution."""
         name = "mobilenet_v1" if self.architecture is None else self.architecture
         width_multiplier = 0.5 if self.width_multiplier is None else self.width_multiplier
         if name not in MOBILENETS:
             raise SpecError(f"{name!r} cannot be trained; use one of {', '.join(MOBILENETS)}")
-        return MOBILENETS[name](width_multiplier, self.side, classes, self.style)
+        return MOBILENETS[name](width_multiplier, self.side, 0, self.style)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, for config.json."""
@@ -124,6 +143,7 @@ class TrainingSettings:
                 "mean": tuple(values["mean"]),
                 "std": tuple(values["std"]),
                 "track": tuple(values.get("track", ("tensorboard",))),
+                "task": values.get("task", DEFAULT),
             }
             return cls(**{**values, **read})
         except (KeyError, TypeError) as error:

@@ -12,6 +12,7 @@ from mobilenet.images import Preprocessing
 from mobilenet.model.card import ModelCard
 from mobilenet.spec.mobilenet import MOBILENETS
 from mobilenet.spec.rows import Conv, ConvStyle, Network, Padding
+from mobilenet.tasks import DEFAULT
 from mobilenet.weights.layers import ForeignConv, ForeignLinear, ForeignNetwork
 
 __all__ = ["Imported", "Triple", "recognise"]
@@ -73,6 +74,7 @@ def recognise(
         labels=_labels(network, labels, classes, label_notes),
         preprocessing=_preprocessing(network, side, classes, (mean, std), notes),
         style=style,
+        task=DEFAULT,
     )
     try:
         card.network()

@@ -30,6 +30,7 @@ from mobilenet.images import Preprocessing
 from mobilenet.model.card import ModelCard
 from mobilenet.model.precision import PRECISIONS, Precision
 from mobilenet.runtimes import RUNTIMES
+from mobilenet.tasks import DEFAULT
 
 __all__ = ["RESOLUTIONS", "WIDTHS", "GridSettings", "installed_runtimes", "measure_grid"]
 
@@ -209,7 +210,7 @@ def _point(width: float, side: int, seen: _Seen) -> Point:
 
 def _card(settings: GridSettings, width: float, resolution: int) -> ModelCard:
     labels = tuple(f"class {number}" for number in range(settings.classes))
-    return ModelCard("mobilenet_v1", width, resolution, labels, Preprocessing(resolution))
+    return ModelCard("mobilenet_v1", width, resolution, labels, Preprocessing(resolution), task=DEFAULT)
 
 
 def _variants(settings: GridSettings, runtimes: Sequence[str]) -> tuple[Variant, ...]:

@@ -20,6 +20,7 @@ from mobilenet.datasets.cache.segment_file import Segment, empty_squares
 from mobilenet.datasets.cache.store import NOWHERE, Place, Store
 from mobilenet.datasets.photos import LeftOut, Photos
 from mobilenet.datasets.remote.urls import spelled
+from mobilenet.datasets.targets import Targets
 from mobilenet.errors import DataError, ImageError, StorageError
 from mobilenet.images.preprocessing import to_square
 from mobilenet.parallel import in_order
@@ -91,9 +92,9 @@ class CachedPhotos:
         return self.photos.files
 
     @property
-    def labels(self) -> NDArray[np.int64]:
-        """(N,) int64: indices of classes."""
-        return self.photos.labels
+    def targets(self) -> Targets:
+        """What the photos are labelled with."""
+        return self.photos.targets
 
     def batch(self, indices: ArrayLike) -> NDArray[np.uint8]:
         """The squares at `indices` (B integers): (B, side, side, 3) uint8, fresh, plane after plane in memory.

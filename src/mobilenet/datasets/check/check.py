@@ -3,12 +3,14 @@
 `check` looks at everything; `quick_check` at what training knows anyway.
 """
 
+import json
 import os
 import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,13 +20,15 @@ from mobilenet.datasets.cache.load import CachedPhotos
 from mobilenet.datasets.check.descriptors import thumbnail
 from mobilenet.datasets.check.duplicates import Thumbnails, exact_copies, groups, near_copies
 from mobilenet.datasets.check.findings import FEW_PHOTOS, Broken, Check, ClassSize, Copies, Member, Odd, Split
-from mobilenet.datasets.dataset import Dataset, open_dataset
+from mobilenet.datasets.dataset import Dataset, Reader, open_dataset
 from mobilenet.datasets.exclusions import NOTHING, Exclusions, prefix_below
 from mobilenet.datasets.photos import Photos
 from mobilenet.datasets.remote.urls import spelled
 from mobilenet.datasets.sources.find import base_of
+from mobilenet.datasets.targets import Targets
 from mobilenet.errors import ImageError
 from mobilenet.images import decode
+from mobilenet.model.vocabulary import Vocabulary
 from mobilenet.parallel import in_order
 
 __all__ = ["check", "quick_check"]
@@ -54,6 +58,7 @@ class _Seen:
 
 def check(
     data: Path,
+    reader: Reader,
     *,
     validation: Path | None = None,
     seed: int = 0,
@@ -65,7 +70,7 @@ def check(
 
     `workers` threads decode (default: one a core). DataError where there is nothing to check.
     """
-    dataset = open_dataset(data, validation=validation, seed=seed, exclude=exclude)
+    dataset = open_dataset(data, reader, validation=validation, seed=seed, exclude=exclude)
     tell = progress or (lambda _what, _done, _total: None)
     with Thumbnails() as thumbnails:
         checking = _Checking(dataset, base_of(data), thumbnails)
@@ -74,20 +79,20 @@ def check(
     return checking.result(spelled(data), copies)
 
 
-def quick_check(classes: Sequence[str], training: CachedPhotos, validation: CachedPhotos) -> str | None:
+def quick_check(vocabulary: Vocabulary, training: CachedPhotos, validation: CachedPhotos) -> str | None:
     """One line on what digests and labels tell of photos that are cached; None where all is well.
 
     Exact copies across the split, exact copies with two labels, classes with few photos.
     """
     digests = np.concatenate([training.digests, validation.digests])
-    labels = np.concatenate([training.labels, validation.labels])
+    labels = _numbered([*training.targets.lines(vocabulary), *validation.targets.lines(vocabulary)])
     _, picture = np.unique(digests, return_inverse=True)
     trained_on = np.unique(picture[: len(training)])
     leaks = int(np.isin(picture[len(training) :], trained_on).sum())
     labelled = np.unique(np.stack([picture, labels]), axis=1)[0]
     conflicts = int((np.bincount(labelled) > 1).sum())
-    counts = np.bincount(training.labels, minlength=len(classes))
-    few = [f"{name} ({count})" for name, count in zip(classes, counts.tolist(), strict=True) if count < FEW_PHOTOS]
+    counts = _counts(training.targets, vocabulary)
+    few = [f"{name} ({count})" for name, count in zip(vocabulary.names, counts, strict=False) if count < FEW_PHOTOS]
     more = f" and {len(few) - 5} more" if len(few) > 5 else ""
     found = [
         f"copies of training photos to validate on: {leaks:,}" if leaks else "",
@@ -95,6 +100,18 @@ def quick_check(classes: Sequence[str], training: CachedPhotos, validation: Cach
         f"classes with fewer than {FEW_PHOTOS} training photos: {', '.join(few[:5])}{more}" if few else "",
     ]
     return "; ".join(filter(None, found)) or None
+
+
+def _numbered(lines: Sequence[Any]) -> NDArray[np.int64]:
+    """(N,) a number for each photo, the same for those that are labelled alike."""
+    numbers: dict[str, int] = {}
+    return np.array([numbers.setdefault(_words(line), len(numbers)) for line in lines], np.int64)
+
+
+def _counts(targets: Targets, vocabulary: Vocabulary) -> list[int]:
+    """Photos of each group; empty where photos are not in groups."""
+    strata = targets.strata()
+    return [] if strata is None else np.bincount(strata, minlength=len(vocabulary.names)).tolist()
 
 
 class _Checking:
@@ -111,6 +128,7 @@ class _Checking:
         self._thumbnails = thumbnails
         self._broken: list[Broken] = []
         self._odd: list[Odd] = []
+        self._lines = [list(photos.targets.lines(dataset.vocabulary)) for _, photos in self._parts]
 
     def decode(self, workers: int, progress: Callable[[int, int], None]) -> None:
         """See every photo once."""
@@ -180,7 +198,7 @@ class _Checking:
     def _member(self, index: int) -> Member:
         part, row = self._place(index)
         split, photos = self._parts[part]
-        return Member(self._prefixes[part] + photos.files[row], split, self._dataset.classes[int(photos.labels[row])])
+        return Member(self._prefixes[part] + photos.files[row], split, _words(self._lines[part][row]))
 
     def _see(self, index: int) -> _Seen:
         """Runs in a thread."""
@@ -192,14 +210,22 @@ class _Checking:
         return _Seen(digest(data), (pixels.shape[0], pixels.shape[1]), thumbnail(pixels))
 
     def _sizes(self) -> tuple[ClassSize, ...]:
+        """Readable photos of each group; none where photos are not in groups."""
+        strata = [photos.targets.strata() for _, photos in self._parts]
         counts = np.zeros((2, len(self._dataset.classes)), dtype=np.int64)
         for index in self._readable:
             part, row = self._place(index)
-            counts[part, self._parts[part][1].labels[row]] += 1
+            if (groups := strata[part]) is None:
+                return ()
+            counts[part, groups[row]] += 1
         return tuple(
             ClassSize(name, int(counts[0, label]), int(counts[1, label]))
             for label, name in enumerate(self._dataset.classes)
         )
+
+
+def _words(line: Any) -> str:
+    return line if isinstance(line, str) else json.dumps(line)
 
 
 def _oddity(size: tuple[int, int], small: NDArray[np.uint8]) -> str | None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from mobilenet.datasets.archive import Archive, Members
 from mobilenet.datasets.exclusions import Exclusions, prefix_below
@@ -24,17 +25,23 @@ Place = Path | Shards
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One folder, CSV file or group of shards, `path`: the class of each photo, by its name below `root`.
+    """One folder, CSV file or group of shards, `path`: what it says of each photo, by the photo's name below `root`.
+
+    That is the name of a class, or whatever else a task reads.
 
     `members` reads photos that are in shards.
     """
 
     path: Path
     root: Path
-    classes: Mapping[str, str]
+    annotations: Mapping[str, Any]
     members: Members | None = None
     notes: tuple[str, ...] = ()
     empty: tuple[str, ...] = ()
+
+    def in_order(self) -> "Source":
+        """The same, photos sorted by their names."""
+        return replace(self, annotations=dict(sorted(self.annotations.items(), key=lambda item: item[0])))
 
 
 def find_places(data: Path) -> tuple[Place, tuple[Place, ...]]:
@@ -67,7 +74,7 @@ def without(exclude: Exclusions, data: Path, source: Source) -> Source:
     """The source without the photos of a list whose names are below `data`."""
     if not exclude.names:
         return source
-    return replace(source, classes=exclude.kept(source.classes, prefix_below(base_of(data), source.root)))
+    return replace(source, annotations=exclude.kept(source.annotations, prefix_below(base_of(data), source.root)))
 
 
 def photo_reader(base: Path) -> Callable[[str], bytes]:

@@ -24,10 +24,14 @@ def identity(dataset: Dataset, weights: Sequence[str], profile: DeviceProfile | 
 
 def _photos(dataset: Dataset) -> list[object]:
     parts = [
-        [list(photos.files), photos.labels.tolist(), [one.hex() for one in remembered_digests(photos)]]
+        [
+            list(photos.files),
+            list(photos.targets.lines(dataset.vocabulary)),
+            [one.hex() for one in remembered_digests(photos)],
+        ]
         for photos in (dataset.train, dataset.validation)
     ]
-    return [list(dataset.classes), parts]
+    return [list(dataset.vocabulary.names), parts]
 
 
 def _content(source: str) -> str:

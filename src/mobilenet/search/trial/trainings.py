@@ -13,6 +13,7 @@ from mobilenet.runtimes import model_file
 from mobilenet.search.candidates import Candidate
 from mobilenet.search.journal.journal import Memory
 from mobilenet.search.trial.events import Trial
+from mobilenet.tasks.task import Goal
 from mobilenet.training.run import resume, train
 from mobilenet.training.settings import TrainingSettings
 from mobilenet.training.tracking.listener import Listener
@@ -65,6 +66,7 @@ class Trainings:
     folder: Path
     memory: Memory
     listener: Callable[[str, int], Listener]
+    goal: Goal
 
     def trial(self, candidate: Candidate, epochs: int) -> Trial:
         """Train a candidate for so many epochs, or remember how that went."""
@@ -107,7 +109,9 @@ class Trainings:
             found = train(settings, folder, listener=listener)
         last = read_metrics(folder / "metrics.jsonl")[-1]
         seconds = round(before + found.total_s, 1)
-        return {"accuracy": found.evaluation.top1, "learned": last["train_top1"], "seconds": seconds}
+        accuracy = found.evaluation.figures[self.goal.name]
+        # A task whose training does not report its goal is judged by validation alone.
+        return {"accuracy": accuracy, "learned": last.get(f"train_{self.goal.name}", accuracy), "seconds": seconds}
 
 
 def _spent(folder: Path) -> float:

@@ -17,6 +17,7 @@ FREE_SETTINGS = frozenset(
         "device",
         "exclude",
         "keep_checkpoints",
+        "task",
         "track",
         "validation",
         "weights",

@@ -1,7 +1,7 @@
 """A network that starts from other weights: what is kept of them, and what is made new."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,7 +15,6 @@ from mobilenet.images.augment import random_uniform
 from mobilenet.model.arrays import has_card
 from mobilenet.model.card import ModelCard
 from mobilenet.nn.layers import BatchNorm, ConvUnit
-from mobilenet.nn.linear_probe import fit_head
 from mobilenet.nn.model_file import build_network, read_model
 from mobilenet.nn.network import TableNetwork, place
 from mobilenet.runtimes import model_file
@@ -78,8 +77,8 @@ def adopt(settings: TrainingSettings, card: ModelCard) -> TrainingSettings:
 
 
 def start(trainer: Trainer, source: Source, watch: Stopwatch, progress: Callable[[int, int], None]) -> None:
-    """Make the trainer's network ready: the body of `source`, norms that fit the photos, and a classifier fitted to
-    the features that the body gives of them.
+    """Make the trainer's network ready: the body of `source`, norms that fit the photos, and a head fitted to the
+    features that the body gives of them, where the task has one that can be.
     """
     began = time.perf_counter()
     network = trainer.network.eval()
@@ -94,9 +93,9 @@ def start(trainer: Trainer, source: Source, watch: Stopwatch, progress: Callable
         thin = thinner(wide, network.spec.width_multiplier, some, trainer.device)
         begin(thin.network, network)
     with watch.part("features"):
-        features, labels = _features(trainer, network, photos, progress)
+        features, targets = _features(trainer, network, photos, progress)
     with watch.part("head"):
-        _fit_classifier(trainer, network, features, labels)
+        _set_head(network, trainer.objective.fit_head(features, targets, trainer.settings.seed))
     trainer.average.restart()
     trainer.elapsed_s += time.perf_counter() - began
 
@@ -105,35 +104,27 @@ def _shuffled(trainer: Trainer) -> NDArray[np.int64]:
     return np.argsort(random_uniform(trainer.settings.seed, 0, np.arange(len(trainer.photos)), 1)[:, 0])
 
 
-def _fit_classifier(trainer: Trainer, network: TableNetwork, features: Tensor, labels: Tensor) -> None:
-    classes, settings = network.spec.classes, trainer.settings
-    weights = _class_weights(labels, classes) if settings.class_balanced else None
-    _set_classifier(network, *fit_head(features, labels, classes, settings.seed, weights))
-
-
-def _class_weights(labels: Tensor, classes: int) -> Tensor:
-    """Weights that make all classes count the same, and the photos' mean weight 1."""
-    return len(labels) / (classes * torch.bincount(labels, minlength=classes).clamp_min(1))
-
-
-def _set_classifier(network: TableNetwork, matrix: Tensor, bias: Tensor) -> None:
-    classifier = network.get_submodule(network.spec.rows[-1].name)
-    classifier.load_state_dict({"weight": matrix, "bias": bias})
+def _set_head(network: TableNetwork, state: Mapping[str, Tensor] | None) -> None:
+    own = network.state_dict()
+    for name, values in (state or {}).items():
+        own[name].copy_(values)
 
 
 def _features(
     trainer: Trainer, network: TableNetwork, shuffled: NDArray[np.int64], progress: Callable[[int, int], None]
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, dict[str, Tensor]]:
     photos = np.sort(shuffled[:_MOST_FOR_HEAD])
-    features, labels = [], []
+    features: list[Tensor] = []
+    targets: dict[str, list[Tensor]] = {}
     done = 0
     with torch.inference_mode():
-        for inputs, numbers in trainer.whole_photos(photos):
+        for inputs, arrays in trainer.whole_photos(photos):
             features.append(network.features(inputs))
-            labels.append(numbers)
-            done += len(numbers)
+            for name, values in arrays.items():
+                targets.setdefault(name, []).append(values)
+            done += len(inputs)
             progress(done, len(photos))
-    return torch.cat(features).clone(), torch.cat(labels)
+    return torch.cat(features).clone(), {name: torch.cat(values) for name, values in targets.items()}
 
 
 def with_norms(source: Source, batches: Callable[[], Iterable[Tensor]], device: torch.device) -> Source:
@@ -141,7 +132,7 @@ def with_norms(source: Source, batches: Callable[[], Iterable[Tensor]], device: 
     if source.card.style.batch_norm:
         return source
     card = replace(source.card, style=replace(source.card.style, batch_norm=True))
-    network = TableNetwork(card.network()).eval()
+    network = TableNetwork(card.network(), card.outputs).eval()
     place(network, device)
     begin(source.network, network)
     restate_norms(network, batches())
@@ -168,21 +159,21 @@ def thinner(
 
 
 def begin(source: TableNetwork, target: TableNetwork) -> None:
-    """Give `target` the body of `source`; both are of one architecture and width, the classifier stays as it is.
+    """Give `target` the body of `source`; both are of one architecture and width, the head stays as it is.
 
     Norms that were folded away come back as norms that change nothing but by the folded bias; `restate_norms` makes
     them fit for training.
     """
     with torch.no_grad():
-        for name, unit in _units(target):
+        for name, unit in _units(target.body()):
             old = source.get_submodule(name)
             if not isinstance(old, ConvUnit):
                 raise ConfigError(f"the weights have no row {name}; they are of another architecture")
             _take(unit, old)
 
 
-def _units(network: nn.Module) -> list[tuple[str, ConvUnit]]:
-    return [(name, module) for name, module in network.named_modules() if isinstance(module, ConvUnit)]
+def _units(rows: Iterable[tuple[str, nn.Module]]) -> list[tuple[str, ConvUnit]]:
+    return [(name, module) for name, module in rows if isinstance(module, ConvUnit)]
 
 
 def _take(unit: ConvUnit, old: ConvUnit) -> None:

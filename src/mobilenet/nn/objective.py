@@ -1,0 +1,43 @@
+"""What a network is trained to do: the part of a task that computes with tensors."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mobilenet.datasets.targets import Targets
+from mobilenet.images.augment import Crops
+
+__all__ = ["Objective", "Raw"]
+
+Raw = Mapping[str, Tensor]
+"""A network's outputs by name before their endings, each (N, *shape) float32."""
+
+
+class Objective(Protocol):
+    """The loss of a task, and what else its training needs to know of it."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What a step reports, such as ("loss", "top1"); the first is minimised."""
+        ...
+
+    def batch(self, targets: Targets, indices: NDArray[np.int64], crops: Crops) -> dict[str, NDArray[Any]]:
+        """The targets of the photos `indices` (B,) as arrays that begin with B; `crops` are what the network will see
+        of each photo, for targets that move with it."""
+        ...
+
+    def __call__(self, outputs: Raw, targets: Mapping[str, Tensor]) -> Tensor:
+        """(len(names),) float32: means over the batch, the first with its gradient."""
+        ...
+
+    def distil(self, student: Raw, teacher: Raw) -> Tensor:
+        """How far a student's answers are from its teacher's: (), summed over the photos."""
+        ...
+
+    def fit_head(self, features: Tensor, targets: Mapping[str, Tensor], seed: int) -> dict[str, Tensor] | None:
+        """(N, F) float32 features of all training photos -> the state of the head's rows, by its names in the network;
+        None where the head starts as it was made."""
+        ...

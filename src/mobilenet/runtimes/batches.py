@@ -1,0 +1,46 @@
+"""Any number of images through a predictor, some at a time."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mobilenet.model.outputs import Outputs, checked_outputs
+from mobilenet.runtimes.predictor import Predictor
+
+__all__ = ["Images", "predict_batches"]
+
+
+class Images(Protocol):
+    """Photos that are ready for the network, such as `datasets.cache.load.CachedPhotos`."""
+
+    def __len__(self) -> int: ...
+
+    def batch(self, indices: NDArray[np.int64], /) -> NDArray[np.uint8]:
+        """(B,) -> (B, R, R, 3) uint8."""
+        ...
+
+
+def predict_batches(
+    predictor: Predictor,
+    images: Images | NDArray[np.uint8],
+    *,
+    batch_size: int = 32,
+    progress: Callable[[int, int], object] | None = None,
+) -> Outputs:
+    """Every output of the model on N images of its resolution, by name, (N, *shape) float32.
+
+    `progress(done, N)` is called after each batch. ModelError where an output is absent, misshapen or not finite.
+    """
+    photos, wanted = len(images), predictor.card.outputs
+    found = {output.name: np.empty((photos, *output.shape), np.float32) for output in wanted}
+    for start in range(0, photos, batch_size):
+        indices = np.arange(start, min(start + batch_size, photos))
+        batch = images[indices] if isinstance(images, np.ndarray) else images.batch(indices)
+        outputs = checked_outputs(predictor.predict(batch), wanted, len(indices))
+        for name, values in found.items():
+            values[indices] = outputs[name]
+        if progress is not None:
+            progress(int(indices[-1]) + 1, photos)
+    return found

@@ -1,0 +1,6 @@
+"""Classification: one class for each photo."""
+
+from mobilenet.tasks.classification.targets import ClassTargets
+from mobilenet.tasks.classification.task import Classification
+
+__all__ = ["ClassTargets", "Classification"]

@@ -1,0 +1,66 @@
+"""From probabilities to what is said of a photo."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+from mobilenet.metrics import classification as metrics
+from mobilenet.metrics.hierarchy import ancestor, depth
+
+__all__ = ["Classified", "Prediction", "answers", "parents"]
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """One class that a photo may show; `probability` 0…1."""
+
+    label: str
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Classified:
+    """The likeliest classes of one photo, best first; `parents` are the groups of the first one, none in models whose
+    classes are flat."""
+
+    predictions: tuple[Prediction, ...]
+    parents: tuple[Prediction, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """As a mapping that `json.dumps` takes."""
+        parents = {"parents": [asdict(parent) for parent in self.parents]} if self.parents else {}
+        return {"predictions": [asdict(prediction) for prediction in self.predictions], **parents}
+
+    def lines(self) -> Iterator[str]:
+        """For people, a line each."""
+        for prediction in self.predictions:
+            yield f"{100 * prediction.probability:5.1f} %  {prediction.label}"
+        for parent in self.parents:
+            yield f"{100 * parent.probability:5.1f} %  {parent.label} in all"
+
+
+def answers(probabilities: NDArray[Any], labels: tuple[str, ...], top: int) -> list[list[Prediction]]:
+    """(N, classes) -> for each photo its `top` likeliest classes, best first (all of them where there are fewer)."""
+    best = metrics.top_k(probabilities, top)
+    return [
+        [Prediction(labels[number], float(row[number])) for number in numbers]
+        for row, numbers in zip(probabilities, best, strict=True)
+    ]
+
+
+def parents(probabilities: NDArray[Any], labels: tuple[str, ...]) -> list[Prediction]:
+    """(classes,) -> the groups that hold the likeliest class and others, smallest first, with their whole probability.
+
+    `Apple/Fuji` may be 55 % sure where `Apple` is 96 %. Nothing for flat classes, nor for one that has no siblings.
+    """
+    best = labels[int(metrics.top_k(probabilities[None], 1)[0, 0])]
+    found = []
+    for level in range(depth(labels) - 1, 0, -1):
+        group = ancestor(best, level)
+        members = [number for number, label in enumerate(labels) if ancestor(label, level) == group]
+        if len(members) > 1:
+            found.append(Prediction(group, math.fsum(probabilities[members])))
+    return found

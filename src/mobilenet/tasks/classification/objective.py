@@ -1,0 +1,56 @@
+"""Cross-entropy over classes, its distillation, and a linear classifier fitted to features."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mobilenet.datasets.targets import Targets
+from mobilenet.images.augment import Crops
+from mobilenet.nn.linear_probe import fit_head
+from mobilenet.nn.losses import classification_loss, softmax_divergence
+from mobilenet.nn.objective import Raw
+from mobilenet.spec.mobilenet import CLASSIFIER
+from mobilenet.tasks.classification.targets import ClassTargets
+
+__all__ = ["ClassificationObjective"]
+
+_OUTPUT, _NUMBERS = "probabilities", "numbers"
+
+
+class ClassificationObjective:
+    """Minimises the mean cross-entropy with label smoothing (0…0.9); reports top-1 accuracy beside it."""
+
+    names = ("loss", "top1")
+
+    def __init__(self, classes: int, *, label_smoothing: float = 0.0, class_balanced: bool = False) -> None:
+        self._classes, self._smoothing, self._balanced = classes, label_smoothing, class_balanced
+
+    def batch(self, targets: Targets, indices: NDArray[np.int64], _crops: Crops) -> dict[str, NDArray[np.int64]]:
+        """{"numbers": (B,) int64}; a class is the same on every crop."""
+        if not isinstance(targets, ClassTargets):
+            raise TypeError(f"targets are {type(targets).__name__}, not classes")
+        return {_NUMBERS: targets.numbers[indices]}
+
+    def __call__(self, outputs: Raw, targets: Mapping[str, Tensor]) -> Tensor:
+        """(2,) float32: loss in nats and the share of photos whose likeliest class is right."""
+        logits, numbers = outputs[_OUTPUT], targets[_NUMBERS]
+        loss = classification_loss(logits, numbers, self._smoothing)
+        return torch.stack([loss, (logits.detach().argmax(1) == numbers).float().mean()])
+
+    def distil(self, student: Raw, teacher: Raw) -> Tensor:
+        """Kullback-Leibler divergence of the student's probabilities from the teacher's, in nats."""
+        return softmax_divergence(student[_OUTPUT], teacher[_OUTPUT])
+
+    def fit_head(self, features: Tensor, targets: Mapping[str, Tensor], seed: int) -> dict[str, Tensor]:
+        """A linear classifier of (N, F) features, all photos at once."""
+        numbers = targets[_NUMBERS]
+        weights = self._class_weights(numbers) if self._balanced else None
+        matrix, bias = fit_head(features, numbers, self._classes, seed, weights)
+        return {f"{CLASSIFIER}.weight": matrix, f"{CLASSIFIER}.bias": bias}
+
+    def _class_weights(self, numbers: Tensor) -> Tensor:
+        """Weights that make all classes count the same, and the photos' mean weight 1."""
+        return len(numbers) / (self._classes * torch.bincount(numbers, minlength=self._classes).clamp_min(1))

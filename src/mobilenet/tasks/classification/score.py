@@ -1,0 +1,67 @@
+"""What counts for classification: top-1 and top-5 accuracy, the scores of each class, calibration and loss."""
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mobilenet.metrics import classification as metrics
+from mobilenet.metrics import hierarchy
+from mobilenet.tasks.task import Wrong
+
+__all__ = ["agreement", "mistakes", "score"]
+
+_TOP5_NEEDS_CLASSES = 6
+"""With five classes or fewer, the true class is always among five answers: top-5 would say nothing."""
+
+
+def score(probabilities: NDArray[Any], numbers: NDArray[np.int64], labels: tuple[str, ...]) -> dict[str, Any]:
+    """(N, classes) probabilities and (N,) numbers of the true classes -> everything that counts; N ≥ 1.
+
+    Shares are 0…1, `loss` in nats; `top1_interval` is the Wilson 95 % interval of `top1`; `top5` is None with five
+    classes or fewer; `confusion[true][predicted]` counts photos; `levels` and `families` are for classes within
+    classes (`metrics.hierarchy`), and empty for flat ones.
+    """
+    photos, classes = probabilities.shape
+    predicted = metrics.top_k(probabilities, 1)[:, 0]
+    correct = predicted == numbers
+    confusion = metrics.confusion_matrix(numbers, predicted, classes)
+    calibration = metrics.calibration(probabilities[np.arange(photos), predicted], correct)
+    right = int(correct.sum())
+    return {
+        "top1": right / photos,
+        "top1_interval": list(metrics.wilson_interval(right, photos)),
+        "top5": metrics.top_k_accuracy(probabilities, numbers, 5) if classes >= _TOP5_NEEDS_CLASSES else None,
+        "loss": metrics.negative_log_likelihood(probabilities, numbers),
+        "ece": calibration.error,
+        "labels": list(labels),
+        "per_class": [
+            {"label": label, **asdict(row)} for label, row in zip(labels, metrics.class_scores(confusion), strict=True)
+        ],
+        "confusion": confusion.tolist(),
+        "levels": [_listed(asdict(level)) for level in hierarchy.levels(labels, confusion)],
+        "families": [_listed(asdict(family)) for family in hierarchy.families(labels, confusion)],
+        "reliability": [asdict(row) for row in calibration.bins],
+    }
+
+
+def mistakes(probabilities: NDArray[Any], numbers: NDArray[np.int64], labels: tuple[str, ...]) -> list[Wrong]:
+    """Photos whose likeliest class is not theirs; `confidence` is its probability."""
+    predicted = probabilities.argmax(axis=1)
+    return [
+        Wrong(photo, labels[numbers[photo]], labels[predicted[photo]], float(probabilities[photo, predicted[photo]]))
+        for photo in np.flatnonzero(predicted != numbers).tolist()
+    ]
+
+
+def agreement(ours: NDArray[Any], theirs: NDArray[Any]) -> float:
+    """(N, classes) and (N, classes) -> share of photos with the same likeliest class, 0…1."""
+    return int((ours.argmax(1) == theirs.argmax(1)).sum()) / len(ours)
+
+
+def _listed(value: Any) -> Any:
+    """As JSON would give it back: lists in place of tuples."""
+    if isinstance(value, dict):
+        return {key: _listed(part) for key, part in value.items()}
+    return [_listed(part) for part in value] if isinstance(value, tuple | list) else value

@@ -1,0 +1,156 @@
+"""What a report shows of a classifier's evaluation."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from mobilenet.tasks.sections import Bars, Column, Figure, Gallery, Matrix, Part, Section, Table
+from mobilenet.tasks.task import Evaluated
+
+__all__ = ["headline", "sections"]
+
+_MOST_CONFUSED = 12
+_MOST_FAMILIES = 12
+"""Matrices on the page; its table lists every family."""
+
+
+def headline(evaluation: Evaluated) -> tuple[Figure, ...]:
+    """Top-1, top-5 where it says something, loss and calibration error."""
+    figures = evaluation.figures
+    low, high = figures["top1_interval"]
+    found = [Figure("Top-1 accuracy", figures["top1"], (low, high))]
+    if figures["top5"] is not None:
+        found.append(Figure("Top-5 accuracy", figures["top5"], note="right class among five"))
+    return (
+        *found,
+        Figure("Loss, nats", figures["loss"], unit="number", prominent=False),
+        Figure("Expected calibration error", figures["ece"], prominent=False),
+    )
+
+
+def sections(evaluation: Evaluated) -> tuple[Section, ...]:
+    """Confusions, levels of nested classes, the worst mistakes, calibration, and every class."""
+    figures = evaluation.figures
+    levels = (_levels(figures),) if figures["levels"] else ()
+    return (_confusion(figures), *levels, _mistakes(evaluation), _calibration(figures), _classes(figures))
+
+
+def _confusion(figures: Mapping[str, Any]) -> Section:
+    labels, counts = tuple(figures["labels"]), figures["confusion"]
+    pairs = [
+        (label, labels[answer], photos, photos / sum(row))
+        for label, row in zip(labels, counts, strict=True)
+        for answer, photos in enumerate(row)
+        if photos and labels[answer] != label
+    ]
+    worst = sorted(pairs, key=lambda pair: (-pair[2], -pair[3], pair[0], pair[1]))[:_MOST_CONFUSED]
+    columns = (Column("Photo shows"), Column("Model said"), Column("Photos", "count"), Column("Of that class", "share"))
+    too_large = f"{len(labels)} classes are too many to draw; the commonest confusions are listed."
+    parts: list[Part] = [Matrix("Confusion matrix", labels, counts, too_large=too_large)]
+    if worst:
+        parts.append(Table(columns, tuple(worst), "Commonest confusions", on_terminal=False))
+    note = (
+        "Rows: what the photo shows. Columns: what the model said. Blue is right, orange is wrong; stronger means a "
+        "larger share of the row."
+    )
+    return Section("confusion", "Confusion matrix", note, tuple(parts))
+
+
+def _levels(figures: Mapping[str, Any]) -> Section:
+    families = figures["families"]
+    columns = (
+        Column("Level"),
+        Column("Groups", "count"),
+        Column("Top-1", "meter"),
+        Column("95 % interval", "interval"),
+        Column("Inside the parent", "count"),
+    )
+    rows = tuple(
+        (
+            level["name"],
+            level["groups"],
+            level["top1"],
+            (level["top1_interval"][0], level["top1_interval"][1]),
+            level["inside"] if number else None,
+        )
+        for number, level in enumerate(figures["levels"])
+    )
+    kinds = (
+        Column("Parent"),
+        Column("Children", "count"),
+        Column("Photos", "count"),
+        Column("Another child", "count"),
+        Column("Something else", "count"),
+    )
+    taken = tuple(
+        (family["label"], len(family["children"]), family["photos"], family["inside"], family["outside"])
+        for family in families
+    )
+    confused = sorted((family for family in families if family["inside"]), key=lambda family: -family["inside"])
+    note = (
+        "Classes lie within classes. The answer on a level is the part of the answer that belongs to it: "
+        f"{families[0]['children'][-1]} counts as {families[0]['label']} one level above. Mistakes inside the parent "
+        "are wrong on a level, yet right on the one above."
+    )
+    parts: tuple[Part, ...] = (
+        Table(columns, rows, "Level by level"),
+        Table(kinds, taken, "What the photos of a parent were taken for"),
+        *(_family(family) for family in confused[:_MOST_FAMILIES]),
+    )
+    return Section("levels", "Level by level", note, parts)
+
+
+def _family(family: Mapping[str, Any]) -> Matrix:
+    label, children = family["label"], family["children"]
+    # photos that lie in the parent's own folder, beside its children
+    itself = f"{label.rpartition('/')[2]} itself"
+    names = tuple(child[len(label) + 1 :] or itself for child in children)
+    too_large = "Its children are too many to draw."
+    return Matrix(f"Inside {label}", tuple(children), family["confusion"], names, too_large)
+
+
+def _mistakes(evaluation: Evaluated) -> Section:
+    counts = evaluation.figures["confusion"]
+    wrong = evaluation.photos - sum(row[number] for number, row in enumerate(counts))
+    if not wrong:
+        return Section("mistakes", "Worst mistakes", "No photo got a wrong answer.", ())
+    note = (
+        f"{wrong} of {evaluation.photos} photos got a wrong answer. Shown are those of which the model was most "
+        "confident, its answer in orange: wrong labels and hard photos show up here first."
+    )
+    return Section("mistakes", "Worst mistakes", note, (Gallery(),))
+
+
+def _calibration(figures: Mapping[str, Any]) -> Section:
+    bins = tuple(
+        (row["lower"], row["upper"], row["photos"], row["confidence"], row["accuracy"])
+        for row in figures["reliability"]
+    )
+    columns = (
+        Column("Confidence", "interval"),
+        Column("Photos", "count"),
+        Column("Mean confidence", "share"),
+        Column("Accuracy", "share"),
+    )
+    rows = tuple(((lower, upper), photos, sure, right) for lower, upper, photos, sure, right in bins if photos)
+    ece = f"{100 * figures['ece']:.1f} %"
+    note = (
+        "A bar at the dashed line means that the confidence can be taken at its word: of the answers given with 80 % "
+        "confidence, 80 % are right. Above the line the model is underconfident, below it overconfident."
+    )
+    parts: tuple[Part, ...] = (
+        Bars(f"Accuracy by confidence; expected calibration error {ece}", bins),
+        f"Expected calibration error {ece}, loss {figures['loss']:.3f} nats.",
+        Table(columns, rows, on_terminal=False),
+    )
+    return Section("calibration", "Calibration", note, parts)
+
+
+def _classes(figures: Mapping[str, Any]) -> Section:
+    columns = (Column("Class"), Column("Photos", "count"), Column("Recall", "meter"), Column("Precision", "share"))
+    rows = [(row["label"], row["photos"], row["recall"], row["precision"]) for row in figures["per_class"]]
+    rows.sort(key=lambda row: (2.0 if row[2] is None else row[2], row[0]))
+    note = (
+        "Weakest first. Recall: of the photos of this class, how many were found. Precision: of the answers of this "
+        "class, how many were right."
+    )
+    return Section("classes", "Class by class", note, (Table(columns, tuple(rows), "Class by class"),))

@@ -1,0 +1,110 @@
+"""Classification: one class for each photo."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mobilenet.datasets.sources.find import Place, Source, read_source
+from mobilenet.datasets.targets import Targets
+from mobilenet.model.card import ModelCard
+from mobilenet.model.head import Head
+from mobilenet.model.outputs import Outputs
+from mobilenet.model.vocabulary import Vocabulary
+from mobilenet.spec.rows import Network
+from mobilenet.tasks.classification import score as scoring
+from mobilenet.tasks.classification.answers import Classified, answers, parents
+from mobilenet.tasks.classification.read import class_targets, read_classes
+from mobilenet.tasks.classification.sections import headline, sections
+from mobilenet.tasks.classification.targets import ClassTargets, relabelled
+from mobilenet.tasks.sections import Figure, Section
+from mobilenet.tasks.task import Evaluated, Goal, LossSettings, Options, Wrong
+
+if TYPE_CHECKING:
+    from mobilenet.nn.objective import Objective
+
+__all__ = ["Classification"]
+
+_OUTPUT = "probabilities"
+
+
+class Classification:
+    """Folders of photos, a CSV file of labels or shards in; (N, classes) `probabilities` out."""
+
+    name = "classification"
+    goal = Goal("top1", "top-1", "accuracy", "top-1 agreement")
+    curves = (("top-1", "top1"), ("top-5", "top5"))
+
+    def recognises(self, _data: Path) -> bool:
+        """Anything may hold classes: this task is asked last."""
+        return True
+
+    def source(self, place: Place, /) -> Source:
+        """The class of each photo by its folder, its line or its shard; DataError."""
+        return read_source(place)
+
+    def read(self, data: Path, train: Source, judges: Source | None, /) -> tuple[Vocabulary, Targets, Targets | None]:
+        """The sorted classes, and the number of each photo's; DataError where there is one class only."""
+        return read_classes(data, train, judges)
+
+    def targets(self, source: Source, vocabulary: Vocabulary, /) -> Targets:
+        """The class of each photo, matched by name; DataError names a class that the model lacks."""
+        return class_targets(source, vocabulary)
+
+    def relabelled(self, targets: Targets, given: Vocabulary, wanted: Vocabulary) -> Targets:
+        """Matched by name; DataError names the classes that `wanted` lacks."""
+        return relabelled(_classes(targets), given, wanted)
+
+    def head(self, _body: Network, _vocabulary: Vocabulary) -> Head | None:
+        """A plain classifier."""
+        return None
+
+    def objective(self, card: ModelCard, settings: LossSettings | None = None) -> "Objective":
+        """Cross-entropy."""
+        # Whoever only runs models needs no torch.
+        from mobilenet.tasks.classification.objective import ClassificationObjective
+
+        if settings is None:
+            return ClassificationObjective(len(card.labels))
+        return ClassificationObjective(
+            len(card.labels), label_smoothing=settings.label_smoothing, class_balanced=settings.class_balanced
+        )
+
+    def decode(
+        self, outputs: Outputs, card: ModelCard, _sizes: NDArray[np.int64], options: Options
+    ) -> Sequence[Classified]:
+        """The `options.top` likeliest classes of each photo, and the parents of the first."""
+        probabilities = outputs[_OUTPUT]
+        likeliest = answers(probabilities, card.labels, options.top)
+        return [
+            Classified(tuple(best), tuple(parents(row, card.labels)))
+            for best, row in zip(likeliest, probabilities, strict=True)
+        ]
+
+    def score(self, outputs: Outputs, targets: Targets, card: ModelCard) -> dict[str, Any]:
+        """Top-1, top-5, loss, calibration, and every class."""
+        return scoring.score(outputs[_OUTPUT], _classes(targets).numbers, card.labels)
+
+    def mistakes(self, outputs: Outputs, targets: Targets, card: ModelCard) -> list[Wrong]:
+        """Photos whose likeliest class is not theirs."""
+        return scoring.mistakes(outputs[_OUTPUT], _classes(targets).numbers, card.labels)
+
+    def agreement(self, ours: Outputs, theirs: Outputs, _card: ModelCard) -> float:
+        """Share of photos with the same likeliest class."""
+        return scoring.agreement(ours[_OUTPUT], theirs[_OUTPUT])
+
+    def headline(self, evaluation: Evaluated) -> tuple[Figure, ...]:
+        """Accuracy, loss and calibration error."""
+        return headline(evaluation)
+
+    def sections(self, evaluation: Evaluated) -> tuple[Section, ...]:
+        """Confusions, mistakes, calibration, classes."""
+        return sections(evaluation)
+
+
+def _classes(targets: Targets) -> ClassTargets:
+    if not isinstance(targets, ClassTargets):
+        raise TypeError(f"targets are {type(targets).__name__}, not classes")
+    return targets

@@ -1,0 +1,81 @@
+"""What a report shows of an evaluation, as plain data: a task says what, the report and the terminal draw it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["Bars", "Cell", "Column", "Figure", "Gallery", "Matrix", "Part", "Section", "Table"]
+
+Cell = str | int | float | tuple[float, float] | None
+"""Text, a count, a share (0…1), or an interval of shares; None where there is nothing to say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One number in words: `value` a share (0…1), `interval` its 95 % interval; `note` says what it is; what is not
+    `prominent` stands in the table of `mobilenet evaluate` alone."""
+
+    name: str
+    value: float | None
+    interval: tuple[float, float] | None = None
+    note: str = ""
+    unit: Literal["share", "number"] = "share"
+    prominent: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """`kind` says how a cell is written: as text, as a number of things, as a share, as a share with a bar beside it,
+    or as an interval of shares."""
+
+    title: str
+    kind: Literal["text", "count", "share", "meter", "interval"] = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of cells, one for each column; the first column names the row."""
+
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    caption: str = ""
+    on_terminal: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """`counts[true][answer]` of things named `labels`; `names`, where given, stand at rows and columns instead."""
+
+    title: str
+    labels: tuple[str, ...]
+    counts: Sequence[Sequence[int]]
+    names: tuple[str, ...] | None = None
+    too_large: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Bars:
+    """A reliability diagram: for each range (lower, upper) of confidence how many answers, their mean confidence and
+    how many of them were right."""
+
+    description: str
+    bins: tuple[tuple[float, float, int, float | None, float | None], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Gallery:
+    """The worst mistakes of the evaluation, each with its photo."""
+
+
+Part = Table | Matrix | Bars | Gallery | str
+"""A string is a paragraph."""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A part of the page; `anchor` is its id in HTML."""
+
+    anchor: str
+    title: str
+    note: str
+    parts: tuple[Part, ...]
