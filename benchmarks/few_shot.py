@@ -20,9 +20,10 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 
-from mobilenet.datasets import Dataset, open_dataset
+from mobilenet.datasets import Dataset
 from mobilenet.files import atomic_path, atomic_write
 from mobilenet.images.augment import random_uniform
+from mobilenet.tasks import open_dataset
 from mobilenet.training.run import train
 from mobilenet.training.settings import TrainingSettings
 
@@ -36,7 +37,7 @@ def drawn(dataset: Dataset, per_class: int, seed: int, folder: Path) -> Path:
     """A data set of links: `per_class` photos of each class (or all, where there are fewer), and all validation
     photos."""
     rank = random_uniform(seed, per_class, np.arange(len(dataset.train)), 1)[:, 0]
-    labels = dataset.train.labels
+    labels = dataset.train.targets.numbers
     chosen = [
         index
         for label in range(len(dataset.classes))
@@ -47,7 +48,7 @@ def drawn(dataset: Dataset, per_class: int, seed: int, folder: Path) -> Path:
         ("validation", dataset.validation, range(len(dataset.validation))),
     ):
         for index in indices:
-            label = dataset.classes[photos.labels[index]]
+            label = dataset.classes[photos.targets.numbers[index]]
             link = folder / part / label / f"{index}{photos.path(index).suffix}"
             link.parent.mkdir(parents=True, exist_ok=True)
             link.symlink_to(photos.path(index).resolve())

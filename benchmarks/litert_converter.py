@@ -36,7 +36,9 @@ _OPENINGS = 10
 def network(width: float, resolution: int, labels: Sequence[str], padding: Padding) -> Graph:
     """A MobileNet with random numbers."""
     style = ConvStyle(padding, "relu6", batch_norm=False)
-    card = ModelCard("mobilenet_v1", width, resolution, tuple(labels), Preprocessing(resolution), style)
+    card = ModelCard(
+        "mobilenet_v1", width, resolution, tuple(labels), Preprocessing(resolution), style, task="classification"
+    )
     random = np.random.default_rng(0)
     arrays: dict[str, NDArray[np.float32]] = {}
     for row in card.network().rows:

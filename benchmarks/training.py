@@ -32,10 +32,10 @@ from PIL import Image
 from torch import nn
 from torch.nn import functional as F
 
-from mobilenet.datasets import open_dataset
 from mobilenet.datasets.cache.load import load
 from mobilenet.nn.network import TableNetwork
 from mobilenet.spec import mobilenet_v1
+from mobilenet.tasks import open_dataset
 from mobilenet.training.loop import Stopwatch, Trainer
 from mobilenet.training.recipe import make_plan
 from mobilenet.training.run import training_side
@@ -95,7 +95,7 @@ def stock(
     """(photos, seconds) of each epoch of the stock recipe."""
     dataset = open_dataset(data)
     files = [dataset.train.path(i) for i in range(len(dataset.train))][:limit]
-    photos = _Files(files, dataset.train.labels.tolist()[:limit], resolution)
+    photos = _Files(files, dataset.train.targets.numbers.tolist()[:limit], resolution)
     network = plain_network(width, len(dataset.classes))
     optimizer = torch.optim.SGD(network.parameters(), 0.05, momentum=0.9, weight_decay=1e-4)
     start = time.perf_counter()
@@ -120,7 +120,7 @@ def tuned(
     dataset = open_dataset(data)
     chosen = np.random.default_rng(0).permutation(len(dataset.train))[:limit]
     cached = load(dataset.train.take(chosen), resolution)
-    pixels, targets = torch.from_numpy(cached.batch(np.arange(len(cached)))), torch.from_numpy(cached.labels)
+    pixels, targets = torch.from_numpy(cached.batch(np.arange(len(cached)))), torch.from_numpy(cached.targets.numbers)
     network = plain_network(width, len(dataset.classes)).to(memory_format=torch.channels_last)
     optimizer = torch.optim.SGD(network.parameters(), 0.05, momentum=0.9, weight_decay=1e-4, fused=True)
     for _ in range(epochs):

@@ -42,7 +42,7 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from mobilenet.nn.network import TableNetwork
 
     folder = tmp_path_factory.mktemp("run")
-    card = ModelCard("mobilenet_v1", 0.25, 32, ("cat", "dog", "owl"), Preprocessing(32))
+    card = ModelCard("mobilenet_v1", 0.25, 32, ("cat", "dog", "owl"), Preprocessing(32), task="classification")
     write_model(folder / "model.safetensors", TableNetwork(card.network()).eval(), card)
     return folder
 

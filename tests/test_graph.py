@@ -68,7 +68,7 @@ def test_a_graph_answers_as_its_network(
 ) -> None:
     style = ConvStyle(padding, activation, 1e-3, norms == "kept")
     pixels = Preprocessing(64, None, (120.0, 110.0, 100.0), (60.0, 61.0, 62.0))
-    card = ModelCard(architecture, 0.25, 64, ("a", "b", "c"), pixels, style)
+    card = ModelCard(architecture, 0.25, 64, ("a", "b", "c"), pixels, style, task="classification")
     network = _trained(card)
     images = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), np.uint8)
     expected = TorchPredictor(network, card).predict(images)["probabilities"]
@@ -78,7 +78,9 @@ def test_a_graph_answers_as_its_network(
 
 
 def test_one_fold_by_hand() -> None:
-    card = ModelCard("mobilenet_v1", 0.25, 32, ("a", "b"), Preprocessing(32), ConvStyle(epsilon=0.25))
+    card = ModelCard(
+        "mobilenet_v1", 0.25, 32, ("a", "b"), Preprocessing(32), ConvStyle(epsilon=0.25), task="classification"
+    )
     arrays = _arrays(_trained(card))
     arrays["stem.conv.weight"][:] = 3.0
     for part, value in (("weight", 2.0), ("bias", 5.0), ("running_mean", 1.0), ("running_var", 3.75)):
@@ -91,7 +93,7 @@ def test_one_fold_by_hand() -> None:
 
 
 def test_a_backbone_and_a_missing_array_are_refused() -> None:
-    card = ModelCard("mobilenet_v1", 0.25, 32, ("a", "b"), Preprocessing(32))
+    card = ModelCard("mobilenet_v1", 0.25, 32, ("a", "b"), Preprocessing(32), task="classification")
     arrays = _arrays(_trained(card))
     with pytest.raises(ModelError, match="it has no classifier; train one on it"):
         build_graph(replace(card, labels=()), arrays)

@@ -19,6 +19,7 @@ from mobilenet.datasets.check.findings import Copies
 from mobilenet.errors import ImageError
 from mobilenet.images import decode
 from mobilenet.scenes import SceneSettings, write_scenes
+from mobilenet.tasks.classification import Classification
 
 _SHARED = Path(__file__).parents[2] / "shared" / "data"
 _CLOTHING, _HOSTILE = _SHARED / "clothing", _SHARED / "hostile"
@@ -73,7 +74,7 @@ def test_broken_photos_in_a_class_are_named_and_harm_nothing(tmp_path: Path, sha
         shutil.copyfile(path, folder / f"hostile-{number}{path.suffix}")
     before = _digests(tmp_path / "photos")
     wanted = {f"hostile-{number}{path.suffix}" for number, path in enumerate(planted) if _broken(path)}
-    found = check(tmp_path / "photos")
+    found = check(tmp_path / "photos", Classification())
     assert {Path(item.photo.file).name for item in found.broken} == wanted
     assert all(item.reason for item in found.broken)
 
@@ -100,7 +101,7 @@ def _clean(tmp_path: Path) -> tuple[Path, list[Path], list[Path]]:
         link = data / path.relative_to(_CLOTHING)
         link.parent.mkdir(parents=True, exist_ok=True)
         os.link(path, link) if path.stat().st_dev == data.stat().st_dev else shutil.copyfile(path, link)
-    known = check(data)
+    known = check(data, Classification())
     taken = {photo.file for group in _all(known.leaks, known.conflicts, known.repeats) for photo in group.photos}
     sides = ("train", "validation")
     free = [
@@ -117,7 +118,7 @@ def _all(*parts: tuple[Copies, ...]) -> Iterator[Copies]:
 
 def _pairs(data: Path) -> set[frozenset[str]]:
     """Every pair that a check says is one picture on both sides."""
-    found = check(data)
+    found = check(data, Classification())
     return {
         frozenset((one.file, other.file))
         for group in found.leaks
@@ -173,7 +174,7 @@ def _change(source: Path, copy: Path, number: int) -> None:
 @needs_clothing
 def test_pairs_among_the_photos_as_they_are_can_be_looked_at() -> None:
     """What is found in the data itself is printed, to be judged by eye; it is pictures that are there twice."""
-    found = check(_CLOTHING)
+    found = check(_CLOTHING, Classification())
     for name, groups in (("leaks", found.leaks), ("conflicts", found.conflicts), ("repeats", found.repeats)):
         print(name, len(groups))
         for group in groups:

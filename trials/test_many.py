@@ -17,7 +17,7 @@ _NAMES, _CLASSES = 1_000_000, 100
 _OPEN = """
 import json, resource, sys, time
 from pathlib import Path
-from mobilenet.datasets import open_dataset
+from mobilenet.tasks import open_dataset
 began = time.perf_counter()
 dataset = open_dataset(Path(sys.argv[1]))
 took = time.perf_counter() - began

@@ -13,7 +13,7 @@ from mobilenet.model.precision import PRECISIONS, Precision
 from mobilenet.runtimes import open_model
 from mobilenet.spec.cost import cost
 
-_CARD = ModelCard("mobilenet_v1", 0.25, 32, ("cat", "dog", "owl"), Preprocessing(32))
+_CARD = ModelCard("mobilenet_v1", 0.25, 32, ("cat", "dog", "owl"), Preprocessing(32), task="classification")
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from mobilenet.cli.main import main
-from mobilenet.datasets import open_dataset
 from mobilenet.evaluate import Evaluation
+from mobilenet.tasks import open_dataset
 
 Paint = Callable[..., Path]
 

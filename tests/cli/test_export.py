@@ -43,7 +43,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A network that can be followed by hand: layers blur and copy colours, the classifier takes the strongest."""
     pixels = Preprocessing(_SIDE, None, (0, 0, 0), (255, 255, 255))
     style = ConvStyle("tensorflow", "relu6", batch_norm=False)
-    card = ModelCard("mobilenet_v1", 0.25, _SIDE, tuple(_COLOURS), pixels, style)
+    card = ModelCard("mobilenet_v1", 0.25, _SIDE, tuple(_COLOURS), pixels, style, task="classification")
     arrays: dict[str, NDArray[np.float32]] = {}
     for row in card.network().rows:
         if isinstance(row, Conv):

@@ -11,12 +11,14 @@ fsspec = pytest.importorskip("fsspec", reason="the extra hub is not installed")
 
 from fsspec.implementations.memory import MemoryFileSystem  # noqa: E402
 
-from mobilenet.datasets import open_dataset, photo_reader  # noqa: E402
+from mobilenet.datasets import photo_reader  # noqa: E402
 from mobilenet.datasets.cache import load as cache  # noqa: E402
 from mobilenet.datasets.pack import pack  # noqa: E402
 from mobilenet.datasets.remote import byte_files as blobs  # noqa: E402
 from mobilenet.datasets.remote import urls as addresses  # noqa: E402
 from mobilenet.errors import DataError  # noqa: E402
+from mobilenet.tasks import open_dataset  # noqa: E402
+from mobilenet.tasks.classification import Classification  # noqa: E402
 
 Save = Callable[..., Path]
 
@@ -69,7 +71,7 @@ def _upload(system: MemoryFileSystem, folder: Path, address: str) -> None:
 
 
 def test_shards_far_away_are_those_here(far: MemoryFileSystem, photos: Path, tmp_path: Path) -> None:
-    pack(photos, tmp_path / "shards", shard_bytes=500_000)
+    pack(photos, Classification(), tmp_path / "shards", shard_bytes=500_000)
     _upload(far, tmp_path / "shards", "/store/set")
     here = open_dataset(photos)
     names = "{" + ",".join(path.stem for path in (tmp_path / "shards").glob("*.tar")) + "}.tar"
@@ -84,7 +86,7 @@ def test_shards_far_away_are_those_here(far: MemoryFileSystem, photos: Path, tmp
 
 
 def test_what_follows_comes_in_large_pieces(far: MemoryFileSystem, photos: Path, tmp_path: Path) -> None:
-    packed = pack(photos, tmp_path / "shards")
+    packed = pack(photos, Classification(), tmp_path / "shards")
     _upload(far, tmp_path / "shards", "/s")
     dataset = open_dataset(Path("far://s"))
     cache.load(dataset.train, 32, directory=tmp_path / "cache", workers=0)
@@ -149,7 +151,7 @@ def test_an_address_that_leads_nowhere_is_one_line(far: MemoryFileSystem, addres
 def test_a_store_that_fails_while_photos_are_read(
     far: MemoryFileSystem, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pack(photos, tmp_path / "shards")
+    pack(photos, Classification(), tmp_path / "shards")
     _upload(far, tmp_path / "shards", "/s")
     dataset = open_dataset(Path("far://s"))
     blobs._PIECES._kept.clear()

@@ -21,6 +21,7 @@ from mobilenet.datasets.cache import segment_file as segments
 from mobilenet.datasets.cache import store
 from mobilenet.errors import DataError
 from mobilenet.images import Preprocessing
+from mobilenet.tasks.classification import ClassTargets
 
 _ENDLESS = 10**12
 
@@ -39,7 +40,9 @@ def _photos(root: Path, count: int) -> Photos:
     """Noise of many sizes and turns; file i has label i % 3."""
     for number in range(count):
         _write(root / f"{number:03}.jpg", number)
-    return Photos(root, tuple(f"{number:03}.jpg" for number in range(count)), np.arange(count, dtype=np.int64) % 3)
+    return Photos(
+        root, tuple(f"{number:03}.jpg" for number in range(count)), ClassTargets(np.arange(count, dtype=np.int64) % 3)
+    )
 
 
 def _decoded(photos: Photos, side: int, crop_fraction: float | None = None) -> np.ndarray:
@@ -84,7 +87,7 @@ def test_pixels_equal_those_of_preprocessing(tmp_path: Path, decodings: list[int
         assert cached.batch([]).shape == (0, 16, 16, 3)
         assert len(decodings) == decoded
         assert (cached.files, cached.left_out, cached.notes, len(cached)) == (photos.files, (), (), 11)
-        np.testing.assert_array_equal(cached.labels, photos.labels)
+        np.testing.assert_array_equal(cached.targets.numbers, photos.targets.numbers)
     assert len(_segment_files(tmp_path / "cache")) == 3
     assert not list((tmp_path / "cache").rglob("*.part"))
 
@@ -119,7 +122,9 @@ def test_renamed_moved_and_copied_photos_are_found(tmp_path: Path, decodings: li
         photos.path(number).rename(target)
     (tmp_path / "elsewhere" / "copy.jpg").write_bytes((tmp_path / "elsewhere" / "3 renamed.jpeg").read_bytes())
     files = (*(f"{number} renamed.jpeg" for number in range(5)), "copy.jpg")
-    cached = cache.load(Photos(tmp_path / "elsewhere", files, np.zeros(6, np.int64)), 16, directory=tmp_path / "cache")
+    cached = cache.load(
+        Photos(tmp_path / "elsewhere", files, ClassTargets(np.zeros(6, np.int64))), 16, directory=tmp_path / "cache"
+    )
     np.testing.assert_array_equal(cached.batch(range(6)), expected[[0, 1, 2, 3, 4, 3]])
     assert len(decodings) == 5
 
@@ -152,16 +157,18 @@ def test_bad_photos_are_left_out_by_name_and_reason(tmp_path: Path) -> None:
             ("003.jpg", "cannot be read: no such file or directory"),
         ]
         assert cached.files == ("000.jpg", "002.jpg")
-        assert cached.labels.tolist() == [0, 2]
+        assert cached.targets.numbers.tolist() == [0, 2]
         assert cached.sizes.shape == (2, 2)
         np.testing.assert_array_equal(cached.batch([0, 1]), _decoded(good.take([0, 2]), 16))
 
 
 def test_nothing_at_all(tmp_path: Path) -> None:
-    empty = cache.load(Photos(tmp_path, (), np.zeros(0, np.int64)), 16, directory=tmp_path / "cache")
+    empty = cache.load(Photos(tmp_path, (), ClassTargets(np.zeros(0, np.int64))), 16, directory=tmp_path / "cache")
     assert (len(empty), empty.batch([]).shape, empty.sizes.shape) == (0, (0, 16, 16, 3), (0, 2))
     (tmp_path / "a.jpg").write_bytes(b"no")
-    bad = cache.load(Photos(tmp_path, ("a.jpg",), np.zeros(1, np.int64)), 16, directory=tmp_path / "cache")
+    bad = cache.load(
+        Photos(tmp_path, ("a.jpg",), ClassTargets(np.zeros(1, np.int64))), 16, directory=tmp_path / "cache"
+    )
     assert (len(bad), len(bad.left_out)) == (0, 1)
 
 
@@ -372,7 +379,7 @@ def test_an_interrupted_run_keeps_what_it_has_done(tmp_path: Path, decodings: li
 
 
 def _load_in_process(root: Path, count: int, directory: Path) -> None:
-    photos = Photos(root, tuple(f"{number:03}.jpg" for number in range(count)), np.zeros(count, np.int64))
+    photos = Photos(root, tuple(f"{number:03}.jpg" for number in range(count)), ClassTargets(np.zeros(count, np.int64)))
     for _ in range(2):
         cached = cache.load(photos, 16, directory=directory, max_bytes=20_000)
         expected = _decoded(photos, 16)
@@ -435,7 +442,7 @@ def test_large_photos_are_read_at_a_fraction(tmp_path: Path) -> None:
     file = io.BytesIO()
     Image.radial_gradient("L").resize((1200, 900)).convert("RGB").save(file, "JPEG")
     (tmp_path / "a.jpg").write_bytes(file.getvalue())
-    photos = Photos(tmp_path, ("a.jpg",), np.zeros(1, np.int64))
+    photos = Photos(tmp_path, ("a.jpg",), ClassTargets(np.zeros(1, np.int64)))
     cached = cache.load(photos, 96, directory=tmp_path / "cache")
     np.testing.assert_array_equal(cached.batch([0]), _decoded(photos, 96))
     assert cached.sizes.tolist() == [[900, 1200]]

@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mobilenet.datasets import Exclusions, open_dataset
+from mobilenet.datasets import Exclusions
 from mobilenet.datasets.cache import load as cache
 from mobilenet.datasets.check.check import check, quick_check
 from mobilenet.datasets.check.findings import Check
 from mobilenet.errors import DataError
+from mobilenet.tasks import open_dataset
+from mobilenet.tasks.classification import Classification
 
 Picture = Callable[[int], Image.Image]
 Save = Callable[..., Path]
@@ -35,7 +37,7 @@ def _excluded(found: Check) -> Exclusions:
 
 def test_a_sound_data_set(sound: Path) -> None:
     calls: list[tuple[str, int, int]] = []
-    found = check(sound, progress=lambda *call: calls.append(call))
+    found = check(sound, Classification(), progress=lambda *call: calls.append(call))
     assert (found.faults(), found.remarks(), found.excluded(), found.copies) == ([], [], [], ())
     assert [(size.name, size.train, size.validation) for size in found.classes] == [("a", 10, 2), ("b", 10, 2)]
     assert (found.photos, found.split) == (24, "given: validation/")
@@ -49,7 +51,7 @@ def test_a_sound_data_set(sound: Path) -> None:
 def test_copies_across_the_split(sound: Path, picture: Picture, save: Save) -> None:
     shutil.copy(sound / "train" / "a" / "3.jpg", sound / "validation" / "a" / "same.jpg")
     save(sound / "validation" / "b" / "smaller.png", picture(104).crop((6, 4, 196, 144)).resize((120, 90)))
-    found = check(sound)
+    found = check(sound, Classification())
     assert found.faults() == ["2 pictures are on both sides of the split"]
     assert [([photo.file for photo in group.photos], group.exact) for group in found.leaks] == [
         (["train/a/3.jpg", "validation/a/same.jpg"], True),
@@ -59,16 +61,16 @@ def test_copies_across_the_split(sound: Path, picture: Picture, save: Save) -> N
         ("train/a/3.jpg", "the picture of validation/a/same.jpg"),
         ("train/b/4.jpg", "the picture of validation/b/smaller.png"),
     ]
-    assert not check(sound, exclude=_excluded(found)).faults()
+    assert not check(sound, Classification(), exclude=_excluded(found)).faults()
 
 
 def test_two_labels(sound: Path) -> None:
     shutil.copy(sound / "train" / "a" / "3.jpg", sound / "train" / "b" / "wrong.jpg")
-    found = check(sound)
+    found = check(sound, Classification())
     assert found.faults() == ["1 picture has two labels"]
     reason = "one picture, labelled a and b"
     assert found.excluded() == [("train/a/3.jpg", reason), ("train/b/wrong.jpg", reason)]
-    assert not check(sound, exclude=_excluded(found)).faults()
+    assert not check(sound, Classification(), exclude=_excluded(found)).faults()
 
 
 def test_files_that_cannot_be_read(sound: Path, save: Save) -> None:
@@ -76,14 +78,14 @@ def test_files_that_cannot_be_read(sound: Path, save: Save) -> None:
     (sound / "train" / "a" / "half.jpg").write_bytes(whole[: len(whole) // 2])
     (sound / "train" / "b" / "nothing.jpg").touch()
     (sound / "validation" / "b" / "text.png").write_text("no picture")
-    found = check(sound)
+    found = check(sound, Classification())
     assert [(item.photo.file, item.photo.split, item.reason) for item in found.broken] == [
         ("train/a/half.jpg", "train", "truncated file"),
         ("train/b/nothing.jpg", "train", "empty file"),
         ("validation/b/text.png", "validation", "not a readable JPEG, PNG, WebP, BMP, TIFF or GIF"),
     ]
     assert found.faults() == ["3 files cannot be read"]
-    assert not check(sound, exclude=_excluded(found)).faults()
+    assert not check(sound, Classification(), exclude=_excluded(found)).faults()
 
 
 def test_what_is_worth_knowing(sound: Path, picture: Picture, save: Save) -> None:
@@ -97,7 +99,7 @@ def test_what_is_worth_knowing(sound: Path, picture: Picture, save: Save) -> Non
     save(sound / "train" / "a" / "mast.png", picture(704).resize((40, 300)))
     save(sound / "train" / "a" / "grey.png", Image.new("RGB", (64, 64), (90, 90, 90)))
     (sound / "train" / "empty").mkdir()
-    found = check(sound)
+    found = check(sound, Classification())
     assert found.faults() == []
     assert found.remarks() == [
         "1 picture is there more than once",
@@ -121,7 +123,7 @@ def test_a_class_in_two_spellings_and_one_that_is_all_broken(sound: Path, save: 
     save(sound / "train" / "A" / "x.png", 700)
     (sound / "train" / "c").mkdir()
     (sound / "train" / "c" / "broken.jpg").touch()
-    found = check(sound)
+    found = check(sound, Classification())
     assert found.faults() == [
         "1 file cannot be read",
         "1 class has no photo to train on",
@@ -136,17 +138,17 @@ def test_a_made_split_keeps_one_of_near_copies(tmp_path: Path, picture: Picture,
         for number in range(10):
             save(tmp_path / label / f"{number}.png", first + number)
             save(tmp_path / label / f"{number}.jpg", picture(first + number).resize((160, 120)))
-    found = check(tmp_path)
+    found = check(tmp_path, Classification())
     assert found.leaks
     assert len(found.copies) == 20
-    left = check(tmp_path, exclude=_excluded(found))
+    left = check(tmp_path, Classification(), exclude=_excluded(found))
     assert (left.photos, left.copies) == (20, ())
     exact = tmp_path / "exact"
     for label in "ab":
         for path in (tmp_path / label).glob("*.png"):
             for copy in range(2):
                 shutil.copy(path, save(exact / label / f"{path.stem}-{copy}.png", 0))
-    found = check(exact)
+    found = check(exact, Classification())
     assert (len(found.repeats), found.leaks, found.excluded()) == (20, (), [])
 
 
@@ -156,27 +158,27 @@ def test_validation_from_elsewhere_and_csv(tmp_path: Path, save: Save) -> None:
     table = tmp_path / "data" / "photos.csv"
     table.write_text("file_name,label\n" + "".join(f"img/{number}.png,{'ab'[number % 2]}\n" for number in range(4)))
     save(tmp_path / "other" / "a" / "copy.png", 2)
-    found = check(table, validation=tmp_path / "other")
+    found = check(table, Classification(), validation=tmp_path / "other")
     assert [photo.file for photo in found.leaks[0].photos] == ["img/2.png", f"{tmp_path}/other/a/copy.png"]
-    assert not check(table, validation=tmp_path / "other", exclude=_excluded(found)).leaks
+    assert not check(table, Classification(), validation=tmp_path / "other", exclude=_excluded(found)).leaks
 
 
 def test_data_that_cannot_be_used(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="does not exist"):
-        check(tmp_path / "gone")
+        check(tmp_path / "gone", Classification())
 
 
 def test_the_files_are_only_read(sound: Path) -> None:
     (sound / "train" / "a" / "broken.jpg").write_bytes(b"\xff\xd8")
     before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in sound.rglob("*") if path.is_file()}
-    check(sound)
+    check(sound, Classification())
     assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in sound.rglob("*") if path.is_file()} == before
 
 
 def _quick(data: Path) -> str | None:
     dataset = open_dataset(data)
     training, validation = (cache.load(photos, 32) for photos in (dataset.train, dataset.validation))
-    return quick_check(dataset.classes, training, validation)
+    return quick_check(dataset.vocabulary, training, validation)
 
 
 def test_the_quick_check_knows_what_digests_tell(sound: Path, save: Save) -> None:

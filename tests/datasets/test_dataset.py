@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mobilenet.datasets import Photos, find_photos, open_dataset, open_photos
+from mobilenet.datasets import Photos, find_photos, open_photos
 from mobilenet.errors import ConfigError, DataError
+from mobilenet.model.vocabulary import Vocabulary
+from mobilenet.tasks import open_dataset
+from mobilenet.tasks.classification import Classification
 
 _REAL = Path(__file__).parents[3] / "shared" / "data"
 
@@ -25,7 +28,7 @@ def _tree(root: Path, *files: str) -> Path:
 
 
 def _labelled(photos: Photos, classes: tuple[str, ...]) -> dict[str, str]:
-    return {file: classes[label] for file, label in zip(photos.files, photos.labels, strict=True)}
+    return {file: classes[label] for file, label in zip(photos.files, photos.targets.numbers, strict=True)}
 
 
 def test_a_given_split_of_nested_classes(tmp_path: Path) -> None:
@@ -39,7 +42,7 @@ def test_a_given_split_of_nested_classes(tmp_path: Path) -> None:
         "b/2.png": "b",
     }
     assert dataset.train.files == ("a/1.Png", "a/x/1.jpeg", "b/1.PNG", "b/2.png")
-    assert dataset.train.labels.dtype == np.int64
+    assert dataset.train.targets.numbers.dtype == np.int64
     assert _labelled(dataset.validation, dataset.classes) == {"a/x/9.png": "a/x"}
     assert dataset.validation.path(0) == tmp_path / "val" / "a" / "x" / "9.png"
     assert (dataset.split, dataset.notes, dataset.root) == ("given: val/", (), tmp_path)
@@ -154,8 +157,8 @@ def _copies(root: Path, classes: int, each: int) -> Path:
 def test_a_made_split_is_stratified_and_seeded(tmp_path: Path) -> None:
     data = _copies(tmp_path / "data", classes=3, each=20)
     dataset = open_dataset(data, validation_fraction=0.2, seed=5)
-    assert np.bincount(dataset.validation.labels).tolist() == [4, 4, 4]
-    assert np.bincount(dataset.train.labels).tolist() == [16, 16, 16]
+    assert np.bincount(dataset.validation.targets.numbers).tolist() == [4, 4, 4]
+    assert np.bincount(dataset.train.targets.numbers).tolist() == [16, 16, 16]
     assert not set(dataset.train.files) & set(dataset.validation.files)
     assert dataset.split == "made: 0.2 of each class by content, seed 5"
     assert open_dataset(data, validation_fraction=0.2, seed=5).validation.files == dataset.validation.files
@@ -185,9 +188,9 @@ def test_copies_never_straddle_the_split_and_single_photos_are_learnt_from(tmp_p
         {path.read_bytes() for path in map(part.path, range(len(part)))} for part in (dataset.train, dataset.validation)
     ]
     assert not contents[0] & contents[1]
-    assert {dataset.classes[label] for label in dataset.validation.labels} == {"many"}
+    assert {dataset.classes[label] for label in dataset.validation.targets.numbers} == {"many"}
     assert len(dataset.validation) == 27
-    assert set(dataset.classes) == {dataset.classes[label] for label in dataset.train.labels}
+    assert set(dataset.classes) == {dataset.classes[label] for label in dataset.train.targets.numbers}
 
 
 def test_csv(tmp_path: Path) -> None:
@@ -279,17 +282,20 @@ def test_an_unreadable_folder_is_named(tmp_path: Path, monkeypatch: pytest.Monke
 def test_open_photos_labels_by_the_classes_of_a_model(tmp_path: Path) -> None:
     data = _tree(tmp_path, "val/Fruit/Apple/Pink/1.png", "val/Fruit/Pear/1.png", "plain/Pear/1.png")
     classes = ("Apple/Pink", "Banana", "Pear")
-    assert open_photos(data / "val", classes).labels.tolist() == [0, 2]
-    assert open_photos(data / "plain", classes).labels.tolist() == [2]
+    assert open_photos(data / "val", Classification(), Vocabulary(classes)).targets.numbers.tolist() == [0, 2]
+    assert open_photos(data / "plain", Classification(), Vocabulary(classes)).targets.numbers.tolist() == [2]
     with pytest.raises(
         DataError, match="photos of a class that the model lacks: Fruit/Apple/Pink, Fruit/Pear; its classes"
     ):
-        open_photos(data / "val", ("Banana", "Pear"))
+        open_photos(data / "val", Classification(), Vocabulary(("Banana", "Pear")))
     _tree(tmp_path / "split", "train/Pear/1.png", "train/Banana/1.png", "val/Pear/1.png")
-    assert open_photos(tmp_path / "split", classes).path(0) == tmp_path / "split" / "val" / "Pear" / "1.png"
+    assert (
+        open_photos(tmp_path / "split", Classification(), Vocabulary(classes)).path(0)
+        == tmp_path / "split" / "val" / "Pear" / "1.png"
+    )
     (tmp_path / "none").mkdir()
     with pytest.raises(DataError, match="none holds no photos"):
-        open_photos(tmp_path / "none", classes)
+        open_photos(tmp_path / "none", Classification(), Vocabulary(classes))
 
 
 @pytest.mark.skipif(not _REAL.is_dir(), reason="the folder of real photos, ../shared/data, is not here")

@@ -5,9 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mobilenet.datasets import Exclusions, open_dataset, open_photos, read_exclusions
+from mobilenet.datasets import Exclusions, open_photos, read_exclusions
 from mobilenet.datasets.exclusions import prefix_below, write_exclusions
 from mobilenet.errors import DataError
+from mobilenet.model.vocabulary import Vocabulary
+from mobilenet.tasks import open_dataset
+from mobilenet.tasks.classification import Classification
 
 _NAMES = st.lists(st.binary(min_size=1, max_size=12).filter(lambda name: b"\0" not in name), unique=True)
 
@@ -88,7 +91,14 @@ def test_a_list_for_other_data_is_refused(tmp_path: Path) -> None:
 def test_photos_to_evaluate_on_without_them(tmp_path: Path) -> None:
     data = _tree(tmp_path, "train/a/1.jpg", "val/a/1.jpg", "val/b/2.jpg")
     exclude = Exclusions(frozenset({"val/a/1.jpg", "train/a/1.jpg"}))
-    assert open_photos(data, ("a", "b"), exclude=exclude).files == ("b/2.jpg",)
-    assert open_photos(data / "val", ("a", "b"), exclude=exclude, base=data).files == ("b/2.jpg",)
+    assert open_photos(data, Classification(), Vocabulary(("a", "b")), exclude=exclude).files == ("b/2.jpg",)
+    assert open_photos(data / "val", Classification(), Vocabulary(("a", "b")), exclude=exclude, base=data).files == (
+        "b/2.jpg",
+    )
     with pytest.raises(DataError, match="holds no photos"):
-        open_photos(data, ("a", "b"), exclude=Exclusions(frozenset({"val/a/1.jpg", "val/b/2.jpg"})))
+        open_photos(
+            data,
+            Classification(),
+            Vocabulary(("a", "b")),
+            exclude=Exclusions(frozenset({"val/a/1.jpg", "val/b/2.jpg"})),
+        )

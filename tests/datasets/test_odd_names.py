@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from mobilenet.datasets import open_dataset, read_exclusions
+from mobilenet.datasets import read_exclusions
 from mobilenet.datasets.cache import load as cache
 from mobilenet.datasets.check.check import check
 from mobilenet.datasets.exclusions import write_exclusions
 from mobilenet.errors import ImageError
 from mobilenet.images import read_photo
+from mobilenet.tasks import open_dataset
+from mobilenet.tasks.classification import Classification
 
 Save = Callable[..., Path]
 
@@ -61,13 +63,13 @@ def test_training_photos_of_odd_names(odd: Path) -> None:
 
 
 def test_a_check_of_odd_names_and_its_list(odd: Path, tmp_path: Path) -> None:
-    found = check(odd)
+    found = check(odd, Classification())
     assert {item.photo.file.rpartition("/")[2]: item.reason for item in found.broken} == _LEFT_OUT
     assert sum(size.train + size.validation for size in found.classes) == 3 * len(_NAMES)
     write_exclusions(tmp_path / "list", [(photo.files[0], "try") for photo in (open_dataset(odd).train,)])
     assert len(read_exclusions(tmp_path / "list").names) == 1
     write_exclusions(tmp_path / "list", found.excluded())
-    assert not check(odd, exclude=read_exclusions(tmp_path / "list")).broken
+    assert not check(odd, Classification(), exclude=read_exclusions(tmp_path / "list")).broken
 
 
 def test_every_odd_name_can_be_left_out(odd: Path, tmp_path: Path) -> None:
@@ -85,7 +87,7 @@ def test_a_socket_is_no_photo(tmp_path: Path, save: Save, monkeypatch: pytest.Mo
     monkeypatch.chdir(tmp_path / "a")  # a socket's whole name must be short
     with socket.socket(socket.AF_UNIX) as connection:
         connection.bind("socket.jpg")
-        found = check(tmp_path)
+        found = check(tmp_path, Classification())
     assert [(item.photo.file, item.reason) for item in found.broken] == [("a/socket.jpg", "not a regular file")]
 
 
@@ -108,7 +110,7 @@ def test_a_class_with_one_photo(tmp_path: Path, save: Save) -> None:
     save(tmp_path / "single" / "1.png", 1)
     for number in range(5):
         save(tmp_path / "many" / f"{number}.png", 10 + number)
-    found = check(tmp_path)
+    found = check(tmp_path, Classification())
     assert [(size.name, size.train, size.validation) for size in found.classes] == [("many", 4, 1), ("single", 1, 0)]
     assert found.faults() == []
 
@@ -118,4 +120,4 @@ def test_a_file_that_may_not_be_read(tmp_path: Path, save: Save) -> None:
     for number in range(6):
         save(tmp_path / "ab"[number % 2] / f"{number}.png", number)
     (tmp_path / "a" / "2.png").chmod(0)
-    assert [item.reason for item in check(tmp_path).broken] == ["cannot be read: permission denied"]
+    assert [item.reason for item in check(tmp_path, Classification()).broken] == ["cannot be read: permission denied"]

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mobilenet.datasets import open_dataset
 from mobilenet.datasets import pack as pack_module
 from mobilenet.datasets.cache import load as cache
 from mobilenet.datasets.check.check import check
@@ -20,6 +19,8 @@ from mobilenet.datasets.pack import pack
 from mobilenet.datasets.photos import Photos
 from mobilenet.errors import ConfigError, DataError, StorageError
 from mobilenet.images import ENDINGS
+from mobilenet.tasks import open_dataset
+from mobilenet.tasks.classification import Classification
 
 Save = Callable[..., Path]
 
@@ -36,11 +37,11 @@ def photos(tmp_path: Path, save: Save) -> Path:
 
 
 def _content(photos: Photos, classes: tuple[str, ...]) -> dict[str, tuple[str, bytes]]:
-    return {file: (classes[photos.labels[i]], photos.read(i)) for i, file in enumerate(photos.files)}
+    return {file: (classes[photos.targets.numbers[i]], photos.read(i)) for i, file in enumerate(photos.files)}
 
 
 def test_shards_hold_what_the_folder_holds(photos: Path, tmp_path: Path) -> None:
-    packed = pack(photos, tmp_path / "shards")
+    packed = pack(photos, Classification(), tmp_path / "shards")
     assert packed.shards == ("train-000000.tar", "val-000000.tar")
     assert (packed.photos, packed.left_out) == (24, ())
     assert packed.bytes == sum((tmp_path / "shards" / name).stat().st_size for name in packed.shards)
@@ -49,14 +50,14 @@ def test_shards_hold_what_the_folder_holds(photos: Path, tmp_path: Path) -> None
     for part in ("train", "validation"):
         one, other = getattr(folder, part), getattr(shards, part)
         assert one.files == other.files
-        np.testing.assert_array_equal(one.labels, other.labels)
+        np.testing.assert_array_equal(one.targets.numbers, other.targets.numbers)
         assert _content(one, folder.classes) == _content(other, shards.classes)
         np.testing.assert_array_equal(*(cache.load(p, 32).batch(range(len(p))) for p in (one, other)))
 
 
 def test_the_webdataset_library_reads_them(photos: Path, tmp_path: Path) -> None:
     webdataset = pytest.importorskip("webdataset.tariterators", reason="the extra dev is not installed")
-    packed = pack(photos, tmp_path / "shards", shard_bytes=150_000)
+    packed = pack(photos, Classification(), tmp_path / "shards", shard_bytes=150_000)
     assert len(packed.shards) > 3
     found: dict[str, tuple[str, bytes]] = {}
     names = (tmp_path / "shards" / "classes.txt").read_text("utf-8").splitlines()
@@ -76,7 +77,7 @@ def test_no_shard_is_larger_than_it_may_be_but_by_one_photo(photos: Path, tmp_pa
     (photos / "train" / "Zoo" / "ape" / "large.bmp").write_bytes(
         save(tmp_path / "x.bmp", 99).read_bytes() + bytes(200_000)
     )
-    packed = pack(photos, tmp_path / "shards", shard_bytes=200_000)
+    packed = pack(photos, Classification(), tmp_path / "shards", shard_bytes=200_000)
     assert packed.photos == 25
     over = []
     for name in packed.shards:
@@ -90,7 +91,7 @@ def test_no_shard_is_larger_than_it_may_be_but_by_one_photo(photos: Path, tmp_pa
 
 def test_the_same_photos_give_the_same_bytes_in_an_order_of_the_seed(photos: Path, tmp_path: Path) -> None:
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
-        pack(photos, tmp_path / name, seed=seed)
+        pack(photos, Classification(), tmp_path / name, seed=seed)
     first, again, other = ((tmp_path / name / "train-000000.tar").read_bytes() for name in "abc")
     assert first == again
     assert first != other
@@ -99,7 +100,7 @@ def test_the_same_photos_give_the_same_bytes_in_an_order_of_the_seed(photos: Pat
 def test_a_set_without_a_split_is_split_when_it_is_opened_as_the_folder_would_be(tmp_path: Path, save: Save) -> None:
     for number in range(40):
         save(tmp_path / "photos" / "ab"[number % 2] / f"{number}.png", number)
-    assert pack(tmp_path / "photos", tmp_path / "shards").shards == ("photos-000000.tar",)
+    assert pack(tmp_path / "photos", Classification(), tmp_path / "shards").shards == ("photos-000000.tar",)
     for seed in (0, 7):
         folder, shards = (open_dataset(tmp_path / name, seed=seed) for name in ("photos", "shards"))
         assert folder.validation.files == shards.validation.files
@@ -110,7 +111,7 @@ def test_a_csv_file_with_photos_for_validation_from_elsewhere(photos: Path, tmp_
     files = sorted((photos / "train").rglob("*.*"))
     rows = [f"{path.relative_to(tmp_path)},{path.parent.name}" for path in files]
     (tmp_path / "list.csv").write_text("\n".join(["file_name,label", *rows]), "utf-8")
-    packed = pack(tmp_path / "list.csv", tmp_path / "shards", validation=photos / "val" / "Zoo")
+    packed = pack(tmp_path / "list.csv", Classification(), tmp_path / "shards", validation=photos / "val" / "Zoo")
     assert packed.shards == ("train-000000.tar", "validation-000000.tar")
     csv = open_dataset(tmp_path / "list.csv", validation=photos / "val" / "Zoo")
     shards = open_dataset(tmp_path / "shards")
@@ -123,13 +124,13 @@ def test_broken_and_excluded_photos_stay_out(photos: Path, tmp_path: Path) -> No
     (photos / "train" / "Zoo" / "ape" / "half.jpg").write_bytes(b"\xff\xd8\xff")
     (photos / "val" / "Zoo" / "ape" / "none.jpg").touch()
     excluded = Exclusions(frozenset({"train/Zoo/ape/00.jpg"}), Path("list"))
-    packed = pack(photos, tmp_path / "shards", exclude=excluded)
+    packed = pack(photos, Classification(), tmp_path / "shards", exclude=excluded)
     assert packed.photos == 23
     assert sorted((item.file, item.reason) for item in packed.left_out) == [
         ("train/Zoo/ape/half.jpg", "not a readable JPEG, PNG, WebP, BMP, TIFF or GIF"),
         ("val/Zoo/ape/none.jpg", "empty file"),
     ]
-    assert not check(tmp_path / "shards").broken
+    assert not check(tmp_path / "shards", Classification()).broken
     excluded = Exclusions(frozenset({"val/Zoo/ape/05.gif"}), Path("list"))
     assert len(open_dataset(tmp_path / "shards", exclude=excluded).validation) == 3
 
@@ -137,16 +138,16 @@ def test_broken_and_excluded_photos_stay_out(photos: Path, tmp_path: Path) -> No
 def test_a_check_of_shards_finds_what_a_check_of_the_folder_finds(photos: Path, tmp_path: Path) -> None:
     copied = photos / "train" / "Zoo" / "ape" / "01.PNG"
     (photos / "val" / "Zoo" / "日本" / "copy.png").write_bytes(copied.read_bytes())
-    pack(photos, tmp_path / "shards")
-    folder, shards = (check(tmp_path / name) for name in ("photos", "shards"))
+    pack(photos, Classification(), tmp_path / "shards")
+    folder, shards = (check(tmp_path / name, Classification()) for name in ("photos", "shards"))
     assert folder.faults() == shards.faults() == ["1 picture is on both sides of the split", "1 picture has two labels"]
     assert [group.photos for group in folder.copies] == [group.photos for group in shards.copies]
     assert folder.classes == shards.classes
 
 
 def test_shards_can_be_packed_again(photos: Path, tmp_path: Path) -> None:
-    pack(photos, tmp_path / "large")
-    packed = pack(tmp_path / "large", tmp_path / "small", shard_bytes=100_000)
+    pack(photos, Classification(), tmp_path / "large")
+    packed = pack(tmp_path / "large", Classification(), tmp_path / "small", shard_bytes=100_000)
     assert len(packed.shards) > 5
     large, small = (open_dataset(tmp_path / name) for name in ("large", "small"))
     assert _content(large.train, large.classes) == _content(small.train, small.classes)
@@ -156,7 +157,7 @@ def test_names_that_nobody_expects(tmp_path: Path, save: Save) -> None:
     names = [os.fsdecode(name) for name in (b"new\nline", b"caf\xe9", b"'a' \"b\"", b"  ")]
     for number in range(16):
         save(tmp_path / "photos" / names[number % 4] / f"{names[number // 4]}.png", number)
-    pack(tmp_path / "photos", tmp_path / "shards")
+    pack(tmp_path / "photos", Classification(), tmp_path / "shards")
     folder, shards = (open_dataset(tmp_path / name) for name in ("photos", "shards"))
     assert shards.classes == folder.classes
     assert _content(shards.train, shards.classes) == _content(folder.train, folder.classes)
@@ -165,17 +166,17 @@ def test_names_that_nobody_expects(tmp_path: Path, save: Save) -> None:
 
 def test_what_is_refused(photos: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="shards of 10 bytes are too small; use 100,000 or more"):
-        pack(photos, tmp_path / "shards", shard_bytes=10)
+        pack(photos, Classification(), tmp_path / "shards", shard_bytes=10)
     with pytest.raises(ConfigError, match="written to a disk; choose another --out than s3://bucket/x, and copy them"):
-        pack(photos, Path("s3://bucket/x"))
+        pack(photos, Classification(), Path("s3://bucket/x"))
     with pytest.raises(StorageError, match="photos is there already; choose another --out"):
-        pack(photos, photos)
+        pack(photos, Classification(), photos)
     with pytest.raises(DataError, match="does not exist"):
-        pack(tmp_path / "nothing", tmp_path / "shards")
+        pack(tmp_path / "nothing", Classification(), tmp_path / "shards")
     for path in photos.rglob("*.*"):
         path.write_bytes(b"x")
     with pytest.raises(DataError, match=r"none of the 24 photos in .* can be decoded"):
-        pack(photos, tmp_path / "shards")
+        pack(photos, Classification(), tmp_path / "shards")
     assert [path.name for path in tmp_path.iterdir()] == ["photos"]
 
 
@@ -185,7 +186,7 @@ def test_a_full_disk_leaves_nothing_behind(photos: Path, tmp_path: Path, monkeyp
 
     monkeypatch.setattr(tarfile.TarFile, "addfile", full)
     with pytest.raises(StorageError, match="shards: no space left on device; free some space and run again"):
-        pack(photos, tmp_path / "shards")
+        pack(photos, Classification(), tmp_path / "shards")
     assert [path.name for path in tmp_path.iterdir()] == ["photos"]
 
 
@@ -197,9 +198,9 @@ def test_a_second_process_is_told_and_the_rest_of_a_killed_one_goes(photos: Path
         pack_module._locked(debris, tmp_path / "shards"),
         pytest.raises(StorageError, match="another process is writing"),
     ):
-        pack(photos, tmp_path / "shards")
+        pack(photos, Classification(), tmp_path / "shards")
     assert debris.is_dir()
-    pack(photos, tmp_path / "shards")
+    pack(photos, Classification(), tmp_path / "shards")
     assert sorted(path.name for path in (tmp_path / "shards").iterdir()) == [
         "classes.txt",
         "train-000000.tar",

@@ -13,10 +13,10 @@ pyarrow = pytest.importorskip("pyarrow", reason="the extra hub is not installed"
 
 from pyarrow import parquet  # noqa: E402
 
-from mobilenet.datasets import open_dataset  # noqa: E402
 from mobilenet.datasets.cache import load as cache  # noqa: E402
 from mobilenet.datasets.sources import parquet as reader  # noqa: E402
 from mobilenet.errors import DataError, ImageError  # noqa: E402
+from mobilenet.tasks import open_dataset  # noqa: E402
 
 
 def _png(number: int) -> bytes:
@@ -53,7 +53,7 @@ def test_a_set_as_the_hub_has_it(tmp_path: Path) -> None:
     assert dataset.notes == (f"{tmp_path / 'train'}: photos without a class are not used: 2",)
     assert dataset.train.files == tuple(f"train-00000-of-00001.parquet/{row:08}" for row in (0, 1, 2, 3, 6))
     assert [dataset.train.read(index) for index in range(5)] == [_png(number) for number in (0, 1, 2, 3, 6)]
-    assert dataset.train.labels.tolist() == [0, 1, 0, 1, 1]
+    assert dataset.train.targets.numbers.tolist() == [0, 1, 0, 1, 1]
     cached = cache.load(dataset.train, 7, directory=tmp_path / "cache")
     whole = np.stack([np.asarray(Image.open(io.BytesIO(_png(n))).convert("RGB")) for n in (0, 1, 2, 3, 6)])
     assert cached.sizes.tolist() == [[9, 7]] * 5

@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mobilenet.datasets import open_dataset, open_photos, photo_reader
+from mobilenet.datasets import open_photos, photo_reader
 from mobilenet.datasets.cache import load as cache
 from mobilenet.datasets.check.check import check
 from mobilenet.errors import DataError, ImageError
+from mobilenet.model.vocabulary import Vocabulary
+from mobilenet.tasks import open_dataset
+from mobilenet.tasks.classification import Classification
 
 
 def _png(number: int) -> bytes:
@@ -47,7 +50,7 @@ def test_numbers_of_classes_with_and_without_their_names(tmp_path: Path) -> None
     assert dataset.split == "made: 0.1 of each class by content, seed 0"
     assert sorted(dataset.train.files + dataset.validation.files)[0] == "x-0.tar/0000.png"
     index = dataset.train.files.index("x-0.tar/0003.png")
-    assert (dataset.train.read(index), dataset.classes[dataset.train.labels[index]]) == (_png(3), "dog")
+    assert (dataset.train.read(index), dataset.classes[dataset.train.targets.numbers[index]]) == (_png(3), "dog")
 
 
 @pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
@@ -70,7 +73,7 @@ def test_a_json_member_goes_before_the_number(tmp_path: Path) -> None:
     dataset = open_dataset(tmp_path)
     assert (dataset.classes, dataset.split) == (("ape", "bee"), "given: val/")
     assert dataset.train.files == ("train-0.tar/1.png", "zoo/ape.png")
-    assert open_photos(tmp_path, ("bee",)).files == ("val-0.tar/9.png",)
+    assert open_photos(tmp_path, Classification(), Vocabulary(("bee",))).files == ("val-0.tar/9.png",)
 
 
 def test_two_members_of_one_name_are_two_photos(tmp_path: Path) -> None:
@@ -150,7 +153,7 @@ def test_a_broken_photo_in_a_shard_is_named_and_left_out(tmp_path: Path) -> None
         "train-0.tar/none.png": "empty file",
     }
     assert {item.file: item.reason for item in cached.left_out} == expected
-    found = check(tmp_path)
+    found = check(tmp_path, Classification())
     assert {item.photo.file: item.reason for item in found.broken} == {f"train/{k}": v for k, v in expected.items()}
 
 

@@ -54,7 +54,15 @@ def make_example(
 ) -> Example:
     labels = tuple(f"class {number}" for number in range(classes))
     style = ConvStyle(padding, activation, 1e-3)
-    card = ModelCard(architecture, width, resolution, labels, Preprocessing(resolution, None, mean, std), style)
+    card = ModelCard(
+        architecture,
+        width,
+        resolution,
+        labels,
+        Preprocessing(resolution, None, mean, std),
+        style,
+        task="classification",
+    )
     torch.manual_seed(0)
     network = TableNetwork(card.network())
     random = torch.Generator().manual_seed(1)

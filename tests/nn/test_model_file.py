@@ -14,7 +14,7 @@ from mobilenet.nn.model_file import read_model, write_model
 from mobilenet.nn.network import TableNetwork
 
 _LABELS = ("Äpfel", "a/b", "c\n", "caf\udce9")
-_CARD = ModelCard("mobilenet_v1", 0.25, 64, _LABELS, Preprocessing(64), provenance={"seed": 3})
+_CARD = ModelCard("mobilenet_v1", 0.25, 64, _LABELS, Preprocessing(64), provenance={"seed": 3}, task="classification")
 
 
 def _written(folder: Path) -> Path:

@@ -23,7 +23,13 @@ def make_graph() -> MakeGraph:
     def make(activation: Activation = "relu6", padding: Padding = "tensorflow") -> Graph:
         torch.manual_seed(0)
         card = ModelCard(
-            "mobilenet_v1", 0.25, 32, tuple("abcde"), Preprocessing(32), ConvStyle(padding, activation, 1e-3)
+            "mobilenet_v1",
+            0.25,
+            32,
+            tuple("abcde"),
+            Preprocessing(32),
+            ConvStyle(padding, activation, 1e-3),
+            task="classification",
         )
         network = TableNetwork(card.network())
         with torch.no_grad():

@@ -15,6 +15,7 @@ from mobilenet.quantize.fine_tune import _forward, _Student, fine_tune, training
 from mobilenet.quantize.ranges import choose_ranges, observe
 from mobilenet.quantize.simulator import pixels_of, quantized_start, quantized_step
 from mobilenet.quantize.weights import quantized
+from mobilenet.tasks.classification import ClassTargets
 
 _PHOTOS = photos(64)
 
@@ -47,7 +48,9 @@ def test_learning_to_be_rounded_helps(make_graph: MakeGraph, tmp_path: Path) -> 
         Image.fromarray(image).save(tmp_path / f"{number}.png")
     files = tuple(sorted(path.name for path in tmp_path.iterdir()))
     start = _start(make_graph)
-    seen = training_photos(Photos(tmp_path, files, np.zeros(len(files), np.int64)), start.prepared.card.preprocessing)
+    seen = training_photos(
+        Photos(tmp_path, files, ClassTargets(np.zeros(len(files), np.int64))), start.prepared.card.preprocessing
+    )
     steps: list[tuple[int, int]] = []
     tuned = fine_tune(start.prepared, start, seen, shown=1280, progress=lambda *at: steps.append(at))
     assert steps[-1] == (40, 40)

@@ -11,6 +11,7 @@ from PIL import Image
 from mobilenet.datasets.check.check import check
 from mobilenet.report import check_page
 from mobilenet.report.check_page import write_check_page
+from mobilenet.tasks.classification import Classification
 
 
 def _draw(path: Path, number: int, size: tuple[int, int] = (60, 45)) -> None:
@@ -26,7 +27,7 @@ def _tree(root: Path) -> Path:
 
 
 def _page(data: Path, path: Path) -> str:
-    write_check_page(check(data), path)
+    write_check_page(check(data, Classification()), path)
     return path.read_text("utf-8")
 
 

@@ -28,7 +28,13 @@ from mobilenet.spec import Conv, ConvStyle, Linear
 _SHARED = Path(__file__).parents[3] / "shared"
 _FOREIGN = _SHARED / "weights" / "mobilenet_v1_0.25_128_quant.tflite"
 _CARD = ModelCard(
-    "mobilenet_v1", 0.25, 32, ("cat", "dog", "owl"), Preprocessing(32), ConvStyle("tensorflow", batch_norm=False)
+    "mobilenet_v1",
+    0.25,
+    32,
+    ("cat", "dog", "owl"),
+    Preprocessing(32),
+    ConvStyle("tensorflow", batch_norm=False),
+    task="classification",
 )
 
 

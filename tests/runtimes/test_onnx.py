@@ -27,7 +27,7 @@ ENGINES = ("onnxruntime", "openvino")
 
 @pytest.fixture(scope="module")
 def data() -> bytes:
-    card = ModelCard("mobilenet_v1", 0.25, 32, ("cat", "dog", "owl"), Preprocessing(32))
+    card = ModelCard("mobilenet_v1", 0.25, 32, ("cat", "dog", "owl"), Preprocessing(32), task="classification")
     network = TableNetwork(card.network()).eval()
     return onnx_model(
         build_graph(card, {name: values.numpy() for name, values in network.state_dict().items()}), batch=None

@@ -69,7 +69,7 @@ def test_a_model_file_opens_with_the_engine_that_runs_it(tmp_path: Path) -> None
     from mobilenet.nn.model_file import write_model
     from mobilenet.nn.network import TableNetwork
 
-    card = ModelCard("mobilenet_v1", 0.25, 32, ("cat", "dog", "owl"), Preprocessing(32))
+    card = ModelCard("mobilenet_v1", 0.25, 32, ("cat", "dog", "owl"), Preprocessing(32), task="classification")
     write_model(tmp_path / "model.safetensors", TableNetwork(card.network()).eval(), card)
     predictor = open_model(tmp_path)
     probabilities = predictor.predict(np.zeros((2, 32, 32, 3), np.uint8))["probabilities"]

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mobilenet.datasets import open_dataset
 from mobilenet.errors import ConfigError, DataError
 from mobilenet.scenes import ATTRIBUTES, KINDS, SceneSettings, draw_scene, folder, write_scenes
+from mobilenet.tasks import open_dataset
 
 _SMALL = SceneSettings(train=60, validation=20, seed=4, side=64)
 
@@ -38,8 +38,8 @@ def test_workers_make_no_difference(scenes: Path, tmp_path: Path) -> None:
 def test_it_opens_as_a_data_set(scenes: Path) -> None:
     dataset = open_dataset(scenes)
     assert dataset.classes == KINDS
-    assert np.bincount(dataset.train.labels).tolist() == [6] * 10
-    assert np.bincount(dataset.validation.labels).tolist() == [2] * 10
+    assert np.bincount(dataset.train.targets.numbers).tolist() == [6] * 10
+    assert np.bincount(dataset.validation.targets.numbers).tolist() == [2] * 10
 
 
 def test_photos_show_their_scenes(scenes: Path) -> None:

@@ -26,7 +26,13 @@ def weights(tmp_path: Path) -> Path:
     torch.manual_seed(1)
     style = ConvStyle("tensorflow", "relu6", 1e-3, batch_norm=False)
     card = ModelCard(
-        "mobilenet_v1", 0.1, 32, ("a", "b", "c"), Preprocessing(32, mean=(128,) * 3, std=(128,) * 3), style
+        "mobilenet_v1",
+        0.1,
+        32,
+        ("a", "b", "c"),
+        Preprocessing(32, mean=(128,) * 3, std=(128,) * 3),
+        style,
+        task="classification",
     )
     network = TableNetwork(card.network())
     write_model(tmp_path / "weights.safetensors", network, card)
@@ -72,7 +78,9 @@ class _Notes(Silence):
 
 def test_a_run_may_be_thinner_than_its_weights(photos: Path, tmp_path: Path) -> None:
     torch.manual_seed(1)
-    card = ModelCard("mobilenet_v1", 0.25, 32, ("a", "b"), Preprocessing(32), ConvStyle(batch_norm=False))
+    card = ModelCard(
+        "mobilenet_v1", 0.25, 32, ("a", "b"), Preprocessing(32), ConvStyle(batch_norm=False), task="classification"
+    )
     write_model(tmp_path / "wide.safetensors", TableNetwork(card.network()), card)
     heard = _Notes()
     settings = _settings(photos, tmp_path / "wide.safetensors", width_multiplier=0.1)

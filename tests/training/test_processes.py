@@ -14,8 +14,8 @@ import pytest
 import torch
 from torch import nn
 
-from mobilenet.datasets import open_dataset
 from mobilenet.datasets.cache.load import load
+from mobilenet.tasks import open_dataset
 from mobilenet.training.loop import Stopwatch, Trainer
 from mobilenet.training.recipe import make_plan
 from mobilenet.training.settings import TrainingSettings

@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from mobilenet.cli.main import main
 from mobilenet.datasets.pack import pack
 from mobilenet.errors import ConfigError
+from mobilenet.tasks.classification import Classification
 from mobilenet.training.run import resume, train
 from mobilenet.training.settings import TrainingSettings
 from mobilenet.training.tracking.listener import Silence
@@ -45,7 +46,7 @@ def _same(one: Path, other: Path) -> None:
 @pytest.mark.parametrize("part", [".", "train"])
 def test_shards_and_their_folder_give_the_same_weights(photos: Path, tmp_path: Path, part: str) -> None:
     """With the split of the folder, and with one that is made; batches decoded each time they are used."""
-    pack(photos / part, tmp_path / "shards", shard_bytes=100_000)
+    pack(photos / part, Classification(), tmp_path / "shards", shard_bytes=100_000)
     train(TrainingSettings(photos / part, **_QUICK), tmp_path / "one")
     train(TrainingSettings(tmp_path / "shards", cache_bytes=0, **_QUICK), tmp_path / "other")
     _same(tmp_path / "one", tmp_path / "other")
@@ -67,7 +68,7 @@ def test_parquet_and_its_folder_give_the_same_weights(photos: Path, tmp_path: Pa
 
 
 def test_a_run_on_shards_goes_on_and_notices_another_shard(photos: Path, tmp_path: Path) -> None:
-    pack(photos, tmp_path / "shards")
+    pack(photos, Classification(), tmp_path / "shards")
     for name in ("one", "other"):
         with pytest.raises(KeyboardInterrupt):
             train(TrainingSettings(tmp_path / "shards", **_QUICK), tmp_path / name, listener=_Stop())
@@ -77,14 +78,14 @@ def test_a_run_on_shards_goes_on_and_notices_another_shard(photos: Path, tmp_pat
     next((photos / "train" / "dark").iterdir()).unlink()
     for path in (tmp_path / "shards").iterdir():
         path.unlink()
-    pack(photos, tmp_path / "shards")
+    pack(photos, Classification(), tmp_path / "shards")
     with pytest.raises(ConfigError, match="was trained on something else: photos removed: 'dark/"):
         resume(tmp_path / "other")
 
 
 def test_a_run_on_an_address_goes_on(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fsspec = pytest.importorskip("fsspec", reason="the extra hub is not installed")
-    pack(photos, tmp_path / "shards", shard_bytes=100_000)
+    pack(photos, Classification(), tmp_path / "shards", shard_bytes=100_000)
     for path in (tmp_path / "shards").iterdir():
         fsspec.filesystem("memory").pipe_file(f"/bucket/set/{path.name}", path.read_bytes())
     train(TrainingSettings(photos, **_QUICK), tmp_path / "whole")

@@ -71,7 +71,7 @@ def test_norms_get_the_statistics_of_what_they_see() -> None:
 def test_channels_of_a_thinner_network_vary_as_they_did() -> None:
     """After a norm, a channel has the mean and the deviation that the wide network's own channel had."""
     images = torch.randn(32, 3, 32, 32)
-    card = ModelCard("mobilenet_v1", 0.25, 32, ("cat", "dog", "owl"), Preprocessing(32), _FOLDED)
+    card = ModelCard("mobilenet_v1", 0.25, 32, ("cat", "dog", "owl"), Preprocessing(32), _FOLDED, task="classification")
     wide = with_norms(Source(_network(_FOLDED), card), lambda: [images], torch.device("cpu"))
     thin = thinner(wide, 0.125, lambda: [images], torch.device("cpu"))
     assert thin.card.width_multiplier == 0.125
@@ -138,7 +138,7 @@ def test_earlier_blocks_learn_slower() -> None:
 
 def test_the_network_is_that_of_the_weights(tmp_path: Path) -> None:
     preprocessing = Preprocessing(32, mean=(1, 2, 3), std=(4, 5, 6))
-    card = ModelCard("mobilenet_v1", 0.25, 32, ("a", "b", "c"), preprocessing, _FOLDED)
+    card = ModelCard("mobilenet_v1", 0.25, 32, ("a", "b", "c"), preprocessing, _FOLDED, task="classification")
     write_model(tmp_path / "m.safetensors", _network(_FOLDED), card)
     settings = TrainingSettings(Path("x"), weights=str(tmp_path / "m.safetensors"))
     source = open_source(str(tmp_path / "m.safetensors"))

@@ -13,7 +13,7 @@ from mobilenet.model.graph import build_graph
 from mobilenet.nn.network import TableNetwork
 from mobilenet.weights.thin import thinned
 
-_CARD = ModelCard("mobilenet_v1", 0.5, 32, ("cat", "dog", "owl"), Preprocessing(32))
+_CARD = ModelCard("mobilenet_v1", 0.5, 32, ("cat", "dog", "owl"), Preprocessing(32), task="classification")
 
 
 @pytest.fixture
