@@ -17,7 +17,7 @@ from mobilenet.evaluate import Evaluation
 from mobilenet.files import check_writable
 from mobilenet.tasks import task_of
 from mobilenet.training.recipe import make_plan
-from mobilenet.training.record import describe, photo_lines, write_json
+from mobilenet.training.record import card_of, describe, photo_lines, write_json
 from mobilenet.training.resume.checkpoint import Checkpoints
 from mobilenet.training.resume.fingerprint import check_same
 from mobilenet.training.session import Session
@@ -148,7 +148,7 @@ def _run(
         if plan.batch_size < settings.batch_size:
             photos = f"{len(training)} to train on"
             listener.note(f"batches of {plan.batch_size} photos, not {settings.batch_size}: there are {photos}")
-        card = settings.card(task, dataset.vocabulary)
+        card = card_of(settings, task, dataset.vocabulary)
         config = describe(settings, plan, dataset, card, (training, validation), command, device, dtype)
         config["machine"]["processes"] = processes.count
         lines = photo_lines((training, validation), dataset.vocabulary)
