@@ -16,6 +16,7 @@ from mobilenet.errors import ConfigError, DataError, ModelError
 from mobilenet.evaluate import Evaluation
 from mobilenet.files import check_writable
 from mobilenet.tasks import task_of
+from mobilenet.images.augment import training_side
 from mobilenet.training.recipe import make_plan
 from mobilenet.training.record import card_of, describe, photo_lines, write_json
 from mobilenet.training.resume.checkpoint import Checkpoints
@@ -29,7 +30,7 @@ from mobilenet.training.system.machine import keep_freed_memory, pick_device, pi
 from mobilenet.training.system.processes import Processes, joined
 from mobilenet.training.tracking.listener import Listener, Silence
 
-__all__ = ["RunResult", "new_run_folder", "resume", "train", "training_side"]
+__all__ = ["RunResult", "new_run_folder", "resume", "train"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +40,6 @@ class RunResult:
     folder: Path
     evaluation: Evaluation
     total_s: float
-
-
-def training_side(resolution: int) -> int:
-    """Side in pixels at which photos are cached for training: 1/8 more than the network sees, in steps of 16, so that
-    random crops need not be enlarged much."""
-    return -(-resolution * 9 // 8 // 16) * 16
 
 
 def new_run_folder(settings: TrainingSettings, parent: Path) -> Path:
