@@ -18,7 +18,7 @@ _ROOT = Path(__file__).parents[1]
 _SOURCE = _ROOT / "src"
 
 FLOORS = (
-    ("errors", "files", "fields", "parallel", "spec"),
+    ("errors", "extras", "files", "fields", "parallel", "spec"),
     ("model", "images", "metrics"),
     ("datasets", "nn", "scenes"),
     ("tasks", "runtimes"),

@@ -76,7 +76,7 @@ def test_wrong_usage_is_one_line(capsys: pytest.CaptureFixture[str], words: list
         (
             ModuleNotFoundError("No module named 'torch'", name="torch.nn"),
             2,
-            "this needs torch; install it with: pip install 'mobilenet[train]'",
+            "this needs torch; pip install 'mobilenet[train]'",
         ),
     ],
 )
