@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import click
 
 from mobilenet import __version__
-from mobilenet.errors import Interrupted, MobilenetError
+from mobilenet.errors import ConfigError, Interrupted, MobilenetError
 from mobilenet.extras import missing_package
 
 __all__ = ["COMMANDS", "cli", "main"]
@@ -90,6 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     _prepare_streams()
     try:
+        _check_system()
         return _run(words.copy())
     except BrokenPipeError:
         _discard_stdout()
@@ -107,6 +108,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         line, exit_code = _explain(error)
         click.echo(f"mobilenet: {line}", err=True)
         return exit_code
+
+
+def _check_system() -> None:
+    """Locks, signals and shared memory are those of POSIX systems; half of them would be none."""
+    if sys.platform == "win32":
+        raise ConfigError("Windows is not supported; use Linux, macOS, or the Windows Subsystem for Linux (WSL)")
 
 
 def _run(words: list[str]) -> int:
