@@ -130,7 +130,7 @@ def test_broken_photos_are_named_and_left_out(photos: Path, tmp_path: Path) -> N
 def test_nothing_is_written_for_a_run_that_cannot_start(photos: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError):
         train(_settings(tmp_path / "nowhere"), tmp_path / "run")
-    with pytest.raises(ConfigError, match=r"there is no device 'cuda:99'|not the name of a device"):
+    with pytest.raises(ConfigError, match="there is no device 'cuda:99'"):
         train(_settings(photos, device="cuda:99"), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 

@@ -121,7 +121,8 @@ def _run(
 ) -> RunResult:
     begin = time.perf_counter()
     keep_freed_memory()
-    device = pick_device(settings.device, processes.local_rank if processes.count > 1 else None)
+    device = pick_device(settings.device, processes)
+    processes = processes.on(device)
     dtype = pick_precision(settings.precision, device)
     if processes.writes:
         check_writable(folder)
