@@ -95,6 +95,19 @@ def test_graphics_cards_alone_talk_by_nccl(monkeypatch: pytest.MonkeyPatch, devi
     assert asked == backends
 
 
+def test_what_gloo_prints_is_kept_from_stdout(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr(distributed, "init_process_group", lambda _: os.write(1, b"[Gloo] Rank 0 is connected"))
+    monkeypatch.setattr(distributed, "new_group", lambda **_: None)
+    monkeypatch.setattr(distributed, "destroy_process_group", lambda: None)
+    with joined():
+        print("an answer", flush=True)
+    printed = capfd.readouterr()
+    assert (printed.out, printed.err) == ("an answer\n", "[Gloo] Rank 0 is connected")
+
+
 class _Half(Processes):
     """The place of one of several processes, which are run one after the other in this one."""
 

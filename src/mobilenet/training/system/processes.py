@@ -6,6 +6,7 @@ by NCCL where they are on graphics cards, else by gloo, as does what is said her
 
 import contextlib
 import os
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -20,6 +21,7 @@ from mobilenet.errors import ConfigError, ProcessError
 
 __all__ = ["Processes", "joined", "lost_process", "torchrun_place"]
 
+_STDOUT, _STDERR = 1, 2
 _PATIENCE = timedelta(days=7)
 """The others wait for the first one as long as it decodes and evaluates; a process that ends is noticed at once."""
 
@@ -131,13 +133,26 @@ def torchrun_place() -> Processes:
 
 
 @contextlib.contextmanager
+def _stdout_to_stderr() -> Iterator[None]:
+    """In some versions of torch gloo prints who is connected to stdout, where only answers belong."""
+    sys.stdout.flush()
+    kept = os.dup(_STDOUT)
+    os.dup2(_STDERR, _STDOUT)
+    try:
+        yield
+    finally:
+        os.dup2(kept, _STDOUT)
+        os.close(kept)
+
+
+@contextlib.contextmanager
 def joined() -> Iterator[Processes]:
     """Join the processes that torchrun has started, if it did."""
     place = torchrun_place()
     if place.count == 1:
         yield place
         return
-    with lost_process():
+    with lost_process(), _stdout_to_stderr():
         distributed.init_process_group("gloo")
         talk = distributed.new_group(backend="gloo", timeout=_PATIENCE)
     try:
