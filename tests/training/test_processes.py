@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -19,7 +20,7 @@ from mobilenet.tasks import open_dataset
 from mobilenet.training.loop import Stopwatch, Trainer
 from mobilenet.training.recipe import make_plan
 from mobilenet.training.settings import TrainingSettings
-from mobilenet.training.system.processes import Processes, joined
+from mobilenet.training.system.processes import Processes, joined, lost_process
 from mobilenet.training.tracking.tracker import read_metrics
 
 _TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "mobilenet", "train"]
@@ -106,6 +107,71 @@ def test_what_gloo_prints_is_kept_from_stdout(
         print("an answer", flush=True)
     printed = capfd.readouterr()
     assert (printed.out, printed.err) == ("an answer\n", "[Gloo] Rank 0 is connected")
+
+
+_GLOO = "third_party/gloo/gloo/transport/tcp"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError(f"[/pytorch/{_GLOO}/pair.cc:553] Connection closed by peer [127.0.0.1]:37811. This is typically"),
+        RuntimeError(f"[../{_GLOO}/unbound_buffer.cc:78] Timed out waiting 3000ms for recv operation to complete"),
+        RuntimeError(f"Gloo connectFullMesh failed with [../{_GLOO}/pair.cc:144] no error"),
+        distributed.DistBackendError("NCCL error in: ProcessGroupNCCL.cpp:3000, remote process exited"),
+        distributed.DistNetworkError("failed to recv, got 0 bytes"),
+        distributed.DistStoreError("wait timeout after 4000ms, keys: /default_pg/0//cpu//0/1"),
+    ],
+)
+def test_what_torch_says_of_a_lost_process_is_one_error(error: RuntimeError) -> None:
+    with pytest.raises(ProcessError, match="a process of this run has ended before its time"), lost_process():
+        raise error
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "no connection to the data store",
+        "Connection of layers 3 and 4: shapes (8, 16) and (8, 32) do not fit",
+        "gloo is not built into this torch",
+        "NCCL is not available",
+        f"[enforce fail at /pytorch/{_GLOO}/buffer.cc:61] offset_ <= size_. 8 vs 4",
+        f"cannot read [x/{_GLOO}/a.jpg:3] ",
+    ],
+)
+def test_other_errors_that_mention_connections_stay_what_they_are(text: str) -> None:
+    error = RuntimeError(text)
+    with pytest.raises(RuntimeError) as found, lost_process():
+        raise error
+    assert found.value is error
+
+
+_SURVIVOR = """
+import os, torch
+from mobilenet.errors import ProcessError
+from mobilenet.training.system.processes import joined
+try:
+    with joined() as processes:
+        processes.wait()
+        if not processes.writes:
+            os._exit(0)
+        processes.total(torch.ones(3))
+except ProcessError as error:
+    print(error)
+"""
+
+
+def test_the_real_loss_of_a_process_is_recognised() -> None:
+    """The words of the torch that is installed, not those that a test has learned."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    shared = {**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2"}
+    command = [sys.executable, "-c", _SURVIVOR]
+    leaver = subprocess.Popen(command, env={**shared, "RANK": "1"})
+    done = subprocess.run(command, env={**shared, "RANK": "0"}, capture_output=True, text=True, check=False, timeout=60)
+    assert leaver.wait(60) == 0
+    assert done.stdout == "a process of this run has ended before its time\n", done.stderr
 
 
 class _Half(Processes):
