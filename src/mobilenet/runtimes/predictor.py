@@ -20,7 +20,12 @@ _RUN_MODEL = "model.safetensors"
 
 
 class Predictor(Protocol):
-    """A trained model, ready to run."""
+    """A trained model, ready to run.
+
+    Threads may share it: `predict` gives each caller the answers to its own images, in arrays of its own. LiteRT and
+    OpenVINO have one place for their input and take callers in turns, so who wants several answers at once opens the
+    file several times.
+    """
 
     @property
     def card(self) -> "ModelCard":
@@ -95,8 +100,9 @@ def model_file(path: Path) -> Path:
 def open_model(path: Path, runtime: str | None = None, threads: int | None = None) -> Predictor:
     """Open a run folder or a model file with the engine that runs it, or with the `runtime` that is named.
 
-    `threads`: processor threads for one batch, as many as there are cores where None. ModelError if it is no model, is
-    damaged, or is a backbone, which answers nothing; ConfigError where `runtime` does not run such a file.
+    `threads`: processor threads for one batch, as many as there are cores where None; torch has one number for all that
+    it runs in a process, and the last one given holds. Threads may open files at the same time. ModelError if it is no
+    model, is damaged, or is a backbone, which answers nothing; ConfigError where `runtime` does not run such a file.
     """
     file = model_file(path)
     opener = _opener(file, runtime)
