@@ -16,6 +16,7 @@ import torch
 from torch import distributed, nn
 
 from mobilenet.datasets.cache.load import load
+from mobilenet.errors import ProcessError
 from mobilenet.tasks import open_dataset
 from mobilenet.training.loop import Stopwatch, Trainer
 from mobilenet.training.recipe import make_plan
