@@ -17,6 +17,7 @@ from torch import distributed, nn
 
 from mobilenet.datasets.cache.load import load
 from mobilenet.errors import ProcessError
+from mobilenet.runs.metrics_log import read_metrics
 from mobilenet.tasks import open_dataset
 from mobilenet.training.loop import Stopwatch, Trainer
 from mobilenet.training.recipe import make_plan
@@ -46,7 +47,7 @@ def test_two_processes_give_one_run_one_report_and_say_things_once(photos: Path,
     assert [path.name for path in (tmp_path / "runs").iterdir()] == ["photos-mobilenet_v1-0.1-32"]
     assert (tmp_path / document["report"]).is_file()
     assert sum(line.startswith("epoch ") for line in err.splitlines()) == 2
-    assert len(read_metrics(tmp_path / document["run"] / "metrics.jsonl")) == 2
+    assert len(read_metrics(tmp_path / document["run"] / "metrics.jsonl").lines) == 2
 
 
 def _workers(parent: int) -> list[int]:
@@ -63,7 +64,7 @@ def _workers(parent: int) -> list[int]:
 def test_a_lost_process_leaves_a_checkpoint_that_one_process_goes_on_from(photos: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     with _two(tmp_path, photos, *_QUICK, "--epochs", 6, "--checkpoint-minutes", 0, "--out", run) as process:
-        while process.poll() is None and len(read_metrics(run / "metrics.jsonl")) < 1:
+        while process.poll() is None and len(read_metrics(run / "metrics.jsonl").lines) < 1:
             time.sleep(0.02)
         os.kill(_workers(process.pid)[-1], signal.SIGKILL)
         _, err = process.communicate()
@@ -78,7 +79,7 @@ def test_a_lost_process_leaves_a_checkpoint_that_one_process_goes_on_from(photos
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "goes on with another machine" in done.stderr
-    assert [line["epoch"] for line in read_metrics(run / "metrics.jsonl")] == [1, 2, 3, 4, 5, 6]
+    assert [line["epoch"] for line in read_metrics(run / "metrics.jsonl").lines] == [1, 2, 3, 4, 5, 6]
     assert json.loads(done.stdout)["validation_photos"] == 12
 
 

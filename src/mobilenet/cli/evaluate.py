@@ -70,11 +70,11 @@ class _Split:
 def _split_of_training(model: Path, data: Path) -> _Split | None:
     """The split that was made when the model was trained on `data`; None where that is not known."""
     from mobilenet.datasets.remote.urls import full_name
-    from mobilenet.report.run_facts import read_run
+    from mobilenet.runs.config import read_config
     from mobilenet.runtimes import model_file
 
     try:
-        run = read_run(model_file(model).parent)
+        run = read_config(model_file(model).parent)
     except DataError:
         return None
     root, seed = run.text("data", "root"), run.number("settings", "seed")

@@ -14,6 +14,7 @@ from mobilenet.cli.console import print_json, shown
 from mobilenet.cli.params import Bytes
 from mobilenet.cli.progress import progress_bars
 from mobilenet.errors import ConfigError, ProcessError, SpecError
+from mobilenet.runs import RunFolder
 
 if TYPE_CHECKING:
     from mobilenet.evaluate import Evaluation
@@ -202,7 +203,7 @@ class _Progress:
         self._bars.stop()
         if kind is None or not issubclass(kind, KeyboardInterrupt):
             return
-        if (self._folder / "config.json").is_file():
+        if RunFolder(self._folder).is_run:
             click.echo(f"go on with: mobilenet train --resume {shlex.quote(str(self._folder))}", err=True)
         else:
             click.echo("nothing was trained yet: run the same command again; decoded photos are kept", err=True)
@@ -245,7 +246,7 @@ def _document(result: "RunResult", report: Path) -> dict[str, object]:
     evaluation = result.evaluation
     return {
         "run": str(result.folder),
-        "model": str(result.folder / "model.safetensors"),
+        "model": str(RunFolder(result.folder).model),
         "report": str(report),
         "top1": evaluation.top1,
         "top1_interval": list(evaluation.top1_interval),

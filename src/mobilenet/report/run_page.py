@@ -17,11 +17,11 @@ from mobilenet.report.draw.families import drawn_families
 from mobilenet.report.draw.thumbnails import thumbnail
 from mobilenet.report.draw.timing import shares, training_seconds
 from mobilenet.report.run_facts import Run, read_run
+from mobilenet.runs import RunFolder
 from mobilenet.spec.cost import Cost
 
 __all__ = ["write_report"]
 
-_FILE = "report.html"
 _THUMBNAILS = 24
 
 
@@ -48,7 +48,7 @@ def write_report(run: Path) -> Path:
     Sections whose files or fields are absent say so; nothing is invented.
     """
     html = _render(read_run(run))
-    path = run / _FILE
+    path = RunFolder(run).report
     with atomic_write(path) as file:
         # names of files may hold bytes that are no UTF-8
         file.write(html.encode("utf-8", "replace"))
@@ -124,7 +124,7 @@ def _headline(run: Run, network_cost: Cost | None) -> list[_Figure]:
         *_accuracy(run.evaluation),
         _Figure("Mult-adds", formats.count(mult_adds), "for one photo"),
         _Figure("Parameters", formats.count(params), "learnt numbers"),
-        _Figure("Model file", *_file_size(run.folder / "model.safetensors")),
+        _Figure("Model file", *_file_size(RunFolder(run.folder).model)),
         _Figure("Training time", formats.duration(training_seconds(run)), _machine(run)),
     ]
 
@@ -206,6 +206,7 @@ def _facts(run: Run) -> list[tuple[str, str]]:
         ("Training photos", run.text("data", "train_photos")),
         ("Validation photos", run.text("data", "validation_photos")),
         ("Data hash", run.text("data", "hash")),
+        *(("Damaged", note) for note in run.notes),
         *((name, run.text("versions", name)) for name in run.section("versions")),
         *((name.replace("_", " ").capitalize(), run.text("machine", name)) for name in run.section("machine")),
     ]
@@ -213,7 +214,7 @@ def _facts(run: Run) -> list[tuple[str, str]]:
 
 
 def _command(run: Run) -> str | None:
-    command = run.config.get("command")
+    command = run.config.values.get("command")
     if isinstance(command, str):
         return command
     return shlex.join(map(str, command)) if isinstance(command, list) else None

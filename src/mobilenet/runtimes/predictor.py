@@ -9,14 +9,13 @@ from numpy.typing import NDArray
 
 from mobilenet.errors import ConfigError, ModelError
 from mobilenet.extras import missing_package
+from mobilenet.runs.folder import MODEL, RunFolder
 
 if TYPE_CHECKING:
     from mobilenet.images import Preprocessing
     from mobilenet.model.card import ModelCard
 
 __all__ = ["RUNTIMES", "Predictor", "model_file", "open_model"]
-
-_RUN_MODEL = "model.safetensors"
 
 
 class Predictor(Protocol):
@@ -80,15 +79,15 @@ RUNTIMES: dict[str, dict[str, Opener]] = {
 }
 """Which engines run a file, by its suffix and by the engine's name; the first is taken where none is named."""
 
-_SUPPORTED = f"a run folder (with its {_RUN_MODEL}) or a file that ends in {', '.join(RUNTIMES)}"
+_SUPPORTED = f"a run folder (with its {MODEL}) or a file that ends in {', '.join(RUNTIMES)}"
 
 
 def model_file(path: Path) -> Path:
     """The model file that `path` means: itself, or the one in a run folder; ModelError names what is supported."""
     if path.is_dir():
-        file = path / _RUN_MODEL
+        file = RunFolder(path).model
         if not file.is_file():
-            raise ModelError(f"no {_RUN_MODEL} in {path}; a model is {_SUPPORTED}")
+            raise ModelError(f"no {MODEL} in {path}; a model is {_SUPPORTED}")
         return file
     if not path.is_file():
         raise ModelError(f"no model at {path}; a model is {_SUPPORTED}")

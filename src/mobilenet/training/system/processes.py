@@ -6,8 +6,8 @@ by NCCL where they are on graphics cards, else by gloo, as does what is said her
 
 import contextlib
 import os
-import sys
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
