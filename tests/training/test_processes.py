@@ -23,7 +23,6 @@ from mobilenet.training.loop import Stopwatch, Trainer
 from mobilenet.training.recipe import make_plan
 from mobilenet.training.settings import TrainingSettings
 from mobilenet.training.system.processes import Processes, joined, lost_process
-from mobilenet.training.tracking.tracker import read_metrics
 
 _TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "mobilenet", "train"]
 _QUICK = ["--width", "0.1", "--resolution", "32", "--batch-size", "8", "--device", "cpu", "--precision", "float32"]

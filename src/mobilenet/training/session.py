@@ -21,6 +21,7 @@ from mobilenet.nn.network import TableNetwork
 from mobilenet.runs import RunFolder
 from mobilenet.runs.config import write_config
 from mobilenet.runs.split import write_photos
+from mobilenet.runs.trained_on import compact
 from mobilenet.runtimes.torch import TorchPredictor
 from mobilenet.tasks.task import Task
 from mobilenet.training.loop import EpochResult, Stopwatch, Trainer
@@ -238,7 +239,9 @@ class Session:
         """The card with where the model came from."""
         metrics = {self.task.goal.name: evaluation.figures[self.task.goal.name], "loss": evaluation.figures["loss"]}
         measured = {**metrics, "photos": evaluation.photos}
-        return replace(self.card, provenance={**portable(self.config), "validation_metrics": measured})
+        provenance = {**portable(self.config), "validation_metrics": measured}
+        provenance["data"]["trained_on"] = compact([key.tobytes() for key in self.training.digests])
+        return replace(self.card, provenance=provenance)
 
     def _measured(self, evaluation: Evaluation | None) -> dict[str, Any]:
         """What a line of metrics.jsonl says of a validation."""
