@@ -11,7 +11,6 @@ import pytest
 
 from mobilenet.benchmark import Contender, Settings, measure
 from mobilenet.benchmark.device.grid import GridSettings, measure_grid
-from mobilenet.benchmark.device.profile import DeviceProfile
 from mobilenet.cli.main import main
 from mobilenet.search.journal.journal import Memory
 from mobilenet.search.strategy import choice
@@ -175,30 +174,6 @@ def test_a_profile_of_another_version_is_refused(
     assert f"{path} is a device profile of format 0, this version reads 1; make one with mobilenet benchmark" in err
 
 
-def test_this_device_is_measured_once(
-    photos: Path, device: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """After a budget that nothing keeps, and after a search that was stopped in its first training."""
-    measured = []
-
-    def measuring(*_: object) -> DeviceProfile:
-        measured.append(1)
-        return DeviceProfile.read(device)
-
-    def stop(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("mobilenet.search.device_profile.measure_grid", measuring)
-    words = [photos, "--runtime", "litert", "--out", tmp_path / "fit", "--epochs", 32]
-    assert _run(*words, "--latency", "0.0001ms") == 1
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mobilenet.search.trial.trainings.train", stop)
-        assert _run(*words, "--size", "400kB") == 130
-    assert _run(*words, "--size", "400kB") == 0
-    assert len(measured) == 1
-    capsys.readouterr()
-
-
 def test_a_budget_of_another_device_is_kept_by_its_profile(
     photos: Path, device: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -304,19 +279,3 @@ def test_eight_photos_of_which_one_is_broken_are_too_few_for_8_bits(
     (tmp_path / "few" / "train" / "red" / "0.png").write_bytes(b"no photo")
     assert _run(*_words(tmp_path / "few", device, tmp_path / "fit")[:-1], 1, "--size", "1MB", "--json") == 0
     assert json.loads(capsys.readouterr().out)["chosen"]["precision"] == "float32"
-
-
-def test_a_kept_profile_that_is_damaged_is_measured_again(
-    photos: Path, device: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("mobilenet.search.device_profile.measure_grid", lambda *_: DeviceProfile.read(device))
-    words = [photos, "--runtime", "litert", "--out", tmp_path / "fit", "--latency", "0.0001ms"]
-    assert _run(*words) == 1
-    (tmp_path / "fit" / "device.json").write_text("{")
-    capsys.readouterr()
-    assert _run(*words) == 1
-    err = capsys.readouterr().err
-    assert "device.json is not a device profile: " in err
-    assert "; this machine is measured again" in err
-    assert "--grid" not in err
-    assert DeviceProfile.read(tmp_path / "fit" / "device.json") == DeviceProfile.read(device)

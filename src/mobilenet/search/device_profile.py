@@ -1,52 +1,124 @@
 """What the device of a search can do, and in which ways a network may run on it."""
 
+from collections.abc import Callable
 from pathlib import Path
 
-from mobilenet.benchmark.device.grid import GridSettings, installed_runtimes, measure_grid
+from mobilenet.benchmark.device.grid import GridSettings, installed_runtimes, measure_grid, resolved
 from mobilenet.benchmark.device.profile import DeviceProfile, Variant
 from mobilenet.benchmark.environment import describe
+from mobilenet.benchmark.profile_cache import cache_profile, cached_profile, drop_cached_profile
 from mobilenet.benchmark.result import Environment
 from mobilenet.datasets import Photos
-from mobilenet.errors import ConfigError, DataError, ImageError
+from mobilenet.errors import ConfigError, DataError, ImageError, StorageError
 from mobilenet.export.export import check_engines
 from mobilenet.export.formats import FORMATS
 from mobilenet.extras import pip_install
 from mobilenet.images import Preprocessing
+from mobilenet.model.precision import PRECISIONS, Precision
 from mobilenet.quantize.calibrate import FEWEST_PHOTOS
 from mobilenet.search.settings import FitListener, FitSettings
 from mobilenet.search.trial.files import first_clause
 
-__all__ = ["device_profile", "is_this_device", "variants_of"]
+__all__ = ["device_profile", "is_this_device", "possible_precisions", "variants_of"]
 
 _SECONDS = 60.0
+_STEADY = 0.2
+"""Where latencies are less sure than that, other programs were busy: a later search may well measure better."""
 
 
 def device_profile(
-    settings: FitSettings, given: DeviceProfile | None, listener: FitListener, *, known: bool
+    settings: FitSettings,
+    given: DeviceProfile | None,
+    listener: FitListener,
+    check: Callable[[GridSettings], None],
+    *,
+    begun: bool,
 ) -> DeviceProfile:
-    """The profile that is given, or the one that is kept in the folder of the search where that is `known` to be of
-    this device, or a new one; it is kept there."""
+    """The profile that is given, or the one in the folder of a search that has `begun` to train with it, or the one
+    that an earlier search has cached for this machine, or a new one, which is cached; a copy lies in the folder then.
+
+    `check` may refuse what is asked for before a grid is measured.
+    """
     kept = settings.out / "device.json"
-    profile = given or (_kept(kept, listener) if known else None) or _measured(settings, listener)
+    profile = given or (_kept(settings, kept, listener) if begun else None)
+    profile = profile or _of_this_machine(settings, listener, check)
     profile.write(kept)
     return profile
 
 
-def _kept(path: Path, listener: FitListener) -> DeviceProfile | None:
-    """The profile that was measured before; None where there is none, or a damaged one."""
+def _kept(settings: FitSettings, path: Path, listener: FitListener) -> DeviceProfile | None:
+    """The profile that the search began with; None where there is none, or a damaged one."""
     if not path.is_file():
         return None
     try:
-        return DeviceProfile.read(path)
+        profile = DeviceProfile.read(path)
+    except DataError as error:
+        listener.say(f"{first_clause(str(error))}; the profile of this machine is used instead")
+        return None
+    if settings.renew_profile:
+        listener.say(
+            f"this search goes on with the profile that it began with, {path}; for a new one choose another --out"
+        )
+    return profile
+
+
+def _of_this_machine(
+    settings: FitSettings, listener: FitListener, check: Callable[[GridSettings], None]
+) -> DeviceProfile:
+    grid = _grid(settings)
+    cached = None if settings.renew_profile else _cached(grid, listener)
+    return cached or _measured(grid, listener, check)
+
+
+def _grid(settings: FitSettings) -> GridSettings:
+    return resolved(GridSettings(runtimes=_proving(settings), threads=(settings.threads,), seconds=_SECONDS))
+
+
+def _cached(grid: GridSettings, listener: FitListener) -> DeviceProfile | None:
+    try:
+        found = cached_profile(grid)
     except DataError as error:
         listener.say(f"{first_clause(str(error))}; this machine is measured again")
         return None
+    if found is None:
+        return None
+    listener.say(
+        f"using the profile of this machine that was measured {_ago(found.age_s)} (latencies within "
+        f"{_error(found.profile):.0%}); renew it with --renew-profile"
+    )
+    return found.profile
 
 
-def _measured(settings: FitSettings, listener: FitListener) -> DeviceProfile:
-    listener.say("no --device is given: this machine is measured first")
-    grid = GridSettings(runtimes=_proving(settings), threads=(settings.threads,), seconds=_SECONDS)
-    return measure_grid(grid, lambda *at: listener.working("measuring this device", *at))
+def _measured(grid: GridSettings, listener: FitListener, check: Callable[[GridSettings], None]) -> DeviceProfile:
+    check(grid)
+    listener.say(
+        "no --device is given: this machine is measured first, for about a minute; later searches use its profile again"
+    )
+    profile = measure_grid(grid, lambda *at: listener.working("measuring this device", *at))
+    if not (error := _error(profile)) <= _STEADY:
+        listener.say(
+            f"other programs were busy, and latencies are known within {error:.0%} only: the next search measures again"
+        )
+        drop_cached_profile(grid)
+        return profile
+    try:
+        cache_profile(grid, profile)
+    except StorageError as error:
+        listener.say(f"{first_clause(str(error))}; the next search measures again")
+    return profile
+
+
+def _error(profile: DeviceProfile) -> float:
+    """The share by which nine of ten latencies are off at most, in the variant where that is worst."""
+    return max(curve.error for curve in profile.curves)
+
+
+def _ago(seconds: float) -> str:
+    """90 -> '1 minute ago'."""
+    for name, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        if (number := int(seconds / length)) > 0:
+            return f"{number} {name}{'' if number == 1 else 's'} ago"
+    return "just now"
 
 
 def is_this_device(environment: Environment) -> bool:
@@ -83,10 +155,19 @@ def variants_of(settings: FitSettings, profile: DeviceProfile, photos: Photos) -
             f"the profile says nothing of {' or '.join(proving)} with --threads {settings.threads}; it has: {known}"
         )
     readable = _readable(photos, FEWEST_PHOTOS)
-    kept = tuple(variant for variant in found if variant.precision != "int8" or readable >= FEWEST_PHOTOS)
+    kept = tuple(variant for variant in found if variant.precision in _possible(readable))
     if not kept:
         raise ConfigError(f"{readable} photos are too few for 8 bits, and the profile has nothing else; add photos")
     return kept
+
+
+def possible_precisions(photos: Photos) -> tuple[Precision, ...]:
+    """All; without 8 bits where too few of the `photos` to train on can be decoded to calibrate with."""
+    return _possible(_readable(photos, FEWEST_PHOTOS))
+
+
+def _possible(readable: int) -> tuple[Precision, ...]:
+    return tuple(one for one in PRECISIONS if one != "int8" or readable >= FEWEST_PHOTOS)
 
 
 def _readable(photos: Photos, enough: int) -> int:

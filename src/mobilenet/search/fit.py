@@ -3,15 +3,19 @@
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
+from mobilenet.benchmark.device.grid import GridSettings
 from mobilenet.benchmark.device.profile import DeviceProfile
 from mobilenet.datasets import open_dataset, read_exclusions
-from mobilenet.errors import ConfigError, GateError
+from mobilenet.errors import GateError
 from mobilenet.export.formats import FORMATS
 from mobilenet.files import atomic_write, check_writable, storage_errors
+from mobilenet.model.card import ModelCard
 from mobilenet.search.budget import shown_size
 from mobilenet.search.candidates import Candidate, Option, front, weigh
-from mobilenet.search.device_profile import device_profile, is_this_device, variants_of
+from mobilenet.search.device_profile import device_profile, is_this_device, possible_precisions, variants_of
+from mobilenet.search.feasibility import check_smallest, check_widths
 from mobilenet.search.journal.fingerprint import identity
 from mobilenet.search.journal.journal import Memory
 from mobilenet.search.result import Fitted
@@ -48,17 +52,25 @@ def fit(settings: FitSettings, listener: FitListener | None = None) -> Fitted:
     )
     digests = identity(dataset, settings.weights, given)
     memory = Memory(settings.out / "search.json", settings.to_json(), digests)
-    known = memory.agrees("threads", "runtimes", "device figures")
-    profile = device_profile(settings, given, listener, known=known)
-    variants = variants_of(settings, profile, dataset.train)
     widths = tuple(file.width_multiplier for file in weights)
 
-    def table(candidate: Candidate) -> Network:
-        width, resolution = candidate.width_multiplier, candidate.resolution
+    def card(width: float, resolution: int) -> ModelCard:
         sized = replace(training, width_multiplier=width, resolution=resolution)
-        return card_of(sized, task, dataset.vocabulary).network()
+        return card_of(sized, task, dataset.vocabulary)
 
+    def table(candidate: Candidate) -> Network:
+        return card(candidate.width_multiplier, candidate.resolution).network()
+
+    def check(grid: GridSettings) -> None:
+        check_widths(grid.widths, widths)
+        possible = replace(grid, precisions=possible_precisions(dataset.train))
+        show = partial(listener.working, "measuring the smallest candidate")
+        check_smallest(settings.limits, possible, card(min(grid.widths), min(grid.resolutions)), show)
+
+    profile = device_profile(settings, given, listener, check, begun=memory.begun)
+    variants = variants_of(settings, profile, dataset.train)
     options = weigh(profile, settings.limits, table, variants, widths)
+    check_widths(profile.widths, widths)
     _check_any_inside(settings, options, listener)
     elsewhere = not is_this_device(profile.environment)
     if elsewhere:
@@ -79,11 +91,6 @@ def _full_epochs(settings: FitSettings, weights: tuple[WeightFile, ...], photos:
 
 def _check_any_inside(settings: FitSettings, options: Sequence[Option], listener: FitListener) -> None:
     possible = [option for option in options if not option.too_wide]
-    if not possible:
-        least = min(option.candidate.width_multiplier for option in options)
-        raise ConfigError(
-            f"all weights to start from are narrower than any candidate; give --weights of width {least:g} or more"
-        )
     inside = [option for option in possible if option.inside]
     limits = settings.limits
     if not inside:

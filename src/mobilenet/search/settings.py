@@ -21,7 +21,8 @@ class FitSettings:
     `device`: a profile that `mobilenet benchmark --grid` wrote, on this device or on another one; None measures this
     one. `runtimes`: engines to choose from; none: all that can prove a file here. `epochs`: of a full training, None
     as `mobilenet train` would. `exhaustive`: every candidate that no larger one replaces is trained in full; where an
-    accuracy is the aim, every one.
+    accuracy is the aim, every one. `renew_profile`: this machine is measured even if it was before; a search that has
+    begun to train keeps its profile.
     """
 
     training: TrainingSettings
@@ -33,11 +34,14 @@ class FitSettings:
     weights: tuple[str, ...] = ()
     epochs: int | None = None
     exhaustive: bool = False
+    renew_profile: bool = False
 
     def __post_init__(self) -> None:
         proving = [kind.runtime for kind in FORMATS.values()]
         if unknown := [name for name in self.runtimes if name not in proving]:
             raise ConfigError(f"{unknown[0]} cannot prove a file; use {' or '.join(proving)}")
+        if self.renew_profile and self.device is not None:
+            raise ConfigError(f"--renew-profile measures this machine, and --device gives {self.device}; leave out one")
 
     def to_json(self) -> dict[str, Any]:
         """What decides the result besides photos, weights and device, for the memory of a search."""

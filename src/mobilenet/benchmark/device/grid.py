@@ -21,7 +21,7 @@ from mobilenet.benchmark.device.design import for_latency, for_memory
 from mobilenet.benchmark.device.profile import MOST_CLASSES, DeviceProfile
 from mobilenet.benchmark.device.untrained import untrained
 from mobilenet.benchmark.engines import ENGINES, MOST_THREADS
-from mobilenet.benchmark.result import Contender
+from mobilenet.benchmark.result import Contender, Environment
 from mobilenet.benchmark.worker.process import Turn, Worker
 from mobilenet.errors import ConfigError
 from mobilenet.export.formats import FORMATS, Format
@@ -33,7 +33,17 @@ from mobilenet.model.precision import PRECISIONS, Precision
 from mobilenet.runtimes import RUNTIMES
 from mobilenet.tasks import DEFAULT
 
-__all__ = ["RESOLUTIONS", "WIDTHS", "GridSettings", "installed_runtimes", "measure_grid"]
+__all__ = [
+    "FORMAT_OF",
+    "RESOLUTIONS",
+    "WIDTHS",
+    "GridSettings",
+    "grid_environment",
+    "installed_runtimes",
+    "latencies",
+    "measure_grid",
+    "resolved",
+]
 
 WIDTHS = (0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1.0)
 RESOLUTIONS = (96, 128, 160, 192, 224)
@@ -74,6 +84,16 @@ class GridSettings:
             for resolution in self.resolutions:
                 _card(self, width, resolution).network()
 
+    @property
+    def variants(self) -> tuple[Variant, ...]:
+        """How each candidate is run, on the engines that are named."""
+        return tuple(
+            Variant(runtime, precision, threads)
+            for runtime in self.runtimes
+            for precision in self.precisions
+            for threads in self.threads
+        )
+
 
 @dataclass(slots=True)
 class _Seen:
@@ -90,27 +110,28 @@ class _Seen:
 
 _Key = tuple[Variant, float, int]
 
-_FORMAT_OF: dict[str, Format] = {runtime: kind for kind in FORMATS.values() for runtime in RUNTIMES[kind.suffix]}
+FORMAT_OF: dict[str, Format] = {runtime: kind for kind in FORMATS.values() for runtime in RUNTIMES[kind.suffix]}
 """What an engine runs, of those formats that are exported."""
 
 
 def installed_runtimes() -> tuple[str, ...]:
     """The engines that are installed and whose files can be written here."""
-    return tuple(name for name, kind in _FORMAT_OF.items() if ENGINES[name].installed and kind.writable)
+    return tuple(name for name, kind in FORMAT_OF.items() if ENGINES[name].installed and kind.writable)
 
 
 def measure_grid(settings: GridSettings, progress: Callable[[int, int], object] | None = None) -> DeviceProfile:
     """Measure this device; `progress(done, all)` after each turn. ConfigError where an engine is not there."""
-    runtimes = _runtimes(settings.runtimes)
-    settings = replace(settings, threads=tuple(dict.fromkeys(settings.threads)))
+    settings = resolved(settings)
     began = time.monotonic()
     points = for_latency(settings.widths, settings.resolutions)
-    seen = {(variant, *point): _Seen() for variant in _variants(settings, runtimes) for point in points}
+    seen = {(variant, *point): _Seen() for variant in settings.variants for point in points}
     with tempfile.TemporaryDirectory(prefix="mobilenet-grid-") as folder, ExitStack() as stack:
         workers = {
-            (runtime, threads): stack.enter_context(Worker()) for runtime in runtimes for threads in settings.threads
+            (runtime, threads): stack.enter_context(Worker())
+            for runtime in settings.runtimes
+            for threads in settings.threads
         }
-        work = _Work(settings, Path(folder), workers, runtimes, seen, progress or (lambda *_: None))
+        work = _Work(settings, Path(folder), workers, seen, progress or (lambda *_: None))
         work.memory(for_memory(points))
         memory_s = time.monotonic() - began
         passes = _FEWEST_PASSES
@@ -122,14 +143,13 @@ def measure_grid(settings: GridSettings, progress: Callable[[int, int], object] 
                 passes = int(np.clip(wanted, _FEWEST_PASSES, _USUAL_PASSES))
             if number + 1 < passes:
                 continue
-            curves = _curves(settings, runtimes, points, seen)
+            curves = _curves(settings, points, seen)
             late = memory_s + pass_s * (number + 2) > settings.seconds * _LONGEST
             if late or max(curve.error for curve in curves) <= _SETTLED:
                 break
             passes = number + 2
-    packages = sorted({ENGINES[runtime].distribution for runtime in runtimes})
     return DeviceProfile(
-        environment=environment.describe(["mobilenet", "numpy", *packages]),
+        environment=grid_environment(settings),
         classes=settings.classes,
         widths=settings.widths,
         resolutions=settings.resolutions,
@@ -138,16 +158,25 @@ def measure_grid(settings: GridSettings, progress: Callable[[int, int], object] 
     )
 
 
-def _curves(
-    settings: GridSettings, runtimes: Sequence[str], points: Sequence[tuple[float, int]], seen: dict[_Key, _Seen]
-) -> tuple[Curve, ...]:
+def resolved(settings: GridSettings) -> GridSettings:
+    """With the engines that are measured, and each number of threads once. ConfigError where an engine is not there."""
+    return replace(settings, runtimes=_runtimes(settings.runtimes), threads=tuple(dict.fromkeys(settings.threads)))
+
+
+def grid_environment(settings: GridSettings) -> Environment:
+    """This machine, with the versions of what figures depend on: the engines, and what calls them."""
+    packages = sorted({ENGINES[runtime].distribution for runtime in settings.runtimes})
+    return environment.describe(["mobilenet", "numpy", *packages])
+
+
+def _curves(settings: GridSettings, points: Sequence[tuple[float, int]], seen: dict[_Key, _Seen]) -> tuple[Curve, ...]:
     return tuple(
         Curve(
             variant,
             settings.classes,
             tuple(_point(width, side, seen[variant, width, side]) for width, side in points),
         )
-        for variant in _variants(settings, runtimes)
+        for variant in settings.variants
     )
 
 
@@ -156,7 +185,6 @@ class _Work:
     settings: GridSettings
     folder: Path
     workers: dict[tuple[str, int], Worker]
-    runtimes: tuple[str, ...]
     seen: dict[_Key, _Seen]
     progress: Callable[[int, int], object]
 
@@ -189,7 +217,7 @@ class _Work:
         for precision in self.settings.precisions:
             graph = untrained(card, precision)
             for kind in FORMATS.values():
-                runtimes = [runtime for runtime in self.runtimes if _FORMAT_OF[runtime] is kind]
+                runtimes = [runtime for runtime in self.settings.runtimes if FORMAT_OF[runtime] is kind]
                 if not runtimes:
                     continue
                 file = self.folder / f"candidate{kind.suffix}"
@@ -200,13 +228,17 @@ class _Work:
 
 
 def _point(width: float, side: int, seen: _Seen) -> Point:
-    """The fastest turn's median, for other programs never make an image faster; with it the 95th percentile that the
-    middle one of the turns has beside its own median."""
-    latencies = [turn.latencies_ns / 1e6 for turn in seen.turns]
-    medians = np.array([np.median(turn) for turn in latencies])
-    tails = np.array([np.quantile(turn, 0.95) for turn in latencies]) / medians
-    p50_ms, p95_ms = float(medians.min()), float(medians.min() * max(np.median(tails), 1.0))
+    p50_ms, p95_ms = latencies(seen.turns)
     return Point(width, side, round(p50_ms, 6), round(p95_ms, 6), seen.file_bytes, seen.peak_bytes)
+
+
+def latencies(turns: Sequence[Turn]) -> tuple[float, float]:
+    """In ms, the fastest turn's median, for other programs never make an image faster; with it the 95th percentile that
+    the middle one of the turns has beside its own median."""
+    in_ms = [turn.latencies_ns / 1e6 for turn in turns]
+    medians = np.array([np.median(turn) for turn in in_ms])
+    tails = np.array([np.quantile(turn, 0.95) for turn in in_ms]) / medians
+    return float(medians.min()), float(medians.min() * max(np.median(tails), 1.0))
 
 
 def _card(settings: GridSettings, width: float, resolution: int) -> ModelCard:
@@ -214,26 +246,17 @@ def _card(settings: GridSettings, width: float, resolution: int) -> ModelCard:
     return ModelCard("mobilenet_v1", width, resolution, labels, Preprocessing(resolution), task=DEFAULT)
 
 
-def _variants(settings: GridSettings, runtimes: Sequence[str]) -> tuple[Variant, ...]:
-    return tuple(
-        Variant(runtime, precision, threads)
-        for runtime in runtimes
-        for precision in settings.precisions
-        for threads in settings.threads
-    )
-
-
 def _runtimes(wanted: Sequence[str]) -> tuple[str, ...]:
-    if unknown := [name for name in wanted if name not in _FORMAT_OF]:
-        raise ConfigError(f"{unknown[0]} runs no exported files; use {', '.join(_FORMAT_OF)}")
+    if unknown := [name for name in wanted if name not in FORMAT_OF]:
+        raise ConfigError(f"{unknown[0]} runs no exported files; use {', '.join(FORMAT_OF)}")
     if missing := [name for name in wanted if not ENGINES[name].installed]:
         raise ConfigError(f"{missing[0]} is not installed; {pip_install(ENGINES[missing[0]].package)}")
-    installed = wanted or tuple(name for name in _FORMAT_OF if ENGINES[name].installed)
+    installed = wanted or tuple(name for name in FORMAT_OF if ENGINES[name].installed)
     if not installed:
         raise ConfigError(f"no engine is installed; {pip_install(ENGINES['litert'].package)}")
-    able = tuple(dict.fromkeys(name for name in installed if _FORMAT_OF[name].writable))
+    able = tuple(dict.fromkeys(name for name in installed if FORMAT_OF[name].writable))
     mute = [name for name in installed if name not in able]
     if mute and (wanted or not able):
-        package = _FORMAT_OF[mute[0]].package
+        package = FORMAT_OF[mute[0]].package
         raise ConfigError(f"writing files for {mute[0]} needs {package}; {pip_install(package)}")
     return able

@@ -64,8 +64,9 @@ _ACCURACY = _Quantity("accuracy", "0.9 or 90%", {"": 1.0, "%": 0.01})
 @click.option("--accuracy", type=_ACCURACY, help="Find the smallest model that reaches this, such as 0.9.")
 @click.option("--threads", default=1, show_default=True, help="Processor threads on the device.")
 @click.option(
-    "--device", type=click.Path(path_type=Path), help="Its profile: see benchmark --grid.  [default: measured]"
+    "--device", type=click.Path(path_type=Path), help="Its profile: see benchmark --grid.  [default: this machine's]"
 )
+@click.option("--renew-profile", is_flag=True, help="Measure this machine again instead of using its cached profile.")
 @click.option("--runtime", "runtimes", default="", type=Names(), help="litert, onnxruntime.  [default: all installed]")
 @click.option("--weights", multiple=True, metavar="FILE", help="Start from these; give several for several widths.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder.  [default: fits/DATA-BUDGET]")

@@ -37,28 +37,18 @@ class Memory:
         self._path = path
         self._steps: dict[str, Step] = {}
         self._document = json.loads(json.dumps({"settings": settings, "digests": digests}))
-        self._before: Step = {}
         if path.is_file():
-            self._before = self._read()
-            if (self._steps or self._has_runs) and (found := list(_differences(self._before, self._document))):
+            before = self._read()
+            if self.begun and (found := list(_differences(before, self._document))):
                 raise ConfigError(f"{path.parent} holds another search: {'; '.join(found)}; choose another --out")
         elif foreign := [name for name in _MADE if (path.parent / name).exists()]:
             raise ConfigError(f"{path.parent} has {' and '.join(foreign)} that no search wrote; choose another --out")
         self._write()
 
     @property
-    def _has_runs(self) -> bool:
-        return (self._path.parent / "runs").exists()
-
-    def agrees(self, *names: str) -> bool:
-        """Whether a search that was begun in this folder had these settings and digests too."""
-        parts = ("settings", "digests")
-        before, now = ({key: value for part in parts for key, value in of.get(part, {}).items()} for of in self._both)
-        return bool(before) and all(before.get(name) == now.get(name) for name in names)
-
-    @property
-    def _both(self) -> tuple[Step, Step]:
-        return self._before, self._document
+    def begun(self) -> bool:
+        """Whether this search has trained anything."""
+        return bool(self._steps) or (self._path.parent / "runs").exists()
 
     def step(self, name: str, work: Callable[[], Step]) -> Step:
         """What `work` gives, or gave before the search was interrupted."""

@@ -1,0 +1,42 @@
+"""The smallest candidate of a grid, known in seconds: no other one takes less."""
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from mobilenet.benchmark.device.curve import Point, Variant
+from mobilenet.benchmark.device.grid import FORMAT_OF, GridSettings, latencies
+from mobilenet.benchmark.device.untrained import untrained
+from mobilenet.benchmark.result import Contender
+from mobilenet.benchmark.worker.process import Worker
+from mobilenet.files import storage_errors
+from mobilenet.model.card import ModelCard
+
+__all__ = ["measure_smallest", "smallest_files"]
+
+_TURNS, _TURN_S, _WARM_UP_S = 5, 0.08, 0.02
+
+
+def smallest_files(grid: GridSettings, card: ModelCard) -> dict[Variant, bytes]:
+    """The files of the narrowest candidate at the lowest resolution, whose card this is, for every variant of the
+    grid; nothing is measured. A trained one is as large, but for what its card says of where it comes from."""
+    graphs = {precision: untrained(card, precision) for precision in grid.precisions}
+    return {one: FORMAT_OF[one.runtime].write(graphs[one.precision], None) for one in grid.variants}
+
+
+def measure_smallest(
+    grid: GridSettings, files: dict[Variant, bytes], progress: Callable[[int, int], object]
+) -> dict[Variant, Point]:
+    """Latency and memory of `smallest_files`, each in a process of its own; `progress(done, all)` after each."""
+    found: dict[Variant, Point] = {}
+    with tempfile.TemporaryDirectory(prefix="mobilenet-smallest-") as folder:
+        for variant, content in files.items():
+            path = Path(folder) / f"smallest{FORMAT_OF[variant.runtime].suffix}"
+            with storage_errors(path):
+                path.write_bytes(content)
+            with Worker() as worker:
+                peak_bytes = worker.open(Contender(str(path), variant.runtime, variant.threads)).peak_bytes
+                p50_ms, p95_ms = latencies([worker.turn(_TURN_S, _WARM_UP_S) for _ in range(_TURNS)])
+            found[variant] = Point(min(grid.widths), min(grid.resolutions), p50_ms, p95_ms, len(content), peak_bytes)
+            progress(len(found), len(files))
+    return found

@@ -1,0 +1,65 @@
+"""Whether anything can be inside a budget, asked of the smallest candidate before a whole grid is measured."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from mobilenet.benchmark.device.grid import GridSettings
+from mobilenet.benchmark.device.profile import Estimate, Point, Variant
+from mobilenet.benchmark.smallest import measure_smallest, smallest_files
+from mobilenet.errors import ConfigError, GateError
+from mobilenet.model.card import ModelCard
+from mobilenet.search.budget import Limits
+
+__all__ = ["check_smallest", "check_widths"]
+
+_SPARE = 0.05
+"""Added to what the smallest candidate takes in the advice, in place of the errors of a profile that is not there."""
+
+
+def check_widths(widths: Sequence[float], weight_widths: Sequence[float]) -> None:
+    """ConfigError where every candidate is wider than all weights to start from; there may be none of these."""
+    if weight_widths and min(widths) > max(weight_widths):
+        raise ConfigError(
+            f"all weights to start from are narrower than any candidate; give --weights of width {min(widths):g} or "
+            "more"
+        )
+
+
+def check_smallest(limits: Limits, grid: GridSettings, card: ModelCard, progress: Callable[[int, int], object]) -> None:
+    """GateError where the smallest candidate, whose card this is, is outside in every variant of the grid.
+
+    Files are written to see their size; latency and memory are measured where they have a limit and a size is inside,
+    `progress(done, all)` then. What is refused here is outside by itself, without the margins for errors that are asked
+    for when a whole profile is there.
+    """
+    files = smallest_files(grid, card)
+    sizes = [_least(variant, Point(0.0, 0, 0.0, 0.0, len(content), 0)) for variant, content in files.items()]
+    _check_any(limits, grid, sizes)
+    if limits.latency_ms is None and limits.memory_bytes is None:
+        return
+    possible = {one: files[one] for one, found in zip(files, sizes, strict=True) if not _outside(limits, found)}
+    points = measure_smallest(grid, possible, progress)
+    _check_any(limits, grid, [_least(variant, point) for variant, point in points.items()])
+
+
+def _least(variant: Variant, point: Point) -> Estimate:
+    peak_bytes = point.peak_bytes or 0
+    return Estimate(variant, point.p50_ms, point.p95_ms, peak_bytes, point.file_bytes, error=0.0, memory_error=0.0)
+
+
+def _outside(limits: Limits, found: Estimate) -> bool:
+    """By its median: in a short measurement it is steadier than the 95th percentile, which is never less."""
+    return bool(limits.excess(found.p50_ms * (1 + limits.reserve), found.file_bytes, found.peak_bytes))
+
+
+def _check_any(limits: Limits, grid: GridSettings, found: Sequence[Estimate]) -> None:
+    if not all(_outside(limits, one) for one in found):
+        return
+    closest = min(found, key=lambda one: limits.distance(one.p95_ms, one.file_bytes, one.peak_bytes))
+    name = f"{min(grid.widths):g}-{min(grid.resolutions)}"
+    needs = " and ".join(limits.over(closest))
+    spared = replace(closest, file_bytes=round(closest.file_bytes * 1.01), error=_SPARE, memory_error=_SPARE)
+    raise GateError(
+        f"no candidate fits the budget of {limits.while_choosing}: the smallest, {name} in {closest.variant}, needs "
+        f"{needs}; try {limits.enough(spared)}"
+    )

@@ -1,0 +1,57 @@
+"""The smallest candidate of a grid, beside a file of trained weights and beside the grid's own figures."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mobilenet.benchmark.device.curve import Variant
+from mobilenet.benchmark.device.grid import GridSettings
+from mobilenet.benchmark.smallest import measure_smallest, smallest_files
+from mobilenet.export.litert.model import litert_model
+from mobilenet.images import Preprocessing
+from mobilenet.model.card import ModelCard
+from mobilenet.model.graph import build_graph
+
+_GRID = GridSettings(widths=(0.5, 0.25), resolutions=(64, 32), runtimes=("litert", "onnxruntime"))
+_LABELS = ("cat", "dog", "owl")
+
+
+def test_a_file_is_as_large_as_a_trained_one() -> None:
+    """The same network with norms as torch has them, folded by the export itself."""
+    from mobilenet.nn.network import TableNetwork
+
+    card, random = ModelCard("mobilenet_v1", 0.25, 32, _LABELS, Preprocessing(32), task="classification"), np.random.default_rng(0)
+    state = TableNetwork(card.network()).state_dict()
+    arrays = {
+        name: random.uniform(0.5, 1.5, tuple(values.shape)).astype(np.float32)
+        for name, values in state.items()
+        if not name.endswith("num_batches_tracked")
+    }
+    trained = len(litert_model(build_graph(card, arrays)))
+    files = smallest_files(_GRID, card)
+    assert list(files) == list(_GRID.variants)
+    assert len(files[Variant("litert", "float32", 1)]) == pytest.approx(trained, rel=1e-4)
+    # 213,600 weights without the classifier's, and a scale and a bias of 4 bytes each for 8-bit channels.
+    for runtime in _GRID.runtimes:
+        assert 4 * 213_000 < len(files[Variant(runtime, "float32", 1)]) < 4 * 225_000
+        assert 213_000 < len(files[Variant(runtime, "int8", 1)]) < 300_000
+
+
+def test_names_of_classes_count() -> None:
+    grid = replace(_GRID, runtimes=("litert",), precisions=("int8",))
+    short, long = (len(*smallest_files(grid, labels).values()) for labels in (_LABELS, [20 * one for one in _LABELS]))
+    assert long - short >= 3 * 19 * 3
+
+
+def test_latency_and_memory_are_measured() -> None:
+    grid = replace(_GRID, runtimes=("litert",))
+    files, seen = smallest_files(grid, _LABELS), []
+    points = measure_smallest(grid, files, lambda *at: seen.append(at))
+    assert seen == [(1, 2), (2, 2)]
+    for variant, point in points.items():
+        assert (point.width_multiplier, point.resolution) == (0.25, 32)
+        assert 0 < point.p50_ms <= point.p95_ms
+        assert point.file_bytes == len(files[variant])
+        assert point.peak_bytes
+        assert point.peak_bytes > 100_000
