@@ -17,11 +17,15 @@ _GRID = GridSettings(widths=(0.5, 0.25), resolutions=(64, 32), runtimes=("litert
 _LABELS = ("cat", "dog", "owl")
 
 
+def _card(labels: tuple[str, ...]) -> ModelCard:
+    return ModelCard("mobilenet_v1", 0.25, 32, labels, Preprocessing(32), task="classification")
+
+
 def test_a_file_is_as_large_as_a_trained_one() -> None:
     """The same network with norms as torch has them, folded by the export itself."""
     from mobilenet.nn.network import TableNetwork
 
-    card, random = ModelCard("mobilenet_v1", 0.25, 32, _LABELS, Preprocessing(32), task="classification"), np.random.default_rng(0)
+    card, random = _card(_LABELS), np.random.default_rng(0)
     state = TableNetwork(card.network()).state_dict()
     arrays = {
         name: random.uniform(0.5, 1.5, tuple(values.shape)).astype(np.float32)
@@ -40,13 +44,14 @@ def test_a_file_is_as_large_as_a_trained_one() -> None:
 
 def test_names_of_classes_count() -> None:
     grid = replace(_GRID, runtimes=("litert",), precisions=("int8",))
-    short, long = (len(*smallest_files(grid, labels).values()) for labels in (_LABELS, [20 * one for one in _LABELS]))
+    long_names = tuple(20 * one for one in _LABELS)
+    short, long = (len(*smallest_files(grid, _card(labels)).values()) for labels in (_LABELS, long_names))
     assert long - short >= 3 * 19 * 3
 
 
 def test_latency_and_memory_are_measured() -> None:
     grid = replace(_GRID, runtimes=("litert",))
-    files, seen = smallest_files(grid, _LABELS), []
+    files, seen = smallest_files(grid, _card(_LABELS)), []
     points = measure_smallest(grid, files, lambda *at: seen.append(at))
     assert seen == [(1, 2), (2, 2)]
     for variant, point in points.items():

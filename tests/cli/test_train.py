@@ -152,3 +152,16 @@ def test_odd_names_are_trained_on_and_shown_in_one_line(
     rows = capsys.readouterr().out.splitlines()
     assert any(row.startswith("caf\\xe9 ") for row in rows)
     assert any(row.startswith("new\\nline ") for row in rows)
+
+
+def test_a_run_that_learns_nothing_says_so_in_one_line_and_in_its_report(
+    photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """21 photos are 2 steps an epoch."""
+    quick = ["--width", "0.1", "--resolution", "32", "--batch-size", "8", "--device", "cpu"]
+    assert main(["train", str(photos), *quick, "--epochs", "4", "--learning-rate", "5", "--out", "run"]) == 0
+    said = [line for line in capsys.readouterr().err.splitlines() if "no better than guessing" in line]
+    assert len(said) == 1
+    assert said[0].startswith("after 4 of 4 epochs the training loss is ")
+    assert said[0].endswith("8 steps may be too few; try more --epochs or a smaller --batch-size")
+    assert Path("run", "report.html").read_text("utf-8").count("no better than guessing among 2 classes") == 1

@@ -12,6 +12,7 @@ from mobilenet.metrics.classification import (
     calibration,
     class_scores,
     confusion_matrix,
+    loss_range,
     negative_log_likelihood,
     top_k,
     top_k_accuracy,
@@ -151,3 +152,32 @@ def test_the_interval_contains_the_accuracy(right: int, photos: int) -> None:
     lower, upper = wilson_interval(min(right, photos), photos)
     assert 0 <= lower <= share + 1e-12
     assert share - 1e-12 <= upper <= 1
+
+
+def test_loss_range_by_hand() -> None:
+    """Ten equal classes: ln 10. Nine to one: 0.9 ln(10/9) + 0.1 ln 10. Smoothed by 0.1, two classes in 95 to 5."""
+    assert loss_range(np.full(10, 7), 0.0) == pytest.approx((math.log(10), 0.0), abs=1e-12)
+    assert loss_range(np.array([9, 1, 0]), 0.0)[0] == pytest.approx(0.325083, abs=1e-6)
+    chance, perfect = loss_range(np.array([95, 5]), 0.1)
+    assert chance == pytest.approx(-0.905 * math.log(0.905) - 0.095 * math.log(0.095))
+    assert perfect == pytest.approx(-0.95 * math.log(0.95) - 0.05 * math.log(0.05))
+
+
+@given(st.lists(st.integers(1, 50), min_size=2, max_size=6), st.floats(0, 0.9), st.integers(0, 2**32 - 1))
+def test_no_constant_answer_is_better_than_chance(counts: list[int], smoothing: float, seed: int) -> None:
+    """Cross-entropy as training computes it, of the same logits for every photo."""
+    from torch import from_numpy
+    from torch.nn.functional import cross_entropy
+
+    labels = from_numpy(np.repeat(np.arange(len(counts)), counts))
+    chance, perfect = loss_range(np.array(counts), smoothing)
+    mean = (1 - smoothing) * np.array(counts) / sum(counts) + smoothing / len(counts)
+    best = from_numpy(np.log(mean))
+    noise = from_numpy(np.random.default_rng(seed).normal(size=len(counts)))
+    losses = [
+        float(cross_entropy(logits.expand(len(labels), -1), labels, label_smoothing=smoothing))
+        for logits in (best, best + noise)
+    ]
+    assert losses[0] == pytest.approx(chance, abs=1e-9)
+    assert losses[1] >= chance - 1e-9
+    assert perfect <= chance + 1e-9

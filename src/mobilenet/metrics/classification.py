@@ -17,6 +17,7 @@ __all__ = [
     "calibration",
     "class_scores",
     "confusion_matrix",
+    "loss_range",
     "negative_log_likelihood",
     "top_k",
     "top_k_accuracy",
@@ -107,6 +108,25 @@ def calibration(confidence: NDArray[Any], correct: NDArray[Any], bins: int = 15)
         error,
         tuple(CalibrationBin(float(a), float(b), int(n), _ratio(c, n), _ratio(r, n)) for a, b, n, c, r in rows),
     )
+
+
+def loss_range(class_counts: NDArray[Any], smoothing: float) -> tuple[float, float]:
+    """The mean cross-entropy, in nats, of the best constant answer (chance) and of perfect answers, for photos whose
+    classes occur `class_counts` (classes,) times; `smoothing` in [0, 1) is that of the labels.
+
+    Targets that are smoothed are (1 - smoothing) of the class and smoothing / classes of each: chance is the entropy of
+    their mean, perfect answers cost the entropy of one.
+    """
+    classes = len(class_counts)
+    frequencies = class_counts / class_counts.sum()
+    single = np.eye(1, classes)[0]
+    chance, perfect = (_entropy((1 - smoothing) * p + smoothing / classes) for p in (frequencies, single))
+    return chance, perfect
+
+
+def _entropy(probabilities: NDArray[Any]) -> float:
+    present = probabilities[probabilities > 0]
+    return float(-(present * np.log(present)).sum())
 
 
 def negative_log_likelihood(probabilities: NDArray[Any], labels: NDArray[Any]) -> float:

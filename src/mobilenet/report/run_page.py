@@ -19,6 +19,7 @@ from mobilenet.report.draw.timing import shares, training_seconds
 from mobilenet.report.run_facts import Run, read_run
 from mobilenet.runs import RunFolder
 from mobilenet.spec.cost import Cost
+from mobilenet.training.plateau import plateau_note
 
 __all__ = ["write_report"]
 
@@ -69,6 +70,7 @@ def _context(run: Run) -> dict[str, Any]:
         "headline": _headline(run, network_cost),
         "evaluation": evaluation,
         "curves": _curves(run),
+        "plateau": _plateau(run),
         "matrix": matrix(evaluation.labels, evaluation.confusion) if evaluation else None,
         "confused": most_confused(evaluation) if evaluation else (),
         "classes": sorted(evaluation.per_class, key=_recall) if evaluation else (),
@@ -169,6 +171,12 @@ def _curves(run: Run) -> list[tuple[str, str]]:
             description = f"{title} over {series[0].epochs[-1]} epochs; at the end: {last}"
             plots.append((title, curves(name, description, series, unit=unit)))
     return plots
+
+
+def _plateau(run: Run) -> str | None:
+    """A sentence on a run that has learned nothing."""
+    note = plateau_note(run.config, run.epochs)
+    return None if note is None else f"{note[0].upper()}{note[1:]}."
 
 
 def _reliability(evaluation: Evaluation | None) -> str | None:

@@ -49,6 +49,7 @@ def describe(
     settings: TrainingSettings,
     plan: Plan,
     dataset: Dataset,
+    task: Task,
     card: ModelCard,
     photos: tuple[CachedPhotos, CachedPhotos],
     command: Sequence[str],
@@ -79,8 +80,14 @@ def describe(
             "hash": _data_hash(photos, dataset.vocabulary),
             "left_out": [asdict(photo) for part in photos for photo in part.left_out],
         },
+        "loss_range": _loss_range(settings, task, training, card),
         "cost": cost(network).to_json(),
     }
+
+
+def _loss_range(settings: TrainingSettings, task: Task, training: CachedPhotos, card: ModelCard) -> dict[str, float]:
+    found = task.loss_range(training.targets, card.vocabulary, settings)
+    return {} if found is None else {"chance": found[0], "perfect": found[1]}
 
 
 def _from_anywhere(settings: TrainingSettings) -> TrainingSettings:

@@ -140,7 +140,7 @@ def _run(
             photos = f"{len(training)} to train on"
             listener.note(f"batches of {plan.batch_size} photos, not {settings.batch_size}: there are {photos}")
         card = card_of(settings, task, dataset.vocabulary)
-        config = describe(settings, plan, dataset, card, (training, validation), command, device, dtype)
+        config = describe(settings, plan, dataset, task, card, (training, validation), command, device, dtype)
         config["machine"]["processes"] = processes.count
         lines = photo_lines((training, validation), dataset.vocabulary)
         _check(folder, config, recorded, lines, processes, listener)

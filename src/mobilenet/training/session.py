@@ -25,6 +25,7 @@ from mobilenet.runs.trained_on import compact
 from mobilenet.runtimes.torch import TorchPredictor
 from mobilenet.tasks.task import Task
 from mobilenet.training.loop import EpochResult, Stopwatch, Trainer
+from mobilenet.training.plateau import new_plateau_note
 from mobilenet.training.recipe import Plan
 from mobilenet.training.record import portable
 from mobilenet.training.resume.checkpoint import Checkpoint, Checkpoints
@@ -221,6 +222,8 @@ class Session:
         line["seconds"] = _rounded(watch)
         tracker.log(line)
         self.listener.epoch(line)
+        if note := new_plateau_note(self.config, tracker.lines):
+            self.listener.note(note)
 
     def _evaluate(self) -> Evaluation:
         predictor = TorchPredictor(self.trainer.average.network, self.card, self.trainer.device)
