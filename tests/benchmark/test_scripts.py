@@ -26,6 +26,12 @@ def search(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return importlib.import_module("fit")
 
 
+@pytest.fixture
+def batches(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(_SCRIPTS))
+    return importlib.import_module("batch_size")
+
+
 def _record(network: str, seed: int, top1: float, **more: Any) -> dict[str, Any]:
     costs = {"mult_adds": 3_400_000, "params": 250_000}
     return {"network": network, "seed": seed, "epochs": 48, "top1": top1, "loss": 1.0, "photos": 100, **costs, **more}
@@ -182,3 +188,47 @@ def test_a_search_that_cannot_begin_ends_the_script(
     with pytest.raises(SystemExit) as caught:
         search.main()
     assert caught.value.code == 2
+
+
+def _batch_options(out: Path, **changes: Any) -> Namespace:
+    network = {"width": 0.25, "resolution": 64, "epochs": 1, "seed": 0, "weights": None}
+    runs = {"optimizers": ["adamw"], "batches": [32, 512], "powers": [1.0, 0.5]}
+    return Namespace(data=Path("photos"), out=out, **{**network, **runs, **changes})
+
+
+def test_rates_of_a_batch_go_by_powers_of_it(batches: ModuleType) -> None:
+    """0.006 for 32, also where the photos are too few for batches of 32."""
+    settings = batches.TrainingSettings(Path("photos"), batch_size=512)
+    found = batches.rates(settings, [1.0, 0.5, 0.0], 4096)
+    assert [found[f"power {power}"] for power in ("1", "0.5", "0")] == pytest.approx([0.096, 0.024, 0.006])
+    small = batches.rates(batches.TrainingSettings(Path("photos"), batch_size=8), [0.5], 80)
+    assert small["power 0.5"] == pytest.approx(0.003)
+
+
+def test_rates_are_measured_once_and_a_run_that_diverges_is_a_cell(
+    batches: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[tuple[int, float]] = []
+
+    def train(settings: Any, folder: Path) -> Namespace:
+        tried.append((settings.batch_size, settings.learning_rate))
+        if settings.learning_rate > 0.05:
+            raise batches.ConfigError("the loss became nan in epoch 1 at learning rate 0.096; try less")
+        return Namespace(evaluation=Namespace(top1=0.5, loss=1.5))
+
+    monkeypatch.setattr(batches, "train", train)
+    options = _batch_options(tmp_path / "batches.json")
+    records = batches.measure(options, 4096)
+    assert [batch for batch, _ in tried] == [32, 512, 512]
+    assert batches.measure(options, 4096) == records
+    assert len(tried) == 3
+    assert json.loads(options.out.read_text()) == records
+    lines = batches.table(options, 4096, records).splitlines()
+    assert lines[0] == "| optimiser | batch | power 1 | power 0.5 | default |"
+    assert lines[2] == "| adamw | 32 | 50.0 (0.006) | 50.0 (0.006) | 50.0 (0.006) |"
+    assert lines[3].startswith("| adamw | 512 | diverged (0.096) | 50.0 (0.024) | ")
+
+
+def test_a_batch_of_more_than_an_eighth_of_the_photos_is_refused(batches: ModuleType, tmp_path: Path) -> None:
+    with pytest.raises(batches.ConfigError, match="4000 training photos are too few for batches of 512; use --batches"):
+        list(batches.planned(_batch_options(tmp_path / "batches.json"), 4000))
