@@ -125,6 +125,13 @@ class Task(Reader, Protocol):
         """What a network of this card learns; imports torch."""
         ...
 
+    def loss_range(
+        self, targets: Targets, vocabulary: Vocabulary, settings: LossSettings
+    ) -> tuple[float, float] | None:
+        """The training loss of the best answer that is the same for every photo, and of answers that are all right;
+        None where nobody can say."""
+        ...
+
     def decode(self, outputs: Outputs, card: ModelCard, sizes: NDArray[np.int64], options: Options) -> Sequence[Answer]:
         """An answer for each photo; `sizes` (N, 2): height and width of the whole photos in pixels."""
         ...

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from mobilenet.datasets.sources.find import Place, Source, read_source
 from mobilenet.datasets.targets import Targets
+from mobilenet.metrics.classification import loss_range
 from mobilenet.model.card import ModelCard
 from mobilenet.model.head import Head
 from mobilenet.model.outputs import Outputs
@@ -71,6 +72,13 @@ class Classification:
         return ClassificationObjective(
             len(card.labels), label_smoothing=settings.label_smoothing, class_balanced=settings.class_balanced
         )
+
+    def loss_range(
+        self, targets: Targets, vocabulary: Vocabulary, settings: LossSettings
+    ) -> tuple[float, float] | None:
+        """The entropy of the classes' frequencies, and what label smoothing leaves of it, in nats."""
+        counts = np.bincount(_classes(targets).numbers, minlength=len(vocabulary.names))
+        return loss_range(np.sign(counts) if settings.class_balanced else counts, settings.label_smoothing)
 
     def decode(
         self, outputs: Outputs, card: ModelCard, _sizes: NDArray[np.int64], options: Options
