@@ -1,0 +1,80 @@
+"""The task, in the place where the tool looks for tasks; photos for it, and the commands."""
+
+import csv
+import importlib.util
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+_FOLDER = Path(__file__).parent
+_SIDE = 64
+
+Run = Callable[..., str]
+
+
+@pytest.fixture(autouse=True)
+def brightness(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    from mobilenet import tasks
+
+    spec = importlib.util.spec_from_file_location(
+        "brightness", _FOLDER / "__init__.py", submodule_search_locations=[str(_FOLDER)]
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    package = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "brightness", package)
+    spec.loader.exec_module(package)
+    from brightness.task import Brightness
+
+    # Asked before the task that takes everything.
+    others = dict(tasks.TASKS)
+    tasks.TASKS.clear()
+    tasks.TASKS.update({"brightness": Brightness(), **others})
+    yield
+    tasks.TASKS.clear()
+    tasks.TASKS.update(others)
+
+
+@pytest.fixture(scope="session")
+def light_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A CSV file and 160 photos: noise of one brightness, and one quadrant that is darker."""
+    folder = tmp_path_factory.mktemp("light")
+    random = np.random.default_rng(0)
+    names = ("top left", "top right", "bottom left", "bottom right")
+    with (folder / "light.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["file_name", "brightness", "quadrant"])
+        for number in range(160):
+            level, quadrant = random.uniform(90, 230), number % 4
+            pixels = random.normal(level, 12, (_SIDE, _SIDE, 3))
+            half = _SIDE // 2
+            rows, columns = (slice(half * place, half * place + half) for place in divmod(quadrant, 2))
+            pixels[rows, columns] *= 0.3
+            image = Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
+            image.save(folder / f"{number:03d}.png")
+            writer.writerow([f"{number:03d}.png", f"{np.asarray(image).mean() / 255:.4f}", names[quadrant]])
+    return folder / "light.csv"
+
+
+@pytest.fixture
+def mobilenet(capfd: pytest.CaptureFixture[str]) -> Run:
+    """Runs a command in this process, and gives what it prints; its exit code has to be `exit_code`."""
+    from mobilenet.cli.main import main
+
+    def run(*words: object, exit_code: int = 0) -> str:
+        found = main([str(word) for word in words])
+        printed = capfd.readouterr()
+        assert found == exit_code, printed.err
+        return printed.out
+
+    return run
+
+
+def document(printed: str) -> Any:
+    return json.loads(printed)
