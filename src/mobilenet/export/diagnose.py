@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mobilenet.images import Preprocessing
 from mobilenet.model.graph import ConvNode, Graph, Node
-from mobilenet.quantize.simulator import batches, logits
+from mobilenet.quantize.simulator import batches, raw_outputs
 from mobilenet.spec.rows import Activation, Padding
 
 __all__ = ["diagnose"]
@@ -64,7 +64,8 @@ def _mistakes(graph: Graph) -> list[_Mistake]:
 
 def _probabilities(graph: Graph, images: NDArray[np.uint8]) -> NDArray[np.float32]:
     with torch.inference_mode():
-        return torch.cat([torch.softmax(logits(graph, pixels), 1) for pixels in batches(images)]).numpy()
+        raw = [raw_outputs(graph, pixels)["probabilities"] for pixels in batches(images)]
+        return torch.cat([torch.softmax(x, 1) for x in raw]).numpy()
 
 
 def _distance(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:

@@ -19,7 +19,8 @@ from mobilenet.export.photos import Chosen, choose_photos, decode_photos
 from mobilenet.export.proof.verify import ANSWERS, Proof, Reference, prove
 from mobilenet.files import atomic_write, check_writable, storage_errors
 from mobilenet.model.arrays import read_arrays
-from mobilenet.model.graph import Graph, QuantizedGraph, build_graph
+from mobilenet.model.fold import build_graph
+from mobilenet.model.graph import Graph, QuantizedGraph
 from mobilenet.model.precision import PRECISIONS, Precision
 from mobilenet.runtimes import Predictor, model_file, open_model
 
@@ -191,12 +192,13 @@ def _predict(
 
 
 def _quantize(work: _Work) -> QuantizedGraph:
+    from mobilenet.nn.losses import softmax_divergence
     from mobilenet.quantize.calibrate import calibrate
 
     preprocessing = work.graph.card.preprocessing
     seen = decode_photos(work.chosen.calibration, preprocessing, lambda *at: work.progress("reading photos", *at))
     work.left_out.extend(seen.left_out)
-    found = calibrate(work.graph, seen.images, lambda *at: work.progress("calibrating", *at))
+    found = calibrate(work.graph, seen.images, softmax_divergence, lambda *at: work.progress("calibrating", *at))
     work.quantization = {
         "calibration_photos": len(seen.images),
         "ranges": found.method,
@@ -209,6 +211,7 @@ def _quantize(work: _Work) -> QuantizedGraph:
 
 def _fine_tuned(work: _Work, found: "Calibrated", images: NDArray[np.uint8]) -> QuantizedGraph:
     """After fine-tuning with rounding, unless calibration alone was better on the photos that judged it."""
+    from mobilenet.nn.losses import softmax_divergence
     from mobilenet.quantize.calibrate import divergence
     from mobilenet.quantize.fine_tune import fine_tune, training_photos
 
@@ -217,10 +220,11 @@ def _fine_tuned(work: _Work, found: "Calibrated", images: NDArray[np.uint8]) -> 
         work.graph,
         found,
         photos,
+        softmax_divergence,
         seed=work.settings.seed,
         progress=lambda *at: work.progress("fine-tuning with rounding", *at),
     )
-    before, after = (divergence(work.graph, graph, images[1::2]) for graph in (found.graph, tuned))
+    before, after = (divergence(work.graph, graph, images[1::2], softmax_divergence) for graph in (found.graph, tuned))
     if work.quantization is not None:
         work.quantization["divergence_nats"] |= {"fine-tuned": after}
         work.quantization["fine_tuned"] = after < before

@@ -11,6 +11,7 @@ from mobilenet.errors import ConfigError, ModelError
 
 if TYPE_CHECKING:
     from mobilenet.images import Preprocessing
+    from mobilenet.model.card import ModelCard
 
 __all__ = ["RUNTIMES", "Predictor", "model_file", "open_model"]
 
@@ -19,6 +20,10 @@ _RUN_MODEL = "model.safetensors"
 
 class Predictor(Protocol):
     """A trained model, ready to run."""
+
+    @property
+    def card(self) -> "ModelCard":
+        """Everything that its file says of it; `card.outputs` are what it answers with."""
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -33,7 +38,8 @@ class Predictor(Protocol):
         """The name of its task, such as `classification`."""
 
     def predict(self, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
-        """(N, R, R, 3) uint8 RGB -> outputs by name; classification: `probabilities` (N, classes) float32."""
+        """(N, R, R, 3) uint8 RGB -> each output of the card by its name, (N, *shape) float32; of a classifier
+        `probabilities` (N, classes)."""
 
 
 def _torch(path: Path, threads: int | None) -> Predictor:
@@ -106,7 +112,7 @@ def open_model(path: Path, runtime: str | None = None, threads: int | None = Non
         raise ModelError(
             f"{file} runs on {package}, which is not installed; pip install 'mobilenet[{_EXTRAS[package]}]'"
         ) from error
-    if not predictor.labels:
+    if not predictor.card.outputs:
         raise ModelError(f"{file} has no classifier; train one on it with mobilenet train DATA --weights {file}")
     return predictor
 

@@ -10,6 +10,7 @@ from torch import nn
 
 from mobilenet.images import Preprocessing
 from mobilenet.model.card import ModelCard
+from mobilenet.nn.endings import ended
 from mobilenet.nn.model_file import read_model
 from mobilenet.nn.network import place
 
@@ -38,9 +39,10 @@ class TorchPredictor:
         return predictor
 
     def predict(self, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
-        """(N, R, R, 3) uint8 -> `probabilities` (N, classes) float32."""
+        """(N, R, R, 3) uint8 -> the card's output by its name, (N, *shape) float32."""
         pixels = torch.from_numpy(np.ascontiguousarray(images)).to(self.device)
         with torch.inference_mode():
             batch = (pixels.permute(0, 3, 1, 2).float() - self._mean[:, None, None]) / self._std[:, None, None]
-            logits = self.network(batch.contiguous(memory_format=torch.channels_last))
-            return {"probabilities": torch.softmax(logits, 1).cpu().numpy()}
+            raw = self.network(batch.contiguous(memory_format=torch.channels_last))
+            (output,) = self.card.outputs
+            return {output.name: ended(raw, output.ending).cpu().numpy()}
