@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from mobilenet.export.litert.model import litert_model
 from mobilenet.images import Preprocessing
 from mobilenet.model.card import ModelCard
-from mobilenet.model.graph import ConvNode, Graph, LinearNode, Quantization, QuantizedGraph, build_graph
+from mobilenet.model.fold import build_graph
+from mobilenet.model.graph import ConvNode, Graph, LinearNode, Quantization, QuantizedGraph
 from mobilenet.quantize.weights import quantized
 from mobilenet.spec import Conv, ConvStyle, Linear, Padding
 

@@ -61,7 +61,7 @@ def tiny_tflite(tiny_run: Path) -> Path:
     """The same network for LiteRT, whose engine starts much sooner than torch."""
     from mobilenet.export.litert.model import litert_model
     from mobilenet.model.arrays import read_arrays
-    from mobilenet.model.graph import build_graph
+    from mobilenet.model.fold import build_graph
 
     path = tiny_run / "tiny.tflite"
     path.write_bytes(litert_model(build_graph(*read_arrays(tiny_run / "model.safetensors"))))

@@ -1,5 +1,7 @@
 """The folded graph computes what the network computes: here by float64 sums written out with torch's own operators."""
 
+import gc
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -11,10 +13,13 @@ from torch.nn import functional as F
 from mobilenet.errors import ModelError
 from mobilenet.images import Preprocessing
 from mobilenet.model.card import ModelCard
-from mobilenet.model.graph import ConvNode, Graph, LinearNode, PoolNode, build_graph
+from mobilenet.model.fold import build_graph, exported_rows
+from mobilenet.model.graph import ConcatNode, ConvNode, Graph, LinearNode, Node, PoolNode, build_graph, walk
+from mobilenet.model.head import Head
+from mobilenet.model.outputs import Output
 from mobilenet.nn.network import TableNetwork
 from mobilenet.runtimes.torch import TorchPredictor
-from mobilenet.spec import Activation, ConvStyle, Padding
+from mobilenet.spec import Activation, Concat, Conv, ConvStyle, GlobalPool, Linear, Padding, Pool, Row
 
 
 def _trained(card: ModelCard) -> TableNetwork:
@@ -100,3 +105,88 @@ def test_a_backbone_and_a_missing_array_are_refused() -> None:
     del arrays["stem.norm.bias"]
     with pytest.raises(ModelError, match=r"missing: \['stem.norm.bias'\]; unexpected: \[\]"):
         build_graph(card, arrays)
+
+
+def _headed(*rows: Row, output: Output | None = None) -> ModelCard:
+    head = Head(rows, (output or Output("made", rows[-1].name, (4,)),))
+    return ModelCard("mobilenet_v1", 0.25, 32, (), Preprocessing(32), task="made up", head=head)
+
+
+def _named(card: ModelCard) -> dict[str, tuple[str, ...]]:
+    return {row.name: row.inputs for row in exported_rows(card)}
+
+
+def test_rows_that_no_output_needs_are_left_out_and_the_others_say_what_they_read() -> None:
+    plane = _headed(Linear("unused", 256, 9), Linear("made", 256, 4, inputs=("block13.pointwise",)))
+    found = _named(plane)
+    assert found["made"] == ("block13.pointwise",)
+    assert found["stem"] == ("input",)
+    assert found["block1.depthwise"] == ("stem",)
+    assert not {"pool", "unused"} & found.keys()
+    assert list(_named(_headed(Linear("made", 256, 4))))[-2:] == ["pool", "made"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (
+            [Pool("window", "max", 1, 1, inputs=("block13.pointwise",)), Linear("made", 256, 4)],
+            "row window pools windows, which is not exported; use a Conv with a stride",
+        ),
+        ([Conv("made", 256, 4, 1)], "row made reads pool, which is a vector; use a Linear"),
+        ([GlobalPool("again"), Linear("made", 256, 4)], "row again reads pool, which is a vector; use a Linear"),
+        (
+            [Concat("both", ("block13.pointwise", "pool")), Linear("made", 512, 4)],
+            "row both joins pool, which is a vector, with planes; join like with like",
+        ),
+        (
+            [Conv("grouped", 256, 256, 1, groups=2, inputs=("block13.pointwise",)), Linear("made", 256, 4)],
+            "row grouped has 2 groups; an exported Conv has one, or one for each channel",
+        ),
+        (
+            [Linear("made", 32 * 32 * 3, 4, inputs=("input",))],
+            "row made reads the photo, which only a convolution of all its channels can",
+        ),
+    ],
+)
+def test_rows_that_cannot_be_exported_are_one_line(rows: list[Row], message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        exported_rows(_headed(*rows))
+
+
+def test_an_output_that_its_row_does_not_compute_is_refused() -> None:
+    with pytest.raises(ModelError, match=r"output made of shape \(5,\) is not what its row made computes"):
+        exported_rows(_headed(Linear("made", 256, 4), output=Output("made", "made", (5,))))
+
+
+def test_what_a_node_has_made_is_let_go_behind_its_last_reader() -> None:
+    class Tensor:
+        pass
+
+    nodes = [
+        PoolNode("first", ("input",)),
+        PoolNode("second", ("first",)),
+        ConcatNode("third", ("first", "second")),
+        PoolNode("unread", ("first",)),
+        PoolNode("last", ("third",)),
+    ]
+    alive: dict[str, weakref.ref[Tensor]] = {}
+    seen = []
+
+    def compute(node: Node, inputs: list[Tensor]) -> Tensor:
+        made = Tensor()
+        alive[node.name] = weakref.ref(made)
+        return made
+
+    for node, made in walk(nodes, Tensor(), compute):
+        del made
+        gc.collect()
+        seen.append((node.name, sorted(name for name, tensor in alive.items() if tensor() is not None)))
+    # The tensor just made is on its way to whoever walks.
+    assert seen == [
+        ("first", ["first"]),
+        ("second", ["first", "second"]),
+        ("third", ["first", "third"]),
+        ("unread", ["third", "unread"]),
+        ("last", ["last"]),
+    ]

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from mobilenet.export.onnx.model import onnx_model
-from mobilenet.model.graph import build_graph
+from mobilenet.model.fold import build_graph
+from mobilenet.nn.losses import softmax_divergence
 from mobilenet.quantize.calibrate import calibrate
 from mobilenet.runtimes import Predictor, open_model
 from mobilenet.weights.read import import_weights
@@ -83,7 +84,7 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     else:
         seen = sorted((_CLOTHING / "train").rglob("*.jpg"))[:: 3000 // _CALIBRATION][:_CALIBRATION]
         images = np.stack([imported.card.preprocessing.prepare(photo) for photo in seen])
-        file.write_bytes(onnx_model(calibrate(graph, images).graph, batch=None))
+        file.write_bytes(onnx_model(calibrate(graph, images, softmax_divergence).graph, batch=None))
     return file
 
 

@@ -17,7 +17,7 @@ from mobilenet.export.export import Exported, ExportSettings, export
 from mobilenet.export.litert.model import litert_model
 from mobilenet.export.onnx.model import onnx_model
 from mobilenet.model.arrays import read_arrays, write_arrays
-from mobilenet.model.graph import build_graph
+from mobilenet.model.fold import build_graph
 from mobilenet.weights.read import import_weights
 
 _SHARED = Path(__file__).parents[2] / "shared"

@@ -1,7 +1,7 @@
 """Networks with random but lively numbers, and their 8-bit graphs by the plainest quantiser there is."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from mobilenet.images import Preprocessing
 from mobilenet.model.card import ModelCard
+from mobilenet.model.fold import build_graph
 from mobilenet.model.graph import (
     ConvNode,
     Graph,
@@ -23,7 +24,6 @@ from mobilenet.model.graph import (
     QuantizedLinear,
     QuantizedNode,
     QuantizedPool,
-    build_graph,
 )
 from mobilenet.nn.network import TableNetwork
 from mobilenet.runtimes.torch import TorchPredictor
@@ -111,7 +111,7 @@ def quantize(graph: Graph, images: Images) -> QuantizedGraph:
         x = _run(node, x)
         output = _range(x)
         if isinstance(node, PoolNode):
-            nodes.append(QuantizedPool(node.name, output))
+            nodes.append(QuantizedPool(node.name, node.inputs, output))
         else:
             nodes.append(_quantized(_in_steps(node, pixels, whole) if number == 0 else node, current, output))
         current = output
@@ -124,9 +124,7 @@ def _in_steps(node: Node, pixels: Preprocessing, whole: int) -> Node:
     mean, std = (np.array(values)[:, None, None] for values in (pixels.mean, pixels.std))
     bias = node.bias + (node.filters * (whole - mean) / std).sum((1, 2, 3))
     filters = node.filters * (pixels.std[0] / std)
-    return ConvNode(
-        node.name, filters.astype(np.float32), bias.astype(np.float32), node.stride, 1, node.padding, node.activation
-    )
+    return replace(node, filters=filters.astype(np.float32), bias=bias.astype(np.float32))
 
 
 def _quantized(node: Node, steps: Quantization, output: Quantization) -> QuantizedNode:
@@ -137,8 +135,8 @@ def _quantized(node: Node, steps: Quantization, output: Quantization) -> Quantiz
     bias = np.round(node.bias / (np.float64(steps.scale) * scales)).astype(np.int32)
     if isinstance(node, ConvNode):
         geometry = node.stride, node.groups, node.padding, node.activation
-        return QuantizedConv(node.name, rounded, scales, bias, *geometry, output)
-    return QuantizedLinear(node.name, rounded, scales, bias, output)
+        return QuantizedConv(node.name, node.inputs, rounded, scales, bias, *geometry, output)
+    return QuantizedLinear(node.name, node.inputs, rounded, scales, bias, node.activation, output)
 
 
 def _range(x: torch.Tensor) -> Quantization:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from mobilenet.export.litert.model import litert_model
 from mobilenet.model.graph import Quantization, QuantizedConv, QuantizedGraph, QuantizedLinear, QuantizedPool
 from mobilenet.runtimes.litert import LiteRTPredictor
+from mobilenet.spec.mobilenet import CLASSIFIER
 
 Make = Callable[..., Any]
 Whole = NDArray[np.int64]
@@ -138,7 +139,8 @@ def _first_layers(graph: QuantizedGraph) -> QuantizedGraph:
     assert isinstance(last, QuantizedConv)
     channels = len(last.filters)
     identity = np.eye(channels, dtype=np.int8), np.ones(channels, np.float32), np.zeros(channels, np.int32)
-    ends = QuantizedPool("pool", last.output), QuantizedLinear("same", *identity, last.output)
+    pool = QuantizedPool("pool", (last.name,), last.output)
+    ends = pool, QuantizedLinear(CLASSIFIER, ("pool",), *identity, "none", last.output)
     pixels = replace(graph.card.preprocessing, resolution=4)
     card = replace(graph.card, labels=tuple(map(str, range(channels))), preprocessing=pixels)
     return QuantizedGraph(card, graph.input, (*nodes, *ends))

@@ -17,7 +17,7 @@ from onnx.utils import Extractor
 
 from mobilenet.export.onnx.model import onnx_model
 from mobilenet.model.graph import Quantization, QuantizedConv, QuantizedNode
-from mobilenet.quantize.simulator import pixels_of, quantized_logits, quantized_step
+from mobilenet.quantize.simulator import pixels_of, quantized_outputs, quantized_step
 from mobilenet.runtimes import open_model
 from mobilenet.runtimes.openvino import _options, openvino
 from mobilenet.spec import Activation, Padding
@@ -53,7 +53,7 @@ def _by_reference(model: onnx.ModelProto, before: str, name: str, given: Steps) 
 
 def _by_our_engine(node: QuantizedNode, steps: Quantization, given: Steps) -> Steps:
     """One layer as the calibration sees it; its numbers begin at -128."""
-    made = quantized_step(node, torch.from_numpy(given.astype(np.float32)) - 128, steps)
+    made = quantized_step(node, [torch.from_numpy(given.astype(np.float32)) - 128], steps)
     return (made + 128).numpy().astype(np.uint8)
 
 
@@ -103,7 +103,7 @@ def test_engines_answer_as_the_network_but_for_rounding(
     file.write_bytes(onnx_model(graph, batch=batch))
     found = open_model(file, engine, threads=1).predict(made.images)["probabilities"]
     with torch.inference_mode():
-        expected = torch.softmax(quantized_logits(graph, pixels_of(made.images)), 1).numpy()
+        expected = torch.softmax(quantized_outputs(graph, pixels_of(made.images))["probabilities"], 1).numpy()
     # One step of the logits moves a probability p by at most p × (1 - p) × step, OpenVINO's stem one more.
     assert np.abs(found - expected).max() <= 0.5 * graph.nodes[-1].output.scale
     np.testing.assert_allclose(found.sum(1), 1, atol=1e-6)

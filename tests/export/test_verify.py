@@ -19,7 +19,7 @@ from mobilenet.export.proof.verify import Proof, Reference, prove
 from mobilenet.model.card import ModelCard
 from mobilenet.model.graph import ConvNode, Graph, Node, QuantizedGraph
 from mobilenet.quantize.ranges import choose_ranges, observe
-from mobilenet.quantize.simulator import batches, logits
+from mobilenet.quantize.simulator import batches, raw_outputs
 from mobilenet.quantize.weights import quantized
 
 _PHOTOS = photos(48)
@@ -39,7 +39,9 @@ def graph(make_graph: Callable[..., Graph]) -> Graph:  # noqa: F811
 @pytest.fixture(scope="module")
 def reference(graph: Graph) -> Reference:
     with torch.inference_mode():
-        wanted = torch.cat([torch.softmax(logits(graph, pixels), 1) for pixels in batches(_PHOTOS)]).numpy()
+        wanted = torch.cat(
+            [torch.softmax(raw_outputs(graph, pixels)["probabilities"], 1) for pixels in batches(_PHOTOS)]
+        ).numpy()
     return Reference(graph.card, _PHOTOS, wanted, wanted.argmax(1))
 
 
@@ -114,7 +116,9 @@ def test_depthwise_filters_that_share_a_scale_are_refused(
 ) -> None:
     graph = _uneven(make_graph("relu", "symmetric"))
     with torch.inference_mode():
-        wanted = torch.cat([torch.softmax(logits(graph, pixels), 1) for pixels in batches(_PHOTOS)]).numpy()
+        wanted = torch.cat(
+            [torch.softmax(raw_outputs(graph, pixels)["probabilities"], 1) for pixels in batches(_PHOTOS)]
+        ).numpy()
     own = Reference(graph.card, _PHOTOS, wanted, wanted.argmax(1))
     shared = _changed(graph, lambda n: _rounded(n, np.abs(n.filters).max() / 127) if n.depthwise else n)
     separate = _changed(graph, lambda n: _rounded(n, np.abs(n.filters).max((1, 2, 3), keepdims=True) / 127))

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from mobilenet.images import Preprocessing
 from mobilenet.model.card import ModelCard
-from mobilenet.model.graph import Graph, build_graph
+from mobilenet.model.fold import build_graph
+from mobilenet.model.graph import Graph
 from mobilenet.nn.network import TableNetwork
 from mobilenet.spec import Activation, ConvStyle, Padding
 

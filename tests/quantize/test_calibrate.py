@@ -11,22 +11,38 @@ from tests.quantize.conftest import MakeGraph, photos
 
 from mobilenet.errors import ConfigError
 from mobilenet.export.onnx.model import onnx_model
-from mobilenet.model.graph import ConvNode, Graph, QuantizedConv
+from mobilenet.model.graph import ConvNode, Graph, QuantizedConv, QuantizedGraph
+from mobilenet.nn.losses import softmax_divergence
 from mobilenet.quantize import calibrate as module
 from mobilenet.quantize.bias import corrected
 from mobilenet.quantize.calibrate import calibrate, divergence
 from mobilenet.quantize.equalise import equalised
 from mobilenet.quantize.ranges import choose_ranges, observe
-from mobilenet.quantize.simulator import batches, logits, pixels_of, quantized_logits, quantized_start, quantized_step
+from mobilenet.quantize.simulator import (
+    batches,
+    pixels_of,
+    quantized_outputs,
+    quantized_start,
+    quantized_step,
+    raw_outputs,
+)
 from mobilenet.quantize.weights import quantized
 from mobilenet.spec import Activation, Padding
 
 _PHOTOS = photos(64)
 
 
+def _logits(graph: Graph, pixels: torch.Tensor) -> torch.Tensor:
+    return raw_outputs(graph, pixels)["probabilities"]
+
+
+def _quantized_logits(graph: QuantizedGraph, pixels: torch.Tensor) -> torch.Tensor:
+    return quantized_outputs(graph, pixels)["probabilities"]
+
+
 def _softmax(graph: Graph) -> torch.Tensor:
     with torch.inference_mode():
-        return torch.softmax(logits(graph, pixels_of(_PHOTOS)), 1)
+        return torch.softmax(_logits(graph, pixels_of(_PHOTOS)), 1)
 
 
 def test_ranges_cover_what_is_seen(make_graph: MakeGraph) -> None:
@@ -34,7 +50,7 @@ def test_ranges_cover_what_is_seen(make_graph: MakeGraph) -> None:
     seen = observe(graph, _PHOTOS)
     assert list(seen) == [node.name for node in graph.nodes]
     with torch.inference_mode():
-        wanted = torch.cat([logits(graph, pixels) for pixels in batches(_PHOTOS)])
+        wanted = torch.cat([_logits(graph, pixels) for pixels in batches(_PHOTOS)])
     assert seen["classifier"].high == pytest.approx(float(wanted.max()))
     assert seen["classifier"].low == pytest.approx(float(wanted.min()))
     assert seen["classifier"].counts.sum() == wanted.numel()
@@ -67,7 +83,7 @@ def test_the_8_bit_engine_agrees_with_onnx_runtime_in_float(
     session = onnxruntime.InferenceSession(onnx_model(whole, batch=None), options, ["CPUExecutionProvider"])
     (wanted,) = session.run(None, {"images": _PHOTOS[:8]})
     with torch.inference_mode():
-        found = torch.softmax(quantized_logits(whole, pixels_of(_PHOTOS[:8])), 1).numpy()
+        found = torch.softmax(_quantized_logits(whole, pixels_of(_PHOTOS[:8])), 1).numpy()
     # A sum that lies between two steps may go to either; that moves a logit by a step or two.
     np.testing.assert_allclose(found, wanted, atol=4 * whole.nodes[-1].output.scale)
 
@@ -75,9 +91,9 @@ def test_the_8_bit_engine_agrees_with_onnx_runtime_in_float(
 def test_corrected_biases_give_each_channel_its_mean(make_graph: MakeGraph) -> None:
     graph = make_graph("relu6", "tensorflow")
     ranges = choose_ranges(observe(graph, _PHOTOS), "min-max")
-    wanted = torch.cat([logits(graph, pixels) for pixels in batches(_PHOTOS)]).mean(0)
+    wanted = torch.cat([_logits(graph, pixels) for pixels in batches(_PHOTOS)]).mean(0)
     found = [
-        torch.cat([quantized_logits(quantized(tried, ranges), pixels) for pixels in batches(_PHOTOS)]).mean(0)
+        torch.cat([_quantized_logits(quantized(tried, ranges), pixels) for pixels in batches(_PHOTOS)]).mean(0)
         for tried in (graph, corrected(graph, ranges, _PHOTOS))
     ]
     errors = [float((mean - wanted).abs().max()) for mean in found]
@@ -89,11 +105,13 @@ def test_corrected_biases_give_each_channel_its_mean(make_graph: MakeGraph) -> N
 def test_the_best_is_chosen_by_measured_error(make_graph: MakeGraph) -> None:
     graph = make_graph("relu6", "tensorflow")
     steps: list[tuple[int, int]] = []
-    found = calibrate(graph, _PHOTOS, lambda done, total: steps.append((done, total)))
+    found = calibrate(graph, _PHOTOS, softmax_divergence, lambda done, total: steps.append((done, total)))
     assert steps == [(number, 6) for number in range(1, 7)]
     assert found.errors["chosen"] == min(found.errors.values())
     assert found.errors[found.method] == min(found.errors[name] for name in ("min-max", "percentile", "mse"))
-    assert divergence(graph, found.graph, _PHOTOS[1::2]) == pytest.approx(found.errors["chosen"], rel=1e-4)
+    assert divergence(graph, found.graph, _PHOTOS[1::2], softmax_divergence) == pytest.approx(
+        found.errors["chosen"], rel=1e-4
+    )
     filters = [node for node in found.graph.nodes if isinstance(node, QuantizedConv)]
     assert all(len(node.scales) == len(node.filters) and np.abs(node.filters).max() == 127 for node in filters)
 
@@ -105,13 +123,13 @@ def test_what_does_not_help_is_left_out(make_graph: MakeGraph, monkeypatch: pyte
 
     monkeypatch.setattr(module, "equalised", harmful)
     monkeypatch.setattr(module, "corrected", harmful)
-    found = calibrate(make_graph("relu6", "tensorflow"), _PHOTOS)
+    found = calibrate(make_graph("relu6", "tensorflow"), _PHOTOS, softmax_divergence)
     assert (found.equalised, found.corrected) == (False, False)
 
 
 def test_too_few_photos_are_refused(make_graph: MakeGraph) -> None:
     with pytest.raises(ConfigError, match="7 photos are too few to calibrate on; give at least 8"):
-        calibrate(make_graph("relu6", "tensorflow"), _PHOTOS[:7])
+        calibrate(make_graph("relu6", "tensorflow"), _PHOTOS[:7], softmax_divergence)
 
 
 def test_relu6_cuts_where_its_range_is_wider(make_graph: MakeGraph) -> None:
@@ -123,5 +141,5 @@ def test_relu6_cuts_where_its_range_is_wider(make_graph: MakeGraph) -> None:
         name: replace(ranges, scale=0.1) for name, ranges in choose_ranges(observe(graph, _PHOTOS), "min-max").items()
     }
     whole = quantized(graph, ranges)
-    x = quantized_step(whole.nodes[0], quantized_start(pixels_of(_PHOTOS)), whole.input)
+    x = quantized_step(whole.nodes[0], [quantized_start(pixels_of(_PHOTOS))], whole.input)
     assert float(x.max()) == 60 - 128

@@ -19,7 +19,7 @@ _INPUT, _OUTPUT = Quantization(0.02, -128), Quantization(0.05, -128)
 
 def _conv(filters: list[float], bias: float) -> ConvNode:
     weights = np.array(filters, np.float32).reshape(1, 1, 1, -1)
-    return ConvNode("conv", weights, np.array([bias], np.float32), 1, 1, "valid", "relu")
+    return ConvNode("conv", ("x",), weights, np.array([bias], np.float32), 1, 1, "valid", "relu")
 
 
 def test_ranges_by_hand() -> None:
@@ -76,6 +76,7 @@ def test_a_stem_that_reads_pixels_gives_the_same_away_from_the_border(
     random = np.random.default_rng(0)
     stem = ConvNode(
         "stem",
+        ("input",),
         random.standard_normal((4, 3, 3, 3)).astype(np.float32),
         random.standard_normal(4).astype(np.float32),
         2,
@@ -94,8 +95,8 @@ def test_a_stem_that_reads_pixels_gives_the_same_away_from_the_border(
 
 
 def test_only_a_convolution_reads_pixels() -> None:
-    with pytest.raises(TypeError, match="begins with a convolution"):
-        on_pixels(PoolNode("pool"), Preprocessing(32))
+    with pytest.raises(TypeError, match="pool reads the photo, which only a convolution can"):
+        on_pixels(PoolNode("pool", ("input",)), Preprocessing(32))
 
 
 def _observed(values: np.ndarray) -> Observed:

@@ -10,6 +10,7 @@ from tests.quantize.conftest import MakeGraph, photos
 
 from mobilenet.datasets import Photos
 from mobilenet.model.graph import QuantizedConv
+from mobilenet.nn.losses import softmax_divergence
 from mobilenet.quantize.calibrate import Calibrated, divergence
 from mobilenet.quantize.fine_tune import _forward, _Student, fine_tune, training_photos
 from mobilenet.quantize.ranges import choose_ranges, observe
@@ -35,8 +36,8 @@ def test_a_student_answers_as_the_8_bit_graph_that_it_becomes(make_graph: MakeGr
     x = quantized_start(pixels_of(_PHOTOS))
     with torch.inference_mode():
         for node, weights, bias in zip(whole.nodes, student.weights, student.biases, strict=True):
-            real = _forward(node, (x - given.zero_point) * given.scale, weights, bias)
-            x, given = quantized_step(node, x, given), node.output
+            real = _forward(node, [(x - given.zero_point) * given.scale], weights, bias)
+            x, given = quantized_step(node, [x], given), node.output
             steps = (real / given.scale + given.zero_point - x).abs()
             # A sum that lies between two steps may go to either; the student does not round its biases.
             assert float(steps.max()) <= 1.001
@@ -52,13 +53,18 @@ def test_learning_to_be_rounded_helps(make_graph: MakeGraph, tmp_path: Path) -> 
         Photos(tmp_path, files, ClassTargets(np.zeros(len(files), np.int64))), start.prepared.card.preprocessing
     )
     steps: list[tuple[int, int]] = []
-    tuned = fine_tune(start.prepared, start, seen, shown=1280, progress=lambda *at: steps.append(at))
+    tuned = fine_tune(
+        start.prepared, start, seen, softmax_divergence, shown=1280, progress=lambda *at: steps.append(at)
+    )
     assert steps[-1] == (40, 40)
     # One training is a matter of luck, and of the processor's order of adding up.
-    all_tuned = [tuned, *(fine_tune(start.prepared, start, seen, shown=1280, seed=seed) for seed in (1, 2))]
-    after = np.mean([divergence(start.prepared, graph, _PHOTOS) for graph in all_tuned])
-    assert after < 0.9 * divergence(start.prepared, start.graph, _PHOTOS)
-    again = fine_tune(start.prepared, start, seen, shown=1280)
+    all_tuned = [
+        tuned,
+        *(fine_tune(start.prepared, start, seen, softmax_divergence, shown=1280, seed=seed) for seed in (1, 2)),
+    ]
+    after = np.mean([divergence(start.prepared, graph, _PHOTOS, softmax_divergence) for graph in all_tuned])
+    assert after < 0.9 * divergence(start.prepared, start.graph, _PHOTOS, softmax_divergence)
+    again = fine_tune(start.prepared, start, seen, softmax_divergence, shown=1280)
     for first, second in zip(tuned.nodes, again.nodes, strict=True):
         if isinstance(first, QuantizedConv):
             assert isinstance(second, QuantizedConv)

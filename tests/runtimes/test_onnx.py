@@ -15,8 +15,9 @@ from mobilenet.errors import ModelError
 from mobilenet.export.onnx.model import onnx_model
 from mobilenet.images import Preprocessing
 from mobilenet.model.card import ModelCard
-from mobilenet.model.graph import build_graph
+from mobilenet.model.fold import build_graph
 from mobilenet.model.onnx_card import in_batches
+from mobilenet.model.outputs import Output
 from mobilenet.model.seal import UNSEALED, seal
 from mobilenet.nn.network import TableNetwork
 from mobilenet.runtimes import onnxruntime as engine_room
@@ -110,14 +111,18 @@ def test_what_the_engine_says_ends_in_one_line(file: Path, data: bytes, engine: 
 
 def test_batches_are_filled_up_and_answers_stay_in_order() -> None:
     images = np.arange(7, dtype=np.uint8)[:, None, None, None] * np.ones((1, 2, 2, 3), np.uint8)
+    outputs = Output("pixel", "row", (2,)), Output("plane", "row", (2, 2, 3))
     sizes = []
 
-    def run(batch: np.ndarray) -> np.ndarray:
+    def run(batch: np.ndarray) -> list[np.ndarray]:
         sizes.append(len(batch))
-        return batch[:, 0, 0, :2].astype(np.float32)
+        return [batch[:, 0, 0, :2].astype(np.float32), batch.astype(np.float32)]
 
-    np.testing.assert_array_equal(in_batches(images, 3, 2, run)[:, 0], np.arange(7))
+    found = in_batches(images, 3, outputs, run)
+    np.testing.assert_array_equal(found["pixel"][:, 0], np.arange(7))
+    np.testing.assert_array_equal(found["plane"], images)
     assert sizes == [3, 3, 3]
+    assert in_batches(images[:3], 3, outputs, run).keys() == found.keys()
 
 
 @pytest.mark.parametrize(("flags", "exact"), [("avx2 fma", "1"), ("avx512f avx512_vnni", ""), ("avx_vnni", "")])

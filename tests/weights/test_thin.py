@@ -9,6 +9,7 @@ from mobilenet.errors import ConfigError
 from mobilenet.images import Preprocessing
 from mobilenet.model.arrays import read_arrays
 from mobilenet.model.card import ModelCard
+from mobilenet.model.fold import build_graph
 from mobilenet.model.graph import build_graph
 from mobilenet.nn.network import TableNetwork
 from mobilenet.weights.thin import thinned

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from mobilenet.images import Preprocessing
 from mobilenet.model.graph import ConvNode, Graph, Node
 from mobilenet.model.outputs import Outputs
-from mobilenet.quantize.simulator import batches, logits
+from mobilenet.nn.endings import ended
+from mobilenet.quantize.simulator import batches, raw_outputs
 from mobilenet.spec.rows import Activation, Padding
 
 __all__ = ["diagnose"]
@@ -22,7 +23,7 @@ _CLOSE = 0.3
 """A mistake explains a difference if what is left of it is at most this share."""
 
 _NOTHING = 1e-6
-"""A mean difference of probabilities that needs no cause."""
+"""A mean difference of outputs that needs no cause."""
 
 _LARGEST = 127
 
@@ -40,9 +41,9 @@ def diagnose(graph: Graph, images: NDArray[np.uint8], found: Outputs) -> str | N
     """What a file that answers `found` (N, *shape) by name on `images` (N, R, R, 3) does wrong; None where
     nothing known explains it.
     """
-    some, answers = images[:_PHOTOS], next(iter(found.values()))[:_PHOTOS]
-    distance = _distance(_probabilities(graph, some), answers)
-    left = {m.says: _distance(_probabilities(m.network(graph), m.pixels(some)), answers) for m in _mistakes(graph)}
+    some, answers = images[:_PHOTOS], {name: values[:_PHOTOS] for name, values in found.items()}
+    distance = _distance(_outputs(graph, some), answers)
+    left = {m.says: _distance(_outputs(m.network(graph), m.pixels(some)), answers) for m in _mistakes(graph)}
     likeliest = min(left, key=lambda says: left[says])
     return likeliest if left[likeliest] <= _CLOSE * distance and distance > _NOTHING else None
 
@@ -63,13 +64,17 @@ def _mistakes(graph: Graph) -> list[_Mistake]:
     ]
 
 
-def _probabilities(graph: Graph, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+def _outputs(graph: Graph, images: NDArray[np.uint8]) -> Outputs:
     with torch.inference_mode():
-        return torch.cat([torch.softmax(logits(graph, pixels), 1) for pixels in batches(images)]).numpy()
+        raw = [raw_outputs(graph, pixels) for pixels in batches(images)]
+        return {
+            output.name: torch.cat([ended(part[output.name], output.ending) for part in raw]).numpy()
+            for output in graph.card.outputs
+        }
 
 
-def _distance(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
-    return float(np.abs(first - second).mean())
+def _distance(first: Outputs, second: Outputs) -> float:
+    return sum(float(np.abs(first[name] - second[name]).mean()) for name in first)
 
 
 def _mapped(graph: Graph, change: Callable[[ConvNode], ConvNode]) -> Graph:

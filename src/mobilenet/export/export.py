@@ -20,7 +20,8 @@ from mobilenet.export.photos import Chosen, apart_from, choose_photos, decode_ph
 from mobilenet.export.proof.verify import OF_THE_FILE, Proof, Reference, prove
 from mobilenet.files import atomic_write, check_writable, storage_errors
 from mobilenet.model.arrays import read_arrays
-from mobilenet.model.graph import Graph, QuantizedGraph, build_graph
+from mobilenet.model.fold import build_graph
+from mobilenet.model.graph import Graph, QuantizedGraph
 from mobilenet.model.outputs import Outputs
 from mobilenet.model.precision import PRECISIONS, Precision
 from mobilenet.runs.origin import read_origin
@@ -29,7 +30,7 @@ from mobilenet.runtimes.batches import predict_batches
 from mobilenet.tasks import task_of_model
 
 if TYPE_CHECKING:
-    from mobilenet.quantize.calibrate import Calibrated
+    from mobilenet.quantize.calibrate import Calibrated, Distance
 
 __all__ = ["ExportSettings", "Exported", "check_engines", "export"]
 
@@ -193,7 +194,7 @@ def _quantize(work: _Work) -> QuantizedGraph:
     preprocessing = work.graph.card.preprocessing
     seen = decode_photos(work.chosen.calibration, preprocessing, lambda *at: work.progress("reading photos", *at))
     work.left_out.extend(seen.left_out)
-    found = calibrate(work.graph, seen.images, lambda *at: work.progress("calibrating", *at))
+    found = calibrate(work.graph, seen.images, _distance(work), lambda *at: work.progress("calibrating", *at))
     work.quantization = {
         "calibration_photos": len(seen.images),
         "ranges": found.method,
@@ -202,6 +203,12 @@ def _quantize(work: _Work) -> QuantizedGraph:
         "divergence_nats": found.errors,
     }
     return _fine_tuned(work, found, seen.images) if work.settings.qat else found.graph
+
+
+def _distance(work: _Work) -> "Distance":
+    """What the 8-bit network is to keep of the float32 network's answers."""
+    reference = work.reference
+    return reference.task.objective(reference.card).distil
 
 
 def _fine_tuned(work: _Work, found: "Calibrated", images: NDArray[np.uint8]) -> QuantizedGraph:
@@ -215,10 +222,11 @@ def _fine_tuned(work: _Work, found: "Calibrated", images: NDArray[np.uint8]) -> 
         work.graph,
         found,
         photos,
+        _distance(work),
         seed=work.settings.seed,
         progress=lambda *at: work.progress("fine-tuning with rounding", *at),
     )
-    before, after = (divergence(work.graph, graph, images[1::2]) for graph in (found.graph, tuned))
+    before, after = (divergence(work.graph, graph, images[1::2], _distance(work)) for graph in (found.graph, tuned))
     if work.quantization is not None:
         work.quantization["divergence_nats"] |= {"fine-tuned": after}
         work.quantization["fine_tuned"] = after < before

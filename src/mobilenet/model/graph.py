@@ -1,50 +1,59 @@
 """The inference graph: what runs on a device, as nodes with their arrays; every writer of exported files reads it.
 
-A trained network is its table plus arrays named by row, so nothing is traced: batch norm is folded into the filters
-before it, and nodes follow one another like the rows. `Graph` is in float32, `QuantizedGraph` in 8 bits
-(`mobilenet.quantize` makes one of the other).
+A trained network is its table plus arrays named by row, so nothing is traced: `mobilenet.model.fold` makes one node of
+each row. `Graph` is in float32, `QuantizedGraph` in 8 bits (`mobilenet.quantize` makes one of the other).
 
-Both take uint8 pixels `(N, R, R, 3)` and answer with `probabilities (N, classes)` float32, the softmax of the last
-node.
+Nodes stand in the order of computation, and each names the nodes that it reads, or `spec.INPUT` for the pixels. What a
+node computes is a plane (height, width, channels) or a vector (numbers,). A plane becomes a vector row by row and
+pixel by pixel, the channels of one pixel together: in the order height, width, channel. That holds for `LinearNode`,
+for the outputs and for every file and engine, in whatever order they keep planes.
+
+Both graphs take uint8 pixels `(N, R, R, 3)` and answer with the outputs of their card: each is the result of one node,
+in the shape that the card says, with its ending (softmax, …) in float32.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mobilenet.errors import ModelError
 from mobilenet.model.card import ModelCard
-from mobilenet.spec.rows import Activation, Conv, GlobalPool, Linear, Padding, Row
+from mobilenet.spec.rows import INPUT, Activation, Padding
 
 __all__ = [
+    "AnyNode",
     "Arrays",
+    "ConcatNode",
     "ConvNode",
     "Graph",
     "LinearNode",
     "Node",
     "PoolNode",
     "Quantization",
+    "QuantizedConcat",
     "QuantizedConv",
     "QuantizedGraph",
     "QuantizedLinear",
     "QuantizedNode",
     "QuantizedPool",
-    "build_graph",
+    "concatenated",
+    "walk",
 ]
 
 Floats = NDArray[np.float32]
 
 Arrays = Mapping[str, Floats]
-"""A network's numbers: those of `nn.network.TableNetwork.state_dict()`, by name."""
+"""A network's numbers: those of its torch module's `state_dict()`, by name."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ConvNode:
-    """Convolution and activation: `filters` (out, in / groups, height, width), `bias` (out,)."""
+    """Convolution of a plane, and activation: `filters` (out, in / groups, height, width), `bias` (out,)."""
 
     name: str
+    inputs: tuple[str, ...]
     filters: Floats
     bias: Floats
     stride: int
@@ -63,23 +72,34 @@ class PoolNode:
     """Average over the whole plane: (H, W, C) -> (C,)."""
 
     name: str
+    inputs: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LinearNode:
-    """`matrix` (out, in), `bias` (out,); no activation: the last node's numbers are logits."""
+    """`matrix` (out, in) times a vector, or a plane of `in` numbers in all, plus `bias` (out,); then the activation."""
 
     name: str
+    inputs: tuple[str, ...]
     matrix: Floats
     bias: Floats
+    activation: Activation = "none"
 
 
-Node = ConvNode | PoolNode | LinearNode
+@dataclass(frozen=True, slots=True, eq=False)
+class ConcatNode:
+    """Channels of several planes of one size, or numbers of several vectors, behind each other."""
+
+    name: str
+    inputs: tuple[str, ...]
+
+
+Node = ConvNode | PoolNode | LinearNode | ConcatNode
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Graph:
-    """A network in float32: first (pixel - mean) / std, as `card.preprocessing` says, then `nodes`, then softmax."""
+    """A network in float32: first (pixel - mean) / std, as `card.preprocessing` says, then `nodes`, then endings."""
 
     card: ModelCard
     nodes: tuple[Node, ...]
@@ -100,6 +120,7 @@ class QuantizedConv:
     """
 
     name: str
+    inputs: tuple[str, ...]
     filters: NDArray[np.int8]
     scales: Floats
     bias: NDArray[np.int32]
@@ -120,6 +141,7 @@ class QuantizedPool:
     """Average over the whole plane, rounded to the steps of `output`."""
 
     name: str
+    inputs: tuple[str, ...]
     output: Quantization
 
 
@@ -128,78 +150,81 @@ class QuantizedLinear:
     """`matrix` (out, in) int8 from -127 to 127, `scales` (out,), `bias` (out,) int32 as in `QuantizedConv`."""
 
     name: str
+    inputs: tuple[str, ...]
     matrix: NDArray[np.int8]
     scales: Floats
     bias: NDArray[np.int32]
+    activation: Activation
     output: Quantization
 
 
-QuantizedNode = QuantizedConv | QuantizedPool | QuantizedLinear
+@dataclass(frozen=True, slots=True, eq=False)
+class QuantizedConcat:
+    """The same 8-bit numbers behind each other: `output` is also how each of the inputs is rounded."""
+
+    name: str
+    inputs: tuple[str, ...]
+    output: Quantization
+
+
+QuantizedNode = QuantizedConv | QuantizedPool | QuantizedLinear | QuantizedConcat
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class QuantizedGraph:
     """A network in 8 bits, by the TFLite 8-bit quantisation specification.
 
-    A pixel p (uint8) is q = p - 128 in steps of `input`. The first node's filters and bias are in those steps, so
-    nothing stands between the pixels and it; padding is by q = zero_point. Softmax is in float32, of the last node.
+    A pixel p (uint8) is q = p - 128 in steps of `input`. Filters and biases of the nodes that read pixels are in those
+    steps, so nothing stands between; padding is by q = zero_point. Endings are in float32.
     """
 
     card: ModelCard
     input: Quantization
     nodes: tuple[QuantizedNode, ...]
 
+    @property
+    def steps(self) -> dict[str, Quantization]:
+        """What the 8-bit numbers of each tensor mean, by the name that its readers know."""
+        return {INPUT: self.input} | {node.name: node.output for node in self.nodes}
 
-def build_graph(card: ModelCard, arrays: Arrays) -> Graph:
-    """The graph of a trained classifier, of the arrays of its model file, with every batch norm folded.
 
-    ModelError for a backbone, which answers nothing, and where arrays and table do not fit.
+class _Reader(Protocol):
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def inputs(self) -> tuple[str, ...]: ...
+
+
+AnyNode = TypeVar("AnyNode", bound=_Reader)
+Made = TypeVar("Made")
+
+
+def walk(
+    nodes: Sequence[AnyNode], given: Made, compute: Callable[[AnyNode, list[Made]], Made]
+) -> Iterator[tuple[AnyNode, Made]]:
+    """Each node with what `compute` makes of it and of its inputs, in order; `given` is read as `spec.INPUT`.
+
+    What a node has made is let go once its last reader has run.
     """
-    if not card.labels:
-        raise ModelError("it has no classifier; train one on it with mobilenet train DATA --weights")
-    wanted = {name for row in card.network().rows for name in _names(row)}
-    if wanted != set(arrays):
-        missing, unexpected = sorted(wanted - set(arrays))[:3], sorted(set(arrays) - wanted)[:3]
-        raise ModelError(f"arrays and table do not fit: missing: {missing}; unexpected: {unexpected}")
-    return Graph(card, tuple(_node(row, arrays) for row in card.network().rows))
+    last = {name: node.name for node in nodes for name in node.inputs}
+    live = {INPUT: given}
+    for node in nodes:
+        made = compute(node, [live[name] for name in node.inputs])
+        for name in set(node.inputs):
+            if last[name] == node.name:
+                del live[name]
+        if node.name in last:
+            live[node.name] = made
+        yield node, made
 
 
-def _names(row: Row) -> Iterator[str]:
-    match row:
-        case Conv():
-            yield f"{row.name}.conv.weight"
-            if row.bias:
-                yield f"{row.name}.conv.bias"
-            if row.batch_norm:
-                yield from (f"{row.name}.norm.{part}" for part in ("weight", "bias", "running_mean", "running_var"))
-        case Linear():
-            yield f"{row.name}.weight"
-            if row.bias:
-                yield f"{row.name}.bias"
-
-
-def _node(row: Row, arrays: Arrays) -> Node:
-    match row:
-        case Conv(inputs=()):
-            return _folded(row, arrays)
-        case GlobalPool(inputs=()):
-            return PoolNode(row.name)
-        case Linear(inputs=(), activation="none"):
-            bias = arrays[f"{row.name}.bias"] if row.bias else np.zeros(row.out_features, np.float32)
-            return LinearNode(row.name, arrays[f"{row.name}.weight"], bias)
-    raise ModelError(f"row {row.name} is not part of a network that can be exported; use a mobilenet_v1")
-
-
-def _folded(row: Conv, arrays: Arrays) -> ConvNode:
-    """scale × (w * x + b - mean) / sqrt(variance + epsilon) + shift as one convolution; in float64, rounded once."""
-    filters = arrays[f"{row.name}.conv.weight"].astype(np.float64)
-    bias = arrays[f"{row.name}.conv.bias"].astype(np.float64) if row.bias else np.zeros(row.out_channels)
-    if row.batch_norm:
-        scale, shift, mean, variance = (
-            arrays[f"{row.name}.norm.{part}"].astype(np.float64)
-            for part in ("weight", "bias", "running_mean", "running_var")
-        )
-        factor = scale / np.sqrt(variance + row.epsilon)
-        filters, bias = filters * factor[:, None, None, None], (bias - mean) * factor + shift
-    floats = filters.astype(np.float32), bias.astype(np.float32)
-    return ConvNode(row.name, *floats, row.stride, row.groups, row.padding, row.activation)
+def concatenated(nodes: Sequence[Node | QuantizedNode]) -> tuple[frozenset[str], ...]:
+    """Names of nodes whose outputs are rounded alike, since a concatenation joins them; each group with its joints."""
+    groups: list[frozenset[str]] = []
+    for node in nodes:
+        if isinstance(node, ConcatNode | QuantizedConcat):
+            own = frozenset((node.name, *node.inputs))
+            touched = [group for group in groups if group & own]
+            groups = [group for group in groups if not group & own] + [own.union(*touched)]
+    return tuple(groups)

@@ -10,10 +10,14 @@ from numpy.typing import NDArray
 
 from mobilenet.errors import ModelError
 
-__all__ = ["Ending", "Output", "Outputs", "checked_outputs", "read_output"]
+__all__ = ["SHORTEST", "Ending", "Output", "Outputs", "checked_outputs", "read_output"]
 
 Ending = Literal["softmax", "sigmoid", "l2", "none"]
-"""What is done to a row's numbers, along the last axis, to make them an output: `l2` divides by the Euclidean norm."""
+"""What is done to a row's numbers, along the last axis, to make them an output: `l2` divides by the Euclidean norm,
+or by `SHORTEST` where that is larger."""
+
+SHORTEST = 1e-6
+"""As LiteRT's operator has it."""
 
 Outputs = Mapping[str, NDArray[np.float32]]
 """Output name -> (N, *shape) float32."""

@@ -1,22 +1,21 @@
-"""What is done to a row's numbers before they are an output."""
+"""What turns a row's numbers into an output, along the last axis, as exported files do it."""
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from mobilenet.model.outputs import Ending
+from mobilenet.model.outputs import SHORTEST, Ending
 
 __all__ = ["ended"]
 
 
-def ended(raw: Tensor, ending: Ending) -> Tensor:
-    """(N, …, C) float32 -> the same shape, with the ending applied along the last axis."""
+def ended(x: Tensor, ending: Ending) -> Tensor:
+    """(N, *shape) raw numbers -> the output, of the same shape."""
     match ending:
         case "softmax":
-            return torch.softmax(raw, -1)
+            return torch.softmax(x, -1)
         case "sigmoid":
-            return torch.sigmoid(raw)
+            return torch.sigmoid(x)
         case "l2":
-            return F.normalize(raw, dim=-1)
+            return x / torch.linalg.vector_norm(x, dim=-1, keepdim=True).clamp_min(SHORTEST)
         case "none":
-            return raw
+            return x

@@ -1,4 +1,4 @@
-"""Losses that training minimises."""
+"""Losses that training minimises, and how far two networks are apart."""
 
 from torch import Tensor
 from torch.nn import functional as F

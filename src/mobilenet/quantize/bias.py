@@ -4,56 +4,70 @@ Nagel et al. 2019, section 4.2, measured on photos: node by node, the mean of ea
 compared with that of the float32 network, while everything before it is already rounded and corrected.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mobilenet.model.graph import ConvNode, Graph, Node, PoolNode, Quantization
+from mobilenet.model.graph import ConvNode, Graph, LinearNode, Node, Quantization, walk
 from mobilenet.quantize.ranges import Ranges
 from mobilenet.quantize.simulator import batches, normalised, quantized_start, quantized_step, step
-from mobilenet.quantize.weights import on_pixels, pixel_quantization, quantized_node, restored
+from mobilenet.quantize.weights import pixel_quantization, quantized_node, reading_pixels, restored
+from mobilenet.spec.rows import INPUT
 
 __all__ = ["corrected"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Tensors:
+    """One tensor for all photos, in batches: the float32 network's, and the rounded network's 8-bit numbers."""
+
+    exact: list[Tensor]
+    rounded: list[Tensor]
 
 
 def corrected(graph: Graph, ranges: Ranges, images: NDArray[np.uint8]) -> Graph:
     """The float32 graph with biases that, once rounded as `ranges` say, give each channel its float32 mean.
 
-    Keeps the outputs of one node for all `images` (N, R, R, 3): about 100 photos are enough.
+    Keeps the outputs for all `images` (N, R, R, 3) of each node that is still to be read: about 100 photos are enough.
     """
     preprocessing = graph.card.preprocessing
-    given = pixel_quantization(preprocessing)
+    steps = {INPUT: pixel_quantization(preprocessing), **ranges}
     nodes: list[Node] = []
+
+    def compute(node: Node, inputs: list[_Tensors]) -> _Tensors:
+        given, output = steps[node.inputs[0]], steps[node.name]
+        # A node that reads pixels is corrected as it reads them, and given back to the graph as it was.
+        reading = reading_pixels(node, preprocessing)
+        moved, whole = node, quantized_node(reading, given, output)
+        if isinstance(node, ConvNode | LinearNode):
+            shift = _shift(node, restored(whole, given), inputs[0], given)
+            moved, whole = _moved(node, shift), quantized_node(_moved(reading, shift), given, output)
+        nodes.append(moved)
+        return _Tensors(
+            [step(node, parts) for parts in zip(*(x.exact for x in inputs), strict=True)],
+            [quantized_step(whole, parts, given) for parts in zip(*(x.rounded for x in inputs), strict=True)],
+        )
+
     with torch.inference_mode():
         exact = [normalised(pixels, preprocessing) for pixels in batches(images)]
         rounded = [quantized_start(pixels) for pixels in batches(images)]
-        for node in graph.nodes:
-            # The first node reads pixels: its bias is corrected there, and given back to the graph as it was.
-            reading = node if nodes else on_pixels(node, preprocessing)
-            output = ranges[node.name]
-            shift = _shift(node, restored(quantized_node(reading, given, output), given), exact, rounded, given)
-            nodes.append(_moved(node, shift))
-            whole = quantized_node(_moved(reading, shift), given, output)
-            exact = [step(node, x) for x in exact]
-            rounded = [quantized_step(whole, x, given) for x in rounded]
-            given = output
+        for _ in walk(graph.nodes, _Tensors(exact, rounded), compute):
+            pass
     return replace(graph, nodes=tuple(nodes))
 
 
-def _shift(
-    node: Node, whole: Node, exact: list[Tensor], rounded: list[Tensor], given: Quantization
-) -> NDArray[np.float32]:
+def _shift(node: Node, whole: Node, given: _Tensors, steps: Quantization) -> NDArray[np.float32]:
     """(out,) what the rounded node, reading rounded numbers, lacks on average before its activation."""
-    wanted = _mean([step(_bare(node), x) for x in exact])
-    found = _mean([step(_bare(whole), (x - given.zero_point) * given.scale) for x in rounded])
+    wanted = _mean([step(_bare(node), [x]) for x in given.exact])
+    found = _mean([step(_bare(whole), [(x - steps.zero_point) * steps.scale]) for x in given.rounded])
     return (wanted - found).numpy()
 
 
 def _bare(node: Node) -> Node:
-    return replace(node, activation="none") if isinstance(node, ConvNode) else node
+    return replace(node, activation="none") if isinstance(node, ConvNode | LinearNode) else node
 
 
 def _mean(outputs: list[Tensor]) -> Tensor:
@@ -63,4 +77,4 @@ def _mean(outputs: list[Tensor]) -> Tensor:
 
 
 def _moved(node: Node, shift: NDArray[np.float32]) -> Node:
-    return node if isinstance(node, PoolNode) else replace(node, bias=node.bias + shift)
+    return replace(node, bias=node.bias + shift) if isinstance(node, ConvNode | LinearNode) else node

@@ -1,27 +1,31 @@
 """The 8-bit graph of a network, from photos alone: every choice is made by what it costs on photos held back.
 
-Half of the photos are calibrated on, the others judge: by the Kullback-Leibler divergence of the 8-bit network's
-probabilities from the float32 network's, in nats a photo. First the way of choosing ranges, then whether equalisation
-helps, then whether bias correction does.
+Half of the photos are calibrated on, the others judge: by the divergence of the 8-bit network's outputs from the
+float32 network's, as the task measures it (for classes Kullback-Leibler, in nats a photo). First the way of choosing
+ranges, then whether equalisation helps, then whether bias correction does.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.nn import functional as F
+from torch import Tensor
 
 from mobilenet.errors import ConfigError
-from mobilenet.model.graph import Graph, QuantizedGraph
+from mobilenet.model.graph import Graph, QuantizedGraph, concatenated
 from mobilenet.quantize.bias import corrected
 from mobilenet.quantize.equalise import equalised
 from mobilenet.quantize.ranges import METHODS, Method, Observed, Ranges, choose_ranges, observe
-from mobilenet.quantize.simulator import batches, logits, quantized_logits
+from mobilenet.quantize.simulator import batches, quantized_outputs, raw_outputs
 from mobilenet.quantize.weights import quantized
 
-__all__ = ["FEWEST_PHOTOS", "Calibrated", "calibrate", "divergence"]
+__all__ = ["FEWEST_PHOTOS", "Calibrated", "Distance", "calibrate", "divergence"]
+
+Distance = Callable[[Mapping[str, Tensor], Mapping[str, Tensor]], Tensor]
+"""(a network's raw outputs by name, those of the network that it should be like) -> how far they are apart, summed over
+the photos: a scalar, 0 where nothing differs."""
 
 FEWEST_PHOTOS = 8
 _MOST_FOR_BIASES = 128
@@ -33,7 +37,7 @@ class Calibrated:
     """An 8-bit graph and how it was made.
 
     `prepared` is the float32 graph behind it, equalised and corrected where that helped, and `ranges` what its outputs
-    are rounded to. `errors` are the divergences (nats) of everything that was tried, by name, the chosen one last.
+    are rounded to. `errors` are the divergences of everything that was tried, by name, the chosen one last.
     """
 
     graph: QuantizedGraph
@@ -55,11 +59,15 @@ class _Try:
 
 
 def calibrate(
-    graph: Graph, images: NDArray[np.uint8], progress: Callable[[int, int], object] | None = None
+    graph: Graph,
+    images: NDArray[np.uint8],
+    distance: Distance,
+    progress: Callable[[int, int], object] | None = None,
 ) -> Calibrated:
     """The best 8-bit graph for photos like `images` (N, R, R, 3) uint8, at least 8 and some hundreds for good ranges.
 
-    `progress(done, all)` after each of the steps. ConfigError for too few photos.
+    The best is what is at the least `distance` from `graph` on photos held back. `progress(done, all)` after each of
+    the steps. ConfigError for too few photos.
     """
     if len(images) < FEWEST_PHOTOS:
         raise ConfigError(f"{len(images)} photos are too few to calibrate on; give at least {FEWEST_PHOTOS}")
@@ -69,13 +77,13 @@ def calibrate(
         if progress is not None:
             progress(next(steps), len(METHODS) + 3)
 
-    judge = _Judge(graph, images[1::2])
+    judge = _Judge(graph, images[1::2], distance)
     seen = images[::2]
     observed = observe(graph, seen)
     tell()
     tries: dict[str, _Try] = {}
     for method in METHODS:
-        tries[method] = judge.try_out(graph, choose_ranges(observed, method))
+        tries[method] = judge.try_out(graph, choose_ranges(observed, method, concatenated(graph.nodes)))
         tell()
     method = min(METHODS, key=lambda name: tries[name].error)
     best = tries[method]
@@ -94,30 +102,30 @@ def calibrate(
     return Calibrated(whole, best.graph, best.ranges, method, helps_to_equalise, helps_to_correct, errors)
 
 
-def divergence(graph: Graph, whole: QuantizedGraph, images: NDArray[np.uint8]) -> float:
-    """Mean Kullback-Leibler divergence of the probabilities on `images`, in nats a photo."""
-    return _Judge(graph, images).error(whole)
+def divergence(graph: Graph, whole: QuantizedGraph, images: NDArray[np.uint8], distance: Distance) -> float:
+    """Mean `distance` of the 8-bit graph from the float32 one on `images`, per photo."""
+    return _Judge(graph, images, distance).error(whole)
 
 
 def _equalised(
     graph: Graph, observed: dict[str, Observed], method: Method, seen: NDArray[np.uint8], judge: "_Judge"
 ) -> _Try:
     level = equalised(graph, observed)
-    return judge.try_out(level, choose_ranges(observe(level, seen), method))
+    return judge.try_out(level, choose_ranges(observe(level, seen), method, concatenated(level.nodes)))
 
 
 class _Judge:
     """What the float32 network says of some photos, and how far an 8-bit one is from it."""
 
-    def __init__(self, graph: Graph, images: NDArray[np.uint8]) -> None:
-        self.images = images
+    def __init__(self, graph: Graph, images: NDArray[np.uint8], distance: Distance) -> None:
+        self.images, self.distance = images, distance
         with torch.inference_mode():
-            self.wanted = [F.log_softmax(logits(graph, pixels), 1) for pixels in batches(images)]
+            self.wanted = [raw_outputs(graph, pixels) for pixels in batches(images)]
 
     def error(self, whole: QuantizedGraph) -> float:
         with torch.inference_mode():
             sums = [
-                F.kl_div(F.log_softmax(quantized_logits(whole, pixels), 1), wanted, reduction="sum", log_target=True)
+                self.distance(quantized_outputs(whole, pixels), wanted)
                 for pixels, wanted in zip(batches(self.images), self.wanted, strict=True)
             ]
         return float(torch.stack(sums).sum()) / len(self.images)

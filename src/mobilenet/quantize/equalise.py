@@ -6,16 +6,18 @@ Filters have steps of their own for each output channel, so the layer before los
 loses nothing either: in front of it every channel is brought to the whole range. A pointwise layer behind has steps for
 each of its outputs, which all input channels share, so there the two are balanced.
 
+Only where one layer alone reads the channel, directly or through a pool, and no output shows it.
+
 ReLU6 cuts at 6: a channel that reaches 6 is left as it is, and no other is brought beyond it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mobilenet.model.graph import ConvNode, Graph, LinearNode, Node, PoolNode
+from mobilenet.model.graph import ConcatNode, ConvNode, Graph, LinearNode, Node, PoolNode
 from mobilenet.quantize.ranges import Observed
 
 __all__ = ["equalised"]
@@ -30,22 +32,27 @@ Floats = NDArray[np.float32]
 
 def equalised(graph: Graph, observed: Mapping[str, Observed]) -> Graph:
     """A graph that computes the same in real numbers, on photos like those that `observed` has seen."""
-    nodes: list[Node] = list(graph.nodes)
-    for number, node in enumerate(nodes):
-        reader = _reader(nodes, number)
-        if not isinstance(node, ConvNode) or reader is None:
+    nodes: dict[str, Node] = {node.name: node for node in graph.nodes}
+    shown = {output.row for output in graph.card.outputs}
+    for node in graph.nodes:
+        reader = _reader(graph.nodes, node.name, shown)
+        changed = nodes[node.name]
+        if not isinstance(changed, ConvNode) or reader is None:
             continue
-        factors = _factors(node, nodes[reader], observed[node.name])
-        scaled = (node.filters * factors[:, None, None, None], node.bias * factors)
-        nodes[number] = replace(node, filters=scaled[0], bias=scaled[1])
+        factors = _factors(changed, nodes[reader], observed[node.name])
+        scaled = (changed.filters * factors[:, None, None, None], changed.bias * factors)
+        nodes[node.name] = replace(changed, filters=scaled[0], bias=scaled[1])
         nodes[reader] = _undone(nodes[reader], factors)
-    return replace(graph, nodes=tuple(nodes))
+    return replace(graph, nodes=tuple(nodes.values()))
 
 
-def _reader(nodes: list[Node], number: int) -> int | None:
-    """The node with arrays that reads this one, through the pool as well."""
-    later = [place for place in range(number + 1, len(nodes)) if not isinstance(nodes[place], PoolNode)]
-    return later[0] if later else None
+def _reader(nodes: Sequence[Node], name: str, shown: Collection[str]) -> str | None:
+    """The one node with arrays that reads this one, through a pool as well; None where it is not the only one to see
+    it."""
+    readers = [node for node in nodes if name in node.inputs]
+    if name in shown or len(readers) != 1 or isinstance(readers[0], ConcatNode):
+        return None
+    return _reader(nodes, readers[0].name, shown) if isinstance(readers[0], PoolNode) else readers[0].name
 
 
 def _factors(node: ConvNode, reader: Node, observed: Observed) -> Floats:
@@ -56,7 +63,7 @@ def _factors(node: ConvNode, reader: Node, observed: Observed) -> Floats:
     if isinstance(reader, ConvNode) and reader.depthwise:
         factors = high.max() / high
     else:
-        wanted = np.sqrt(high * _use(reader))
+        wanted = np.sqrt(high * _use(reader, len(high)))
         factors = wanted / wanted.max() * high.max() / high
     factors = np.clip(factors, 1 / _MOST, _MOST)
     if node.activation == "relu6":
@@ -66,15 +73,15 @@ def _factors(node: ConvNode, reader: Node, observed: Observed) -> Floats:
     return result
 
 
-def _use(reader: Node) -> NDArray[np.float64]:
+def _use(reader: Node, channels: int) -> NDArray[np.float64]:
     """(channels,) the largest weight that the reading layer has for each of its input channels."""
     match reader:
         case ConvNode():
             found = np.abs(reader.filters).max((0, 2, 3))
         case LinearNode():
-            found = np.abs(reader.matrix).max(0)
-        case PoolNode():
-            raise TypeError("a pool has no weights")
+            found = np.abs(_by_channel(reader, channels)).max((0, 1))
+        case PoolNode() | ConcatNode():
+            raise TypeError(f"{reader.name} has no weights")
     use: NDArray[np.float64] = np.maximum(found, 1e-12).astype(np.float64)
     return use
 
@@ -86,6 +93,11 @@ def _undone(reader: Node, factors: Floats) -> Node:
         case ConvNode():
             return replace(reader, filters=reader.filters / factors[None, :, None, None])
         case LinearNode():
-            return replace(reader, matrix=reader.matrix / factors)
-        case PoolNode():
+            return replace(reader, matrix=(_by_channel(reader, len(factors)) / factors).reshape(reader.matrix.shape))
+        case PoolNode() | ConcatNode():
             return reader
+
+
+def _by_channel(reader: LinearNode, channels: int) -> Floats:
+    """(out, pixels, channels) of the matrix: a plane is read pixel by pixel."""
+    return reader.matrix.reshape(len(reader.matrix), -1, channels)

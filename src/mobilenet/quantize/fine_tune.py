@@ -7,7 +7,7 @@ outputs stay as calibration has chosen them, and filters move in units of their 
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -27,15 +27,17 @@ from mobilenet.model.graph import (
     LinearNode,
     Node,
     Quantization,
+    QuantizedConcat,
     QuantizedConv,
     QuantizedGraph,
     QuantizedLinear,
     QuantizedNode,
     QuantizedPool,
+    walk,
 )
-from mobilenet.quantize.calibrate import Calibrated
-from mobilenet.quantize.simulator import LOWEST, bounds, convolve, step
-from mobilenet.quantize.weights import LARGEST, on_pixels
+from mobilenet.quantize.calibrate import Calibrated, Distance
+from mobilenet.quantize.simulator import LOWEST, bounds, convolve, flat, outputs_of, step
+from mobilenet.quantize.weights import LARGEST, reading_pixels
 
 __all__ = ["PHOTOS", "fine_tune", "training_photos"]
 
@@ -54,6 +56,7 @@ def fine_tune(
     teacher: Graph,
     start: Calibrated,
     photos: CachedPhotos,
+    distance: Distance,
     *,
     seed: int = 0,
     shown: int = PHOTOS,
@@ -61,8 +64,8 @@ def fine_tune(
 ) -> QuantizedGraph:
     """The 8-bit graph of `start` after it has seen about `shown` crops of `photos` (`training_photos`).
 
-    `teacher` is the float32 graph whose probabilities it learns to give; `photos` (N, S, S, 3) are squares somewhat
-    larger than the network's input. `progress(done, all)` after each batch.
+    `teacher` is the float32 graph: the `distance` from its raw outputs is what is minimised. `photos` (N, S, S, 3) are
+    squares somewhat larger than the network's input. `progress(done, all)` after each batch.
     """
     student = _Student(start.prepared, start.graph)
     optimizer = torch.optim.Adam(student.parameters(), lr=_RATE, betas=(0.9, 0.99))
@@ -74,8 +77,8 @@ def fine_tune(
             group["lr"] = _RATE * _factor((number + 1) / total)
         inputs = crops.batch(number)
         with torch.no_grad():
-            wanted = F.log_softmax(_answers(teacher, inputs), 1)
-        loss = F.kl_div(F.log_softmax(student(inputs), 1), wanted, reduction="batchmean", log_target=True)
+            wanted = outputs_of(teacher.card, walk(teacher.nodes, inputs, step))
+        loss = distance(student(inputs), wanted) / len(inputs)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
@@ -97,13 +100,6 @@ def _factor(progress: float) -> float:
     if progress < _WARMUP:
         return progress / _WARMUP
     return 0.5 * (1 + math.cos(math.pi * (progress - _WARMUP) / (1 - _WARMUP)))
-
-
-def _answers(teacher: Graph, inputs: Tensor) -> Tensor:
-    x = inputs
-    for node in teacher.nodes:
-        x = step(node, x)
-    return x
 
 
 class _Crops:
@@ -137,34 +133,39 @@ class _Student(nn.Module):
         self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
         preprocessing = prepared.card.preprocessing
         self.mean, self.std = torch.tensor(preprocessing.mean), torch.tensor(preprocessing.std)
-        for node, whole in zip(
-            (on_pixels(prepared.nodes[0], preprocessing), *prepared.nodes[1:]), start.nodes, strict=True
-        ):
-            weights, bias = _in_steps(node, whole)
+        for node, whole in zip(prepared.nodes, start.nodes, strict=True):
+            weights, bias = _in_steps(reading_pixels(node, preprocessing), whole)
             self.weights.append(nn.Parameter(weights))
             # a copy: the graph keeps its own
             self.biases.append(nn.Parameter(bias.clone()))
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        """(N, 3, R, R) network input -> (N, classes) logits, rounded."""
+    def forward(self, inputs: Tensor) -> dict[str, Tensor]:
+        """(N, 3, R, R) network input -> each output by its name, (N, *shape), rounded, before its ending."""
         given = self.start.input
         pixels = inputs * self.std[:, None, None] + self.mean[:, None, None]
         x = (pixels + (LOWEST - given.zero_point)) * given.scale
-        for node, weights, bias in zip(self.start.nodes, self.weights, self.biases, strict=True):
-            x = _forward(node, x, weights, bias)
-        return x
+        learned = self._learned()
+        return outputs_of(
+            self.start.card, walk(self.start.nodes, x, lambda node, made: _forward(node, made, *learned[node.name]))
+        )
 
     def rounded(self) -> QuantizedGraph:
         """What has been learned, in whole numbers."""
-        nodes, given = [], self.start.input
-        for node, weights, bias in zip(self.start.nodes, self.weights, self.biases, strict=True):
-            nodes.append(_whole(node, weights.detach(), bias.detach().double().numpy(), given))
-            given = node.output
+        learned, steps = self._learned(), self.start.steps
+        nodes = []
+        for node in self.start.nodes:
+            weights, bias = (values.detach() for values in learned[node.name])
+            nodes.append(_whole(node, weights, bias.double().numpy(), steps[node.inputs[0]]))
         return replace(self.start, nodes=tuple(nodes))
+
+    def _learned(self) -> dict[str, tuple[Tensor, Tensor]]:
+        """Name of a node -> its weights and biases."""
+        values = zip(self.weights, self.biases, strict=True)
+        return {node.name: pair for node, pair in zip(self.start.nodes, values, strict=True)}
 
 
 def _in_steps(node: Node, whole: QuantizedNode) -> tuple[Tensor, Tensor]:
-    """Weights in units of their 8-bit steps, not rounded, and biases as they are; nothing for a pool."""
+    """Weights in units of their 8-bit steps, not rounded, and biases as they are; nothing for what has none."""
     match node, whole:
         case ConvNode(), QuantizedConv():
             return torch.from_numpy(node.filters / whole.scales[:, None, None, None]), torch.from_numpy(node.bias)
@@ -174,22 +175,24 @@ def _in_steps(node: Node, whole: QuantizedNode) -> tuple[Tensor, Tensor]:
             return torch.zeros(0), torch.zeros(0)
 
 
-def _forward(node: QuantizedNode, x: Tensor, weights: Tensor, bias: Tensor) -> Tensor:
+def _forward(node: QuantizedNode, inputs: Sequence[Tensor], weights: Tensor, bias: Tensor) -> Tensor:
     """One node on real numbers, its weights and its output rounded; activations are ends of the output's range."""
+    if isinstance(node, QuantizedConcat):
+        return torch.cat(list(inputs), 1)
     low, high = bounds(node)
     output = node.output
     return torch.fake_quantize_per_tensor_affine(
-        _plain(node, x, weights, bias), output.scale, output.zero_point, low, high
+        _plain(node, inputs[0], weights, bias), output.scale, output.zero_point, low, high
     )
 
 
-def _plain(node: QuantizedNode, x: Tensor, weights: Tensor, bias: Tensor) -> Tensor:
+def _plain(node: QuantizedConv | QuantizedLinear | QuantizedPool, x: Tensor, weights: Tensor, bias: Tensor) -> Tensor:
     """The node before its output is rounded, with weights rounded to whole steps."""
     match node:
         case QuantizedConv():
             return convolve(node, x, _on_steps(weights, node.scales), bias)
         case QuantizedLinear():
-            return F.linear(x, _on_steps(weights, node.scales), bias)
+            return F.linear(flat(x), _on_steps(weights, node.scales), bias)
         case QuantizedPool():
             return x.mean((2, 3))
 
@@ -202,7 +205,7 @@ def _on_steps(weights: Tensor, scales: NDArray[np.float32]) -> Tensor:
 
 
 def _whole(node: QuantizedNode, weights: Tensor, bias: NDArray[np.float64], given: Quantization) -> QuantizedNode:
-    if isinstance(node, QuantizedPool):
+    if isinstance(node, QuantizedPool | QuantizedConcat):
         return node
     whole = weights.round().clamp(-LARGEST, LARGEST).to(torch.int8).numpy()
     steps = np.round(bias / (given.scale * node.scales.astype(np.float64))).astype(np.int32)

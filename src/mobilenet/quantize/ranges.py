@@ -5,7 +5,7 @@ with the least mean squared error after rounding (MSE; Krishnamoorthi 2018, sect
 network, so `mobilenet.quantize.calibrate` measures it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mobilenet.model.graph import Graph, Quantization
+from mobilenet.model.graph import Graph, Quantization, walk
 from mobilenet.quantize.simulator import HIGHEST, LOWEST, batches, normalised, step
 
 __all__ = ["METHODS", "Method", "Observed", "Ranges", "choose_ranges", "observe", "quantization"]
@@ -64,9 +64,18 @@ def observe(graph: Graph, images: NDArray[np.uint8]) -> dict[str, Observed]:
     return {name: Observed(*spans[name], counts[name], highs[name].numpy()) for name in lows}
 
 
-def choose_ranges(observed: Mapping[str, Observed], method: Method) -> dict[str, Quantization]:
-    """How each node's output is rounded, by `method`; 0 is always one of the steps, as padding needs."""
-    return {name: quantization(*_span(node, method)) for name, node in observed.items()}
+def choose_ranges(
+    observed: Mapping[str, Observed], method: Method, joined: Collection[Collection[str]] = ()
+) -> dict[str, Quantization]:
+    """How each node's output is rounded, by `method`; 0 is always one of the steps, as padding needs.
+
+    Each group of `joined` names (`mobilenet.model.graph.concatenated`) is rounded alike, over all that its nodes reach.
+    """
+    spans = {name: _span(node, method) for name, node in observed.items()}
+    for group in joined:
+        lows, highs = zip(*(spans[name] for name in group), strict=True)
+        spans.update(dict.fromkeys(group, (min(lows), max(highs))))
+    return {name: quantization(*span) for name, span in spans.items()}
 
 
 def quantization(low: float, high: float) -> Quantization:
@@ -81,9 +90,7 @@ def _outputs(graph: Graph, images: NDArray[np.uint8]) -> Iterator[tuple[str, Ten
     """(name, output) of every node, for batch after batch."""
     for pixels in batches(images):
         with torch.inference_mode():
-            x = normalised(pixels, graph.card.preprocessing)
-            for node in graph.nodes:
-                x = step(node, x)
+            for node, x in walk(graph.nodes, normalised(pixels, graph.card.preprocessing), step):
                 yield node.name, x
 
 

@@ -4,7 +4,7 @@ Tensors of 8-bit numbers are float32 here. Their products and sums are whole num
 wrong by one part in 16 million where it is wrong at all, far less than half a step of the output.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -13,18 +13,23 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mobilenet.images import Preprocessing
+from mobilenet.model.card import ModelCard
 from mobilenet.model.graph import (
+    AnyNode,
+    ConcatNode,
     ConvNode,
     Graph,
     LinearNode,
     Node,
     PoolNode,
     Quantization,
+    QuantizedConcat,
     QuantizedConv,
     QuantizedGraph,
     QuantizedLinear,
     QuantizedNode,
     QuantizedPool,
+    walk,
 )
 from mobilenet.spec.rows import Activation
 from mobilenet.spec.shapes import padded
@@ -36,12 +41,14 @@ __all__ = [
     "batches",
     "bounds",
     "convolve",
-    "logits",
+    "flat",
     "normalised",
+    "outputs_of",
     "pixels_of",
-    "quantized_logits",
+    "quantized_outputs",
     "quantized_start",
     "quantized_step",
+    "raw_outputs",
     "step",
 ]
 
@@ -68,32 +75,47 @@ def normalised(pixels: Tensor, preprocessing: Preprocessing) -> Tensor:
     return (pixels - mean) / std
 
 
-def logits(graph: Graph, pixels: Tensor) -> Tensor:
-    """(N, 3, R, R) pixels -> (N, classes) float32 of the last node."""
-    x = normalised(pixels, graph.card.preprocessing)
-    for node in graph.nodes:
-        x = step(node, x)
-    return x
+def raw_outputs(graph: Graph, pixels: Tensor) -> dict[str, Tensor]:
+    """(N, 3, R, R) pixels -> each output of the card by its name, (N, *shape) float32, before its ending."""
+    return outputs_of(graph.card, walk(graph.nodes, normalised(pixels, graph.card.preprocessing), step))
 
 
-def step(node: Node, x: Tensor) -> Tensor:
-    """The output of one node, its activation included."""
+def outputs_of(card: ModelCard, made: Iterable[tuple[AnyNode, Tensor]]) -> dict[str, Tensor]:
+    """What nodes have made, in their order -> each output of the card by its name, (N, *shape)."""
+    rows = {output.row for output in card.outputs}
+    found = {node.name: x for node, x in made if node.name in rows}
+    return {output.name: flat(found[output.row]).unflatten(1, output.shape) for output in card.outputs}
+
+
+def flat(x: Tensor) -> Tensor:
+    """(N, C, H, W) -> (N, H × W × C), row by row and pixel by pixel; a vector (N, F) as it is."""
+    return x.permute(0, 2, 3, 1).flatten(1) if x.dim() == 4 else x
+
+
+def step(node: Node, inputs: Sequence[Tensor]) -> Tensor:
+    """The output of one node, its activation included: (N, C, H, W) of a plane, (N, F) of a vector."""
     match node:
         case ConvNode():
             filters, bias = torch.from_numpy(node.filters), torch.from_numpy(node.bias)
-            return activate(convolve(node, x, filters, bias), node.activation)
+            return activate(convolve(node, inputs[0], filters, bias), node.activation)
         case PoolNode():
-            return x.mean((2, 3))
+            return inputs[0].mean((2, 3))
         case LinearNode():
-            return F.linear(x, torch.from_numpy(node.matrix), torch.from_numpy(node.bias))
+            sums = F.linear(flat(inputs[0]), torch.from_numpy(node.matrix), torch.from_numpy(node.bias))
+            return activate(sums, node.activation)
+        case ConcatNode():
+            return torch.cat(list(inputs), 1)
 
 
 def convolve(node: ConvNode | QuantizedConv, x: Tensor, filters: Tensor, bias: Tensor | None) -> Tensor:
     """The convolution of a node with these numbers, padded by zeros as the node says."""
-    before, after = padded(x.shape[2], filters.shape[2], node.stride, node.padding)
-    if before == after:
-        return F.conv2d(x, filters, bias, node.stride, before, 1, node.groups)
-    return F.conv2d(F.pad(x, (before, after, before, after)), filters, bias, node.stride, 0, 1, node.groups)
+    (top, bottom), (left, right) = (
+        padded(side, kernel, node.stride, node.padding)
+        for side, kernel in zip(x.shape[2:], filters.shape[2:], strict=True)
+    )
+    if (top, left) == (bottom, right):
+        return F.conv2d(x, filters, bias, node.stride, (top, left), 1, node.groups)
+    return F.conv2d(F.pad(x, (left, right, top, bottom)), filters, bias, node.stride, 0, 1, node.groups)
 
 
 def activate(x: Tensor, activation: Activation) -> Tensor:
@@ -107,13 +129,16 @@ def activate(x: Tensor, activation: Activation) -> Tensor:
             return x
 
 
-def quantized_logits(graph: QuantizedGraph, pixels: Tensor) -> Tensor:
-    """(N, 3, R, R) pixels -> (N, classes) float32: the last node's 8-bit numbers as real ones."""
-    x, given = quantized_start(pixels), graph.input
-    for node in graph.nodes:
-        x = quantized_step(node, x, given)
-        given = node.output
-    return (x - given.zero_point) * given.scale
+def quantized_outputs(graph: QuantizedGraph, pixels: Tensor) -> dict[str, Tensor]:
+    """As `raw_outputs`: the 8-bit numbers of each output's node as real ones."""
+    steps = graph.steps
+
+    def compute(node: QuantizedNode, inputs: list[Tensor]) -> Tensor:
+        return quantized_step(node, inputs, steps[node.inputs[0]])
+
+    found = outputs_of(graph.card, walk(graph.nodes, quantized_start(pixels), compute))
+    rows = {output.name: steps[output.row] for output in graph.card.outputs}
+    return {name: (x - rows[name].zero_point) * rows[name].scale for name, x in found.items()}
 
 
 def quantized_start(pixels: Tensor) -> Tensor:
@@ -121,9 +146,11 @@ def quantized_start(pixels: Tensor) -> Tensor:
     return pixels + LOWEST
 
 
-def quantized_step(node: QuantizedNode, x: Tensor, given: Quantization) -> Tensor:
-    """8-bit numbers of the input, which mean what `given` says -> those of the node's output (TFLite 8-bit spec)."""
-    centred = x - given.zero_point
+def quantized_step(node: QuantizedNode, inputs: Sequence[Tensor], given: Quantization) -> Tensor:
+    """8-bit numbers of the inputs, which mean what `given` says -> those of the node's output (TFLite 8-bit spec)."""
+    if isinstance(node, QuantizedConcat):
+        return torch.cat(list(inputs), 1)
+    centred = inputs[0] - given.zero_point
     match node:
         case QuantizedConv():
             filters, bias = torch.from_numpy(node.filters).float(), torch.from_numpy(node.bias).float()
@@ -132,7 +159,8 @@ def quantized_step(node: QuantizedNode, x: Tensor, given: Quantization) -> Tenso
         case QuantizedPool():
             sums, steps = centred.mean((2, 3)), torch.tensor(given.scale / node.output.scale)
         case QuantizedLinear():
-            sums = F.linear(centred, torch.from_numpy(node.matrix).float(), torch.from_numpy(node.bias).float())
+            matrix, bias = torch.from_numpy(node.matrix).float(), torch.from_numpy(node.bias).float()
+            sums = F.linear(flat(centred), matrix, bias)
             steps = torch.from_numpy(node.scales) * (given.scale / node.output.scale)
     low, high = bounds(node)
     return torch.round(sums * steps).add_(node.output.zero_point).clamp_(low, high)
@@ -140,7 +168,7 @@ def quantized_step(node: QuantizedNode, x: Tensor, given: Quantization) -> Tenso
 
 def bounds(node: QuantizedNode) -> tuple[int, int]:
     """The smallest and the largest 8-bit number of a node's output: what its activation lets through."""
-    if not isinstance(node, QuantizedConv) or node.activation == "none":
+    if not isinstance(node, QuantizedConv | QuantizedLinear) or node.activation == "none":
         return LOWEST, HIGHEST
     zero, scale = node.output.zero_point, node.output.scale
     return zero, HIGHEST if node.activation == "relu" else min(HIGHEST, round(6 / scale) + zero)

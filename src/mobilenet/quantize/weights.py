@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 
 from mobilenet.images import Preprocessing
 from mobilenet.model.graph import (
+    ConcatNode,
     ConvNode,
     Graph,
     LinearNode,
     Node,
     PoolNode,
     Quantization,
+    QuantizedConcat,
     QuantizedConv,
     QuantizedGraph,
     QuantizedLinear,
@@ -25,8 +27,9 @@ from mobilenet.model.graph import (
     QuantizedPool,
 )
 from mobilenet.quantize.ranges import Ranges
+from mobilenet.spec.rows import INPUT
 
-__all__ = ["LARGEST", "on_pixels", "pixel_quantization", "quantized", "quantized_node", "restored"]
+__all__ = ["LARGEST", "on_pixels", "pixel_quantization", "quantized", "quantized_node", "reading_pixels", "restored"]
 
 LARGEST = 127
 """Of a filter's 8-bit numbers; -128 is left unused, so that products of two are bounded evenly."""
@@ -39,12 +42,26 @@ Floats = NDArray[np.float32]
 
 
 def quantized(graph: Graph, ranges: Ranges) -> QuantizedGraph:
-    """The 8-bit graph of a float32 one, each node's output rounded as `ranges` say."""
-    given = pixel_quantization(graph.card.preprocessing)
-    nodes: list[QuantizedNode] = []
-    for node in (on_pixels(graph.nodes[0], graph.card.preprocessing), *graph.nodes[1:]):
-        nodes.append(quantized_node(node, given if not nodes else nodes[-1].output, ranges[node.name]))
+    """The 8-bit graph of a float32 one, each node's output rounded as `ranges` say.
+
+    ValueError where the inputs of a concatenation are not rounded as its output is.
+    """
+    preprocessing = graph.card.preprocessing
+    given = pixel_quantization(preprocessing)
+    steps = {INPUT: given, **ranges}
+    for node in graph.nodes:
+        if isinstance(node, ConcatNode) and any(steps[name] != steps[node.name] for name in node.inputs):
+            raise ValueError(f"{node.name} joins numbers of different steps: {[steps[name] for name in node.inputs]}")
+    nodes = [
+        quantized_node(reading_pixels(node, preprocessing), steps[node.inputs[0]], steps[node.name])
+        for node in graph.nodes
+    ]
     return QuantizedGraph(graph.card, given, tuple(nodes))
+
+
+def reading_pixels(node: Node, preprocessing: Preprocessing) -> Node:
+    """A node that reads the network's input, as it reads 8-bit pixels in its place; any other as it is."""
+    return on_pixels(node, preprocessing) if INPUT in node.inputs else node
 
 
 def pixel_quantization(preprocessing: Preprocessing) -> Quantization:
@@ -54,13 +71,13 @@ def pixel_quantization(preprocessing: Preprocessing) -> Quantization:
 
 
 def on_pixels(node: Node, preprocessing: Preprocessing) -> ConvNode:
-    """The first node, reading 8-bit pixels by `pixel_quantization` in place of network input.
+    """A node that reads the photo, reading 8-bit pixels by `pixel_quantization` in place of network input.
 
     What differs, a std for each channel and a mean that is no whole number, goes into filters and bias. That is exact
     but for the border: there padding is the zero point, which may be half a grey level from the mean.
     """
     if not isinstance(node, ConvNode):
-        raise TypeError("a network begins with a convolution")
+        raise TypeError(f"{node.name} reads the photo, which only a convolution can")
     given = pixel_quantization(preprocessing)
     mean, std = np.asarray(preprocessing.mean), np.asarray(preprocessing.std)
     filters = node.filters / (std * given.scale)[None, :, None, None]
@@ -75,12 +92,14 @@ def quantized_node(node: Node, given: Quantization, output: Quantization) -> Qua
         case ConvNode():
             filters, scales, bias = _rounded(node.filters, node.bias, given, output)
             shape = (node.stride, node.groups, node.padding, node.activation)
-            return QuantizedConv(node.name, filters, scales, bias, *shape, output)
+            return QuantizedConv(node.name, node.inputs, filters, scales, bias, *shape, output)
         case LinearNode():
             matrix, scales, bias = _rounded(node.matrix, node.bias, given, output)
-            return QuantizedLinear(node.name, matrix, scales, bias, output)
+            return QuantizedLinear(node.name, node.inputs, matrix, scales, bias, node.activation, output)
         case PoolNode():
-            return QuantizedPool(node.name, output)
+            return QuantizedPool(node.name, node.inputs, output)
+        case ConcatNode():
+            return QuantizedConcat(node.name, node.inputs, output)
 
 
 def _rounded(
@@ -103,11 +122,14 @@ def restored(node: QuantizedNode, given: Quantization) -> Node:
         case QuantizedConv():
             scales = node.scales[:, None, None, None]
             shape = (node.stride, node.groups, node.padding, node.activation)
-            return ConvNode(node.name, node.filters * scales, _restored_bias(node, given), *shape)
+            return ConvNode(node.name, node.inputs, node.filters * scales, _restored_bias(node, given), *shape)
         case QuantizedLinear():
-            return LinearNode(node.name, node.matrix * node.scales[:, None], _restored_bias(node, given))
+            matrix = node.matrix * node.scales[:, None]
+            return LinearNode(node.name, node.inputs, matrix, _restored_bias(node, given), node.activation)
         case QuantizedPool():
-            return PoolNode(node.name)
+            return PoolNode(node.name, node.inputs)
+        case QuantizedConcat():
+            return ConcatNode(node.name, node.inputs)
 
 
 def _restored_bias(node: QuantizedConv | QuantizedLinear, given: Quantization) -> Floats:

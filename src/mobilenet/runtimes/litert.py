@@ -41,10 +41,11 @@ class LiteRTPredictor:
         self._engine = Interpreter(model_content=data, num_threads=threads or os.cpu_count())
         _allocate(self._engine)
         given, made = self._engine.get_input_details(), self._engine.get_output_details()
-        side, classes = card.preprocessing.resolution, len(card.labels)
-        _check_end("takes", given, np.uint8, (1, side, side, 3))
-        _check_end("answers with", made, np.float32, (1, classes))
-        self._input, self._output = int(given[0]["index"]), int(made[0]["index"])
+        side = card.preprocessing.resolution
+        _check_ends("takes", given, [("pixels", "uint8", (1, side, side, 3))])
+        _check_ends("answers with", made, [(output.name, "float32", (1, *output.shape)) for output in card.outputs])
+        self._outputs = card.outputs
+        self._input, self._answers = int(given[0]["index"]), [(str(end["name"]), int(end["index"])) for end in made]
 
     @classmethod
     def open(cls, path: Path, threads: int | None = None) -> "LiteRTPredictor":
@@ -60,24 +61,24 @@ class LiteRTPredictor:
             ) from error
 
     def predict(self, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
-        """(N, R, R, 3) uint8 -> `probabilities` (N, classes) float32.
+        """(N, R, R, 3) uint8 -> the card's outputs by their names, (N, *shape) float32.
 
         One photo after another: the planes of one stay in the processor's cache, those of a batch do not. One photo
         alone goes straight through: the smallest networks take a tenth of a millisecond, in which each line counts.
         """
         if len(images) == 1:
-            return {"probabilities": self._run(images)}
-        answers = np.empty((len(images), len(self.labels)), np.float32)
-        for image, answer in zip(images, answers, strict=True):
-            answer[:] = self._run(image[None])[0]
-        return {"probabilities": answers}
+            return self._run(images)
+        answers = {output.name: np.empty((len(images), *output.shape), np.float32) for output in self._outputs}
+        for number, image in enumerate(images):
+            for name, answer in self._run(image[None]).items():
+                answers[name][number] = answer[0]
+        return answers
 
-    def _run(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def _run(self, image: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
         with self._turn:
             self._engine.set_tensor(self._input, image)
             self._engine.invoke()
-            probabilities: NDArray[np.float32] = self._engine.get_tensor(self._output)
-        return probabilities
+            return {name: self._engine.get_tensor(index) for name, index in self._answers}
 
 
 def _allocate(engine: Interpreter) -> None:
@@ -113,11 +114,15 @@ def _silence() -> Iterator[None]:
         os.close(kept)
 
 
-def _check_end(what: str, tensors: Sequence[Mapping[str, Any]], kind: type[np.generic], shape: tuple[int, ...]) -> None:
-    """ValueError unless there is one such tensor at this end of the graph."""
-    found = [(np.dtype(tensor["dtype"]).name, tuple(map(int, tensor["shape"]))) for tensor in tensors]
-    if found != [(np.dtype(kind).name, shape)]:
-        raise ValueError(f"it {what} {found}, its card says {shape}")
+def _check_ends(
+    what: str, tensors: Sequence[Mapping[str, Any]], wanted: Sequence[tuple[str, str, tuple[int, ...]]]
+) -> None:
+    """ValueError unless the tensors at this end of the graph have these names, types and shapes."""
+    found = [
+        (str(tensor["name"]), np.dtype(tensor["dtype"]).name, tuple(map(int, tensor["shape"]))) for tensor in tensors
+    ]
+    if found != list(wanted):
+        raise ValueError(f"it {what} {found}, its card says {wanted}")
 
 
 def _read(path: Path) -> bytes:

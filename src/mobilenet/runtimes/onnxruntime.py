@@ -12,7 +12,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as engine
 from mobilenet.errors import ModelError
 from mobilenet.images import Preprocessing
 from mobilenet.model.card import ModelCard
-from mobilenet.model.onnx_card import in_batches, one_line, read_card, read_sealed
+from mobilenet.model.onnx_card import check_answers, in_batches, one_line, read_card, read_sealed
 
 __all__ = ["OnnxRuntimePredictor"]
 
@@ -39,6 +39,7 @@ class OnnxRuntimePredictor:
         self.labels: tuple[str, ...] = card.labels
         self.preprocessing: Preprocessing = card.preprocessing
         self.task: str = card.task
+        self._outputs = card.outputs
         self._session = session
         given = session.get_inputs()[0]
         self._input: str = given.name
@@ -55,14 +56,16 @@ class OnnxRuntimePredictor:
             raise ModelError(
                 f"ONNX Runtime does not run {path}: {one_line(error)}; install a newer onnxruntime"
             ) from error
-        return cls(session, read_card(session.get_modelmeta().custom_metadata_map, path))
+        card = read_card(session.get_modelmeta().custom_metadata_map, path)
+        check_answers([(made.name, tuple(made.shape[1:])) for made in session.get_outputs()], card, path)
+        return cls(session, card)
 
     def predict(self, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
-        """(N, R, R, 3) uint8 -> `probabilities` (N, classes) float32."""
-        return {"probabilities": in_batches(images, self._batch, len(self.labels), self._run)}
+        """(N, R, R, 3) uint8 -> the card's outputs by their names, (N, *shape) float32."""
+        return in_batches(images, self._batch, self._outputs, self._run)
 
-    def _run(self, images: NDArray[np.uint8]) -> NDArray[Any]:
-        answers: NDArray[Any] = self._session.run(None, {self._input: images})[0]
+    def _run(self, images: NDArray[np.uint8]) -> list[NDArray[Any]]:
+        answers: list[NDArray[Any]] = self._session.run(None, {self._input: images})
         return answers
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mobilenet.errors import ModelError
 from mobilenet.images import Preprocessing
 from mobilenet.model.card import ModelCard
-from mobilenet.model.onnx_card import CARD_ENTRY, in_batches, one_line, read_card, read_sealed
+from mobilenet.model.onnx_card import CARD_ENTRY, check_answers, in_batches, one_line, read_card, read_sealed
 
 
 @contextmanager
@@ -48,10 +48,12 @@ class OpenVinoPredictor:
         self.labels: tuple[str, ...] = card.labels
         self.preprocessing: Preprocessing = card.preprocessing
         self.task: str = card.task
+        self._outputs = card.outputs
         # One request, whose turn it is: the engine computes one at a time in any case (NUM_STREAMS).
         self._turn, self._request = threading.Lock(), model.create_infer_request()
         # Views of the engine's own memory: handing it arrays at every call costs 60 µs, a sixth of a small network.
-        self._pixels, self._answers = self._request.input_tensors[0].data, self._request.output_tensors[0].data
+        self._pixels = self._request.input_tensors[0].data
+        self._answers = [tensor.data for tensor in self._request.output_tensors]
         self._batch = int(model.input(0).shape[0])
 
     @classmethod
@@ -65,22 +67,31 @@ class OpenVinoPredictor:
             if model.is_dynamic():
                 # Kernels for one known shape are faster than those for any.
                 model.reshape([1, card.resolution, card.resolution, 3])
-            return cls(core.compile_model(model, "CPU", _options(threads)), card)
+            compiled = core.compile_model(model, "CPU", _options(threads))
+            check_answers(_answers(compiled, card), card, path)
+            return cls(compiled, card)
         except RuntimeError as error:
             raise ModelError(f"OpenVINO does not run {path}: {one_line(error)}; install a newer openvino") from error
 
     def predict(self, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
-        """(N, R, R, 3) uint8 -> `probabilities` (N, classes) float32."""
-        return {"probabilities": in_batches(images, self._batch, len(self.labels), self._run)}
+        """(N, R, R, 3) uint8 -> the card's outputs by their names, (N, *shape) float32."""
+        return in_batches(images, self._batch, self._outputs, self._run)
 
-    def _run(self, images: NDArray[np.uint8]) -> NDArray[Any]:
+    def _run(self, images: NDArray[np.uint8]) -> list[NDArray[Any]]:
         if images.shape != self._pixels.shape:
             raise ValueError(f"images are {images.shape}, this network takes {self._pixels.shape}")
         with self._turn:
             self._pixels[:] = images
             self._request.infer()
-            answers: NDArray[Any] = self._answers.copy()
-        return answers
+            return [answer.copy() for answer in self._answers]
+
+
+def _answers(model: openvino.CompiledModel, card: ModelCard) -> list[tuple[str, tuple[int, ...]]]:
+    """Name and shape for one photo of each output; one may have several names, of which the card's is meant."""
+    known = {output.name for output in card.outputs}
+    return [
+        (min(made.get_names() & known or made.get_names(), default=""), tuple(made.shape)[1:]) for made in model.outputs
+    ]
 
 
 def _metadata(model: openvino.Model) -> dict[str, str]:

@@ -28,7 +28,7 @@ class Predictor(Protocol):
 
     @property
     def card(self) -> "ModelCard":
-        """What the file says of its network: task, outputs, vocabulary."""
+        """Everything that its file says of it; `card.outputs` are what it answers with."""
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -43,7 +43,8 @@ class Predictor(Protocol):
         """The name of its task, such as `classification`."""
 
     def predict(self, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
-        """(N, R, R, 3) uint8 RGB -> the outputs of the card by name, each (N, *shape) float32."""
+        """(N, R, R, 3) uint8 RGB -> each output of the card by its name, (N, *shape) float32; of a classifier
+        `probabilities` (N, classes)."""
 
 
 def _torch(path: Path, threads: int | None) -> Predictor:
@@ -112,7 +113,7 @@ def open_model(path: Path, runtime: str | None = None, threads: int | None = Non
         if needs is None:
             raise
         raise ModelError(f"{file} {needs}") from error
-    if not predictor.labels:
+    if not predictor.card.outputs:
         raise ModelError(f"{file} has no classifier; train one on it with mobilenet train DATA --weights {file}")
     return predictor
 

@@ -54,7 +54,7 @@ def test_a_run_goes_through_every_command(run: Path, light_data: Path, mobilenet
 def test_every_exported_file_is_proven_and_measured(
     run: Path, light_data: Path, mobilenet: Run, tmp_path: Path
 ) -> None:
-    code, printed = _any_code(mobilenet, "export", run, "--out", tmp_path / "files", "--json")
+    _, printed = _any_code(mobilenet, "export", run, "--out", tmp_path / "files", "--json")
     found = json.loads(printed)
     slow = {"faster than float32"}
     for file in found["files"]:

@@ -1,32 +1,39 @@
 """Networks of random numbers, folded and in either precision: what a network takes depends on its shape alone."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from mobilenet.errors import ModelError
 from mobilenet.model.card import ModelCard
+from mobilenet.model.fold import exported_rows
 from mobilenet.model.graph import (
+    ConcatNode,
     ConvNode,
     Graph,
     LinearNode,
     Node,
     PoolNode,
     Quantization,
+    QuantizedConcat,
     QuantizedConv,
     QuantizedGraph,
     QuantizedLinear,
     QuantizedNode,
     QuantizedPool,
+    concatenated,
 )
 from mobilenet.model.precision import Precision
-from mobilenet.spec.rows import Conv, GlobalPool, Linear, Row
+from mobilenet.spec.rows import Concat, Conv, GlobalPool, Linear, Pool, Row
 
 __all__ = ["untrained"]
 
 _STEP = 1 / 32
 """Of every 8-bit tensor: none of them saturates, none is zero throughout."""
+
+_POSITIVE, _AROUND_ZERO = Quantization(_STEP, -128), Quantization(_STEP, 0)
 
 
 def untrained(card: ModelCard, precision: Precision, seed: int = 0) -> Graph | QuantizedGraph:
@@ -35,10 +42,11 @@ def untrained(card: ModelCard, precision: Precision, seed: int = 0) -> Graph | Q
     ModelError for a network with rows that have no place in an exported file.
     """
     random = np.random.default_rng(seed)
-    rows = card.network().rows
+    rows = exported_rows(card)
     if precision == "float32":
         return Graph(card, tuple(_node(row, random) for row in rows))
-    return QuantizedGraph(card, Quantization(_STEP, -1), tuple(_quantized(rows, random)))
+    nodes = _alike([_quantized(row, random) for row in rows])
+    return QuantizedGraph(card, Quantization(_STEP, -1), nodes)
 
 
 def _node(row: Row, random: np.random.Generator) -> Node:
@@ -46,33 +54,48 @@ def _node(row: Row, random: np.random.Generator) -> Node:
         case Conv():
             filters = _floats(_shape(row), random)
             bias = _floats((row.out_channels, 1), random)[:, 0]
-            return ConvNode(row.name, filters, bias, row.stride, row.groups, row.padding, row.activation)
+            return ConvNode(row.name, row.inputs, filters, bias, row.stride, row.groups, row.padding, row.activation)
         case GlobalPool():
-            return PoolNode(row.name)
+            return PoolNode(row.name, row.inputs)
         case Linear():
             matrix = _floats((row.out_features, row.in_features), random)
-            return LinearNode(row.name, matrix, _floats((row.out_features, 1), random)[:, 0])
-    raise ModelError(f"row {row.name} is not part of a network that can be exported; use a mobilenet_v1")
+            bias = _floats((row.out_features, 1), random)[:, 0]
+            return LinearNode(row.name, row.inputs, matrix, bias, row.activation)
+        case Concat():
+            return ConcatNode(row.name, row.inputs)
+        case Pool():
+            raise TypeError("exported_rows has no Pool")
 
 
-def _quantized(rows: tuple[Row, ...], random: np.random.Generator) -> Iterator[QuantizedNode]:
-    positive, around_zero = Quantization(_STEP, -128), Quantization(_STEP, 0)
-    for row in rows:
-        match row:
-            case Conv():
-                shape = _shape(row)
-                arrays = _whole(shape, random), _scales(shape, random), _bias(shape, random)
-                yield QuantizedConv(
-                    row.name, *arrays, row.stride, row.groups, row.padding, row.activation, output=positive
-                )
-            case GlobalPool():
-                yield QuantizedPool(row.name, positive)
-            case Linear():
-                shape = (row.out_features, row.in_features)
-                arrays = _whole(shape, random), _scales(shape, random), _bias(shape, random)
-                yield QuantizedLinear(row.name, *arrays, output=around_zero)
-            case _:
-                raise ModelError(f"row {row.name} is not part of a network that can be exported; use a mobilenet_v1")
+def _quantized(row: Row, random: np.random.Generator) -> QuantizedNode:
+    match row:
+        case Conv():
+            arrays = _arrays(_shape(row), random)
+            return QuantizedConv(
+                row.name, row.inputs, *arrays, row.stride, row.groups, row.padding, row.activation, output=_POSITIVE
+            )
+        case GlobalPool():
+            return QuantizedPool(row.name, row.inputs, _POSITIVE)
+        case Linear():
+            arrays = _arrays((row.out_features, row.in_features), random)
+            return QuantizedLinear(row.name, row.inputs, *arrays, row.activation, output=_AROUND_ZERO)
+        case Concat():
+            return QuantizedConcat(row.name, row.inputs, _POSITIVE)
+        case Pool():
+            raise TypeError("exported_rows has no Pool")
+
+
+def _alike(nodes: Sequence[QuantizedNode]) -> tuple[QuantizedNode, ...]:
+    """What is joined is rounded alike."""
+    joined = frozenset().union(*concatenated(nodes))
+    return tuple(replace(node, output=_AROUND_ZERO) if node.name in joined else node for node in nodes)
+
+
+def _arrays(
+    shape: tuple[int, ...], random: np.random.Generator
+) -> tuple[NDArray[np.int8], NDArray[np.float32], NDArray[np.int32]]:
+    """Weights, scales and biases."""
+    return _whole(shape, random), _scales(shape, random), _bias(shape, random)
 
 
 def _shape(row: Conv) -> tuple[int, ...]:
@@ -80,20 +103,20 @@ def _shape(row: Conv) -> tuple[int, ...]:
     return (row.out_channels, row.in_channels // row.groups, *sides)
 
 
-def _floats(shape: tuple[int, ...], random: np.random.Generator) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+def _floats(shape: tuple[int, ...], random: np.random.Generator) -> NDArray[np.float32]:
     """He et al. (2015): the variance of what a layer answers is that of what it reads."""
     return random.standard_normal(shape, np.float32) * np.float32(math.sqrt(2 / math.prod(shape[1:])))
 
 
-def _whole(shape: tuple[int, ...], random: np.random.Generator) -> np.ndarray[tuple[int, ...], np.dtype[np.int8]]:
+def _whole(shape: tuple[int, ...], random: np.random.Generator) -> NDArray[np.int8]:
     return random.integers(-127, 128, shape, np.int8)
 
 
-def _scales(shape: tuple[int, ...], random: np.random.Generator) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+def _scales(shape: tuple[int, ...], random: np.random.Generator) -> NDArray[np.float32]:
     """Another one for each channel, as in a trained network: what is equal is in a file once."""
     middle = math.sqrt(2 / math.prod(shape[1:])) / (127 / math.sqrt(3))
     return (middle * random.uniform(0.8, 1.25, shape[0])).astype(np.float32)
 
 
-def _bias(shape: tuple[int, ...], random: np.random.Generator) -> np.ndarray[tuple[int, ...], np.dtype[np.int32]]:
+def _bias(shape: tuple[int, ...], random: np.random.Generator) -> NDArray[np.int32]:
     return random.integers(-1000, 1001, shape[0]).astype(np.int32)

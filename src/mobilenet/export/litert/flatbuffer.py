@@ -30,6 +30,8 @@ _LENGTH_OF_VERSION = 16
 """Bytes, filled with zeros, as TensorFlow's converter writes it."""
 
 _RUNTIMES = {
+    ("CONCATENATION", 1): (1, 5, 0),
+    ("CONCATENATION", 2): (1, 14, 0),
     ("CONV_2D", 1): (1, 5, 0),
     ("CONV_2D", 3): (1, 14, 0),
     ("DEPTHWISE_CONV_2D", 1): (1, 5, 0),
@@ -38,11 +40,14 @@ _RUNTIMES = {
     ("DEQUANTIZE", 2): (1, 14, 0),
     ("FULLY_CONNECTED", 1): (1, 5, 0),
     ("FULLY_CONNECTED", 12): (2, 17, 0),
+    ("L2_NORMALIZATION", 1): (1, 5, 0),
+    ("LOGISTIC", 1): (1, 14, 0),
     ("MEAN", 1): (1, 6, 0),
     ("MEAN", 2): (1, 14, 0),
     ("PAD", 1): (1, 5, 0),
     ("PAD", 2): (1, 14, 0),
     ("QUANTIZE", 1): (1, 14, 0),
+    ("RESHAPE", 1): (1, 5, 0),
     ("SOFTMAX", 1): (1, 5, 0),
     ("SUB", 1): (1, 6, 0),
 }
@@ -109,8 +114,8 @@ class TfliteFile:
         self._operators.append(_Operator((kind, version), tuple(inputs), output, options))
         return output
 
-    def pack(self, given: int, made: int, *, description: str, metadata: Mapping[str, bytes]) -> bytes:
-        """The file: a graph from tensor `given` to tensor `made`, with metadata by name."""
+    def pack(self, given: int, made: Sequence[int], *, description: str, metadata: Mapping[str, bytes]) -> bytes:
+        """The file: a graph from tensor `given` to the tensors `made`, with metadata by name."""
         entries = {**metadata, _MIN_RUNTIME: self._min_runtime().encode().ljust(_LENGTH_OF_VERSION, b"\0")}
         numbers = {name: self._buffer(data) for name, data in entries.items()}
         packing = _Packing(sum(map(len, self._buffers)))
@@ -144,7 +149,7 @@ class TfliteFile:
     def _min_runtime(self) -> str:
         return ".".join(map(str, max(_RUNTIMES[code] for code in self._codes())))
 
-    def _graph(self, packing: "_Packing", given: int, made: int) -> int:
+    def _graph(self, packing: "_Packing", given: int, made: Sequence[int]) -> int:
         codes = self._codes()
         tensors = packing.tables([_tensor(packing, tensor) for tensor in self._tensors])
         operators = packing.tables([_operator(packing, item, codes.index(item.code)) for item in self._operators])
@@ -152,16 +157,18 @@ class TfliteFile:
             "SubGraph",
             Tensors=tensors,
             Inputs=packing.vector([given], np.int32),
-            Outputs=packing.vector([made], np.int32),
+            Outputs=packing.vector(made, np.int32),
             Operators=operators,
             Name=packing.text("main"),
         )
 
-    def _signature(self, packing: "_Packing", given: int, made: int) -> int:
-        """Names of input and output for callers who want names: those of the tensors."""
+    def _signature(self, packing: "_Packing", given: int, made: Sequence[int]) -> int:
+        """Names of input and outputs for callers who want names: those of the tensors."""
         ends = [
-            packing.tables([packing.table("TensorMap", Name=packing.text(self._tensors[n].name), TensorIndex=n)])
-            for n in (given, made)
+            packing.tables(
+                [packing.table("TensorMap", Name=packing.text(self._tensors[n].name), TensorIndex=n) for n in tensors]
+            )
+            for tensors in ([given], made)
         ]
         key = packing.text("serving_default")
         return packing.table("SignatureDef", Inputs=ends[0], Outputs=ends[1], SignatureKey=key, SubgraphIndex=0)

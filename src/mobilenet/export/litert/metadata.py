@@ -1,4 +1,5 @@
-"""The standard metadata of a TFLite file, which Android's and MediaPipe's tools read: what goes into it, the classes.
+"""The standard metadata of a TFLite file, which Android's and MediaPipe's tools read: what goes in, what comes out, the
+classes.
 
 A flatbuffer of its own (`metadata_schema.fbs` of TFLite Support, tables by the numbers of their fields), and a zip
 archive behind the file with the names of the classes. The archive is not compressed: MediaPipe reads no other.
@@ -14,9 +15,10 @@ import flatbuffers
 import numpy as np
 
 from mobilenet.model.card import ModelCard
+from mobilenet.model.outputs import Ending, Output
 from mobilenet.model.seal import UNSEALED
 
-__all__ = ["METADATA_ENTRY", "Normalization", "attach_labels", "describe"]
+__all__ = ["METADATA_ENTRY", "Normalization", "attach_labels", "describe", "labelled"]
 
 METADATA_ENTRY = "TFLITE_METADATA"
 _IDENTIFIER = b"M001"
@@ -30,6 +32,15 @@ _FEATURE, _IMAGE = 1, 2
 _NORMALIZATION, _RGB, _AXIS_LABELS = 1, 1, 2
 """Of ProcessUnitOptions, ColorSpaceType and AssociatedFileType."""
 
+_SAYS: dict[Ending, str] = {
+    "softmax": "Probabilities that sum up to 1",
+    "sigmoid": "Probabilities, each by itself",
+    "l2": "Vector of length 1",
+    "none": "Real numbers",
+}
+_BOUNDS: dict[Ending, tuple[float, float]] = {"softmax": (1.0, 0.0), "sigmoid": (1.0, 0.0), "l2": (1.0, -1.0)}
+"""The largest and the smallest number that there can be."""
+
 _ENDS = {"Cc", "Cs", "Zl", "Zp"}
 """Unicode's categories of what would end a line, or is no character at all (bytes of a folder's name)."""
 
@@ -42,8 +53,13 @@ class Normalization:
     std: float
 
 
-def describe(card: ModelCard, normalization: Normalization, *, given: str, made: str) -> bytes:
-    """What stands in the entry `METADATA_ENTRY` of a classifier with the input tensor `given` and the output `made`.
+def labelled(output: Output, card: ModelCard) -> bool:
+    """Whether the card's labels name the numbers of this output."""
+    return bool(card.labels) and output.shape == (len(card.labels),)
+
+
+def describe(card: ModelCard, normalization: Normalization, *, given: str) -> bytes:
+    """What stands in the entry `METADATA_ENTRY` of a network with the input tensor `given` and the card's outputs.
 
     Tools normalise a pixel and then quantise it as the tensor says; with this normalisation the pixel itself comes out,
     which is what the file takes.
@@ -58,21 +74,26 @@ def describe(card: ModelCard, normalization: Normalization, *, given: str, made:
             5: packing.ranges(255.0, 0.0),
         }
     )
-    file = packing.table(
-        {0: packing.text(_LABELS), 1: packing.text("Names of the classes, one a line")}, {2: _AXIS_LABELS}
-    )
-    probabilities = packing.table(
-        {
-            0: packing.text(made),
-            1: packing.text("Probability of each class"),
-            3: packing.union(_FEATURE, packing.table({})),
-            5: packing.ranges(1.0, 0.0),
-            6: packing.tables([file]),
-        }
-    )
-    graph = packing.table({2: packing.tables([image]), 3: packing.tables([probabilities])})
+    made = [_described(packing, output, card) for output in card.outputs]
+    graph = packing.table({2: packing.tables([image]), 3: packing.tables(made)})
     names = {0: packing.text(card.architecture), 3: packing.tables([graph]), 7: packing.text(_PARSER)}
     return packing.finish(packing.table(names))
+
+
+def _described(packing: "_Packing", output: Output, card: ModelCard) -> int:
+    names = [_labels_file(packing)] if labelled(output, card) else []
+    says = "Probability of each class" if names and output.ending == "softmax" else _SAYS[output.ending]
+    fields = {0: packing.text(output.name), 1: packing.text(says), 3: packing.union(_FEATURE, packing.table({}))}
+    if output.ending in _BOUNDS:
+        fields[5] = packing.ranges(*_BOUNDS[output.ending])
+    if names:
+        fields[6] = packing.tables(names)
+    return packing.table(fields)
+
+
+def _labels_file(packing: "_Packing") -> int:
+    says = "Names of the classes, one a line"
+    return packing.table({0: packing.text(_LABELS), 1: packing.text(says)}, {2: _AXIS_LABELS})
 
 
 def attach_labels(data: bytes, labels: Sequence[str]) -> bytes:

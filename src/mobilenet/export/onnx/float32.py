@@ -1,36 +1,26 @@
 """The nodes of a float32 graph, as ONNX has them."""
 
-from dataclasses import replace
-
 import numpy as np
 
-from mobilenet.errors import ModelError
-from mobilenet.export.onnx.parts import IMAGES, PROBABILITIES, Parts, conv_attributes
+from mobilenet.export.onnx.outputs import write_output
+from mobilenet.export.onnx.parts import IMAGES, Parts, Value, conv_attributes, flattened
 from mobilenet.images import Preprocessing
-from mobilenet.model.graph import ConvNode, Graph, LinearNode, PoolNode
+from mobilenet.model.fold import on_centred_pixels
+from mobilenet.model.graph import ConcatNode, ConvNode, Graph, LinearNode, Node, PoolNode
+from mobilenet.spec.rows import INPUT, Activation
 
 __all__ = ["write_float"]
 
 
 def write_float(graph: Graph, parts: Parts) -> None:
-    """Pixels -> normalised planes -> `graph.nodes` -> softmax."""
+    """Pixels -> normalised planes -> `graph.nodes` -> outputs."""
+    nodes = on_centred_pixels(graph)
     side = graph.card.resolution
-    current = _planes(graph.card.preprocessing, parts)
-    scaled = _scaled_stem(graph)
-    for node in graph.nodes:
-        match scaled if node is graph.nodes[0] else node:
-            case ConvNode() as conv:
-                current, side = _conv(conv, current, side, parts)
-            case PoolNode(name):
-                planes = parts.node("GlobalAveragePool", [current], f"{name}/planes")
-                current = parts.node("Flatten", [planes], name, axis=1)
-            case LinearNode(name, matrix, bias):
-                weights = [
-                    parts.constant(f"{name}/matrix", matrix, np.float32),
-                    parts.constant(f"{name}/bias", bias, np.float32),
-                ]
-                current = parts.node("Gemm", [current, *weights], name, transB=1)
-    parts.node("Softmax", [current], PROBABILITIES, axis=1)
+    values = {INPUT: Value(_planes(graph.card.preprocessing, parts), (3, side, side))}
+    for node in nodes:
+        values[node.name] = _node(node, [values[name] for name in node.inputs], parts)
+    for output in graph.card.outputs:
+        write_output(output, values[output.row], parts)
 
 
 def _planes(preprocessing: Preprocessing, parts: Parts) -> str:
@@ -41,33 +31,48 @@ def _planes(preprocessing: Preprocessing, parts: Parts) -> str:
     return parts.node("Sub", [floats, mean], "pixels/centred")
 
 
-def _scaled_stem(graph: Graph) -> ConvNode:
-    """The first convolution with 1 / std in its filters: one pass over the photo less.
+def _node(node: Node, inputs: list[Value], parts: Parts) -> Value:
+    given = inputs[0]
+    match node:
+        case ConvNode():
+            return _conv(node, given, parts)
+        case PoolNode(name):
+            planes = parts.node("GlobalAveragePool", [given.tensor], f"{name}/planes")
+            return Value(parts.node("Flatten", [planes], name, axis=1), given.shape[:1])
+        case LinearNode():
+            return _linear(node, flattened(given, node.name, parts), parts)
+        case ConcatNode(name):
+            channels = sum(value.shape[0] for value in inputs)
+            joined = parts.node("Concat", [value.tensor for value in inputs], name, axis=1)
+            return Value(joined, (channels, *given.shape[1:]))
 
-    The mean cannot go the same way: padding is zero after normalisation, so it stands for the mean.
-    """
-    stem = graph.nodes[0]
-    if not isinstance(stem, ConvNode):
-        raise ModelError(f"row {stem.name} comes first, which has to be a convolution; use a mobilenet_v1")
-    std = np.reshape(graph.card.preprocessing.std, (3, 1, 1))
-    filters = (stem.filters / std).astype(np.float32)
-    return replace(stem, filters=filters)
 
-
-def _conv(node: ConvNode, current: str, side: int, parts: Parts) -> tuple[str, int]:
-    attributes, out_side = conv_attributes(node, side)
-    inputs = [current, parts.constant(f"{node.name}/filters", node.filters, np.float32)]
+def _conv(node: ConvNode, given: Value, parts: Parts) -> Value:
+    attributes, shape = conv_attributes(node, given.shape)
+    inputs = [given.tensor, parts.constant(f"{node.name}/filters", node.filters, np.float32)]
     inputs.append(parts.constant(f"{node.name}/bias", node.bias, np.float32))
-    if node.activation == "none":
-        return parts.node("Conv", inputs, node.name, **attributes), out_side
-    made = parts.node("Conv", inputs, f"{node.name}/conv", **attributes)
-    if node.activation == "relu":
-        return parts.node("Relu", [made], node.name), out_side
-    return parts.node("Clip", [made, *_zero_and_six(parts)], node.name), out_side
+    made = parts.node("Conv", inputs, _before(node.name, "conv", node.activation), **attributes)
+    return Value(_activated(made, node.name, node.activation, parts), shape)
 
 
-def _zero_and_six(parts: Parts) -> tuple[str, str]:
-    if not any(constant.name == "zero" for constant in parts.constants):
-        parts.constant("zero", 0, np.float32)
-        parts.constant("six", 6, np.float32)
-    return "zero", "six"
+def _linear(node: LinearNode, given: Value, parts: Parts) -> Value:
+    inputs = [given.tensor, parts.constant(f"{node.name}/matrix", node.matrix, np.float32)]
+    inputs.append(parts.constant(f"{node.name}/bias", node.bias, np.float32))
+    made = parts.node("Gemm", inputs, _before(node.name, "linear", node.activation), transB=1)
+    return Value(_activated(made, node.name, node.activation, parts), (len(node.matrix),))
+
+
+def _before(name: str, what: str, activation: Activation) -> str:
+    """The node's own name is that of what comes last."""
+    return name if activation == "none" else f"{name}/{what}"
+
+
+def _activated(made: str, name: str, activation: Activation, parts: Parts) -> str:
+    match activation:
+        case "none":
+            return made
+        case "relu":
+            return parts.node("Relu", [made], name)
+        case "relu6":
+            limits = [parts.shared("zero", 0, np.float32), parts.shared("six", 6, np.float32)]
+            return parts.node("Clip", [made, *limits], name)

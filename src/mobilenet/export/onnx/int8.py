@@ -4,61 +4,99 @@ Activations are uint8 (zero point + 128), filters int8: pixels are uint8 already
 bytes in one instruction.
 """
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
-from mobilenet.export.onnx.parts import IMAGES, PROBABILITIES, Parts, conv_attributes
-from mobilenet.model.graph import Quantization, QuantizedConv, QuantizedGraph, QuantizedLinear, QuantizedPool
+from mobilenet.export.onnx.outputs import write_output
+from mobilenet.export.onnx.parts import IMAGES, Parts, Value, conv_attributes, flattened
+from mobilenet.model.graph import (
+    Quantization,
+    QuantizedConcat,
+    QuantizedConv,
+    QuantizedGraph,
+    QuantizedLinear,
+    QuantizedNode,
+    QuantizedPool,
+)
+from mobilenet.spec.rows import INPUT
 
 __all__ = ["write_int8"]
 
 
 def write_int8(graph: QuantizedGraph, parts: Parts) -> None:
-    """Pixels, taken as they are -> `graph.nodes` -> softmax in float32."""
-    side, given = graph.card.resolution, graph.input
-    current = parts.node("Transpose", [IMAGES], "pixels", perm=[0, 3, 1, 2])
+    """Pixels, taken as they are -> `graph.nodes` -> outputs in float32."""
+    side, steps = graph.card.resolution, graph.steps
+    values = {INPUT: Value(parts.node("Transpose", [IMAGES], "pixels", perm=[0, 3, 1, 2]), (3, side, side))}
+    real = _Real(parts)
     for node in graph.nodes:
-        real = _dequantized(current, given, parts)
-        match node:
-            case QuantizedConv():
-                attributes, side = conv_attributes(node, side)
-                inputs = [real, *_weights(node.name, node.filters, node.scales, node.bias, given, parts)]
-                made = parts.node("Conv", inputs, f"{node.name}/real", **attributes)
-                current = _activated(node, _quantized(made, node.output, node.name, parts), parts)
-            case QuantizedPool(name):
-                made = parts.node("GlobalAveragePool", [real], f"{name}/real")
-                planes = _quantized(made, node.output, f"{name}/planes", parts)
-                current = parts.node("Flatten", [planes], name, axis=1)
-            case QuantizedLinear(name):
-                inputs = [real, *_weights(name, node.matrix, node.scales, node.bias, given, parts)]
-                made = parts.node("Gemm", inputs, f"{name}/real", transB=1)
-                current = _quantized(made, node.output, name, parts)
-        given = node.output
-    parts.node("Softmax", [_dequantized(current, given, parts)], PROBABILITIES, axis=1)
+        inputs = [values[name] for name in node.inputs]
+        if isinstance(node, QuantizedLinear):
+            # While each number is still one byte.
+            inputs = [flattened(inputs[0], node.name, parts)]
+        given = steps[node.inputs[0]]
+        values[node.name] = _node(node, [real.value(value, given) for value in inputs], given, parts)
+    for output in graph.card.outputs:
+        write_output(output, real.value(values[output.row], steps[output.row]), parts)
+
+
+class _Real:
+    """The real numbers of 8-bit tensors, once for all who read them."""
+
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+        self._made: dict[str, str] = {}
+
+    def value(self, value: Value, quantization: Quantization) -> Value:
+        """The same numbers as float32."""
+        tensor = value.tensor
+        if tensor not in self._made:
+            inputs = [tensor, *_step(tensor, quantization, self.parts)]
+            self._made[tensor] = self.parts.node("DequantizeLinear", inputs, f"{tensor}/dequantized")
+        return replace(value, tensor=self._made[tensor])
+
+
+def _node(node: QuantizedNode, inputs: list[Value], given: Quantization, parts: Parts) -> Value:
+    """The node's 8-bit numbers, of the real ones that it reads."""
+    real = inputs[0]
+    match node:
+        case QuantizedConv(name):
+            attributes, shape = conv_attributes(node, real.shape)
+            weights = _weights(name, node.filters, node.scales, node.bias, given, parts)
+            made = parts.node("Conv", [real.tensor, *weights], f"{name}/real", **attributes)
+            return Value(_activated(node, _quantized(made, node.output, name, parts), parts), shape)
+        case QuantizedPool(name):
+            made = parts.node("GlobalAveragePool", [real.tensor], f"{name}/real")
+            planes = _quantized(made, node.output, f"{name}/planes", parts)
+            return Value(parts.node("Flatten", [planes], name, axis=1), real.shape[:1])
+        case QuantizedLinear(name):
+            weights = _weights(name, node.matrix, node.scales, node.bias, given, parts)
+            made = parts.node("Gemm", [real.tensor, *weights], f"{name}/real", transB=1)
+            return Value(_activated(node, _quantized(made, node.output, name, parts), parts), (len(node.matrix),))
+        case QuantizedConcat(name):
+            made = parts.node("Concat", [value.tensor for value in inputs], f"{name}/real", axis=1)
+            channels = sum(value.shape[0] for value in inputs)
+            return Value(_quantized(made, node.output, name, parts), (channels, *real.shape[1:]))
 
 
 def _step(name: str, quantization: Quantization, parts: Parts) -> list[str]:
     """Scale and zero point of one tensor."""
-    scale, zero_point = f"{name}/scale", f"{name}/zero_point"
-    if not any(constant.name == scale for constant in parts.constants):
-        parts.constant(scale, quantization.scale, np.float32)
-        parts.constant(zero_point, quantization.zero_point + 128, np.uint8)
-    return [scale, zero_point]
+    return [
+        parts.shared(f"{name}/scale", quantization.scale, np.float32),
+        parts.shared(f"{name}/zero_point", quantization.zero_point + 128, np.uint8),
+    ]
 
 
 def _quantized(real: str, quantization: Quantization, name: str, parts: Parts) -> str:
     return parts.node("QuantizeLinear", [real, *_step(name, quantization, parts)], name)
 
 
-def _dequantized(current: str, quantization: Quantization, parts: Parts) -> str:
-    return parts.node("DequantizeLinear", [current, *_step(current, quantization, parts)], f"{current}/dequantized")
-
-
-def _activated(node: QuantizedConv, current: str, parts: Parts) -> str:
+def _activated(node: QuantizedConv | QuantizedLinear, current: str, parts: Parts) -> str:
     """The 8-bit numbers that the activation lets through.
 
     Nearly always that is all of them, since `output` ends where the activation does. Where it does not, numbers are cut
-    as 8-bit ones: a Clip of real numbers would keep engines from computing this convolution in 8 bits.
+    as 8-bit ones: a Clip of real numbers would keep engines from computing this layer in 8 bits.
     """
     zero, scale = node.output.zero_point + 128, node.output.scale
     low = 0 if node.activation == "none" else zero

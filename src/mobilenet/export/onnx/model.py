@@ -1,7 +1,8 @@
 """A graph as an ONNX file: written node by node, checked, sealed; one file, whatever its size.
 
-Input `images`, uint8 pixels (N, R, R, 3); output `probabilities` (N, classes) float32. Normalisation and softmax are
-inside, and so is the card: labels, preprocessing and provenance are in the file's metadata.
+Input `images`, uint8 pixels (N, R, R, 3); outputs as the card names them, float32, for a classifier `probabilities` (N,
+classes). Normalisation and the outputs' endings are inside, and so is the card: labels, preprocessing and provenance
+are in the file's metadata.
 """
 
 import json
@@ -12,10 +13,11 @@ from onnx import ModelProto, TensorProto, helper
 from mobilenet import __version__
 from mobilenet.export.onnx.float32 import write_float
 from mobilenet.export.onnx.int8 import write_int8
-from mobilenet.export.onnx.parts import IMAGES, PROBABILITIES, Parts
+from mobilenet.export.onnx.parts import IMAGES, Parts
 from mobilenet.model.card import ModelCard
 from mobilenet.model.graph import Graph, QuantizedGraph
 from mobilenet.model.onnx_card import CARD_ENTRY
+from mobilenet.model.outputs import Output
 from mobilenet.model.seal import UNSEALED, seal
 
 __all__ = ["IR_VERSION", "OPSET", "onnx_model"]
@@ -36,15 +38,18 @@ def onnx_model(graph: Graph | QuantizedGraph, *, batch: int | None) -> bytes:
     8-bit graphs are in QDQ form: a runtime that has 8-bit kernels uses them, any other computes the same in float32.
     """
     card = graph.card
-    parts = Parts()
+    parts = Parts([IMAGES, *(output.name for output in card.outputs)])
     if isinstance(graph, Graph):
         write_float(graph, parts)
     else:
         write_int8(graph, parts)
     photos, side = batch or _BATCH, card.resolution
     images = helper.make_tensor_value_info(IMAGES, TensorProto.UINT8, [photos, side, side, 3])
-    answers = helper.make_tensor_value_info(PROBABILITIES, TensorProto.FLOAT, [photos, len(card.labels)])
-    body = helper.make_graph(parts.nodes, card.architecture, [images], [answers], parts.constants)
+    answers = [
+        helper.make_tensor_value_info(output.name, TensorProto.FLOAT, [photos, *output.shape])
+        for output in card.outputs
+    ]
+    body = helper.make_graph(parts.nodes, card.architecture, [images], answers, parts.constants)
     model = helper.make_model(
         body,
         opset_imports=[helper.make_opsetid("", OPSET)],
@@ -62,10 +67,17 @@ def _description(graph: Graph | QuantizedGraph) -> str:
     card = graph.card
     precision = "float32" if isinstance(graph, Graph) else "int8"
     pixels = f"uint8 RGB pixels (N, {card.resolution}, {card.resolution}, 3)"
+    made, inside = f"probabilities of {len(card.labels)} classes", "normalisation and softmax are"
+    if card.head is not None:
+        made, inside = ", ".join(map(_described, card.outputs)), "normalisation is"
     return (
-        f"{card.architecture}, width {card.width_multiplier:g}, {precision}: {pixels} in, "
-        f"probabilities of {len(card.labels)} classes out; normalisation and softmax are inside"
+        f"{card.architecture}, width {card.width_multiplier:g}, {precision}: {pixels} in, {made} out; {inside} inside"
     )
+
+
+def _described(output: Output) -> str:
+    ending = "" if output.ending == "none" else f" after {output.ending}"
+    return f"{output.name} ({', '.join(map(str, ('N', *output.shape)))}){ending}"
 
 
 def _describe(model: ModelProto, card: ModelCard, description: str) -> None:

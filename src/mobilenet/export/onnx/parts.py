@@ -1,6 +1,7 @@
 """The nodes and constants of an ONNX graph in the making."""
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,40 +11,80 @@ from onnx import NodeProto, TensorProto, helper, numpy_helper
 from mobilenet.model.graph import ConvNode, QuantizedConv
 from mobilenet.spec.shapes import padded
 
-__all__ = ["IMAGES", "PROBABILITIES", "Parts", "conv_attributes"]
+__all__ = ["IMAGES", "Parts", "Value", "conv_attributes", "flattened"]
 
-IMAGES, PROBABILITIES = "images", "probabilities"
+IMAGES = "images"
 
 
-@dataclass
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A tensor by its name in the file, and its `shape` for one photo: (C, H, W) of a plane, (F,) of a vector."""
+
+    tensor: str
+    shape: tuple[int, ...]
+
+
 class Parts:
-    """What a writer has added so far; tensors are known by their names, which each method gives back."""
+    """What a writer has added so far; tensors are known by their names, which each method gives back.
 
-    nodes: list[NodeProto] = field(default_factory=list)
-    constants: list[TensorProto] = field(default_factory=list)
+    A name that is taken already gets a mark behind it; `ends` are those of the file's own inputs and outputs.
+    """
+
+    def __init__(self, ends: Iterable[str]) -> None:
+        self.nodes: list[NodeProto] = []
+        self.constants: list[TensorProto] = []
+        self._taken = set(ends)
+        self._shared: dict[str, str] = {}
 
     def constant(self, name: str, values: ArrayLike, kind: DTypeLike) -> str:
         """An array inside the file, of numbers of this kind."""
+        name = self._own(name)
         self.constants.append(numpy_helper.from_array(np.asarray(values, kind), name))
         return name
 
+    def shared(self, name: str, values: ArrayLike, kind: DTypeLike) -> str:
+        """As `constant`, once in the file for all who ask for it by this name."""
+        if name not in self._shared:
+            self._shared[name] = self.constant(name, values, kind)
+        return self._shared[name]
+
     def node(self, operator: str, inputs: list[str], output: str, **attributes: Any) -> str:
         """A node named after its only output."""
+        return self.end(operator, inputs, self._own(output), **attributes)
+
+    def end(self, operator: str, inputs: list[str], output: str, **attributes: Any) -> str:
+        """A node whose output is one of the `ends`."""
         self.nodes.append(helper.make_node(operator, inputs, [output], output, **attributes))
         return output
 
+    def _own(self, name: str) -> str:
+        while name in self._taken:
+            name += "'"
+        self._taken.add(name)
+        return name
 
-def conv_attributes(node: ConvNode | QuantizedConv, side: int) -> tuple[dict[str, Any], int]:
-    """Attributes of ONNX's Conv on planes of `side` × `side` pixels, and the side of its output.
+
+def flattened(value: Value, name: str, parts: Parts) -> Value:
+    """A plane as a vector, row by row and pixel by pixel; a vector as it is."""
+    if len(value.shape) == 1:
+        return value
+    turned = parts.node("Transpose", [value.tensor], f"{name}/pixels", perm=[0, 2, 3, 1])
+    flat = parts.node("Flatten", [turned], f"{name}/flat", axis=1)
+    return Value(flat, (int(np.prod(value.shape)),))
+
+
+def conv_attributes(node: ConvNode | QuantizedConv, plane: tuple[int, ...]) -> tuple[dict[str, Any], tuple[int, ...]]:
+    """Attributes of ONNX's Conv on a plane (C, H, W), and the shape of its output.
 
     Pads are written out in pixels: `auto_pad` is deprecated and engines differ on it.
     """
-    height, width = node.filters.shape[2:]
-    (top, bottom), (left, right) = (padded(side, kernel, node.stride, node.padding) for kernel in (height, width))
+    sides, kernel = plane[1:], node.filters.shape[2:]
+    pads = [padded(side, size, node.stride, node.padding) for side, size in zip(sides, kernel, strict=True)]
     attributes = {
-        "kernel_shape": [height, width],
+        "kernel_shape": list(kernel),
         "strides": [node.stride, node.stride],
-        "pads": [top, left, bottom, right],
+        "pads": [*(before for before, _ in pads), *(after for _, after in pads)],
         "group": node.groups,
     }
-    return attributes, (side + top + bottom - height) // node.stride + 1
+    out = [(side + sum(pad) - size) // node.stride + 1 for side, size, pad in zip(sides, kernel, pads, strict=True)]
+    return attributes, (len(node.filters), *out)
