@@ -156,6 +156,14 @@ def test_a_damaged_evaluation_is_one_line(text: str) -> None:
         Evaluation.from_json(text)
 
 
+@pytest.mark.parametrize("constant", ["NaN", "Infinity"])
+def test_an_evaluation_with_a_figure_that_is_no_number_is_refused(constant: str) -> None:
+    result = evaluate(Oracle(), _images(), TRUE, FILES)
+    text = result.to_json().replace(f'"top1": {result.top1}', f'"top1": {constant}', 1)
+    with pytest.raises(DataError, match=f"not an evaluation: it has {constant} for a figure; run mobilenet evaluate"):
+        Evaluation.from_json(text)
+
+
 def test_an_absent_evaluation_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot read"):
         Evaluation.read(tmp_path / "evaluation.json")

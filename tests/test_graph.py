@@ -14,7 +14,7 @@ from mobilenet.errors import ModelError
 from mobilenet.images import Preprocessing
 from mobilenet.model.card import ModelCard
 from mobilenet.model.fold import build_graph, exported_rows
-from mobilenet.model.graph import ConcatNode, ConvNode, Graph, LinearNode, Node, PoolNode, build_graph, walk
+from mobilenet.model.graph import ConcatNode, ConvNode, Graph, LinearNode, Node, PoolNode, walk
 from mobilenet.model.head import Head
 from mobilenet.model.outputs import Output
 from mobilenet.nn.network import TableNetwork

@@ -1,11 +1,14 @@
 """Estimates are compared with sums made up by hand, and with SciPy-free checks of optimality."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mobilenet.benchmark.device.estimate import fit, latency_features, left_out_errors, memory_features, size_features
+from mobilenet.errors import DataError
 from mobilenet.spec import mobilenet_v1
 
 _WIDTHS, _SIDES = (0.25, 0.5, 0.75, 1.0), (96, 160, 224)
@@ -98,3 +101,10 @@ def test_no_coefficient_is_negative_and_none_could_be_better(measured: list[floa
     assert found.min() >= 0
     assert np.abs(gradient[found > 0]).max(initial=0) < 1e-6
     assert gradient[found == 0].min(initial=0) > -1e-6
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, 0.0, -1.0])
+def test_nothing_is_estimated_from_what_was_not_measured(value: float) -> None:
+    """A fit of zeros would be inside every budget."""
+    with pytest.raises(DataError, match=f"a device profile has a measurement of {value:g}; make it again with"):
+        fit([[1.0, 2.0], [1.0, 3.0], [1.0, 5.0]], [1.0, value, 2.0])

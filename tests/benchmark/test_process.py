@@ -82,3 +82,13 @@ def test_no_process_is_left_behind() -> None:
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     assert process.poll() == -signal.SIGKILL
+
+
+def test_a_turn_in_which_nothing_was_timed_is_one_line(
+    worker: Worker, tiny_tflite: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker.open(Contender(str(tiny_tflite), "litert", 1))
+    empty = {"latencies_ns": [], "wall_ns": 1, "processor_ns": 1, "waited_ns": 0, "idles": True}
+    monkeypatch.setattr(worker, "_ask", lambda _: empty)
+    with pytest.raises(ModelError, match=r"tiny\.tflite on litert with 1 thread: not one image was timed; measure it"):
+        worker.turn(0.01)

@@ -32,6 +32,13 @@ def test_another_format_and_an_unknown_field_are_refused(benchmark: Benchmark) -
         Benchmark.from_json(json.dumps({**document, "colour": "red"}))
 
 
+@pytest.mark.parametrize("constant", ["NaN", "Infinity", "-Infinity"])
+def test_a_figure_that_is_no_number_is_refused(benchmark: Benchmark, constant: str) -> None:
+    text = benchmark.to_json().replace('"p95_ms": 1.95', f'"p95_ms": {constant}')
+    with pytest.raises(DataError, match=f"not a benchmark: it has {constant} for a figure; run mobilenet benchmark"):
+        Benchmark.from_json(text)
+
+
 def test_nothing_is_said_of_figures_that_can_be_trusted(benchmark: Benchmark) -> None:
     assert benchmark.notes() == ()
 

@@ -1,9 +1,12 @@
 """`mobilenet export` as a user calls it: from photos to proven files, which other commands then run."""
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -13,7 +16,7 @@ from PIL import Image
 from mobilenet.cli.main import main
 from mobilenet.export import export as run
 from mobilenet.images import Preprocessing
-from mobilenet.model.arrays import write_arrays
+from mobilenet.model.arrays import read_arrays, write_arrays
 from mobilenet.model.card import ModelCard
 from mobilenet.model.graph import Graph
 from mobilenet.runtimes import open_model
@@ -127,6 +130,71 @@ def test_a_file_that_fails_is_kept_under_another_name(
     monkeypatch.setitem(run.FORMATS, "onnx", right)
     assert main(["export", str(model), *arguments]) == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["colours-float32.onnx", "export.json"]
+
+
+def _broken(write: Callable[[Graph, int | None], bytes]) -> Callable[[Graph, int | None], bytes]:
+    """A writer whose files answer with NaN."""
+
+    def wrong(graph: Graph, batch: int | None) -> bytes:
+        *body, classifier = graph.nodes
+        return write(
+            replace(graph, nodes=(*body, replace(classifier, bias=classifier.bias * np.float32(np.nan)))), batch
+        )
+
+    return wrong
+
+
+@pytest.mark.parametrize("name", ["onnx", "litert"])
+def test_a_file_that_answers_with_nan_fails_in_one_line(
+    model: Path, photos: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    right = run.FORMATS[name]
+    monkeypatch.setitem(run.FORMATS, name, replace(right, write=_broken(right.write)))
+    arguments = ["--data", str(photos), "--out", str(tmp_path), "--format", name, "--precision", "float32"]
+    assert main(["export", str(model), *arguments]) == 1
+    error = capsys.readouterr().err
+    assert f"colours-float32.failed{right.suffix}: it answers with NaN or infinity on 6 of 6 photos" in error
+    assert len(error.splitlines()) == 1
+    assert not (tmp_path / f"colours-float32{right.suffix}").exists()
+    assert json.loads((tmp_path / "export.json").read_text("utf-8"))["passed"] is False
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_a_network_that_answers_with_nan_is_not_exported(
+    model: Path, photos: Path, tmp_path: Path, capsys: Capture, precision: str
+) -> None:
+    card, arrays = read_arrays(model)
+    arrays["classifier.bias"] = arrays["classifier.bias"] + np.float32(np.nan)
+    diverged, out = tmp_path / "diverged.safetensors", tmp_path / "out"
+    write_arrays(diverged, card, arrays)
+    arguments = ["--data", str(photos), "--out", str(out), "--precision", precision]
+    assert main(["export", str(diverged), *arguments]) == 2
+    error = capsys.readouterr().err
+    assert "the model answers with NaN or infinity: its training has diverged" in error
+    assert len(error.splitlines()) == 1
+    assert not out.exists()
+
+
+def test_fine_tuning_that_diverges_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What calibration gave stays, and the record holds numbers alone."""
+    found = SimpleNamespace(graph="calibrated")
+    errors = {"calibrated": 0.1, "tuned": math.inf}
+    monkeypatch.setattr("mobilenet.quantize.fine_tune.training_photos", lambda *_: None)
+    monkeypatch.setattr("mobilenet.quantize.fine_tune.fine_tune", lambda *_, **__: "tuned")
+    monkeypatch.setattr("mobilenet.quantize.calibrate.divergence", lambda _, graph, __: errors[graph])
+    work = SimpleNamespace(
+        graph=SimpleNamespace(card=SimpleNamespace(preprocessing=None)),
+        chosen=SimpleNamespace(training=None),
+        settings=SimpleNamespace(seed=0),
+        quantization={"divergence_nats": {"chosen": 0.1}},
+        progress=None,
+    )
+    images = np.zeros((8, 32, 32, 3), np.uint8)
+    assert run._fine_tuned(cast("run._Work", work), cast("Any", found), images) == cast("Any", "calibrated")
+    assert json.loads(json.dumps(work.quantization, allow_nan=False)) == {
+        "divergence_nats": {"chosen": 0.1},
+        "fine_tuned": False,
+    }
 
 
 def test_photos_of_other_things_prove_agreement_alone(

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,9 @@ import torch
 from numpy.typing import NDArray
 from tests.quantize.conftest import make_graph, photos  # noqa: F401
 
+from mobilenet.errors import DataError, ModelError
 from mobilenet.export.diagnose import diagnose
+from mobilenet.export.export import Exported
 from mobilenet.export.litert.model import litert_model
 from mobilenet.export.onnx.model import onnx_model
 from mobilenet.export.proof.verify import Proof, Reference, prove
@@ -177,3 +180,88 @@ def test_nothing_known_explains_noise(graph: Graph, reference: Reference) -> Non
     noise = np.random.default_rng(0).dirichlet(np.ones(5), len(_PHOTOS)).astype(np.float32)
     assert diagnose(graph, _PHOTOS, noise) is None
     assert diagnose(graph, _PHOTOS, reference.probabilities) is None
+
+
+class _Answering:
+    """A file that is opened without an engine, whose answers are known."""
+
+    def __init__(self, card: ModelCard, probabilities: NDArray[np.float32]) -> None:
+        self.labels, self.preprocessing, self.task = card.labels, card.preprocessing, card.task
+        self._answers = {image.tobytes(): answer for image, answer in zip(_PHOTOS, probabilities, strict=True)}
+
+    def predict(self, images: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+        return {"probabilities": np.stack([self._answers[image.tobytes()] for image in images])}
+
+
+def _proof_of_answers(
+    reference: Reference,
+    answers: NDArray[np.float32],
+    precision: str,
+    monkeypatch: pytest.MonkeyPatch,
+    path: Path,
+    times: tuple[float, float | None] = (1.0, None),
+) -> Proof:
+    path.write_bytes(b"a file")
+    monkeypatch.setattr(
+        "mobilenet.export.proof.verify.open_model", lambda *_, **__: _Answering(reference.card, answers)
+    )
+    monkeypatch.setattr("mobilenet.export.proof.verify.speed", lambda *_: times)
+    return prove(path, "litert", precision, reference)[0]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_file_that_answers_one_photo_without_numbers_fails(
+    reference: Reference, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: float, precision: str
+) -> None:
+    """One of 48 is not enough for any other gate of 8 bits: 97 % of the answers are the same."""
+    answers = reference.probabilities.copy()
+    assert _proof_of_answers(reference, answers, precision, monkeypatch, tmp_path / "a").failures == ()
+    answers[7, reference.probabilities[7].argmax()] = value
+    proof = _proof_of_answers(reference, answers, precision, monkeypatch, tmp_path / "a")
+    assert proof.failures[0] == "it answers with NaN or infinity on 1 of 48 photos; it computes something else"
+    assert (proof.agreement, proof.accuracy, proof.largest_difference) == (47 / 48, 47 / 48, 1.0)
+    assert json.loads(json.dumps(proof.to_json(), allow_nan=False))["passed"] is False
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_a_file_that_answers_nothing_with_numbers_fails_every_gate_of_answers(
+    reference: Reference, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: str
+) -> None:
+    nothing = np.full_like(reference.probabilities, np.nan)
+    proof = _proof_of_answers(reference, nothing, precision, monkeypatch, tmp_path / "a")
+    passed = {gate.name for gate in proof.gates if gate.passed}
+    assert passed == {"description", "size"}
+
+
+@pytest.mark.parametrize("times", [(math.nan, 2.0), (1.0, math.nan), (math.inf, 2.0)])
+def test_a_time_that_is_no_number_is_not_faster(
+    reference: Reference, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: tuple[float, float]
+) -> None:
+    proof = _proof_of_answers(reference, reference.probabilities, "int8", monkeypatch, tmp_path / "a", times)
+    assert [gate.name for gate in proof.gates if not gate.passed] == ["faster than float32"]
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_network_that_answers_without_numbers_proves_nothing(reference: Reference, value: float) -> None:
+    answers = reference.probabilities.copy()
+    answers[7, 0] = value
+    with pytest.raises(ModelError, match="the model answers with NaN or infinity: its training has diverged"):
+        replace(reference, probabilities=answers)
+
+
+def test_no_photos_prove_nothing(reference: Reference) -> None:
+    with pytest.raises(DataError, match="no photos to prove a file on; give at least one that can be read"):
+        Reference(reference.card, _PHOTOS[:0], reference.probabilities[:0], None)
+    with pytest.raises(ModelError, match=r"the model answers with shape \(47, 5\) where \(48, 5\) was expected"):
+        replace(reference, probabilities=reference.probabilities[:47])
+
+
+def test_what_was_not_measured_is_not_proven(
+    reference: Reference, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proof = _proof_of_answers(reference, reference.probabilities, "float32", monkeypatch, tmp_path / "a")
+    assert replace(proof, gates=()).failures == ("nothing of it was measured; prove it again",)
+    nothing = Exported(tmp_path, (), None, "", (), None)
+    assert nothing.failures == ("no file was written; name a format and a precision",)
+    assert nothing.to_json()["passed"] is False

@@ -1,5 +1,6 @@
 """From a float32 graph to 8 bits: nothing is changed in real numbers, and every step that is kept helps."""
 
+import math
 from dataclasses import replace
 from typing import get_args
 
@@ -9,7 +10,7 @@ import pytest
 import torch
 from tests.quantize.conftest import MakeGraph, photos
 
-from mobilenet.errors import ConfigError
+from mobilenet.errors import ConfigError, ModelError
 from mobilenet.export.onnx.model import onnx_model
 from mobilenet.model.graph import ConvNode, Graph, QuantizedConv, QuantizedGraph
 from mobilenet.nn.losses import softmax_divergence
@@ -125,6 +126,59 @@ def test_what_does_not_help_is_left_out(make_graph: MakeGraph, monkeypatch: pyte
     monkeypatch.setattr(module, "corrected", harmful)
     found = calibrate(make_graph("relu6", "tensorflow"), _PHOTOS, softmax_divergence)
     assert (found.equalised, found.corrected) == (False, False)
+
+
+def _silent(monkeypatch: pytest.MonkeyPatch, tries: int) -> None:
+    """The first `tries` 8-bit networks answer with NaN."""
+    whole, calls = quantized_logits, iter(range(10**6))
+    parts = len(list(batches(_PHOTOS[1::2])))
+
+    def answers(graph: QuantizedGraph, pixels: torch.Tensor) -> torch.Tensor:
+        found = whole(graph, pixels)
+        return found * math.nan if next(calls) < tries * parts else found
+
+    monkeypatch.setattr(module, "quantized_logits", answers)
+
+
+def test_what_answers_with_nan_is_never_the_best(make_graph: MakeGraph, monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = make_graph("relu6", "tensorflow")
+    _silent(monkeypatch, 1)
+    found = calibrate(graph, _PHOTOS)
+    assert found.errors["min-max"] == math.inf
+    assert found.method != "min-max"
+    assert math.isfinite(found.errors["chosen"])
+    assert found.errors["chosen"] == min(found.errors.values())
+    _silent(monkeypatch, 3)
+    found = calibrate(graph, _PHOTOS)
+    assert (found.equalised, math.isfinite(found.errors["chosen"])) == (True, True)
+
+
+def test_8_bits_that_never_answer_with_numbers_are_one_line(
+    make_graph: MakeGraph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _silent(monkeypatch, 5)
+    with pytest.raises(
+        ModelError, match=r"all 5 8-bit networks that were tried answer with NaN .* --precision float32"
+    ):
+        calibrate(make_graph("relu6", "tensorflow"), _PHOTOS)
+
+
+def _diverged(graph: Graph) -> Graph:
+    last = graph.nodes[-1]
+    return replace(graph, nodes=(*graph.nodes[:-1], replace(last, bias=last.bias * np.float32(np.nan))))
+
+
+def test_a_network_that_answers_with_nan_is_not_calibrated(make_graph: MakeGraph) -> None:
+    graph = make_graph("relu6", "tensorflow")
+    whole = quantized(graph, choose_ranges(observe(graph, _PHOTOS), "min-max"))
+    with pytest.raises(ModelError, match="the network answers with NaN or infinity: its training has diverged"):
+        calibrate(_diverged(graph), _PHOTOS)
+    with pytest.raises(ModelError, match="the network answers with NaN or infinity"):
+        divergence(_diverged(graph), whole, _PHOTOS)
+    with pytest.raises(ModelError, match="layer classifier gives NaN or infinity on some photos: there is no 8-bit"):
+        observe(_diverged(graph), _PHOTOS)
+    with pytest.raises(ConfigError, match="no photos judge the 8-bit network; give at least one"):
+        divergence(graph, whole, _PHOTOS[:0])
 
 
 def test_too_few_photos_are_refused(make_graph: MakeGraph) -> None:

@@ -1,8 +1,10 @@
 """The choice among candidates, with trainings whose outcome is known."""
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import assume, given
@@ -11,10 +13,12 @@ from hypothesis import strategies as st
 from mobilenet.benchmark.device.profile import Curve, DeviceProfile, Estimate, Point, Variant
 from mobilenet.benchmark.result import Environment
 from mobilenet.errors import ConfigError
+from mobilenet.export.proof.verify import Gate, Proof
 from mobilenet.search.budget import Limits
 from mobilenet.search.candidates import Candidate, front, weigh
 from mobilenet.search.strategy.halving import halve, plan_rounds
-from mobilenet.search.strategy.smallest import smallest_that_reach
+from mobilenet.search.strategy.smallest import Foresight, smallest_that_reach
+from mobilenet.search.trial import files
 from mobilenet.search.trial.files import MeasuredFile, best, nearest
 from mobilenet.spec import mobilenet_v1
 from mobilenet.spec.cost import cost
@@ -246,3 +250,91 @@ def test_a_candidate_is_within_a_larger_one() -> None:
     assert Candidate(0.5, 128).within(Candidate(0.5, 160))
     assert not Candidate(0.5, 128).within(Candidate(0.5, 128))
     assert not Candidate(0.5, 128).within(Candidate(0.75, 96))
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_figure_that_is_not_known_is_outside_every_limit(value: float) -> None:
+    for limits, figures, words in (
+        (Limits(latency_ms=1e9), (value, 1.0, 1.0), "its latency is not known"),
+        (Limits(size_bytes=1e9), (1.0, value, 1.0), "its size is not known"),
+        (Limits(memory_bytes=1e9), (1.0, 1.0, value), "its memory is not known"),
+    ):
+        assert limits.excess(*figures) == (words,)
+        assert limits.distance(*figures) == math.inf
+        assert limits.excess(1.0, 1.0, 1.0) == ()
+
+
+def test_the_distance_of_what_is_not_known_does_not_depend_on_its_place() -> None:
+    limits = Limits(latency_ms=1.0, size_bytes=1.0, memory_bytes=1.0)
+    assert limits.distance(0.5, math.nan, 0.5) == limits.distance(math.nan, 0.5, 0.5) == math.inf
+
+
+@pytest.mark.parametrize("error", [math.nan, math.inf])
+def test_an_estimate_whose_error_is_not_known_is_outside(error: float) -> None:
+    estimate = Estimate(_VARIANTS[0], 0.9, 0.97, 1000, 1000, error=error, memory_error=error)
+    assert Limits(latency_ms=1e6).over(estimate) == ("its latency is not known",)
+    assert Limits(memory_bytes=1e6).over(estimate) == ("its memory is not known",)
+    assert Limits(latency_ms=0.5).enough(estimate) == ""
+
+
+@pytest.mark.parametrize("unknown", [{"accuracy": None}, {"accuracy": math.nan}, {"p95_ms": math.nan}])
+@pytest.mark.parametrize("limits", [Limits(latency_ms=2), Limits(accuracy=0.5), Limits(size_bytes=1e6)])
+def test_a_file_of_which_a_figure_is_not_known_is_never_taken(
+    file: Callable[..., MeasuredFile], limits: Limits, unknown: dict[str, float | None]
+) -> None:
+    blank, plain = file(size_bytes=1, **unknown), file(accuracy=0.6)
+    for both in ([blank, plain], [plain, blank]):
+        assert best(both, limits) is plain
+        assert nearest(both, limits) is plain
+    assert best([blank], limits) is None
+    name = "accuracy" if "accuracy" in unknown else "latency"
+    assert blank.why_not == (f"its {name} is not known",)
+
+
+def test_a_file_says_all_that_is_not_known_of_it_in_one_line(file: Callable[..., MeasuredFile]) -> None:
+    blank = file(accuracy=None, p95_ms=math.nan, peak_bytes=math.nan)
+    assert blank.why_not == ("its accuracy and latency and memory are not known",)
+
+
+@pytest.mark.parametrize("accuracy", [None, math.nan])
+def test_an_accuracy_that_is_not_known_does_not_reach_what_is_asked(accuracy: float | None) -> None:
+    proof = Proof("a.tflite", "litert", "int8", 9, 48, 0.0, 0.0, 1.0, accuracy, 0.9, 1.0, None, (Gate("size", 9, 9),))
+    took = files._Taken(1.0, 1.0, 1000, 0.0, estimated=False)
+    judged = files._judged(proof, 1, took, Limits(accuracy=0.5))
+    assert judged.why_not == ("its accuracy is not known",)
+    assert not files._judged(replace(proof, accuracy=0.49), 1, took, Limits(accuracy=0.5)).usable
+    assert files._judged(replace(proof, accuracy=0.5), 1, took, Limits(accuracy=0.5)).usable
+
+
+def test_a_latency_that_is_not_known_is_measured_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = []
+
+    def measured(*_: object) -> SimpleNamespace:
+        runs.append(1)
+        return SimpleNamespace(timings=(SimpleNamespace(p95_ms=math.nan, waited=0.5),))
+
+    monkeypatch.setattr(files, "measure", measured)
+    assert math.isnan(files._calmest([], Limits(latency_ms=1.0), None)[0].p95_ms)
+    assert len(runs) == 3
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_score_that_is_no_number_comes_last(place: int) -> None:
+    scores = [0.5, 0.7]
+    scores.insert(place, math.nan)
+    assert halve(range(3), 48, lambda number, _: scores[number])[-1] == place
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_the_smallest_is_not_looked_for_where_short_trainings_tell_nothing(place: int) -> None:
+    scores = [0.5, 0.7]
+    scores.insert(place, math.nan)
+    tried = list(smallest_that_reach([[0], [1], [2]], 0.99, 48, lambda number, _: scores[number]))
+    assert tried == [scores.index(0.7)]
+
+
+def test_a_full_training_without_a_figure_teaches_nothing() -> None:
+    foresight = Foresight()
+    before = foresight.guess(0.5)
+    foresight.learn(0.5, math.nan)
+    assert foresight.guess(0.5) == before

@@ -10,7 +10,6 @@ from mobilenet.images import Preprocessing
 from mobilenet.model.arrays import read_arrays
 from mobilenet.model.card import ModelCard
 from mobilenet.model.fold import build_graph
-from mobilenet.model.graph import build_graph
 from mobilenet.nn.network import TableNetwork
 from mobilenet.weights.thin import thinned
 

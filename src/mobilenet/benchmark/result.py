@@ -112,7 +112,7 @@ class Benchmark:
     def from_json(cls, text: str) -> "Benchmark":
         """The inverse of `to_json`; DataError when `text` is not such a document."""
         try:
-            fields = dict(json.loads(text))
+            fields = dict(json.loads(text, parse_constant=_refuse))
             if (version := fields.pop("format")) != FORMAT:
                 raise DataError(f"a benchmark of format {version}, this version reads {FORMAT}; measure again")
             environment = read_environment(Fields(fields["environment"], "environment"))
@@ -159,6 +159,10 @@ def _notes(timing: Timing, environment: Environment) -> list[str]:
     if timing.contender.threads > environment.cores:
         found.append(f"{name} has more threads than there are cores ({environment.cores})")
     return found
+
+
+def _refuse(constant: str) -> float:
+    raise ValueError(f"it has {constant} for a figure")
 
 
 def _timing(fields: Mapping[str, Any]) -> Timing:

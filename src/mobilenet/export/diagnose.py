@@ -42,6 +42,8 @@ def diagnose(graph: Graph, images: NDArray[np.uint8], found: Outputs) -> str | N
     nothing known explains it.
     """
     some, answers = images[:_PHOTOS], {name: values[:_PHOTOS] for name, values in found.items()}
+    if not all(np.isfinite(values).all() for values in answers.values()):
+        return None
     distance = _distance(_outputs(graph, some), answers)
     left = {m.says: _distance(_outputs(m.network(graph), m.pixels(some)), answers) for m in _mistakes(graph)}
     likeliest = min(left, key=lambda says: left[says])

@@ -1,6 +1,7 @@
 """From a model to proven files: the function behind `mobilenet export`."""
 
 import json
+import math
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -94,7 +95,9 @@ class Exported:
 
     @property
     def failures(self) -> tuple[str, ...]:
-        """One line for each file that failed; none where everything is proven."""
+        """One line for each file that failed; none where everything is proven, and something is."""
+        if not self.proofs:
+            return ("no file was written; name a format and a precision",)
         return tuple(f"{Path(proof.file).name}: {'; '.join(proof.failures)}" for proof in self.proofs if proof.failures)
 
     def to_json(self) -> dict[str, Any]:
@@ -200,7 +203,7 @@ def _quantize(work: _Work) -> QuantizedGraph:
         "ranges": found.method,
         "equalised": found.equalised,
         "bias_corrected": found.corrected,
-        "divergence_nats": found.errors,
+        "divergence_nats": {name: error for name, error in found.errors.items() if math.isfinite(error)},
     }
     return _fine_tuned(work, found, seen.images) if work.settings.qat else found.graph
 
@@ -228,7 +231,8 @@ def _fine_tuned(work: _Work, found: "Calibrated", images: NDArray[np.uint8]) -> 
     )
     before, after = (divergence(work.graph, graph, images[1::2], _distance(work)) for graph in (found.graph, tuned))
     if work.quantization is not None:
-        work.quantization["divergence_nats"] |= {"fine-tuned": after}
+        if math.isfinite(after):
+            work.quantization["divergence_nats"] |= {"fine-tuned": after}
         work.quantization["fine_tuned"] = after < before
     return tuned if after < before else found.graph
 

@@ -10,7 +10,17 @@ from numpy.typing import NDArray
 
 from mobilenet.errors import ModelError
 
-__all__ = ["SHORTEST", "Ending", "Output", "Outputs", "checked_outputs", "read_output"]
+__all__ = [
+    "SHORTEST",
+    "Ending",
+    "Output",
+    "Outputs",
+    "checked_outputs",
+    "finite_photos",
+    "read_output",
+    "shaped_outputs",
+    "taken",
+]
 
 Ending = Literal["softmax", "sigmoid", "l2", "none"]
 """What is done to a row's numbers, along the last axis, to make them an output: `l2` divides by the Euclidean norm,
@@ -57,8 +67,8 @@ def read_output(fields: Mapping[str, Any]) -> Output:
     return Output(name, row, shape, ending)
 
 
-def checked_outputs(found: Outputs, wanted: tuple[Output, ...], photos: int) -> Outputs:
-    """The outputs of a predictor; ModelError where one is absent, misshapen or not finite."""
+def shaped_outputs(found: Outputs, wanted: tuple[Output, ...], photos: int) -> Outputs:
+    """The outputs of a predictor; ModelError where one is absent or misshapen."""
     for output in wanted:
         values = found.get(output.name)
         if values is None:
@@ -67,6 +77,23 @@ def checked_outputs(found: Outputs, wanted: tuple[Output, ...], photos: int) -> 
             raise ModelError(
                 f"the model answers with shape {values.shape} where {(photos, *output.shape)} was expected"
             )
-        if not np.isfinite(values).all():
-            raise ModelError("the model answers with NaN or infinity: its training has diverged; lower --learning-rate")
     return found
+
+
+def checked_outputs(found: Outputs, wanted: tuple[Output, ...], photos: int) -> Outputs:
+    """As `shaped_outputs`; ModelError also where a number is not finite."""
+    shaped_outputs(found, wanted, photos)
+    if not finite_photos(found).all():
+        raise ModelError("the model answers with NaN or infinity: its training has diverged; lower --learning-rate")
+    return found
+
+
+def finite_photos(outputs: Outputs) -> NDArray[np.bool_]:
+    """(N,) whether all numbers of a photo are finite, in every output (N, *shape)."""
+    finite = [np.isfinite(values).reshape(len(values), -1).all(1) for values in outputs.values()]
+    return np.asarray(np.stack(finite).all(0))
+
+
+def taken(outputs: Outputs, photos: NDArray[np.int64]) -> Outputs:
+    """The outputs of the photos (M,) of these numbers."""
+    return {name: values[photos] for name, values in outputs.items()}

@@ -5,6 +5,7 @@ float32 network's, as the task measures it (for classes Kullback-Leibler, in nat
 ranges, then whether equalisation helps, then whether bias correction does.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mobilenet.errors import ConfigError
+from mobilenet.errors import ConfigError, ModelError
 from mobilenet.model.graph import Graph, QuantizedGraph, concatenated
 from mobilenet.quantize.bias import corrected
 from mobilenet.quantize.equalise import equalised
@@ -37,7 +38,8 @@ class Calibrated:
     """An 8-bit graph and how it was made.
 
     `prepared` is the float32 graph behind it, equalised and corrected where that helped, and `ranges` what its outputs
-    are rounded to. `errors` are the divergences of everything that was tried, by name, the chosen one last.
+    are rounded to. `errors` are the divergences of all that was tried, by name, the chosen one last; infinite for
+    what does not answer with numbers.
     """
 
     graph: QuantizedGraph
@@ -67,7 +69,8 @@ def calibrate(
     """The best 8-bit graph for photos like `images` (N, R, R, 3) uint8, at least 8 and some hundreds for good ranges.
 
     The best is what is at the least `distance` from `graph` on photos held back. `progress(done, all)` after each of
-    the steps. ConfigError for too few photos.
+    the steps. ConfigError for too few photos; ModelError where the network, or every 8-bit one that was tried, answers
+    with NaN or infinity.
     """
     if len(images) < FEWEST_PHOTOS:
         raise ConfigError(f"{len(images)} photos are too few to calibrate on; give at least {FEWEST_PHOTOS}")
@@ -97,13 +100,19 @@ def calibrate(
     tell()
     helps_to_correct = moved.error < best.error
     best = moved if helps_to_correct else best
+    if not math.isfinite(best.error):
+        raise ModelError(
+            f"all {len(tries)} 8-bit networks that were tried answer with NaN or infinity on some of the "
+            f"{len(judge.images)} photos that judge them; use --precision float32"
+        )
     errors = {name: tried.error for name, tried in tries.items()} | {"chosen": best.error}
     whole = quantized(best.graph, best.ranges)
     return Calibrated(whole, best.graph, best.ranges, method, helps_to_equalise, helps_to_correct, errors)
 
 
 def divergence(graph: Graph, whole: QuantizedGraph, images: NDArray[np.uint8], distance: Distance) -> float:
-    """Mean `distance` of the 8-bit graph from the float32 one on `images`, per photo."""
+    """Mean `distance` of the 8-bit graph from the float32 one on `images`, per photo; infinite where the former does
+    not answer with numbers. ConfigError without photos, ModelError where `graph` does not answer so."""
     return _Judge(graph, images, distance).error(whole)
 
 
@@ -118,17 +127,25 @@ class _Judge:
     """What the float32 network says of some photos, and how far an 8-bit one is from it."""
 
     def __init__(self, graph: Graph, images: NDArray[np.uint8], distance: Distance) -> None:
+        if not len(images):
+            raise ConfigError("no photos judge the 8-bit network; give at least one")
         self.images, self.distance = images, distance
         with torch.inference_mode():
             self.wanted = [raw_outputs(graph, pixels) for pixels in batches(images)]
+        if not all(bool(torch.isfinite(raw).all()) for wanted in self.wanted for raw in wanted.values()):
+            raise ModelError(
+                "the network answers with NaN or infinity: its training has diverged; lower --learning-rate"
+            )
 
     def error(self, whole: QuantizedGraph) -> float:
+        """Nats a photo; infinite, which is worse than any other, for NaN."""
         with torch.inference_mode():
             sums = [
                 self.distance(quantized_outputs(whole, pixels), wanted)
                 for pixels, wanted in zip(batches(self.images), self.wanted, strict=True)
             ]
-        return float(torch.stack(sums).sum()) / len(self.images)
+        found = float(torch.stack(sums).sum()) / len(self.images)
+        return found if math.isfinite(found) else math.inf
 
     def try_out(self, graph: Graph, ranges: Ranges) -> _Try:
         return _Try(graph, ranges, self.error(quantized(graph, ranges)))

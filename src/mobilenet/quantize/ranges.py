@@ -5,6 +5,7 @@ with the least mean squared error after rounding (MSE; Krishnamoorthi 2018, sect
 network, so `mobilenet.quantize.calibrate` measures it.
 """
 
+import math
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -14,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mobilenet.errors import ModelError
 from mobilenet.model.graph import Graph, Quantization, walk
 from mobilenet.quantize.simulator import HIGHEST, LOWEST, batches, normalised, step
 
@@ -48,7 +50,10 @@ class Observed:
 
 
 def observe(graph: Graph, images: NDArray[np.uint8]) -> dict[str, Observed]:
-    """(N, R, R, 3) uint8 photos -> what each node's output is on them; in two passes, the range and then the counts."""
+    """(N, R, R, 3) uint8 photos -> what each node's output is on them; in two passes, the range and then the counts.
+
+    ModelError for a node that gives NaN or infinity, which no range covers.
+    """
     lows: dict[str, Tensor] = {}
     highs: dict[str, Tensor] = {}
     for name, x in _outputs(graph, images):
@@ -57,6 +62,11 @@ def observe(graph: Graph, images: NDArray[np.uint8]) -> dict[str, Observed]:
         highs[name] = torch.maximum(highs.get(name, high), high)
     counts = {name: np.zeros(_BINS) for name in lows}
     spans = {name: (float(lows[name].min()), float(highs[name].max())) for name in lows}
+    for name, span in spans.items():
+        if not all(map(math.isfinite, span)):
+            raise ModelError(
+                f"layer {name} gives NaN or infinity on some photos: there is no 8-bit range; train it again"
+            )
     for name, x in _outputs(graph, images):
         least, most = spans[name]
         if most > least:

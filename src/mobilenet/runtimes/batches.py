@@ -6,7 +6,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mobilenet.model.outputs import Outputs, checked_outputs
+from mobilenet.model.outputs import Output, Outputs, checked_outputs
 from mobilenet.runtimes.predictor import Predictor
 
 __all__ = ["Images", "predict_batches"]
@@ -27,18 +27,20 @@ def predict_batches(
     images: Images | NDArray[np.uint8],
     *,
     batch_size: int = 32,
+    check: Callable[[Outputs, tuple[Output, ...], int], Outputs] = checked_outputs,
     progress: Callable[[int, int], object] | None = None,
 ) -> Outputs:
     """Every output of the model on N images of its resolution, by name, (N, *shape) float32.
 
-    `progress(done, N)` is called after each batch. ModelError where an output is absent, misshapen or not finite.
+    `progress(done, N)` is called after each batch. ModelError where an output is absent or misshapen and,
+    with the usual `check`, where a number is not finite.
     """
     photos, wanted = len(images), predictor.card.outputs
     found = {output.name: np.empty((photos, *output.shape), np.float32) for output in wanted}
     for start in range(0, photos, batch_size):
         indices = np.arange(start, min(start + batch_size, photos))
         batch = images[indices] if isinstance(images, np.ndarray) else images.batch(indices)
-        outputs = checked_outputs(predictor.predict(batch), wanted, len(indices))
+        outputs = check(predictor.predict(batch), wanted, len(indices))
         for name, values in found.items():
             values[indices] = outputs[name]
         if progress is not None:

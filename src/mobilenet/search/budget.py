@@ -1,4 +1,4 @@
-"""What the user allows a network to take, and asks of it."""
+"""What the user allows a network to take, and asks of it. A figure that is not known (NaN) is outside every limit."""
 
 import math
 from collections.abc import Iterator
@@ -48,12 +48,16 @@ class Limits:
         return tuple(self._excess(p95_ms, size_bytes, memory_bytes, (0.0, 0.0, 0.0)))
 
     def _excess(self, p95_ms: float, size_bytes: float, memory_bytes: float, margins: Margins) -> Iterator[str]:
-        for value, limit, margin, words in (
-            (p95_ms, self.latency_ms, margins[0], f"{p95_ms:.3g} ms at p95"),
-            (size_bytes, self.size_bytes, margins[1], f"a file of {shown_size(size_bytes)}"),
-            (memory_bytes, self.memory_bytes, margins[2], f"{shown_size(memory_bytes)} of memory"),
+        for name, value, limit, margin, words in (
+            ("latency", p95_ms, self.latency_ms, margins[0], f"{p95_ms:.3g} ms at p95"),
+            ("size", size_bytes, self.size_bytes, margins[1], f"a file of {shown_size(size_bytes)}"),
+            ("memory", memory_bytes, self.memory_bytes, margins[2], f"{shown_size(memory_bytes)} of memory"),
         ):
-            if limit is not None and value * (1 + margin) > limit:
+            if limit is None or value * (1 + margin) <= limit:
+                continue
+            if not math.isfinite(value * (1 + margin)):
+                yield f"its {name} is not known"
+            else:
                 yield f"{words}, with {margin:.0%} to be sure" if value <= limit else words
 
     def over(self, estimate: Estimate) -> tuple[str, ...]:
@@ -64,13 +68,13 @@ class Limits:
         """The options with which `estimate` would be inside where it is not: `--latency 0.18ms --size 720kB`."""
         latency, size, memory = self._margins(estimate)
         found = []
-        if self.latency_ms is not None and (need := estimate.p95_ms * (1 + latency)) > self.latency_ms:
+        if self.latency_ms is not None and self.latency_ms < (need := estimate.p95_ms * (1 + latency)) < math.inf:
             found.append(f"--latency {_up(need)}ms")
         for option, limit, needed in (
             ("--size", self.size_bytes, estimate.file_bytes * (1 + size)),
             ("--memory", self.memory_bytes, estimate.peak_bytes * (1 + memory)),
         ):
-            if limit is not None and needed > limit:
+            if limit is not None and limit < needed < math.inf:
                 found.append(f"{option} {_up(needed / 1e6)}MB" if needed >= 1e6 else f"{option} {_up(needed / 1e3)}kB")
         return " ".join(found)
 
@@ -78,9 +82,11 @@ class Limits:
         return (1 + estimate.error) * (1 + self.reserve) - 1, _SIZE_ERROR, estimate.memory_error
 
     def distance(self, p95_ms: float, size_bytes: float, memory_bytes: float) -> float:
-        """How far outside: the largest factor by which a limit is exceeded, below 1 where all is inside."""
+        """How far outside: the largest factor by which a limit is exceeded, below 1 where all is inside; infinite where
+        a figure is not known."""
         pairs = ((p95_ms, self.latency_ms), (size_bytes, self.size_bytes), (memory_bytes, self.memory_bytes))
-        return max((value / limit for value, limit in pairs if limit is not None), default=0.0)
+        factors = [value / limit for value, limit in pairs if limit is not None]
+        return max(factors, default=0.0) if all(map(math.isfinite, factors)) else math.inf
 
     def __str__(self) -> str:
         return ", ".join([*self._resources(), *self._aims()])

@@ -14,6 +14,7 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
+from mobilenet.errors import DataError
 from mobilenet.model.precision import Precision
 from mobilenet.spec.cost import cost
 from mobilenet.spec.rows import Conv, Linear, Network
@@ -92,7 +93,12 @@ def size_features(network: Network, precision: Precision) -> tuple[float, ...]:
 def fit(features: Sequence[Sequence[float]], measured: Sequence[float], widths: Sequence[float] | None = None) -> Fit:
     """Non-negative least squares of relative errors: the best of all choices of features whose coefficients come out
     positive, which is the exact solution where features are few. With `widths`, those of the networks, a factor each.
+    DataError for a measurement that is not finite or not above 0, from which anything would follow.
     """
+    if wrong := [value for value in measured if not 0 < value < np.inf]:
+        raise DataError(
+            f"a device profile has a measurement of {wrong[0]:g}; make it again with mobilenet benchmark --grid"
+        )
     matrix = np.asarray(features, np.float64) / np.asarray(measured, np.float64)[:, None]
     wanted, number = np.ones(len(matrix)), matrix.shape[1]
     best, least = np.zeros(number), np.inf

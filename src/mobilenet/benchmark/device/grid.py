@@ -145,7 +145,7 @@ def measure_grid(settings: GridSettings, progress: Callable[[int, int], object] 
                 continue
             curves = _curves(settings, points, seen)
             late = memory_s + pass_s * (number + 2) > settings.seconds * _LONGEST
-            if late or max(curve.error for curve in curves) <= _SETTLED:
+            if late or all(curve.error <= _SETTLED for curve in curves):
                 break
             passes = number + 2
     return DeviceProfile(

@@ -88,7 +88,10 @@ class Worker:
     def turn(self, seconds: float, warm_up: float = 0.0) -> Turn:
         """Single images for `seconds`, after `warm_up` seconds that are not timed; each at least one image."""
         answer = self._ask({"turn": {"seconds": seconds, "warm_up": warm_up}})
-        return Turn(**{**answer, "latencies_ns": np.asarray(answer["latencies_ns"], np.int64)})
+        latencies_ns = np.asarray(answer["latencies_ns"], np.int64)
+        if not latencies_ns.size:
+            raise ModelError(f"{self._doing}: not one image was timed; measure it again")
+        return Turn(**{**answer, "latencies_ns": latencies_ns})
 
     def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
         given, answers = self._process.stdin, self._process.stdout

@@ -1,11 +1,12 @@
 """The gate: an exported file is opened by its own engine and compared with the trained network on real photos.
 
 Nothing here looks at how a file was written. It is judged by its answers, which begin with the bytes of photos, by its
-size, and in 8 bits by its speed where that is asked for.
+size, and in 8 bits by its speed where that is asked for. A gate says what passes, so that NaN never does.
 """
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -15,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobilenet.datasets.targets import Targets
-from mobilenet.errors import ModelError
+from mobilenet.errors import DataError
 from mobilenet.model.card import ModelCard
-from mobilenet.model.outputs import Output, Outputs, checked_outputs
+from mobilenet.model.outputs import Output, Outputs, checked_outputs, finite_photos, shaped_outputs, taken
 from mobilenet.model.precision import Precision
 from mobilenet.runtimes import Predictor, open_model
 from mobilenet.runtimes.batches import predict_batches
@@ -47,7 +48,8 @@ _TIMED_S, _ROUND = 1.0, 10
 class Reference:
     """What the trained network says: `images` (N, R, R, 3) uint8 prepared from photos, `outputs` by name (N, *shape).
 
-    `targets` are those of the N photos, None where nobody knows what they show.
+    `targets` are those of the N photos, None where nobody knows what they show. DataError without photos, ModelError
+    where the outputs are not what the card says, or not finite: nothing can be proven by them.
     """
 
     task: Task
@@ -56,16 +58,22 @@ class Reference:
     outputs: Outputs
     targets: Targets | None
 
+    def __post_init__(self) -> None:
+        if not len(self.images):
+            raise DataError("no photos to prove a file on; give at least one that can be read")
+        checked_outputs(self.outputs, self.card.outputs, len(self.images))
+
     @property
     def accuracy(self) -> float | None:
-        """The goal of the task that the network reaches, 0…1."""
-        return self.goal_of(self.outputs)
+        """The goal of the task that the network reaches, 0…1; None where nobody knows what the photos show."""
+        return None if self.targets is None else self.goal_of(self.outputs, np.arange(len(self.images)))
 
-    def goal_of(self, outputs: Outputs) -> float | None:
-        """The goal that answers reach, 0…1; None where nobody knows what the photos show."""
+    def goal_of(self, outputs: Outputs, photos: NDArray[np.int64]) -> float:
+        """The goal that answers (N, *shape) reach on the `photos` of these numbers, 0…1; ValueError without targets."""
         if self.targets is None:
-            return None
-        return float(self.task.score(outputs, self.targets, self.card)[self.task.goal.name])
+            raise ValueError("nobody knows what the photos show")
+        figures = self.task.score(taken(outputs, photos), self.targets.take(photos), self.card)
+        return float(figures[self.task.goal.name])
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +116,8 @@ class Proof:
     @property
     def failures(self) -> tuple[str, ...]:
         """One line for each gate that failed, the cause last; none for a file that is proven."""
+        if not self.gates:
+            return ("nothing of it was measured; prove it again",)
         failed = tuple(gate.failure for gate in self.gates if not gate.passed)
         return (*failed, f"the likely cause: {self.cause}") if self.cause else failed
 
@@ -120,21 +130,23 @@ class Proof:
 def prove(
     file: Path, runtime: str, precision: Precision, reference: Reference, faster_than: Predictor | None = None
 ) -> tuple[Proof, Outputs]:
-    """Open `file` with `runtime` and compare it with the network; also what it answers.
+    """Open `file` with `runtime` and compare it with the network; also what it answers, finite or not.
 
     `faster_than`: the float32 file of the same network, opened with one thread, which an 8-bit file must beat.
-    ModelError where the engine does not run it, or there is nothing to compare with.
+    ModelError where the engine does not run it.
     """
-    task, card = reference.task, reference.card
-    if not len(reference.images):
-        raise ModelError(f"there are no photos to prove {file} on; give some with --data")
-    checked_outputs(reference.outputs, card.outputs, len(reference.images))
+    task, card, photos = reference.task, reference.card, len(reference.images)
     predictor = open_model(file, runtime, threads=1)
-    found = predict_batches(predictor, reference.images)
-    agreement = task.agreement(found, reference.outputs, card)
-    accuracy = reference.goal_of(found)
+    found = predict_batches(predictor, reference.images, check=shaped_outputs)
+    answered = finite_photos(found)
+    agreement = _of_those(
+        answered, lambda kept: task.agreement(taken(found, kept), taken(reference.outputs, kept), card)
+    )
+    accuracy = None
+    if reference.targets is not None:
+        accuracy = _of_those(answered, lambda kept: reference.goal_of(found, kept))
     own_ms, other_ms = speed(predictor, faster_than, reference.images[:1])
-    gates = [_description(predictor, card), _agreement(agreement, precision, len(reference.images), task.goal)]
+    gates = [_description(predictor, card), _finite(answered), _agreement(agreement, precision, photos, task.goal)]
     if precision == "float32":
         gates += [_output(output, found[output.name], reference.outputs[output.name]) for output in card.outputs]
     if accuracy is not None and reference.accuracy is not None:
@@ -143,13 +155,13 @@ def prove(
     gates.append(_size(size, precision, card))
     if other_ms is not None:
         gates.append(_speed(own_ms, other_ms))
-    differences = [np.abs(found[output.name] - reference.outputs[output.name]) for output in card.outputs]
+    differences = [_difference(found[output.name], reference.outputs[output.name]) for output in card.outputs]
     proof = Proof(
         file=str(file),
         runtime=runtime,
         precision=precision,
         size_bytes=size,
-        photos=len(reference.images),
+        photos=photos,
         largest_difference=max(float(difference.max()) for difference in differences),
         mean_difference=max(float(difference.mean()) for difference in differences),
         agreement=agreement,
@@ -160,6 +172,19 @@ def prove(
         gates=tuple(gates),
     )
     return proof, found
+
+
+def _of_those(answered: NDArray[np.bool_], measure: Callable[[NDArray[np.int64]], float]) -> float:
+    """A share of all photos, measured on those (N,) that got an answer; the others count as wrong."""
+    kept = np.flatnonzero(answered)
+    if len(kept) == len(answered):
+        return measure(kept)
+    return measure(kept) * len(kept) / len(answered) if len(kept) else 0.0
+
+
+def _difference(found: NDArray[np.float32], wanted: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What is no number is as wrong as a probability can be."""
+    return np.where(np.isfinite(found), np.abs(found - wanted), np.float32(1))
 
 
 def speed(predictor: Predictor, other: Predictor | None, image: NDArray[np.uint8]) -> tuple[float, float | None]:
@@ -192,10 +217,17 @@ def _description(predictor: Predictor, card: ModelCard) -> Gate:
     return Gate("description", float(len(wrong)), 0, failure)
 
 
+def _finite(answered: NDArray[np.bool_]) -> Gate:
+    """`answered` (N,): whether all outputs of a photo are finite."""
+    silent = int((~answered).sum())
+    failure = f"it answers with NaN or infinity on {silent} of {len(answered)} photos; it computes something else"
+    return Gate("finite answers", float(silent), 0, "" if silent == 0 else failure)
+
+
 def _output(output: Output, found: NDArray[np.float32], wanted: NDArray[np.float32]) -> Gate:
     """The largest difference as a share of what is allowed."""
     scale = max(1.0, float(np.abs(wanted).max())) if output.ending == "none" else 1.0
-    difference = np.abs(found - wanted)
+    difference = _difference(found, wanted)
     worst = float((difference / (_ABSOLUTE * scale + _RELATIVE * np.abs(wanted))).max())
     failure = (
         ""

@@ -155,7 +155,7 @@ class Choice:
         """Whether answers are all that is wrong with an 8-bit file, and its network gives better ones."""
         limits = self.settings.limits
         outside = limits.excess(file.p95_ms, file.size_bytes, file.peak_bytes)
-        if file.precision != "int8" or file.usable or outside or not file.wrong_in_answers_alone:
+        if file.precision != "int8" or file.usable or outside or file.unknown or not file.wrong_in_answers_alone:
             return False
         return limits.accuracy is None or (file.network_accuracy or 0.0) >= limits.accuracy
 

@@ -48,12 +48,16 @@ def halve(
 ) -> tuple[Contender, ...]:
     """All contenders, the most promising first: by `score(contender, epochs)` of the last round that each was in.
 
-    Of equal ones the earlier wins, so that the result does not depend on chance.
+    Of equal ones the earlier wins, so that the result does not depend on chance; a score that is no number comes last.
     """
     ranked = list(contenders)
     for planned in plan_rounds(len(contenders), epochs):
         among, others = ranked[: planned.contenders], ranked[planned.contenders :]
-        scores = [score(contender, planned.epochs) for contender in among]
+        scores = [_rank(score(contender, planned.epochs)) for contender in among]
         order = sorted(range(len(among)), key=lambda number: -scores[number])
         ranked = [among[number] for number in order] + others
     return tuple(ranked)
+
+
+def _rank(score: float) -> float:
+    return -math.inf if math.isnan(score) else score

@@ -4,6 +4,7 @@ Candidates stand in the order of their width, which decides the size of the file
 training makes more mistakes than a full one; by which factor is learned from those that were trained both ways.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
@@ -25,13 +26,16 @@ class Foresight:
         self._ratios: list[float] = []
 
     def guess(self, short: float) -> float:
-        """The accuracy to expect."""
+        """The accuracy to expect; below all others where nothing is known of the short training."""
+        if not math.isfinite(short):
+            return -math.inf
         ratios = self._ratios or [_FIRST_GUESS]
         return 1 - (1 - short) * sum(ratios) / len(ratios)
 
     def learn(self, short: float, full: float) -> None:
-        """Both were measured of one candidate."""
-        self._ratios.append((1 - full) / max(1 - short, 1e-3))
+        """Both were measured of one candidate; a training without a figure teaches nothing."""
+        if math.isfinite(short) and math.isfinite(full):
+            self._ratios.append((1 - full) / max(1 - short, 1e-3))
 
 
 def smallest_that_reach(

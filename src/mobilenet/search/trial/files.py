@@ -1,8 +1,9 @@
 """A trained candidate as files: exported, proven, and measured again; which of them is inside the budget."""
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from mobilenet.benchmark import Contender, Settings, Timing, measure
 from mobilenet.benchmark.device.profile import Estimate, Variant
@@ -24,7 +25,7 @@ _TRIES = 3
 @dataclass(frozen=True, slots=True)
 class MeasuredFile:
     """One exported file, `file` below the folder of the search; `failures` say why it is not proven, and `over` which
-    limits it exceeds: both are empty for a file that may be used.
+    limits it exceeds: both are empty for a file that may be used, of which every figure is known.
 
     `estimated`: latency and memory are those that the profile of another device expects; else they were measured here.
     `accuracy` and `network_accuracy` are None where a proof ended before they were known. `proof` is what
@@ -51,12 +52,24 @@ class MeasuredFile:
     @property
     def usable(self) -> bool:
         """Proven, and inside the budget."""
-        return not self.failures and not self.over
+        return not self.why_not
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """What is not known of it, in words, though it decides which file is taken: at most one line."""
+        figures = {
+            "accuracy": self.accuracy,
+            "latency": self.p95_ms,
+            "size": self.size_bytes,
+            "memory": self.peak_bytes,
+        }
+        missing = [name for name, value in figures.items() if not _known(value)]
+        return (f"its {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not known",) if missing else ()
 
     @property
     def why_not(self) -> tuple[str, ...]:
         """Why it may not be used, without the advice for those who export by hand; nothing where it may."""
-        return (*self.over, *map(first_clause, self.failures))
+        return tuple(dict.fromkeys((*self.over, *self.unknown, *map(first_clause, self.failures))))
 
     @property
     def wrong_in_answers_alone(self) -> bool:
@@ -128,7 +141,7 @@ def _calmest(
         found = measure(contenders, Settings(_SECONDS), show).timings
         if not calmest or max(one.waited for one in found) < max(one.waited for one in calmest):
             calmest = found
-        late = limits.latency_ms is not None and any(one.p95_ms > limits.latency_ms for one in calmest)
+        late = limits.latency_ms is not None and not all(one.p95_ms <= limits.latency_ms for one in calmest)
         if not late or max(one.waited for one in calmest) <= _CALM:
             break
     return calmest
@@ -136,8 +149,8 @@ def _calmest(
 
 def _judged(proof: Proof, threads: int, took: _Taken, limits: Limits) -> MeasuredFile:
     over = list(limits.excess(took.p95_ms, proof.size_bytes, took.peak_bytes))
-    if limits.accuracy is not None and (proof.accuracy or 0.0) < limits.accuracy:
-        over.append("an accuracy of " + ("not known" if proof.accuracy is None else f"{proof.accuracy:.1%}"))
+    if limits.accuracy is not None and _known(proof.accuracy) and proof.accuracy < limits.accuracy:
+        over.append(f"an accuracy of {proof.accuracy:.1%}")
     return MeasuredFile(
         file=proof.file,
         runtime=proof.runtime,
@@ -171,10 +184,15 @@ def nearest(files: Iterable[MeasuredFile], limits: Limits) -> MeasuredFile | Non
 
     def distance(file: MeasuredFile) -> tuple[int, float]:
         outside = limits.distance(file.p95_ms, file.size_bytes, file.peak_bytes)
-        missing = 0.0 if limits.accuracy is None else limits.accuracy / max(file.accuracy or 0.0, 1e-3)
-        return len(file.failures), max(outside, missing)
+        reached = file.accuracy if _known(file.accuracy) else 0.0
+        missing = 0.0 if limits.accuracy is None else limits.accuracy / max(reached, 1e-3)
+        return len(file.failures) + len(file.unknown), max(outside, missing)
 
     return min(files, key=distance, default=None)
+
+
+def _known(value: float | None) -> TypeGuard[float]:
+    return value is not None and math.isfinite(value)
 
 
 def formats_of(variants: Sequence[Variant]) -> tuple[tuple[str, ...], tuple[Precision, ...]]:
