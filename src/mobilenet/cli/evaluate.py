@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mobilenet.cli.console import print_table, shown
+from mobilenet.cli.console import shown
 from mobilenet.cli.progress import progress_bar
+from mobilenet.cli.sections import print_figures, print_sections
 from mobilenet.errors import DataError
 
 if TYPE_CHECKING:
     from mobilenet.datasets import Photos
     from mobilenet.evaluate import Evaluation
     from mobilenet.runtimes import Predictor
+    from mobilenet.tasks import Task
 
 __all__ = ["command"]
 
@@ -34,6 +36,7 @@ def command(*, model: Path, data: Path, exclude: Path | None, out: Path | None, 
     Otherwise every photo counts. Classes are matched by name.
     """
     from mobilenet.runtimes import open_model
+    from mobilenet.tasks import task_of_model
 
     predictor = open_model(model)
     photos, choice = _choose(model, data, exclude, predictor.labels)
@@ -43,7 +46,7 @@ def command(*, model: Path, data: Path, exclude: Path | None, out: Path | None, 
     if as_json:
         click.echo(evaluation.to_json())
     else:
-        _print(evaluation, choice)
+        _print(evaluation, task_of_model(evaluation.task, model), choice)
 
 
 def _choose(model: Path, data: Path, exclude: Path | None, labels: tuple[str, ...]) -> tuple["Photos", str]:
@@ -105,46 +108,9 @@ def _measure(predictor: "Predictor", photos: "Photos") -> "Evaluation":
         )
 
 
-def _print(evaluation: "Evaluation", choice: str) -> None:
+def _print(evaluation: "Evaluation", task: "Task", choice: str) -> None:
     for photo in evaluation.left_out:
         click.echo(f"mobilenet: {shown(photo.file)}: {photo.reason}", err=True)
-    lower, upper = evaluation.top1_interval
-    figures = [("top-1 accuracy", f"{_percent(evaluation.top1)}  ({_percent(lower)} to {_percent(upper)})")]
-    if evaluation.top5 is not None:
-        figures.append(("top-5 accuracy", _percent(evaluation.top5)))
-    figures += [
-        ("loss, nats", f"{evaluation.loss:.3f}"),
-        ("expected calibration error", _percent(evaluation.ece)),
-        ("photos left out", f"{len(evaluation.left_out):,}"),
-    ]
-    print_table(f"{evaluation.photos:,} photos: {choice}", ("figure", "value"), figures, left=2)
-    if evaluation.levels:
-        _print_levels(evaluation)
-    rows = [
-        (row.label, f"{row.photos:,}", _percent(row.recall), _percent(row.precision)) for row in evaluation.per_class
-    ]
-    print_table("Class by class", ("class", "photos", "recall", "precision"), rows)
-
-
-def _print_levels(evaluation: "Evaluation") -> None:
-    levels = [
-        (
-            level.name,
-            f"{level.groups:,}",
-            _percent(level.top1),
-            f"{_percent(level.top1_interval[0])} to {_percent(level.top1_interval[1])}",
-            f"{level.inside:,}" if number else "-",
-        )
-        for number, level in enumerate(evaluation.levels)
-    ]
-    print_table("Level by level", ("level", "groups", "top-1", "95 % interval", "inside the parent"), levels)
-    families = [
-        (family.label, *(f"{photos:,}" for photos in (family.photos, family.inside, family.outside)))
-        for family in evaluation.families
-    ]
-    header = ("parent", "photos", "another child", "something else")
-    print_table("What the photos of a parent were taken for", header, families)
-
-
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{100 * share:.1f} %"
+    left_out = ("photos left out", f"{len(evaluation.left_out):,}")
+    print_figures(f"{evaluation.photos:,} photos: {choice}", task.headline(evaluation), [left_out])
+    print_sections(task.sections(evaluation))

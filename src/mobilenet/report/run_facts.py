@@ -9,8 +9,9 @@ from typing import Any
 
 from mobilenet.errors import DataError
 from mobilenet.evaluate import Evaluation
+from mobilenet.tasks import DEFAULT
 
-__all__ = ["Run", "finite", "read_run"]
+__all__ = ["Run", "finite", "read_run", "task_of_run"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,11 @@ class Run:
     config: Mapping[str, Any]
     epochs: tuple[Mapping[str, Any], ...]
     evaluation: Evaluation | None
+
+    @property
+    def task(self) -> str:
+        """The name of the task that it was trained for."""
+        return self.evaluation.task if self.evaluation else self.text("settings", "task") or DEFAULT
 
     def section(self, name: str) -> Mapping[str, Any]:
         """An object of the configuration, such as `data`; empty where it is absent."""
@@ -46,16 +52,19 @@ class Run:
 
 def read_run(folder: Path) -> Run:
     """Read a run folder; DataError when it is none, or when one of its files is damaged."""
-    config = folder / "config.json"
-    if not config.is_file():
-        raise DataError(f"no run at {folder}: it has no config.json; name the folder that mobilenet train wrote")
+    config = _read_config(folder)
     evaluation = folder / "evaluation.json"
     return Run(
         folder=folder,
-        config=_read_object(config),
+        config=config,
         epochs=_read_epochs(folder / "metrics.jsonl"),
         evaluation=Evaluation.read(evaluation) if evaluation.is_file() else None,
     )
+
+
+def task_of_run(folder: Path) -> str:
+    """The name of the task of a run, by its configuration alone; DataError when there is none, or it is damaged."""
+    return Run(folder, _read_config(folder), (), None).task
 
 
 def finite(value: object) -> float | None:
@@ -63,6 +72,13 @@ def finite(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return float(value) if math.isfinite(value) else None
+
+
+def _read_config(folder: Path) -> Mapping[str, Any]:
+    config = folder / "config.json"
+    if not config.is_file():
+        raise DataError(f"no run at {folder}: it has no config.json; name the folder that mobilenet train wrote")
+    return _read_object(config)
 
 
 def _read_object(path: Path) -> Mapping[str, Any]:
