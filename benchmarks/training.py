@@ -34,11 +34,11 @@ from torch.nn import functional as F
 
 from mobilenet.datasets.cache.load import load
 from mobilenet.nn.network import TableNetwork
+from mobilenet.images.augment import training_side
 from mobilenet.spec import mobilenet_v1
 from mobilenet.tasks import open_dataset
 from mobilenet.training.loop import Stopwatch, Trainer
 from mobilenet.training.recipe import make_plan
-from mobilenet.training.run import training_side
 from mobilenet.training.settings import TrainingSettings
 from mobilenet.training.system.machine import describe_machine, keep_freed_memory, pick_precision, versions
 

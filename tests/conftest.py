@@ -1,4 +1,5 @@
-"""The same surroundings for every test, whoever runs it: no settings of the user's shell, one thread a process."""
+"""The same surroundings for every test, whoever runs it: no settings of the user's shell, one thread a process, no
+graphics card."""
 
 import os
 import tempfile
@@ -8,14 +9,22 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-_FOREIGN = ("CLICOLOR", "FORCE_COLOR", "LINES", "NO_COLOR", "PYTHONOPTIMIZE", "PYTHONPATH", "PYTHONWARNINGS")
+import mobilenet
+
+_FOREIGN = ("CLICOLOR", "FORCE_COLOR", "LINES", "NO_COLOR", "PYTHONOPTIMIZE", "PYTHONWARNINGS")
 """Variables that would change what the tool prints or which code runs."""
 
 _FIXED = {"COLUMNS": "120", "LC_ALL": "C.UTF-8", "MPLBACKEND": "agg", "PYTHONHASHSEED": "0", "TERM": "dumb"}
 
+_SOURCE = {"PYTHONPATH": str(Path(mobilenet.__file__).resolve().parents[1])}
+"""A process that a test starts runs the code that is tested, installed or not."""
+
+_HIDDEN = {"CUDA_VISIBLE_DEVICES": "", "HIP_VISIBLE_DEVICES": ""}
+"""Set before torch is imported: what would train on a graphics card trains on the processor, as everywhere else."""
+
 for name in _FOREIGN:
     os.environ.pop(name, None)
-os.environ.update(_FIXED)
+os.environ.update(_FIXED | _SOURCE | _HIDDEN)
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Set before torch is imported: several workers with all cores each are slower than one worker alone.
     os.environ.update({"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"})

@@ -18,10 +18,11 @@ _ROOT = Path(__file__).parents[1]
 _SOURCE = _ROOT / "src"
 
 FLOORS = (
-    ("errors", "files", "fields", "parallel", "spec"),
-    ("model", "images", "metrics", "tasks"),
-    ("datasets", "nn", "runtimes"),
-    ("evaluate", "training", "weights", "scenes", "quantize", "export"),
+    ("errors", "extras", "files", "fields", "parallel", "spec"),
+    ("model", "images", "metrics"),
+    ("datasets", "nn", "scenes"),
+    ("tasks", "runtimes"),
+    ("evaluate", "training", "weights", "quantize", "export"),
     ("benchmark", "search", "report"),
     ("cli", "__main__"),
 )
@@ -39,6 +40,7 @@ TORCH_ROOMS = (
     "mobilenet.search.settings",
     "mobilenet.search.strategy.choice",
     "mobilenet.search.trial.trainings",
+    *(f"mobilenet.tasks.{path.parent.name}.objective" for path in _SOURCE.glob("mobilenet/tasks/*/objective.py")),
 )
 
 MOST_MODULES = 14

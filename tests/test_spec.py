@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from mobilenet.errors import SpecError
 from mobilenet.spec import (
     Conv,
+    ConvStyle,
     GlobalPool,
     Linear,
     Network,
@@ -78,6 +79,12 @@ def test_a_wrong_resolution_names_two_right_ones(resolution: int, message: str) 
     with pytest.raises(SpecError) as caught:
         mobilenet_v1(resolution=resolution)
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("epsilon", [0.0, -1e-5, 1.0, math.nan])
+def test_an_epsilon_that_no_norm_can_use_is_refused(epsilon: float) -> None:
+    with pytest.raises(SpecError, match=r"^epsilon \S+ of the norms is out of range; use a number such as 1e-5$"):
+        ConvStyle(epsilon=epsilon)
 
 
 @pytest.mark.parametrize("classes", [-1, 10_000_001, 10**15])

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mobilenet.benchmark import Contender
-from mobilenet.benchmark.engines import ENGINES, Engine, choose_contenders
+from mobilenet.benchmark.engines import ENGINES, choose_contenders
 from mobilenet.errors import ConfigError, ModelError
 from mobilenet.runtimes import RUNTIMES
 
@@ -64,7 +64,7 @@ def test_what_cannot_take_part_is_one_line_with_the_remedy(
     for threads in (0, -1, 1025):
         with pytest.raises(ConfigError, match=rf"^{threads} threads are out of range; use 1 to 1024$"):
             choose_contenders([tflite], threads=(1, threads))
-    monkeypatch.setitem(ENGINES, "litert", Engine("no_such_module", "no_such_package", "litert"))
+    monkeypatch.setattr("mobilenet.benchmark.engines.find_spec", lambda _: None)
     with pytest.raises(ConfigError, match=r"^litert is not installed; pip install 'mobilenet\[litert\]'$"):
         choose_contenders([tflite], ["litert"])
     with pytest.raises(ConfigError, match=r"a.tflite needs litert; pip install 'mobilenet\[litert\]'$"):

@@ -46,6 +46,18 @@ def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"mobilenet {__version__}\n"
 
 
+def test_windows_is_refused_in_one_line() -> None:
+    """There, neither the modules of POSIX nor what imports them can be imported."""
+    script = (
+        "import sys; sys.modules |= dict.fromkeys(('fcntl', 'resource')); from mobilenet.cli import main;"
+        "sys.platform = 'win32'; sys.exit(main.main(sys.argv[1:]))"
+    )
+    for words in (["train", "photos"], ["--help"]):
+        done = subprocess.run([sys.executable, "-c", script, *words], capture_output=True, text=True, check=False)
+        line = "Windows is not supported; use Linux, macOS, or the Windows Subsystem for Linux (WSL)"
+        assert (done.returncode, done.stdout, done.stderr) == (2, "", f"mobilenet: {line}\n")
+
+
 @pytest.mark.parametrize(
     ("words", "line"),
     [
@@ -76,7 +88,7 @@ def test_wrong_usage_is_one_line(capsys: pytest.CaptureFixture[str], words: list
         (
             ModuleNotFoundError("No module named 'torch'", name="torch.nn"),
             2,
-            "this needs torch; install it with: pip install 'mobilenet[train]'",
+            "this needs torch; pip install 'mobilenet[train]'",
         ),
     ],
 )

@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from mobilenet.images.augment import Augmentation, Crops, draw_crops, random_uniform, render, whole_photos
+from mobilenet.images.augment import (
+    Augmentation,
+    Crops,
+    draw_crops,
+    random_uniform,
+    render,
+    training_side,
+    whole_photos,
+)
 
 _ZERO, _ONE = torch.zeros(3), torch.ones(3)
 
@@ -107,3 +115,7 @@ def test_no_flip_and_no_colour_leave_photos_alone() -> None:
     assert not crops.mirrored.any()
     assert np.all(crops.gain == 1)
     assert np.all(crops.offset == 0)
+
+
+def test_photos_are_cached_a_little_larger_than_the_input() -> None:
+    assert [training_side(side) for side in (32, 96, 128, 224)] == [48, 112, 144, 256]

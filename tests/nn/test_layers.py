@@ -50,9 +50,9 @@ def test_batch_norm_of_few_channels_works_in_bfloat16() -> None:
 
 
 def test_batch_norm_in_evaluation_uses_its_statistics() -> None:
-    norm = BatchNorm(2, epsilon=0.0).eval()
+    norm = BatchNorm(2, epsilon=0.25).eval()
     norm.running_mean.copy_(torch.tensor([1.0, -1.0]))
-    norm.running_var.copy_(torch.tensor([4.0, 0.25]))
+    norm.running_var.copy_(torch.tensor([3.75, 0.0]))
     x = torch.tensor([3.0, 0.0]).view(1, 2, 1, 1)
     assert norm(x).flatten().tolist() == [1.0, 2.0]
 

@@ -53,7 +53,7 @@ def test_an_engine_that_is_not_installed_is_named_with_its_extra(
 
     monkeypatch.setitem(RUNTIMES, ".tflite", {"litert": missing})
     (tmp_path / "model.tflite").touch()
-    with pytest.raises(ModelError, match=r"runs on ai_edge_litert, .*; pip install 'mobilenet\[litert\]'"):
+    with pytest.raises(ModelError, match=r"model.tflite needs ai_edge_litert; pip install 'mobilenet\[litert\]'"):
         open_model(tmp_path / "model.tflite")
 
 

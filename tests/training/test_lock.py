@@ -12,24 +12,34 @@ from mobilenet.errors import ConfigError
 from mobilenet.training.system.lock import LOCK, lock_folder
 
 _HOLD = """
-import sys, time
+import os, sys, time
 from pathlib import Path
 from mobilenet.training.system.lock import lock_folder
 with lock_folder(Path(sys.argv[1])):
-    print("held", flush=True)
+    print("held by", os.getpid(), flush=True)
     time.sleep(60)
 """
 
 
+def _owner(process: "subprocess.Popen[str]") -> int:
+    """The number that the process gives once it holds the lock."""
+    said = []
+    for line in process.stdout or ():
+        said.append(line)
+        if line.startswith("held by "):
+            return int(line.split()[-1])
+    pytest.fail(f"it ended before it held the lock: {''.join(said)}")
+
+
 def test_a_second_process_is_told_who_is_there_and_a_dead_one_does_not_block(tmp_path: Path) -> None:
     folder = tmp_path / "runs" / "one"
-    with subprocess.Popen([sys.executable, "-c", _HOLD, str(folder)], stdout=subprocess.PIPE, text=True) as other:
-        assert other.stdout is not None
-        assert other.stdout.readline() == "held\n"
-        message = f"process {other.pid} is training in {folder}; wait for it"
+    command = [sys.executable, "-c", _HOLD, str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as other:
+        owner = _owner(other)
+        message = f"process {owner} is training in {folder}; wait for it"
         with pytest.raises(ConfigError, match=message), lock_folder(folder):
             pass
-        os.kill(other.pid, signal.SIGKILL)
+        os.kill(owner, signal.SIGKILL)
     assert (folder / LOCK).exists()
     with lock_folder(folder):
         assert (folder / LOCK).read_text() == str(os.getpid())

@@ -5,6 +5,7 @@ import torch
 
 from mobilenet.errors import ConfigError
 from mobilenet.training.system import machine
+from mobilenet.training.system.processes import Processes
 
 _CPU = torch.device("cpu")
 
@@ -14,6 +15,56 @@ def test_a_device_that_is_not_there_is_named_with_those_that_are() -> None:
         machine.pick_device("tpu")
     with pytest.raises(ConfigError, match="not the name of a device"):
         machine.pick_device("cpu:one")
+
+
+@pytest.fixture
+def two_cards(monkeypatch: pytest.MonkeyPatch) -> list[torch.device]:
+    """A machine with two graphics cards; the cards that a process has made its own."""
+    chosen: list[torch.device] = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    return chosen
+
+
+@pytest.mark.parametrize("name", ["cpu", "cuda", "cuda:0", "cuda:1"])
+def test_a_card_is_taken_by_its_number(two_cards: list[torch.device], name: str) -> None:
+    assert machine.pick_device(name) == torch.device(name)
+    assert machine.pick_device("auto") == torch.device("cuda")
+
+
+@pytest.mark.parametrize("name", ["cuda:2", "cuda:99", "mps", "cpu:1"])
+def test_a_number_that_no_card_has_is_named_with_those_that_are(two_cards: list[torch.device], name: str) -> None:
+    with pytest.raises(
+        ConfigError, match=f"^there is no device '{name}' on this machine; there is cpu, cuda:0, cuda:1$"
+    ):
+        machine.pick_device(name)
+
+
+@pytest.mark.parametrize("name", ["auto", "cuda"])
+def test_each_process_takes_a_card_of_its_own(two_cards: list[torch.device], name: str) -> None:
+    devices = [machine.pick_device(name, Processes(rank, 4, rank % 2, 2)) for rank in range(4)]
+    assert devices == two_cards == [torch.device("cuda", number) for number in (0, 1, 0, 1)]
+
+
+def test_one_process_on_each_machine_may_choose_its_card(two_cards: list[torch.device]) -> None:
+    assert machine.pick_device("cuda:1", Processes(1, 2)) == torch.device("cuda", 1)
+    assert two_cards == [torch.device("cuda", 1)]
+
+
+def test_more_processes_than_cards_are_told_what_to_do(two_cards: list[torch.device]) -> None:
+    for rank in range(3):
+        with pytest.raises(ConfigError) as caught:
+            machine.pick_device("auto", Processes(rank, 3, rank, 3))
+        assert str(caught.value) == (
+            "there are more processes on this machine (3) than graphics cards (2); give torchrun --nproc-per-node 2, "
+            "or train on the processor, over gloo, with --device cpu"
+        )
+        assert machine.pick_device("cpu", Processes(rank, 3, rank, 3)) == _CPU
+    with pytest.raises(ConfigError, match=r"^2 processes cannot share cuda:1; with --device cuda each takes its own"):
+        machine.pick_device("cuda:1", Processes(0, 2, 0, 2))
+    assert not two_cards
 
 
 def test_auto_takes_an_accelerator_where_there_is_one() -> None:

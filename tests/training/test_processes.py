@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
+from torch import distributed, nn
 
 from mobilenet.datasets.cache.load import load
 from mobilenet.tasks import open_dataset
 from mobilenet.training.loop import Stopwatch, Trainer
 from mobilenet.training.recipe import make_plan
 from mobilenet.training.settings import TrainingSettings
-from mobilenet.training.system.processes import Processes
+from mobilenet.training.system.processes import Processes, joined
 from mobilenet.training.tracking.tracker import read_metrics
 
 _TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "mobilenet", "train"]
@@ -78,6 +78,34 @@ def test_a_lost_process_leaves_a_checkpoint_that_one_process_goes_on_from(photos
     assert "goes on with another machine" in done.stderr
     assert [line["epoch"] for line in read_metrics(run / "metrics.jsonl")] == [1, 2, 3, 4, 5, 6]
     assert json.loads(done.stdout)["validation_photos"] == 12
+
+
+@pytest.mark.parametrize(("device", "backends"), [("cpu", ["gloo", "gloo"]), ("cuda:1", ["gloo", "gloo", "nccl"])])
+def test_graphics_cards_alone_talk_by_nccl(monkeypatch: pytest.MonkeyPatch, device: str, backends: list[str]) -> None:
+    """Also on a machine with graphics cards, where NCCL would want one for each process."""
+    asked: list[str] = []
+    for name, value in (("RANK", "1"), ("WORLD_SIZE", "2"), ("LOCAL_RANK", "1"), ("LOCAL_WORLD_SIZE", "2")):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(distributed, "init_process_group", asked.append)
+    monkeypatch.setattr(distributed, "new_group", lambda backend, timeout=None: asked.append(backend))
+    monkeypatch.setattr(distributed, "destroy_process_group", lambda: None)
+    with joined() as processes:
+        assert processes.on(torch.device(device)) == Processes(1, 2, 1, 2)
+    assert asked == backends
+
+
+def test_what_gloo_prints_is_kept_from_stdout(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr(distributed, "init_process_group", lambda _: os.write(1, b"[Gloo] Rank 0 is connected"))
+    monkeypatch.setattr(distributed, "new_group", lambda **_: None)
+    monkeypatch.setattr(distributed, "destroy_process_group", lambda: None)
+    with joined():
+        print("an answer", flush=True)
+    printed = capfd.readouterr()
+    assert (printed.out, printed.err) == ("an answer\n", "[Gloo] Rank 0 is connected")
 
 
 class _Half(Processes):

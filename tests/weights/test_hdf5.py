@@ -226,5 +226,5 @@ def test_heaps_that_hdf5_writes_are_read(tmp_path: Path) -> None:
 
 def test_without_h5py_the_remedy_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "h5py", None)
-    with pytest.raises(ModelError, match="reading those needs h5py; pip install h5py"):
+    with pytest.raises(ModelError, match=r"reading those needs h5py; pip install 'mobilenet\[train\]'"):
         _read(tmp_path / "model.h5")

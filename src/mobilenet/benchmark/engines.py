@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mobilenet.benchmark.result import Contender
 from mobilenet.errors import ConfigError
+from mobilenet.extras import pip_install
 from mobilenet.runtimes import RUNTIMES, model_file
 
 __all__ = ["ENGINES", "MOST_THREADS", "Engine", "choose_contenders", "import_engine"]
@@ -17,11 +18,10 @@ MOST_THREADS = 1024
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """`module` opens files with it, `package` is its own, `extra` of this package brings it."""
+    """`module` opens files with it, `package` is its own."""
 
     module: str
     package: str
-    extra: str
 
     @property
     def distribution(self) -> str:
@@ -35,10 +35,10 @@ class Engine:
 
 
 ENGINES = {
-    "torch": Engine("mobilenet.runtimes.torch", "torch", "train"),
-    "litert": Engine("mobilenet.runtimes.litert", "ai_edge_litert", "litert"),
-    "onnxruntime": Engine("mobilenet.runtimes.onnxruntime", "onnxruntime", "onnxruntime"),
-    "openvino": Engine("mobilenet.runtimes.openvino", "openvino", "openvino"),
+    "torch": Engine("mobilenet.runtimes.torch", "torch"),
+    "litert": Engine("mobilenet.runtimes.litert", "ai_edge_litert"),
+    "onnxruntime": Engine("mobilenet.runtimes.onnxruntime", "onnxruntime"),
+    "openvino": Engine("mobilenet.runtimes.openvino", "openvino"),
 }
 """By the names in `runtimes.RUNTIMES`."""
 
@@ -73,7 +73,7 @@ def _check_engine(name: str) -> None:
     if name not in ENGINES:
         raise ConfigError(f"no runtime is named {name!r}; there are {', '.join(ENGINES)}")
     if not ENGINES[name].installed:
-        raise ConfigError(f"{name} is not installed; pip install 'mobilenet[{ENGINES[name].extra}]'")
+        raise ConfigError(f"{name} is not installed; {pip_install(ENGINES[name].package)}")
 
 
 def _engines_of(file: Path, wanted: Sequence[str]) -> list[str]:
@@ -82,5 +82,5 @@ def _engines_of(file: Path, wanted: Sequence[str]) -> list[str]:
     if not chosen and wanted:
         raise ConfigError(f"{file} does not run on {' or '.join(wanted)}; use --runtime {','.join(able)}")
     if not chosen:
-        raise ConfigError(f"{file} needs {' or '.join(able)}; pip install 'mobilenet[{ENGINES[able[0]].extra}]'")
+        raise ConfigError(f"{file} needs {' or '.join(able)}; {pip_install(ENGINES[able[0]].package)}")
     return chosen

@@ -124,6 +124,6 @@ def _warm_up(workers: Sequence[Worker], seconds: float) -> float:
     return max(float(np.median(worker.turn(warm_up_s).latencies_ns)) for worker in workers) / 1e9
 
 
-def _load() -> float | None:
-    """Processes that wanted a core in the last minute; Windows does not count them."""
-    return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+def _load() -> float:
+    """Processes that wanted a core in the last minute."""
+    return os.getloadavg()[0]

@@ -34,6 +34,7 @@ _LISTED = 20
 @click.option(
     "--html", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write a page with the pictures."
 )
+@click.option("--task", help="Of the data.  [default: recognised from it]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
 def command(
     *,
@@ -43,6 +44,7 @@ def command(
     exclude: Path | None,
     write_exclusions: Path | None,
     html: Path | None,
+    task: str | None,
     as_json: bool,
 ) -> None:
     """Decode every photo of DATA, compare all with all, and say what is wrong. Nothing in DATA is changed.
@@ -58,12 +60,14 @@ def command(
     from mobilenet.datasets import read_exclusions
     from mobilenet.datasets.check.check import check
     from mobilenet.datasets.exclusions import write_exclusions as write_list
+    from mobilenet.tasks import task_of
 
     excluded = read_exclusions(exclude)
     with progress_bars() as bars:
         work = {name: bars.add_task(name, visible=False) for name in ("decoding", "comparing")}
         found = check(
             data,
+            task_of(data, task),
             validation=validation,
             seed=seed,
             exclude=excluded,

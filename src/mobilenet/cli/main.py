@@ -13,7 +13,8 @@ from collections.abc import Sequence
 import click
 
 from mobilenet import __version__
-from mobilenet.errors import Interrupted, MobilenetError
+from mobilenet.errors import ConfigError, Interrupted, MobilenetError
+from mobilenet.extras import missing_package
 
 __all__ = ["COMMANDS", "cli", "main"]
 
@@ -33,19 +34,6 @@ COMMANDS = {
 }
 """What each command does; the command is the object `command` in the module of that name beside this one, with a _
 behind names that Python keeps for itself."""
-
-_EXTRAS = dict.fromkeys(("flatbuffers", "jinja2", "tensorboard", "tflite", "torch"), "train") | {
-    "alembic": "track",
-    "braceexpand": "hub",
-    "fsspec": "hub",
-    "matplotlib": "plot",
-    "mlflow": "track",
-    "onnx": "onnx",
-    "onnxruntime": "onnx",
-    "pyarrow": "hub",
-    "sqlalchemy": "track",
-}
-"""Packages that a plain installation leaves out, and the extra that brings each."""
 
 _EXIT_BAD_INPUT = 2
 _EXIT_INTERRUPTED = 130
@@ -102,6 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     _prepare_streams()
     try:
+        _check_system()
         return _run(words.copy())
     except BrokenPipeError:
         _discard_stdout()
@@ -119,6 +108,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         line, exit_code = _explain(error)
         click.echo(f"mobilenet: {line}", err=True)
         return exit_code
+
+
+def _check_system() -> None:
+    """Locks, signals and shared memory are those of POSIX systems; half of them would be none."""
+    if sys.platform == "win32":
+        raise ConfigError("Windows is not supported; use Linux, macOS, or the Windows Subsystem for Linux (WSL)")
 
 
 def _run(words: list[str]) -> int:
@@ -144,12 +139,8 @@ def _explain(error: BaseException) -> tuple[str, int]:
             return str(error), error.exit_code
         case click.Abort() | KeyboardInterrupt():
             return "interrupted", _EXIT_INTERRUPTED
-        case ModuleNotFoundError(name=str(name)) if name.split(".")[0] in _EXTRAS:
-            package = name.split(".")[0]
-            return (
-                f"this needs {package}; install it with: pip install 'mobilenet[{_EXTRAS[package]}]'",
-                _EXIT_BAD_INPUT,
-            )
+        case ModuleNotFoundError() if needs := missing_package(error):
+            return f"this {needs}", _EXIT_BAD_INPUT
         case OSError():
             place = f"{error.filename}: " if error.filename else ""
             remedy = "; free some space and run again" if error.errno == errno.ENOSPC else ""

@@ -44,10 +44,12 @@ def command(
     """
     from mobilenet.datasets import read_exclusions
     from mobilenet.datasets.pack import pack
+    from mobilenet.tasks import task_of
 
     with progress_bar("packing") as progress:
         packed = pack(
             data,
+            task_of(data),
             out,
             validation=validation,
             exclude=read_exclusions(exclude),

@@ -82,6 +82,7 @@ _EXIT_INTERRUPTED = 130
     show_default=True,
     help="Who is told each epoch's numbers: tensorboard, mlflow; give both to tell both.",
 )
+@click.option("--task", help="Of the data.  [default: recognised from it]")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
 def command(data: Path | None, out: Path | None, resume: Path | None, *, as_json: bool, **options: Any) -> None:

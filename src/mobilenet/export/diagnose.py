@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mobilenet.images import Preprocessing
 from mobilenet.model.graph import ConvNode, Graph, Node
+from mobilenet.model.outputs import Outputs
 from mobilenet.quantize.simulator import batches, logits
 from mobilenet.spec.rows import Activation, Padding
 
@@ -35,11 +36,11 @@ class _Mistake:
     pixels: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] = lambda images: images
 
 
-def diagnose(graph: Graph, images: NDArray[np.uint8], found: NDArray[np.float32]) -> str | None:
-    """What a file that answers `found` (N, classes) on `images` (N, R, R, 3) does wrong; None where nothing known
-    explains it.
+def diagnose(graph: Graph, images: NDArray[np.uint8], found: Outputs) -> str | None:
+    """What a file that answers `found` (N, *shape) by name on `images` (N, R, R, 3) does wrong; None where
+    nothing known explains it.
     """
-    some, answers = images[:_PHOTOS], found[:_PHOTOS]
+    some, answers = images[:_PHOTOS], next(iter(found.values()))[:_PHOTOS]
     distance = _distance(_probabilities(graph, some), answers)
     left = {m.says: _distance(_probabilities(m.network(graph), m.pixels(some)), answers) for m in _mistakes(graph)}
     likeliest = min(left, key=lambda says: left[says])

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from importlib import import_module
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +17,15 @@ from mobilenet.datasets import LeftOut, read_exclusions
 from mobilenet.errors import ConfigError, ModelError
 from mobilenet.export.formats import FORMATS
 from mobilenet.export.photos import Chosen, choose_photos, decode_photos
-from mobilenet.export.proof.verify import ANSWERS, Proof, Reference, prove
+from mobilenet.export.proof.verify import OF_THE_FILE, Proof, Reference, prove
 from mobilenet.files import atomic_write, check_writable, storage_errors
 from mobilenet.model.arrays import read_arrays
 from mobilenet.model.graph import Graph, QuantizedGraph, build_graph
+from mobilenet.model.outputs import Outputs
 from mobilenet.model.precision import PRECISIONS, Precision
 from mobilenet.runtimes import Predictor, model_file, open_model
+from mobilenet.runtimes.batches import predict_batches
+from mobilenet.tasks import task_of_model
 
 if TYPE_CHECKING:
     from mobilenet.quantize.calibrate import Calibrated
@@ -116,7 +120,7 @@ class _Work:
     progress: Callable[[str, int, int], object]
     left_out: list[LeftOut]
     quantization: dict[str, Any] | None = None
-    answers: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    answers: dict[str, Outputs] = field(default_factory=dict)
 
 
 def export(settings: ExportSettings, progress: Callable[[str, int, int], object] | None = None) -> Exported:
@@ -163,8 +167,10 @@ def _prepare(
     settings: ExportSettings, name: str, file: Path, graph: Graph, progress: Callable[[str, int, int], object]
 ) -> _Work:
     card = graph.card
+    task = task_of_model(card.task, file)
     chosen = choose_photos(
         settings.data,
+        task,
         card,
         calibration=settings.calibration_photos,
         proof=settings.proof_photos,
@@ -174,20 +180,9 @@ def _prepare(
     )
     judges = decode_photos(chosen.proof, card.preprocessing, lambda *at: progress("reading photos", *at))
     network = open_model(file)
-    answers = _predict(network, judges.images, lambda *at: progress("asking the network", *at))
-    labels = judges.labels if chosen.labelled else None
-    reference = Reference(card, judges.images, answers, labels)
+    answers = predict_batches(network, judges.images, progress=lambda *at: progress("asking the network", *at))
+    reference = Reference(task, card, judges.images, answers, judges.targets if chosen.labelled else None)
     return _Work(settings, name, graph, chosen, reference, progress, list(judges.left_out))
-
-
-def _predict(
-    network: Predictor, images: NDArray[np.uint8], progress: Callable[[int, int], object]
-) -> NDArray[np.float32]:
-    parts = []
-    for start in range(0, len(images), 32):
-        parts.append(network.predict(images[start : start + 32])["probabilities"])
-        progress(min(start + 32, len(images)), len(images))
-    return np.concatenate(parts)
 
 
 def _quantize(work: _Work) -> QuantizedGraph:
@@ -260,9 +255,9 @@ def _prove_file(work: _Work, name: str, precision: Precision, data: bytes, rival
     return replace(proof, file=str(place))
 
 
-def _explained(work: _Work, proof: Proof, found: NDArray[np.float32]) -> Proof:
+def _explained(work: _Work, proof: Proof, found: Outputs) -> Proof:
     """With the reason why a file answers otherwise, where it is a known one."""
-    if not any(gate.name in ANSWERS and not gate.passed for gate in proof.gates):
+    if not any(gate.name not in OF_THE_FILE and not gate.passed for gate in proof.gates):
         return proof
     from mobilenet.export.diagnose import diagnose
 
@@ -281,7 +276,6 @@ def _unproven(path: Path, data: bytes) -> Iterator[Path]:
 
 
 def _agreement(work: _Work) -> float | None:
-    first = [answers.argmax(1) for answers in work.answers.values()]
-    if len(first) < 2:
-        return None
-    return float(np.mean(np.all(np.stack(first) == first[0], axis=0)))
+    reference = work.reference
+    pairs = combinations(work.answers.values(), 2)
+    return min((reference.task.agreement(one, other, reference.card) for one, other in pairs), default=None)

@@ -12,16 +12,18 @@ from mobilenet.datasets import Exclusions, LeftOut, Photos, open_dataset
 from mobilenet.datasets.exclusions import NOTHING
 from mobilenet.datasets.sources.folders import class_names, find_photos
 from mobilenet.datasets.sources.shards import find_shards
+from mobilenet.datasets.targets import Targets, Unlabelled
 from mobilenet.errors import DataError, ImageError
 from mobilenet.images import Preprocessing
 from mobilenet.model.card import ModelCard
+from mobilenet.tasks.task import Task
 
 __all__ = ["Chosen", "Decoded", "choose_photos", "decode_photos"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Chosen:
-    """`calibration` and `proof` photos; where `labelled`, those of `proof` have numbers of the network's classes.
+    """`calibration` and `proof` photos; where `labelled`, the targets of `proof` are in the network's vocabulary.
 
     `training` are all photos that may be learned from, which `calibration` is taken of; `says` in words what was
     chosen.
@@ -36,15 +38,16 @@ class Chosen:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Decoded:
-    """Photos that decode, as network input (N, R, R, 3) uint8 with their labels (N,), and the others with reasons."""
+    """Photos that decode, as network input (N, R, R, 3) uint8 with their targets, and the others with reasons."""
 
     images: NDArray[np.uint8]
-    labels: NDArray[np.int64]
+    targets: Targets
     left_out: tuple[LeftOut, ...]
 
 
 def choose_photos(
     data: Path,
+    task: Task,
     card: ModelCard,
     *,
     calibration: int,
@@ -59,7 +62,7 @@ def choose_photos(
     validation photos prove. Where its classes
     are not the network's, and for a folder without classes, the photos have no labels. DataError where there are none.
     """
-    training, judging, labelled = _sources(data, card, validation, exclude)
+    training, judging, labelled = _sources(data, task, card, validation, exclude)
     random = np.random.default_rng(seed)
     some = _some(training, calibration, random)
     judges = _some(judging, proof, random)
@@ -72,7 +75,7 @@ def decode_photos(
     photos: Photos, preprocessing: Preprocessing, progress: Callable[[int, int], object] | None = None
 ) -> Decoded:
     """Every photo from its bytes to network input; DataError where none decodes."""
-    images, labels, left_out = [], [], []
+    images, decoded, left_out = [], [], []
     with ThreadPoolExecutor(thread_name_prefix="decode") as pool:
         results = pool.map(lambda number: _prepare(photos, number, preprocessing), range(len(photos)))
         for number, result in enumerate(results):
@@ -80,12 +83,12 @@ def decode_photos(
                 left_out.append(LeftOut(photos.files[number], result))
             else:
                 images.append(result)
-                labels.append(int(photos.labels[number]))
+                decoded.append(number)
             if progress is not None:
                 progress(number + 1, len(photos))
     if not images:
         raise DataError(f"none of the {len(photos):,} photos below {photos.root} can be decoded; give readable ones")
-    return Decoded(np.stack(images), np.array(labels, np.int64), tuple(left_out))
+    return Decoded(np.stack(images), photos.targets.take(np.array(decoded, np.int64)), tuple(left_out))
 
 
 def _prepare(photos: Photos, number: int, preprocessing: Preprocessing) -> NDArray[np.uint8] | str:
@@ -95,19 +98,21 @@ def _prepare(photos: Photos, number: int, preprocessing: Preprocessing) -> NDArr
         return str(error)
 
 
-def _sources(data: Path, card: ModelCard, validation: Path | None, exclude: Exclusions) -> tuple[Photos, Photos, bool]:
+def _sources(
+    data: Path, task: Task, card: ModelCard, validation: Path | None, exclude: Exclusions
+) -> tuple[Photos, Photos, bool]:
     """Photos to learn from, photos to judge by, and whether those have labels that the network knows."""
     if validation is None and data.is_dir() and find_shards(data) is None:
         files = find_photos(data)
         if len(set(class_names(files).values())) < 2:
             return (*_halves(data, files), False)
-    dataset = open_dataset(data, validation=validation, seed=_seed(card), exclude=exclude)
-    numbers = {label: number for number, label in enumerate(card.labels)}
-    if not set(dataset.classes) <= set(numbers):
-        return dataset.train, dataset.validation, False
-    known = np.array([numbers[name] for name in dataset.classes], np.int64)
+    dataset = open_dataset(data, task, validation=validation, seed=_seed(card), exclude=exclude)
     judges = dataset.validation
-    return dataset.train, replace(judges, labels=known[judges.labels]), True
+    try:
+        targets = task.relabelled(judges.targets, dataset.vocabulary, card.vocabulary)
+    except DataError:
+        return dataset.train, judges, False
+    return dataset.train, replace(judges, targets=targets), True
 
 
 def _halves(data: Path, files: tuple[str, ...]) -> tuple[Photos, Photos]:
@@ -115,7 +120,7 @@ def _halves(data: Path, files: tuple[str, ...]) -> tuple[Photos, Photos]:
     if len(files) < 2:
         raise DataError(f"{data} holds one photo; give more, half of them prove the export")
     every = np.random.default_rng(0).permutation(len(files))
-    photos = Photos(data, files, np.zeros(len(files), np.int64))
+    photos = Photos(data, files, Unlabelled(len(files)))
     half = len(files) // 2
     return photos.take(np.sort(every[half:])), photos.take(np.sort(every[:half]))
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-__all__ = ["Augmentation", "Crops", "draw_crops", "random_uniform", "render", "whole_photos"]
+__all__ = ["Augmentation", "Crops", "draw_crops", "random_uniform", "render", "training_side", "whole_photos"]
 
 IntArray = npt.NDArray[np.integer]
 FloatArray = npt.NDArray[np.float32]
@@ -56,6 +56,12 @@ class Crops:
         """The same, `size` samples at a time."""
         parts = [slice(start, start + size) for start in range(0, len(self.box), size)]
         return [Crops(self.box[part], self.mirrored[part], self.gain[part], self.offset[part]) for part in parts]
+
+
+def training_side(resolution: int) -> int:
+    """Side in pixels at which photos are cached for random crops: 1/8 more than the network sees, in steps of 16, so
+    that crops need not be enlarged much."""
+    return -(-resolution * 9 // 8 // 16) * 16
 
 
 def random_uniform(seed: int, epoch: int, indices: IntArray, draws: int) -> npt.NDArray[np.float64]:

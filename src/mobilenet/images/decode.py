@@ -39,7 +39,7 @@ _BITS_PER_SAMPLE = 258
 _PHOTOMETRIC = 262
 
 # Without blocking, should somebody put a pipe in the place of the file between the look at it and its opening.
-_READ_ONLY = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_READ_ONLY = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
 
 # What Pillow's parsers are known to raise on broken files, beside the errors they raise on purpose.
 _PARSER_FAILURES = (

@@ -119,6 +119,6 @@ def _check_format(version: object) -> None:
 def _read_style(document: dict[str, Any]) -> ConvStyle:
     style = ConvStyle(**{**document, "epsilon": float(document["epsilon"])})
     known = style.padding in get_args(Padding) and style.activation in get_args(Activation)
-    if not (known and isinstance(style.batch_norm, bool) and 0 < style.epsilon < 1):
+    if not (known and isinstance(style.batch_norm, bool)):
         raise ModelError(f"unknown style {document}")
     return style

@@ -20,7 +20,7 @@ from torch.optim.swa_utils import AveragedModel
 from mobilenet.datasets import Photos
 from mobilenet.datasets.cache.load import CachedPhotos, load
 from mobilenet.images import Preprocessing
-from mobilenet.images.augment import Augmentation, draw_crops, random_uniform, render
+from mobilenet.images.augment import Augmentation, draw_crops, random_uniform, render, training_side
 from mobilenet.model.graph import (
     ConvNode,
     Graph,
@@ -88,8 +88,8 @@ def fine_tune(
 
 
 def training_photos(photos: Photos, preprocessing: Preprocessing) -> CachedPhotos:
-    """The photos that decode, as squares an eighth larger than the network's input, kept for the next time."""
-    return load(photos, preprocessing.resolution * 9 // 8)
+    """The photos that decode, as the squares that training took its crops from: its cache is read again."""
+    return load(photos, training_side(preprocessing.resolution))
 
 
 def _factor(progress: float) -> float:

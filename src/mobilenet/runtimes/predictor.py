@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobilenet.errors import ConfigError, ModelError
+from mobilenet.extras import missing_package
 
 if TYPE_CHECKING:
     from mobilenet.images import Preprocessing
@@ -74,9 +75,6 @@ RUNTIMES: dict[str, dict[str, Opener]] = {
 }
 """Which engines run a file, by its suffix and by the engine's name; the first is taken where none is named."""
 
-_EXTRAS = {"torch": "train", "ai_edge_litert": "litert", "onnxruntime": "onnxruntime", "openvino": "openvino"}
-"""The extra of this package that brings an engine's own package."""
-
 _SUPPORTED = f"a run folder (with its {_RUN_MODEL}) or a file that ends in {', '.join(RUNTIMES)}"
 
 
@@ -105,12 +103,10 @@ def open_model(path: Path, runtime: str | None = None, threads: int | None = Non
     try:
         predictor = opener(file, threads)
     except ModuleNotFoundError as error:
-        package = (error.name or "").split(".")[0]
-        if package not in _EXTRAS:
+        needs = missing_package(error)
+        if needs is None:
             raise
-        raise ModelError(
-            f"{file} runs on {package}, which is not installed; pip install 'mobilenet[{_EXTRAS[package]}]'"
-        ) from error
+        raise ModelError(f"{file} {needs}") from error
     if not predictor.labels:
         raise ModelError(f"{file} has no classifier; train one on it with mobilenet train DATA --weights {file}")
     return predictor

@@ -52,8 +52,8 @@ def weigh(
     variants: Sequence[Variant],
     weight_widths: Sequence[float] = (),
 ) -> tuple[Option, ...]:
-    """Every candidate of the profile, from the smallest on, whose network is `table(candidate)`; `weight_widths` are those of the
-    weights to start from, and none wider than the widest of them can be."""
+    """Every candidate of the profile, from the smallest on; its network is `table(candidate)`. `weight_widths`: those
+    of the weights to start from, and none wider than the widest of them can be."""
     return tuple(
         _weigh(profile, limits, table, variants, weight_widths, Candidate(width, resolution))
         for width in sorted(profile.widths)

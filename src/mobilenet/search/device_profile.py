@@ -10,6 +10,7 @@ from mobilenet.datasets import Photos
 from mobilenet.errors import ConfigError, DataError, ImageError
 from mobilenet.export.export import check_engines
 from mobilenet.export.formats import FORMATS
+from mobilenet.extras import pip_install
 from mobilenet.images import Preprocessing
 from mobilenet.quantize.calibrate import FEWEST_PHOTOS
 from mobilenet.search.settings import FitListener, FitSettings
@@ -63,7 +64,7 @@ def _proving(settings: FitSettings) -> tuple[str, ...]:
         kind.runtime for kind in FORMATS.values() if kind.runtime in installed_runtimes()
     )
     if not found:
-        raise ConfigError("no engine that runs exported files is installed; pip install 'mobilenet[litert]'")
+        raise ConfigError(f"no engine that runs exported files is installed; {pip_install('ai_edge_litert')}")
     return found
 
 

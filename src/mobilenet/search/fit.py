@@ -22,6 +22,7 @@ from mobilenet.search.trial.trainings import Trainings, WeightFile, read_weights
 from mobilenet.spec.rows import Network
 from mobilenet.tasks import task_of
 from mobilenet.training.recipe import make_plan
+from mobilenet.training.record import card_of
 
 __all__ = ["fit"]
 
@@ -55,7 +56,7 @@ def fit(settings: FitSettings, listener: FitListener | None = None) -> Fitted:
     def table(candidate: Candidate) -> Network:
         width, resolution = candidate.width_multiplier, candidate.resolution
         sized = replace(training, width_multiplier=width, resolution=resolution)
-        return sized.card(task, dataset.vocabulary).network()
+        return card_of(sized, task, dataset.vocabulary).network()
 
     options = weigh(profile, settings.limits, table, variants, widths)
     _check_any_inside(settings, options, listener)

@@ -37,13 +37,18 @@ MAX_RESOLUTION, _MAX_CLASSES = 8192, 10_000_000
 class ConvStyle:
     """What all convolutions of one network have in common.
 
-    `batch_norm=False` describes a network whose norms are folded into filters and biases; `epsilon` is the norm's.
+    `batch_norm=False` describes a network whose norms are folded into filters and biases; `epsilon` is the norm's, and
+    SpecError where it is not between 0 and 1: at 0, a channel that is constant has no scale.
     """
 
     padding: Padding = "symmetric"
     activation: Activation = "relu"
     epsilon: float = 1e-5
     batch_norm: bool = True
+
+    def __post_init__(self) -> None:
+        if not 0 < self.epsilon < 1:
+            raise SpecError(f"epsilon {self.epsilon:g} of the norms is out of range; use a number such as 1e-5")
 
 
 @dataclass(frozen=True, slots=True)

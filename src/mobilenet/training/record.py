@@ -17,15 +17,32 @@ from mobilenet.files import atomic_write
 from mobilenet.model.card import ModelCard
 from mobilenet.model.vocabulary import Vocabulary
 from mobilenet.spec.cost import cost
+from mobilenet.tasks.task import Task
 from mobilenet.training.recipe import Plan
 from mobilenet.training.settings import TrainingSettings
 from mobilenet.training.system.machine import describe_machine, versions
 
-__all__ = ["describe", "photo_lines", "portable", "write_json", "write_photos"]
+__all__ = ["card_of", "describe", "photo_lines", "portable", "write_json", "write_photos"]
 
 
 _OF_THIS_MACHINE = frozenset({"data", "validation", "exclude", "task", "track"})
 """Settings that mean nothing to somebody who gets the model file, or that its card says itself."""
+
+
+def card_of(settings: TrainingSettings, task: Task, vocabulary: Vocabulary) -> ModelCard:
+    """What the model file will say of the network that `settings` train, but for where it comes from."""
+    body = settings.body()
+    return ModelCard(
+        body.name,
+        body.width_multiplier,
+        body.resolution,
+        vocabulary.names,
+        settings.preprocessing,
+        settings.style,
+        task=task.name,
+        head=task.head(body, vocabulary),
+        decoding=dict(vocabulary.fields),
+    )
 
 
 def describe(

@@ -16,8 +16,9 @@ from mobilenet.errors import ConfigError, DataError, ModelError
 from mobilenet.evaluate import Evaluation
 from mobilenet.files import check_writable
 from mobilenet.tasks import task_of
+from mobilenet.images.augment import training_side
 from mobilenet.training.recipe import make_plan
-from mobilenet.training.record import describe, photo_lines, write_json
+from mobilenet.training.record import card_of, describe, photo_lines, write_json
 from mobilenet.training.resume.checkpoint import Checkpoints
 from mobilenet.training.resume.fingerprint import check_same
 from mobilenet.training.session import Session
@@ -29,7 +30,7 @@ from mobilenet.training.system.machine import keep_freed_memory, pick_device, pi
 from mobilenet.training.system.processes import Processes, joined
 from mobilenet.training.tracking.listener import Listener, Silence
 
-__all__ = ["RunResult", "new_run_folder", "resume", "train", "training_side"]
+__all__ = ["RunResult", "new_run_folder", "resume", "train"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +40,6 @@ class RunResult:
     folder: Path
     evaluation: Evaluation
     total_s: float
-
-
-def training_side(resolution: int) -> int:
-    """Side in pixels at which photos are cached for training: 1/8 more than the network sees, in steps of 16, so that
-    random crops need not be enlarged much."""
-    return -(-resolution * 9 // 8 // 16) * 16
 
 
 def new_run_folder(settings: TrainingSettings, parent: Path) -> Path:
@@ -126,7 +121,8 @@ def _run(
 ) -> RunResult:
     begin = time.perf_counter()
     keep_freed_memory()
-    device = pick_device(settings.device, processes.local_rank if processes.count > 1 else None)
+    device = pick_device(settings.device, processes)
+    processes = processes.on(device)
     dtype = pick_precision(settings.precision, device)
     if processes.writes:
         check_writable(folder)
@@ -148,7 +144,7 @@ def _run(
         if plan.batch_size < settings.batch_size:
             photos = f"{len(training)} to train on"
             listener.note(f"batches of {plan.batch_size} photos, not {settings.batch_size}: there are {photos}")
-        card = settings.card(task, dataset.vocabulary)
+        card = card_of(settings, task, dataset.vocabulary)
         config = describe(settings, plan, dataset, card, (training, validation), command, device, dtype)
         config["machine"]["processes"] = processes.count
         lines = photo_lines((training, validation), dataset.vocabulary)

@@ -7,11 +7,8 @@ from typing import Any, Literal, get_args
 from mobilenet.errors import ConfigError, SpecError
 from mobilenet.images import Preprocessing
 from mobilenet.images.augment import Augmentation
-from mobilenet.model.card import ModelCard
-from mobilenet.model.vocabulary import Vocabulary
 from mobilenet.spec.mobilenet import MOBILENETS
 from mobilenet.spec.rows import ConvStyle, Network
-from mobilenet.tasks import DEFAULT, Task
 
 __all__ = ["DEFAULT_CACHE_BYTES", "Freeze", "Optimizer", "Precision", "Track", "TrainingSettings"]
 
@@ -30,7 +27,8 @@ class TrainingSettings:
     """One training run; ConfigError or SpecError on values that make no sense.
 
     None leaves a choice open: the data, the weights and `recipe` make it. `weights`: a file to start from (or
-    `hf://…`); then architecture, width, resolution, style, mean and std are the file's, and the recipe is one for fine-tuning.
+    `hf://…`); then architecture, width, resolution, style, mean and std are the file's, and the recipe is one for
+    fine-tuning.
     `freeze="backbone"` trains the classifier alone. `training_resolution`: side of the training crops in pixels;
     fewer than the network's `resolution` are faster, and often better (Touvron et al., 2019). `epochs` and `minutes`:
     whichever is reached first ends the run, and the learning rate falls to zero by then; `patience`: epochs without a
@@ -95,21 +93,6 @@ class TrainingSettings:
         """The resolution of the network in pixels."""
         return 128 if self.resolution is None else self.resolution
 
-    def card(self, task: Task, vocabulary: Vocabulary) -> ModelCard:
-        """What the model file will say of the network, but for where it comes from."""
-        body = self.body()
-        return ModelCard(
-            body.name,
-            body.width_multiplier,
-            body.resolution,
-            vocabulary.names,
-            self.preprocessing,
-            self.style,
-            task=task.name,
-            head=task.head(body, vocabulary),
-            decoding=dict(vocabulary.fields),
-        )
-
     def body(self) -> Network:
         """The table to train, without its head; SpecError for an unknown architecture, width or resolution."""
         name = "mobilenet_v1" if self.architecture is None else self.architecture
@@ -143,7 +126,7 @@ class TrainingSettings:
                 "mean": tuple(values["mean"]),
                 "std": tuple(values["std"]),
                 "track": tuple(values.get("track", ("tensorboard",))),
-                "task": values.get("task", DEFAULT),
+                "task": values.get("task"),
             }
             return cls(**{**values, **read})
         except (KeyError, TypeError) as error:

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from mobilenet.errors import ModelError
+from mobilenet.extras import pip_install
 
 __all__ = ["PREFIX", "fetch"]
 
@@ -44,7 +45,7 @@ def _download(name: str, repository: str, file: str) -> Path | None:
     try:
         from huggingface_hub import errors, hf_hub_download
     except ImportError as error:
-        remedy = "pip install 'mobilenet[hub]', or download the file and give its path"
+        remedy = f"{pip_install('huggingface_hub')}, or download the file and give its path"
         raise ModelError(f"{name} is on the Hugging Face hub, and that needs huggingface_hub; {remedy}") from error
     reason = ""
     try:

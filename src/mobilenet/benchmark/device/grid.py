@@ -25,6 +25,7 @@ from mobilenet.benchmark.result import Contender
 from mobilenet.benchmark.worker.process import Turn, Worker
 from mobilenet.errors import ConfigError
 from mobilenet.export.formats import FORMATS, Format
+from mobilenet.extras import pip_install
 from mobilenet.files import storage_errors
 from mobilenet.images import Preprocessing
 from mobilenet.model.card import ModelCard
@@ -226,13 +227,13 @@ def _runtimes(wanted: Sequence[str]) -> tuple[str, ...]:
     if unknown := [name for name in wanted if name not in _FORMAT_OF]:
         raise ConfigError(f"{unknown[0]} runs no exported files; use {', '.join(_FORMAT_OF)}")
     if missing := [name for name in wanted if not ENGINES[name].installed]:
-        raise ConfigError(f"{missing[0]} is not installed; pip install 'mobilenet[{ENGINES[missing[0]].extra}]'")
+        raise ConfigError(f"{missing[0]} is not installed; {pip_install(ENGINES[missing[0]].package)}")
     installed = wanted or tuple(name for name in _FORMAT_OF if ENGINES[name].installed)
     if not installed:
-        raise ConfigError("no engine is installed; pip install 'mobilenet[litert]'")
+        raise ConfigError(f"no engine is installed; {pip_install(ENGINES['litert'].package)}")
     able = tuple(dict.fromkeys(name for name in installed if _FORMAT_OF[name].writable))
     mute = [name for name in installed if name not in able]
     if mute and (wanted or not able):
         package = _FORMAT_OF[mute[0]].package
-        raise ConfigError(f"writing files for {mute[0]} needs {package}, which is not installed; pip install {package}")
+        raise ConfigError(f"writing files for {mute[0]} needs {package}; {pip_install(package)}")
     return able

@@ -1,6 +1,7 @@
 """Keeping the cache folder within its bound and free of what dead processes leave behind."""
 
 import contextlib
+import fcntl
 import os
 import shutil
 from collections.abc import Iterator, Set
@@ -8,11 +9,6 @@ from pathlib import Path
 
 from mobilenet.datasets.cache.segment_file import ENDING
 from mobilenet.files import storage_errors
-
-try:
-    import fcntl
-except ImportError:  # Windows has no such locks; debris then goes with the version that left it
-    fcntl = None  # type: ignore[assignment]
 
 __all__ = ["default_directory", "default_max_bytes", "make_room", "remove_debris", "remove_quietly", "writing"]
 
@@ -58,7 +54,7 @@ def remove_debris(directory: Path, version: str) -> None:
         if folder.name != version:
             shutil.rmtree(folder, ignore_errors=True)
     parts = list(directory.rglob(".*.part"))
-    if not parts or fcntl is None:
+    if not parts:
         return
     with contextlib.suppress(OSError), (directory / _LOCK).open("ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -73,8 +69,7 @@ def writing(directory: Path) -> Iterator[None]:
         directory.mkdir(parents=True, exist_ok=True)
         lock = (directory / _LOCK).open("ab")
     with lock:
-        if fcntl is not None:
-            fcntl.flock(lock, fcntl.LOCK_SH)
+        fcntl.flock(lock, fcntl.LOCK_SH)
         yield
 
 

@@ -57,8 +57,7 @@ class Segment:
 
     def let_go(self) -> None:
         """Count no page of the file as this process's memory any more; the system keeps them while it has room."""
-        if hasattr(mmap, "MADV_DONTNEED"):
-            self.mapping.madvise(mmap.MADV_DONTNEED)
+        self.mapping.madvise(mmap.MADV_DONTNEED)
 
 
 def empty_squares(count: int, side: int) -> NDArray[np.uint8]:

@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, Protocol, cast
 
 from mobilenet.datasets.remote.urls import is_url, spelled
 from mobilenet.errors import DataError
+from mobilenet.extras import pip_install
 
 __all__ = ["Blob", "Stream", "file_below", "list_files", "open_blob"]
 
@@ -204,7 +205,7 @@ def _opening(name: str) -> Iterator[None]:
     try:
         yield
     except ImportError as error:
-        raise DataError(f"cannot open {name}: {error}; pip install 'mobilenet[hub]' and what it names") from error
+        raise DataError(f"cannot open {name}: {error}; {pip_install('fsspec')} and what it names") from error
     except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise DataError(f"cannot open {name}: {reason}; check the address and the network") from error

@@ -4,6 +4,7 @@ Nothing here looks at how a file was written. It is judged by its answers, which
 size, and in 8 bits by its speed where that is asked for.
 """
 
+import math
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,13 +14,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mobilenet.datasets.targets import Targets
+from mobilenet.errors import ModelError
 from mobilenet.model.card import ModelCard
+from mobilenet.model.outputs import Output, Outputs, checked_outputs
 from mobilenet.model.precision import Precision
 from mobilenet.runtimes import Predictor, open_model
+from mobilenet.runtimes.batches import predict_batches
 from mobilenet.spec.cost import cost
-from mobilenet.tasks.classification import checked_probabilities
+from mobilenet.tasks.task import Goal, Task
 
-__all__ = ["ANSWERS", "Gate", "Proof", "Reference", "prove", "speed"]
+__all__ = ["OF_THE_FILE", "Gate", "Proof", "Reference", "prove", "speed"]
 
 _ABSOLUTE, _RELATIVE = 1e-5, 1e-4
 """How far probabilities of a float32 file may lie from the network's: engines add in other orders."""
@@ -29,32 +34,38 @@ _AGREEMENT = {"float32": 1.0, "int8": 0.97}
 
 _ACCURACY_LOSS = {"float32": 0.0, "int8": 0.01}
 
-ANSWERS = ("probabilities", "top-1 agreement", "accuracy")
-"""The gates that judge what a file answers."""
+OF_THE_FILE = ("description", "size", "faster than float32")
+"""The gates that judge something else than what a file answers."""
 
 _SPARE_BYTES = 64 * 1024
 """Of a file, beside its weights and its card: shapes, names, class names once more."""
 
 _TIMED_S, _ROUND = 1.0, 10
-_BATCH = 32
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reference:
-    """What the trained network says: `images` (N, R, R, 3) uint8 prepared from photos, `probabilities` (N, classes).
+    """What the trained network says: `images` (N, R, R, 3) uint8 prepared from photos, `outputs` by name (N, *shape).
 
-    `labels` (N,) are the true classes, None where the photos are of other things than the classes.
+    `targets` are those of the N photos, None where nobody knows what they show.
     """
 
+    task: Task
     card: ModelCard
     images: NDArray[np.uint8]
-    probabilities: NDArray[np.float32]
-    labels: NDArray[np.int64] | None
+    outputs: Outputs
+    targets: Targets | None
 
     @property
     def accuracy(self) -> float | None:
-        """Top-1 of the network, 0…1."""
-        return None if self.labels is None else _share(self.probabilities.argmax(1) == self.labels)
+        """The goal of the task that the network reaches, 0…1."""
+        return self.goal_of(self.outputs)
+
+    def goal_of(self, outputs: Outputs) -> float | None:
+        """The goal that answers reach, 0…1; None where nobody knows what the photos show."""
+        if self.targets is None:
+            return None
+        return float(self.task.score(outputs, self.targets, self.card)[self.task.goal.name])
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +86,8 @@ class Gate:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What was measured of one file in one engine; shares are 0…1, differences of probabilities, times in ms."""
+    """What was measured of one file in one engine; shares are 0…1, differences of outputs, times in ms; `accuracy` is
+    the goal of the task."""
 
     file: str
     runtime: str
@@ -107,35 +119,39 @@ class Proof:
 
 def prove(
     file: Path, runtime: str, precision: Precision, reference: Reference, faster_than: Predictor | None = None
-) -> tuple[Proof, NDArray[np.float32]]:
-    """Open `file` with `runtime` and compare it with the network; also its probabilities (N, classes).
+) -> tuple[Proof, Outputs]:
+    """Open `file` with `runtime` and compare it with the network; also what it answers.
 
     `faster_than`: the float32 file of the same network, opened with one thread, which an 8-bit file must beat.
-    ModelError where the engine does not run it.
+    ModelError where the engine does not run it, or there is nothing to compare with.
     """
+    task, card = reference.task, reference.card
+    if not len(reference.images):
+        raise ModelError(f"there are no photos to prove {file} on; give some with --data")
+    checked_outputs(reference.outputs, card.outputs, len(reference.images))
     predictor = open_model(file, runtime, threads=1)
-    found = _answers(predictor, reference.images)
-    difference = np.abs(found - reference.probabilities)
-    agreement = _share(found.argmax(1) == reference.probabilities.argmax(1))
-    accuracy = None if reference.labels is None else _share(found.argmax(1) == reference.labels)
+    found = predict_batches(predictor, reference.images)
+    agreement = task.agreement(found, reference.outputs, card)
+    accuracy = reference.goal_of(found)
     own_ms, other_ms = speed(predictor, faster_than, reference.images[:1])
-    gates = [_description(predictor, reference.card), _agreement(agreement, precision, len(found))]
+    gates = [_description(predictor, card), _agreement(agreement, precision, len(reference.images), task.goal)]
     if precision == "float32":
-        gates.append(_probabilities(difference, reference.probabilities))
+        gates += [_output(output, found[output.name], reference.outputs[output.name]) for output in card.outputs]
     if accuracy is not None and reference.accuracy is not None:
-        gates.append(_accuracy(accuracy, reference.accuracy, precision))
+        gates.append(_accuracy(accuracy, reference.accuracy, precision, task.goal))
     size = file.stat().st_size
-    gates.append(_size(size, precision, reference.card))
+    gates.append(_size(size, precision, card))
     if other_ms is not None:
         gates.append(_speed(own_ms, other_ms))
+    differences = [np.abs(found[output.name] - reference.outputs[output.name]) for output in card.outputs]
     proof = Proof(
         file=str(file),
         runtime=runtime,
         precision=precision,
         size_bytes=size,
-        photos=len(found),
-        largest_difference=float(difference.max()),
-        mean_difference=float(difference.mean()),
+        photos=len(reference.images),
+        largest_difference=max(float(difference.max()) for difference in differences),
+        mean_difference=max(float(difference.mean()) for difference in differences),
         agreement=agreement,
         accuracy=accuracy,
         network_accuracy=reference.accuracy,
@@ -163,23 +179,12 @@ def speed(predictor: Predictor, other: Predictor | None, image: NDArray[np.uint8
     return found[0], found[1] if len(found) > 1 else None
 
 
-def _answers(predictor: Predictor, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    parts = [images[start : start + _BATCH] for start in range(0, len(images), _BATCH)]
-    classes = len(predictor.labels)
-    answers = [checked_probabilities(predictor.predict(part), len(part), classes) for part in parts]
-    return np.concatenate(answers).astype(np.float32)
-
-
-def _share(hits: NDArray[np.bool_]) -> float:
-    return int(hits.sum()) / len(hits)
-
-
 def _description(predictor: Predictor, card: ModelCard) -> Gate:
-    said = (predictor.labels, predictor.preprocessing, predictor.task)
+    said = (predictor.card.vocabulary, predictor.preprocessing, predictor.task)
     wrong = [
         name
         for name, found, wanted in zip(
-            ("classes", "preprocessing", "task"), said, (card.labels, card.preprocessing, card.task), strict=True
+            ("classes", "preprocessing", "task"), said, (card.vocabulary, card.preprocessing, card.task), strict=True
         )
         if found != wanted
     ]
@@ -187,49 +192,47 @@ def _description(predictor: Predictor, card: ModelCard) -> Gate:
     return Gate("description", float(len(wrong)), 0, failure)
 
 
-def _probabilities(difference: NDArray[np.float32], wanted: NDArray[np.float32]) -> Gate:
+def _output(output: Output, found: NDArray[np.float32], wanted: NDArray[np.float32]) -> Gate:
     """The largest difference as a share of what is allowed."""
-    worst = float((difference / (_ABSOLUTE + _RELATIVE * wanted)).max())
+    scale = max(1.0, float(np.abs(wanted).max())) if output.ending == "none" else 1.0
+    difference = np.abs(found - wanted)
+    worst = float((difference / (_ABSOLUTE * scale + _RELATIVE * np.abs(wanted))).max())
     failure = (
-        f"its probabilities differ from the network's by up to {difference.max():.2g}, {worst:.3g} times what rounding "
-        "explains; it computes something else"
-        if worst > 1
-        else ""
+        ""
+        if worst <= 1
+        else f"its {output.name} differ from the network's by up to {difference.max():.2g}, {worst:.3g} times what "
+        "rounding explains; it computes something else"
     )
-    return Gate("probabilities", worst, 1.0, failure)
+    return Gate(output.name, worst, 1.0, failure)
 
 
-def _agreement(agreement: float, precision: Precision, photos: int) -> Gate:
+def _remedy(precision: Precision) -> str:
+    if precision == "float32":
+        return "it computes something else"
+    return "try --qat or more --calibration-photos, else use the float32 file"
+
+
+def _agreement(agreement: float, precision: Precision, photos: int, goal: Goal) -> Gate:
     limit = _AGREEMENT[precision]
-    other = round((1 - agreement) * photos)
-    remedy = (
-        "it computes something else"
-        if precision == "float32"
-        else "try --qat or more --calibration-photos, else use the float32 file"
-    )
+    other = round((1 - agreement) * photos) if math.isfinite(agreement) else photos
     failure = (
-        f"it gives another first answer than the network on {other} of {photos} photos, the same on {agreement:.1%} "
-        f"where {limit:.0%} is needed; {remedy}"
-        if agreement < limit
-        else ""
+        ""
+        if agreement >= limit
+        else f"it gives another first answer than the network on {other} of {photos} photos, the same on "
+        f"{agreement:.1%} where {limit:.0%} is needed; {_remedy(precision)}"
     )
-    return Gate("top-1 agreement", agreement, limit, failure)
+    return Gate(goal.agreement, agreement, limit, failure)
 
 
-def _accuracy(accuracy: float, wanted: float, precision: Precision) -> Gate:
+def _accuracy(accuracy: float, wanted: float, precision: Precision, goal: Goal) -> Gate:
     limit = wanted - _ACCURACY_LOSS[precision]
-    remedy = (
-        "it computes something else"
-        if precision == "float32"
-        else "try --qat or more --calibration-photos, else use the float32 file"
-    )
     failure = (
-        f"its accuracy is {accuracy:.1%}, {100 * (wanted - accuracy):.1f} points below the network's {wanted:.1%} "
-        f"where {100 * _ACCURACY_LOSS[precision]:.1f} are allowed; {remedy}"
-        if accuracy < limit - 1e-9
-        else ""
+        ""
+        if accuracy >= limit - 1e-9
+        else f"its {goal.noun} is {accuracy:.1%}, {100 * (wanted - accuracy):.1f} points below the network's "
+        f"{wanted:.1%} where {100 * _ACCURACY_LOSS[precision]:.1f} are allowed; {_remedy(precision)}"
     )
-    return Gate("accuracy", accuracy, limit, failure)
+    return Gate(goal.noun, accuracy, limit, failure)
 
 
 def _size(size: int, precision: Precision, card: ModelCard) -> Gate:
@@ -238,15 +241,15 @@ def _size(size: int, precision: Precision, card: ModelCard) -> Gate:
     weights = priced.weight_bytes_float32 if precision == "float32" else priced.weight_bytes_int8
     scales = 12 * sum(layer.output_shape[2] for layer in priced.layers)
     limit = weights + scales + 2 * len(card.to_json()) + _SPARE_BYTES
-    failure = f"it has {size:,} bytes where {limit:,} are enough; something is in it twice" if size > limit else ""
+    failure = "" if size <= limit else f"it has {size:,} bytes where {limit:,} are enough; something is in it twice"
     return Gate("size", size, limit, failure)
 
 
 def _speed(own_ms: float, other_ms: float) -> Gate:
     failure = (
-        f"it takes {own_ms:.2f} ms a photo, the float32 file {other_ms:.2f} ms: this device gains nothing by 8 bits; "
-        "use the float32 file"
-        if own_ms >= other_ms
-        else ""
+        ""
+        if own_ms < other_ms
+        else f"it takes {own_ms:.2f} ms a photo, the float32 file {other_ms:.2f} ms: this device gains nothing by "
+        "8 bits; use the float32 file"
     )
     return Gate("faster than float32", own_ms, other_ms, failure)

@@ -1,17 +1,13 @@
 """One run folder, one process."""
 
 import contextlib
+import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from mobilenet.errors import ConfigError
 from mobilenet.files import storage_errors
-
-try:
-    import fcntl
-except ImportError:  # Windows has no such locks
-    fcntl = None  # type: ignore[assignment]
 
 __all__ = ["LOCK", "lock_folder"]
 
@@ -45,8 +41,9 @@ def lock_folder(folder: Path) -> Iterator[None]:
 def _acquire(path: Path) -> int:
     while True:
         with storage_errors(path):
-            handle = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
-        if _lock(handle, path) and _is_at(handle, path):
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        _lock(handle, path)
+        if _is_at(handle, path):
             os.ftruncate(handle, 0)
             with storage_errors(path):
                 os.write(handle, str(os.getpid()).encode())
@@ -54,9 +51,7 @@ def _acquire(path: Path) -> int:
         os.close(handle)
 
 
-def _lock(handle: int, path: Path) -> bool:
-    if fcntl is None:
-        return True
+def _lock(handle: int, path: Path) -> None:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
@@ -70,7 +65,6 @@ def _lock(handle: int, path: Path) -> bool:
         raise ConfigError(
             f"cannot lock {path}: {(error.strerror or str(error)).lower()}; choose an --out on a disk that locks files"
         ) from error
-    return True
 
 
 def _is_at(handle: int, path: Path) -> bool:

@@ -13,8 +13,11 @@ import torch
 
 from mobilenet import __version__
 from mobilenet.errors import ConfigError
+from mobilenet.training.system.processes import Processes
 
 __all__ = ["describe_machine", "keep_freed_memory", "pick_device", "pick_precision", "versions"]
+
+_ALONE = Processes()
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 """Options of glibc's mallopt(3)."""
@@ -34,28 +37,47 @@ def keep_freed_memory() -> None:
         mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
 
 
-def pick_device(name: str, local_rank: int | None = None) -> torch.device:
+def pick_device(name: str, processes: Processes = _ALONE) -> torch.device:
     """`auto` takes CUDA, then MPS, then the processor; ConfigError for a device that is not there.
 
-    Of several processes on one machine, the one with `local_rank` takes the graphics card of that number.
+    Of several processes on one machine, each takes a graphics card of its own; ConfigError where there are too few.
     """
-    if local_rank is not None and name in ("auto", "cuda") and torch.cuda.is_available():
-        device = torch.device("cuda", local_rank % torch.cuda.device_count())
-        torch.cuda.set_device(device)
-        return device
+    cards = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    there = {"cpu": 1, "cuda": cards, "mps": int(torch.backends.mps.is_available())}
     if name == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+        name = next(kind for kind in ("cuda", "mps", "cpu") if there[kind])
     kind = name.partition(":")[0]
-    if not there.get(kind, False):
-        present = ", ".join(device for device, available in there.items() if available)
-        raise ConfigError(f"there is no device {name!r} on this machine; there is {present}")
+    if kind == "cuda" and cards and processes.count > 1:
+        return _own_card(name, processes, there)
+    return _named(name, there)
+
+
+def _named(name: str, there: Mapping[str, int]) -> torch.device:
+    kind = name.partition(":")[0]
     try:
-        return torch.device(name)
+        device = torch.device(name) if there.get(kind) else None
     except RuntimeError as error:
         raise ConfigError(f"{name!r} is not the name of a device; use {kind} or {kind}:0") from error
+    if device is None or (device.index or 0) >= there[kind]:
+        cards = [f"cuda:{number}" for number in range(there["cuda"])]
+        present = ["cpu", *cards, *(["mps"] if there["mps"] else [])]
+        raise ConfigError(f"there is no device {name!r} on this machine; there is {', '.join(present)}")
+    return device
+
+
+def _own_card(name: str, processes: Processes, there: Mapping[str, int]) -> torch.device:
+    """The card of one of several processes: NCCL refuses two of them on one card."""
+    cards, local_count = there["cuda"], processes.local_count
+    if local_count > cards:
+        raise ConfigError(
+            f"there are more processes on this machine ({local_count}) than graphics cards ({cards}); give torchrun "
+            f"--nproc-per-node {cards}, or train on the processor, over gloo, with --device cpu"
+        )
+    if local_count > 1 and name != "cuda":
+        raise ConfigError(f"{local_count} processes cannot share {name}; with --device cuda each takes its own card")
+    device = _named(f"cuda:{processes.local_rank}" if name == "cuda" else name, there)
+    torch.cuda.set_device(device)
+    return device
 
 
 def pick_precision(name: str, device: torch.device) -> torch.dtype:

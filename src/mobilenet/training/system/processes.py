@@ -1,13 +1,14 @@
 """The processes that share a run: each trains on its part of every batch, and the first alone writes.
 
-They are started by torchrun, which tells each of them its place. Gradients travel by torch's DistributedDataParallel
-(NCCL between graphics cards, gloo between processors); what is said here beside them travels by gloo.
+They are started by torchrun, which tells each of them its place. Gradients travel by torch's DistributedDataParallel,
+by NCCL where they are on graphics cards, else by gloo, as does what is said here beside them.
 """
 
 import contextlib
 import os
+import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import numpy as np
@@ -20,23 +21,33 @@ from mobilenet.errors import ConfigError, ProcessError
 
 __all__ = ["Processes", "joined", "lost_process", "torchrun_place"]
 
+_STDOUT, _STDERR = 1, 2
 _PATIENCE = timedelta(days=7)
 """The others wait for the first one as long as it decodes and evaluates; a process that ends is noticed at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Processes:
-    """`rank` (0…count - 1) of this process among `count`, and `local_rank` among those of this machine."""
+    """`rank` (0…count - 1) of this process among `count`, and `local_rank` among the `local_count` of this machine."""
 
     rank: int = 0
     count: int = 1
     local_rank: int = 0
+    local_count: int = 1
     talk: distributed.ProcessGroup | None = field(default=None, compare=False, repr=False)
+    gradients: distributed.ProcessGroup | None = field(default=None, compare=False, repr=False)
 
     @property
     def writes(self) -> bool:
         """True for the one process that writes files and speaks to the user."""
         return self.rank == 0
+
+    def on(self, device: torch.device) -> "Processes":
+        """The same processes for training on `device`: gradients on graphics cards travel by NCCL."""
+        if self.count == 1 or device.type != "cuda":
+            return self
+        with lost_process():
+            return replace(self, gradients=distributed.new_group(backend="nccl"))
 
     def share(self, batch: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """This process's samples of a whole batch; together the processes have each sample once."""
@@ -70,7 +81,7 @@ class Processes:
         """The sum of all processes' `values`, known to all."""
         if self.count > 1:
             with lost_process():
-                distributed.all_reduce(values)
+                distributed.all_reduce(values, group=self.gradients)
         return values
 
     def said_by_the_first(self, data: bytes) -> bytes:
@@ -96,7 +107,7 @@ class Processes:
             return network
         devices = [device] if device.type == "cuda" else None
         with lost_process():
-            return DistributedDataParallel(network, devices)
+            return DistributedDataParallel(network, devices, process_group=self.gradients)
 
 
 @contextlib.contextmanager
@@ -113,11 +124,25 @@ def lost_process() -> Iterator[None]:
 
 def torchrun_place() -> Processes:
     """The place that torchrun gives this process; alone without torchrun."""
+    names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
     try:
-        rank, count, local = (int(os.environ.get(name, "0")) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"))
+        rank, count, local_rank, local_count = (int(os.environ.get(name, "0")) for name in names)
     except ValueError as error:
-        raise ConfigError(f"RANK, WORLD_SIZE and LOCAL_RANK are not whole numbers: {error}; unset them") from error
-    return Processes(rank, count, local) if count > 1 else Processes()
+        raise ConfigError(f"{', '.join(names)} are not all whole numbers: {error}; unset them") from error
+    return Processes(rank, count, local_rank, max(local_count, local_rank + 1)) if count > 1 else Processes()
+
+
+@contextlib.contextmanager
+def _stdout_to_stderr() -> Iterator[None]:
+    """In some versions of torch gloo prints who is connected to stdout, where only answers belong."""
+    sys.stdout.flush()
+    kept = os.dup(_STDOUT)
+    os.dup2(_STDERR, _STDOUT)
+    try:
+        yield
+    finally:
+        os.dup2(kept, _STDOUT)
+        os.close(kept)
 
 
 @contextlib.contextmanager
@@ -127,11 +152,10 @@ def joined() -> Iterator[Processes]:
     if place.count == 1:
         yield place
         return
-    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-    with lost_process():
-        distributed.init_process_group(backend)
+    with lost_process(), _stdout_to_stderr():
+        distributed.init_process_group("gloo")
         talk = distributed.new_group(backend="gloo", timeout=_PATIENCE)
     try:
-        yield Processes(place.rank, place.count, place.local_rank, talk)
+        yield replace(place, talk=talk)
     finally:
         distributed.destroy_process_group()

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mobilenet.errors import ConfigError
+from mobilenet.extras import pip_install
 from mobilenet.files import atomic_write
 
 if TYPE_CHECKING:
@@ -191,7 +192,7 @@ def _refused(uri: str) -> Iterator[None]:
     try:
         yield
     except ImportError as error:
-        raise ConfigError(f"--track mlflow needs {error.name}; pip install 'mobilenet[track]'") from error
+        raise ConfigError(f"--track mlflow needs {error.name}; {pip_install('mlflow')}") from error
     except _failures() as error:
         raise ConfigError(f"MLflow cannot use {uri}: {_reason(error)}; set MLFLOW_TRACKING_URI to another") from error
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobilenet.errors import ModelError
+from mobilenet.extras import pip_install
 from mobilenet.weights.keras.hdf5_heap import check_heaps
 
 __all__ = ["Hdf5File", "open_hdf5"]
@@ -70,7 +71,7 @@ def open_hdf5(path: Path) -> Iterator[Hdf5File]:
     try:
         import h5py
     except ImportError as error:
-        raise ModelError(f"{path} is a Keras file, and reading those needs h5py; pip install h5py") from error
+        raise ModelError(f"{path} is a Keras file, and reading those needs h5py; {pip_install('h5py')}") from error
     try:
         check_heaps(path)
         with h5py.File(path, "r", locking=False) as root:

@@ -1,0 +1,36 @@
+"""Packages that a plain installation leaves out, and the extra of pyproject.toml that brings each."""
+
+__all__ = ["EXTRAS", "missing_package", "pip_install"]
+
+EXTRAS = {
+    "ai_edge_litert": "litert",
+    "alembic": "track",
+    "braceexpand": "hub",
+    "flatbuffers": "litert",
+    "fsspec": "hub",
+    "h5py": "train",
+    "huggingface_hub": "hub",
+    "jinja2": "train",
+    "matplotlib": "plot",
+    "mlflow": "track",
+    "onnx": "onnx",
+    "onnxruntime": "onnxruntime",
+    "openvino": "openvino",
+    "pyarrow": "hub",
+    "sqlalchemy": "track",
+    "tensorboard": "train",
+    "tflite": "litert",
+    "torch": "train",
+}
+"""By the name that is imported; of several extras the one that brings least."""
+
+
+def pip_install(package: str) -> str:
+    """The command that installs a package of `EXTRAS`: `pip install 'mobilenet[train]'`."""
+    return f"pip install 'mobilenet[{EXTRAS[package]}]'"
+
+
+def missing_package(error: ModuleNotFoundError) -> str | None:
+    """`needs torch; pip install 'mobilenet[train]'`, to follow what needs it; None for a package of no extra."""
+    package = (error.name or "").split(".")[0]
+    return f"needs {package}; {pip_install(package)}" if package in EXTRAS else None
