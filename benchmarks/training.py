@@ -33,8 +33,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from mobilenet.datasets.cache.load import load
-from mobilenet.nn.network import TableNetwork
 from mobilenet.images.augment import training_side
+from mobilenet.nn.network import TableNetwork
 from mobilenet.spec import mobilenet_v1
 from mobilenet.tasks import open_dataset
 from mobilenet.training.loop import Stopwatch, Trainer

@@ -21,7 +21,7 @@ FLOORS = (
     ("errors", "extras", "files", "fields", "parallel", "spec"),
     ("model", "images", "metrics"),
     ("datasets", "nn", "scenes"),
-    ("tasks", "runtimes"),
+    ("tasks", "runs", "runtimes"),
     ("evaluate", "training", "weights", "quantize", "export"),
     ("benchmark", "search", "report"),
     ("cli", "__main__"),

@@ -13,8 +13,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from mobilenet.runs.metrics_log import read_metrics
 from mobilenet.scenes import SceneSettings, write_scenes
-from mobilenet.training.tracking.tracker import TIMING, read_metrics
+from mobilenet.training.tracking.tracker import TIMING
 
 _KILLS = 50
 _SAVES_BETWEEN = 8
@@ -98,5 +99,5 @@ def _step(checkpoints: Path) -> int:
 
 
 def _untimed(run: Path) -> list[str]:
-    lines = read_metrics(run / "metrics.jsonl")
+    lines = read_metrics(run / "metrics.jsonl").lines
     return [json.dumps({name: value for name, value in line.items() if name not in TIMING}) for line in lines]

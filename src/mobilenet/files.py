@@ -3,7 +3,7 @@
 import contextlib
 import errno
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -38,9 +38,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """A temporary path beside `path`; on success it is flushed to the disk and renamed onto `path`, else removed."""
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name[:60]}.", suffix=".part", dir=path.parent)
-        os.close(handle)
-    temporary = Path(name)
+        temporary = path.parent / f".{path.name[:60]}.{secrets.token_urlsafe(6)}.part"
+        # The kernel takes the umask off: asking for it means setting it, for every other thread too.
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     try:
         with storage_errors(path):
             yield temporary
@@ -57,9 +57,6 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
 
 
 def _publish(temporary: Path, path: Path) -> None:
-    umask = os.umask(0)
-    os.umask(umask)
-    temporary.chmod(0o666 & ~umask)
     with temporary.open("rb+") as file:
         os.fsync(file.fileno())
     temporary.replace(path)

@@ -11,6 +11,7 @@ from PIL import Image
 
 from mobilenet import runtimes
 from mobilenet.images import Preprocessing
+from mobilenet.model.card import ModelCard
 
 COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255)}
 
@@ -21,6 +22,7 @@ class ColourPredictor:
     labels = ("blue", "red", "green")
     task = "classification"
     preprocessing = Preprocessing(32)
+    card = ModelCard("mobilenet_v1", 0.25, 32, labels, preprocessing, task=task)
 
     def predict(self, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
         """(N, 32, 32, 3) -> `probabilities` (N, 3)."""
@@ -42,6 +44,7 @@ class NestedPredictor(ColourPredictor):
     """The same answers under nested names."""
 
     labels = ("cold/blue", "warm", "cold/green")
+    card = ModelCard("mobilenet_v1", 0.25, 32, labels, ColourPredictor.preprocessing, task=ColourPredictor.task)
 
 
 @pytest.fixture

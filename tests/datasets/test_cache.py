@@ -3,9 +3,12 @@ import io
 import multiprocessing
 import os
 import tempfile
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from weakref import WeakSet
 
 import numpy as np
 import pytest
@@ -397,6 +400,63 @@ def test_processes_do_not_disturb_one_another(tmp_path: Path) -> None:
     for process in processes:
         process.join(60)
     assert [process.exitcode for process in processes] == [0, 0]
+
+
+class _WatchedLock:
+    """A lock that tells when somebody has to wait for it."""
+
+    def __init__(self, waiting: threading.Event) -> None:
+        self._lock, self._waiting = threading.Lock(), waiting
+
+    def __enter__(self) -> None:
+        if not self._lock.acquire(blocking=False):
+            self._waiting.set()
+            self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
+class _WatchedSet(WeakSet[segments.Segment]):
+    """A set whose reader stops behind the first item until the writer has come, and whose writer waits for him."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reading, self.writing, self.written = threading.Event(), threading.Event(), threading.Event()
+
+    def __iter__(self) -> Iterator[segments.Segment]:
+        for item in super().__iter__():
+            if self.writing.is_set():
+                self.reading.set()
+                self.written.wait(10)
+            yield item
+
+    def add(self, item: segments.Segment) -> None:
+        if len(self):
+            self.writing.set()
+            self.reading.wait(10)
+        super().add(item)
+        self.written.set()
+
+
+def test_a_thread_that_writes_squares_does_not_disturb_one_that_looks_for_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_use = _WatchedSet()
+    monkeypatch.setattr(store, "_IN_USE", in_use)
+    monkeypatch.setattr(store, "_LOCK", _WatchedLock(in_use.reading))
+    first = cache.load(_photos(tmp_path / "first", 1), 16, directory=tmp_path / "cache")
+    in_use.written.clear()
+    _write(tmp_path / "second" / "a.jpg", 99)
+    second = Photos(tmp_path / "second", ("a.jpg",), np.zeros(1, np.int64))
+    reader = store.Store(tmp_path / "cache", 16, None, _ENDLESS)
+    with ThreadPoolExecutor(1) as pool:
+        writer = pool.submit(cache.load, second, 16, directory=tmp_path / "cache", workers=0)
+        assert in_use.writing.wait(10)
+        assert reader.has_room()
+        np.testing.assert_array_equal(writer.result(10).batch([0]), _decoded(second, 16))
+    assert len(first) == 1
+    assert len(in_use) == 2
 
 
 def test_digests_are_remembered_once_a_file_has_settled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

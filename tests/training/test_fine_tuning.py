@@ -13,11 +13,11 @@ from mobilenet.images.augment import Augmentation
 from mobilenet.model.card import ModelCard
 from mobilenet.nn.model_file import read_model, write_model
 from mobilenet.nn.network import TableNetwork
+from mobilenet.runs.metrics_log import read_metrics
 from mobilenet.spec import ConvStyle
 from mobilenet.training.run import new_run_folder, resume, train
 from mobilenet.training.settings import TrainingSettings
 from mobilenet.training.tracking.listener import Silence
-from mobilenet.training.tracking.tracker import read_metrics
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ class _StopAfter(Silence):
 
 def test_a_run_starts_from_the_weights(photos: Path, weights: Path, tmp_path: Path) -> None:
     train(_settings(photos, weights), tmp_path / "run")
-    lines = read_metrics(tmp_path / "run" / "metrics.jsonl")
+    lines = read_metrics(tmp_path / "run" / "metrics.jsonl").lines
     assert [line["epoch"] for line in lines] == [0, 1, 2]
     assert lines[0]["top1"] == 1
     _, card = read_model(tmp_path / "run" / "model.safetensors")
@@ -93,7 +93,7 @@ def test_a_run_may_be_thinner_than_its_weights(photos: Path, tmp_path: Path) -> 
 def test_a_linear_probe_keeps_the_backbone(photos: Path, weights: Path, tmp_path: Path) -> None:
     result = train(_settings(photos, weights, epochs=None, freeze="backbone"), tmp_path / "run")
     assert result.evaluation.top1 == 1
-    assert [line["epoch"] for line in read_metrics(tmp_path / "run" / "metrics.jsonl")] == [0]
+    assert [line["epoch"] for line in read_metrics(tmp_path / "run" / "metrics.jsonl").lines] == [0]
     kept, source = (load_file(path) for path in (tmp_path / "run" / "model.safetensors", weights))
     for name, value in source.items():
         if name.endswith("conv.weight"):
@@ -130,7 +130,7 @@ def test_a_run_that_was_stopped_needs_the_weights_no_more(
 
 def test_a_run_that_no_longer_gets_better_ends(photos: Path, weights: Path, tmp_path: Path) -> None:
     train(_settings(photos, weights, epochs=50, patience=2, learning_rate=1e-9, unfreeze=0.0), tmp_path / "run")
-    lines = read_metrics(tmp_path / "run" / "metrics.jsonl")
+    lines = read_metrics(tmp_path / "run" / "metrics.jsonl").lines
     losses = [line["validation_loss"] for line in lines]
     assert 2 < len(losses) < 51
     assert losses.index(min(losses)) == len(losses) - 3

@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 
 from mobilenet.errors import ConfigError
-from mobilenet.training.system.lock import LOCK, lock_folder
+from mobilenet.runs import RunFolder
+from mobilenet.training.system.lock import lock_folder
 
 _HOLD = """
 import os, sys, time
 from pathlib import Path
+from mobilenet.runs import RunFolder
 from mobilenet.training.system.lock import lock_folder
 with lock_folder(Path(sys.argv[1])):
     print("held by", os.getpid(), flush=True)
@@ -40,10 +42,10 @@ def test_a_second_process_is_told_who_is_there_and_a_dead_one_does_not_block(tmp
         with pytest.raises(ConfigError, match=message), lock_folder(folder):
             pass
         os.kill(owner, signal.SIGKILL)
-    assert (folder / LOCK).exists()
+    assert RunFolder(folder).lock.exists()
     with lock_folder(folder):
-        assert (folder / LOCK).read_text() == str(os.getpid())
-    assert not (folder / LOCK).exists()
+        assert RunFolder(folder).lock.read_text() == str(os.getpid())
+    assert not RunFolder(folder).lock.exists()
 
 
 def test_nothing_is_left_where_nothing_was_written(tmp_path: Path) -> None:
@@ -57,6 +59,6 @@ def test_nothing_is_left_where_nothing_was_written(tmp_path: Path) -> None:
 
 def test_a_lock_file_that_was_removed_meanwhile_is_no_lock(tmp_path: Path) -> None:
     with lock_folder(tmp_path):
-        (tmp_path / LOCK).unlink()
+        RunFolder(tmp_path).lock.unlink()
         with lock_folder(tmp_path):
-            assert (tmp_path / LOCK).read_text() == str(os.getpid())
+            assert RunFolder(tmp_path).lock.read_text() == str(os.getpid())

@@ -16,10 +16,10 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from mobilenet.cli.main import main
 from mobilenet.errors import ConfigError
+from mobilenet.runs.metrics_log import read_metrics
 from mobilenet.training.run import resume, train
 from mobilenet.training.settings import TrainingSettings
 from mobilenet.training.tracking.listener import Silence
-from mobilenet.training.tracking.tracker import read_metrics
 
 _QUICK: dict[str, Any] = {"width_multiplier": 0.1, "resolution": 32, "epochs": 3, "batch_size": 8, "device": "cpu"}
 
@@ -62,7 +62,7 @@ def _metrics(store: Path) -> Metrics:
 def _recorded(run: Path) -> Metrics:
     """The numbers of metrics.jsonl."""
     found: Metrics = {}
-    for line in read_metrics(run / "metrics.jsonl"):
+    for line in read_metrics(run / "metrics.jsonl").lines:
         values = {f"seconds/{name}": value for name, value in line["seconds"].items()}
         values |= {name: value for name, value in line.items() if isinstance(value, float)}
         found |= {(name, line["epoch"]): [value] for name, value in values.items()}

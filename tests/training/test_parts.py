@@ -13,6 +13,7 @@ from torch import nn
 from mobilenet.errors import ConfigError, MobilenetError, SpecError
 from mobilenet.nn.network import TableNetwork
 from mobilenet.nn.schedule import learning_rate_factor
+from mobilenet.runs.metrics_log import read_metrics
 from mobilenet.spec import mobilenet_v1
 from mobilenet.training.optim.average import WeightAverage
 from mobilenet.training.optim.optimizer import PaperRMSprop, parameter_groups
@@ -20,7 +21,7 @@ from mobilenet.training.recipe import make_plan
 from mobilenet.training.sampler import epoch_order, sample_numbers, steps_per_epoch
 from mobilenet.training.settings import TrainingSettings
 from mobilenet.training.system.processes import Processes, torchrun_place
-from mobilenet.training.tracking.tracker import Tracker, read_metrics
+from mobilenet.training.tracking.tracker import Tracker
 
 
 @given(st.integers(1, 300), st.integers(0, 1000), st.integers(0, 50))
@@ -166,7 +167,7 @@ def test_metrics_after_the_last_checkpoint_are_dropped(tmp_path: Path) -> None:
         file.write('{"epoch": 4, "to')
     with Tracker(tmp_path, kept) as again:
         again.log({"epoch": 3, "top1": 0.9, "seconds": {"step": 2.0}})
-    assert [(line["epoch"], line["top1"]) for line in read_metrics(tmp_path / "metrics.jsonl")] == [
+    assert [(line["epoch"], line["top1"]) for line in read_metrics(tmp_path / "metrics.jsonl").lines] == [
         (1, 0.1),
         (2, 0.2),
         (3, 0.9),

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -15,12 +16,13 @@ import torch
 from torch import distributed, nn
 
 from mobilenet.datasets.cache.load import load
+from mobilenet.errors import ProcessError
+from mobilenet.runs.metrics_log import read_metrics
 from mobilenet.tasks import open_dataset
 from mobilenet.training.loop import Stopwatch, Trainer
 from mobilenet.training.recipe import make_plan
 from mobilenet.training.settings import TrainingSettings
-from mobilenet.training.system.processes import Processes, joined
-from mobilenet.training.tracking.tracker import read_metrics
+from mobilenet.training.system.processes import Processes, joined, lost_process
 
 _TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "mobilenet", "train"]
 _QUICK = ["--width", "0.1", "--resolution", "32", "--batch-size", "8", "--device", "cpu", "--precision", "float32"]
@@ -44,7 +46,7 @@ def test_two_processes_give_one_run_one_report_and_say_things_once(photos: Path,
     assert [path.name for path in (tmp_path / "runs").iterdir()] == ["photos-mobilenet_v1-0.1-32"]
     assert (tmp_path / document["report"]).is_file()
     assert sum(line.startswith("epoch ") for line in err.splitlines()) == 2
-    assert len(read_metrics(tmp_path / document["run"] / "metrics.jsonl")) == 2
+    assert len(read_metrics(tmp_path / document["run"] / "metrics.jsonl").lines) == 2
 
 
 def _workers(parent: int) -> list[int]:
@@ -61,7 +63,7 @@ def _workers(parent: int) -> list[int]:
 def test_a_lost_process_leaves_a_checkpoint_that_one_process_goes_on_from(photos: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     with _two(tmp_path, photos, *_QUICK, "--epochs", 6, "--checkpoint-minutes", 0, "--out", run) as process:
-        while process.poll() is None and len(read_metrics(run / "metrics.jsonl")) < 1:
+        while process.poll() is None and len(read_metrics(run / "metrics.jsonl").lines) < 1:
             time.sleep(0.02)
         os.kill(_workers(process.pid)[-1], signal.SIGKILL)
         _, err = process.communicate()
@@ -76,7 +78,7 @@ def test_a_lost_process_leaves_a_checkpoint_that_one_process_goes_on_from(photos
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "goes on with another machine" in done.stderr
-    assert [line["epoch"] for line in read_metrics(run / "metrics.jsonl")] == [1, 2, 3, 4, 5, 6]
+    assert [line["epoch"] for line in read_metrics(run / "metrics.jsonl").lines] == [1, 2, 3, 4, 5, 6]
     assert json.loads(done.stdout)["validation_photos"] == 12
 
 
@@ -106,6 +108,71 @@ def test_what_gloo_prints_is_kept_from_stdout(
         print("an answer", flush=True)
     printed = capfd.readouterr()
     assert (printed.out, printed.err) == ("an answer\n", "[Gloo] Rank 0 is connected")
+
+
+_GLOO = "third_party/gloo/gloo/transport/tcp"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError(f"[/pytorch/{_GLOO}/pair.cc:553] Connection closed by peer [127.0.0.1]:37811. This is typically"),
+        RuntimeError(f"[../{_GLOO}/unbound_buffer.cc:78] Timed out waiting 3000ms for recv operation to complete"),
+        RuntimeError(f"Gloo connectFullMesh failed with [../{_GLOO}/pair.cc:144] no error"),
+        distributed.DistBackendError("NCCL error in: ProcessGroupNCCL.cpp:3000, remote process exited"),
+        distributed.DistNetworkError("failed to recv, got 0 bytes"),
+        distributed.DistStoreError("wait timeout after 4000ms, keys: /default_pg/0//cpu//0/1"),
+    ],
+)
+def test_what_torch_says_of_a_lost_process_is_one_error(error: RuntimeError) -> None:
+    with pytest.raises(ProcessError, match="a process of this run has ended before its time"), lost_process():
+        raise error
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "no connection to the data store",
+        "Connection of layers 3 and 4: shapes (8, 16) and (8, 32) do not fit",
+        "gloo is not built into this torch",
+        "NCCL is not available",
+        f"[enforce fail at /pytorch/{_GLOO}/buffer.cc:61] offset_ <= size_. 8 vs 4",
+        f"cannot read [x/{_GLOO}/a.jpg:3] ",
+    ],
+)
+def test_other_errors_that_mention_connections_stay_what_they_are(text: str) -> None:
+    error = RuntimeError(text)
+    with pytest.raises(RuntimeError) as found, lost_process():
+        raise error
+    assert found.value is error
+
+
+_SURVIVOR = """
+import os, torch
+from mobilenet.errors import ProcessError
+from mobilenet.training.system.processes import joined
+try:
+    with joined() as processes:
+        processes.wait()
+        if not processes.writes:
+            os._exit(0)
+        processes.total(torch.ones(3))
+except ProcessError as error:
+    print(error)
+"""
+
+
+def test_the_real_loss_of_a_process_is_recognised() -> None:
+    """The words of the torch that is installed, not those that a test has learned."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    shared = {**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2"}
+    command = [sys.executable, "-c", _SURVIVOR]
+    leaver = subprocess.Popen(command, env={**shared, "RANK": "1"})
+    done = subprocess.run(command, env={**shared, "RANK": "0"}, capture_output=True, text=True, check=False, timeout=60)
+    assert leaver.wait(60) == 0
+    assert done.stdout == "a process of this run has ended before its time\n", done.stderr
 
 
 class _Half(Processes):

@@ -17,12 +17,13 @@ from mobilenet.images.augment import Augmentation
 from mobilenet.images.preprocessing import to_square
 from mobilenet.nn.model_file import read_model
 from mobilenet.quantize.fine_tune import training_photos
+from mobilenet.runs.metrics_log import read_metrics
 from mobilenet.runtimes import open_model
 from mobilenet.training.resume.checkpoint import Checkpoints
 from mobilenet.training.run import new_run_folder, resume, train
 from mobilenet.training.settings import TrainingSettings
 from mobilenet.training.tracking.listener import Silence
-from mobilenet.training.tracking.tracker import TIMING, read_metrics
+from mobilenet.training.tracking.tracker import TIMING
 
 
 def _settings(photos: Path, **changes: Any) -> TrainingSettings:
@@ -52,7 +53,7 @@ class _StopAfter(Silence):
 
 
 def _untimed(run: Path) -> list[dict[str, Any]]:
-    return [{k: v for k, v in line.items() if k not in TIMING} for line in read_metrics(run / "metrics.jsonl")]
+    return [{k: v for k, v in line.items() if k not in TIMING} for line in read_metrics(run / "metrics.jsonl").lines]
 
 
 def test_a_run_learns_and_leaves_everything(photos: Path, tmp_path: Path) -> None:
@@ -75,7 +76,7 @@ def test_a_run_learns_and_leaves_everything(photos: Path, tmp_path: Path) -> Non
     assert config["command"] == ["mobilenet", "train", "photos"]
     assert config["data"]["classes"] == ["bright", "dark"]
     assert config["data"]["train_photos"] == 40
-    assert [line["epoch"] for line in read_metrics(tmp_path / "run" / "metrics.jsonl")] == list(range(1, 9))
+    assert [line["epoch"] for line in read_metrics(tmp_path / "run" / "metrics.jsonl").lines] == list(range(1, 9))
 
 
 def test_the_model_file_gives_the_evaluated_answers(photos: Path, tmp_path: Path) -> None:
@@ -112,7 +113,7 @@ def test_another_seed_is_another_network(photos: Path, tmp_path: Path) -> None:
 
 def test_minutes_end_a_run(photos: Path, tmp_path: Path) -> None:
     train(_settings(photos, epochs=None, minutes=0.01), tmp_path / "run")
-    lines = read_metrics(tmp_path / "run" / "metrics.jsonl")
+    lines = read_metrics(tmp_path / "run" / "metrics.jsonl").lines
     assert lines[-1]["learning_rate"] < 0.03
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     assert 0.6 <= config["seconds"]["training"] < 2
@@ -157,7 +158,7 @@ def test_a_diverging_loss_ends_the_run_and_says_what_to_try(photos: Path, tmp_pa
 
 
 def test_resume_wants_a_run(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="is no run folder"):
+    with pytest.raises(DataError, match="is not a run folder"):
         resume(tmp_path)
 
 
@@ -236,7 +237,7 @@ def test_a_run_killed_while_its_checkpoint_is_written_lacks_no_line(
         with pytest.raises(KeyboardInterrupt):
             train(_settings(photos, epochs=2), tmp_path / "run")
     resume(tmp_path / "run")
-    assert [line["epoch"] for line in read_metrics(tmp_path / "run" / "metrics.jsonl")] == [1, 2]
+    assert [line["epoch"] for line in read_metrics(tmp_path / "run" / "metrics.jsonl").lines] == [1, 2]
 
 
 def test_run_folders_are_numbered(tmp_path: Path) -> None:

@@ -11,11 +11,12 @@ from safetensors.torch import load_file
 from mobilenet.cli.main import main
 from mobilenet.datasets.pack import pack
 from mobilenet.errors import ConfigError
+from mobilenet.runs.metrics_log import read_metrics
 from mobilenet.tasks.classification import Classification
 from mobilenet.training.run import resume, train
 from mobilenet.training.settings import TrainingSettings
 from mobilenet.training.tracking.listener import Silence
-from mobilenet.training.tracking.tracker import TIMING, read_metrics
+from mobilenet.training.tracking.tracker import TIMING
 
 _QUICK: dict[str, Any] = {"width_multiplier": 0.1, "resolution": 32, "epochs": 2, "batch_size": 8, "device": "cpu"}
 
@@ -33,7 +34,7 @@ def _same(one: Path, other: Path) -> None:
     lines = [
         [
             {key: value for key, value in line.items() if key not in TIMING}
-            for line in read_metrics(run / "metrics.jsonl")
+            for line in read_metrics(run / "metrics.jsonl").lines
         ]
         for run in (one, other)
     ]

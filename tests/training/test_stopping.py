@@ -16,11 +16,12 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from mobilenet.errors import ConfigError, Interrupted
+from mobilenet.runs.metrics_log import read_metrics
 from mobilenet.runtimes.torch import TorchPredictor
 from mobilenet.training.run import resume, train
 from mobilenet.training.settings import TrainingSettings
 from mobilenet.training.tracking.listener import Silence
-from mobilenet.training.tracking.tracker import TIMING, read_metrics
+from mobilenet.training.tracking.tracker import TIMING
 
 Undisturbed = Callable[..., Path]
 
@@ -59,7 +60,7 @@ def _same(one: Path, other: Path) -> None:
         want, got = map(load_file, files)
         assert want.keys() == got.keys()
         assert all(torch.equal(want[name], got[name]) for name in want)
-    lines = [read_metrics(run / "metrics.jsonl") for run in (one, other)]
+    lines = [read_metrics(run / "metrics.jsonl").lines for run in (one, other)]
     untimed = [[json.dumps({k: v for k, v in line.items() if k not in TIMING}) for line in part] for part in lines]
     assert untimed[0] == untimed[1]
     assert [list(line) for line in lines[0]] == [list(line) for line in lines[1]]

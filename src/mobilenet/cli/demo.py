@@ -12,6 +12,7 @@ import click
 
 from mobilenet.cli.console import print_json
 from mobilenet.cli.progress import progress_bar
+from mobilenet.runs import RunFolder
 
 if TYPE_CHECKING:
     from mobilenet.scenes import SceneSettings
@@ -102,21 +103,21 @@ def _document(data: Path, run: Path, seconds: float) -> dict[str, object]:
     from mobilenet.evaluate import Evaluation
     from mobilenet.tasks import task_of_model
 
-    evaluation = Evaluation.read(run / "evaluation.json")
+    evaluation = Evaluation.read(RunFolder(run).evaluation)
     goal = task_of_model(evaluation.task, run).goal.name
     return {
         goal: evaluation.figures[goal],
         "validation_photos": evaluation.photos,
         "scenes": str(data),
         "run": str(run),
-        "model": str(run / "model.safetensors"),
-        "report": str(run / "report.html"),
+        "model": str(RunFolder(run).model),
+        "report": str(RunFolder(run).report),
         "seconds": round(seconds, 1),
     }
 
 
 def _show(data: Path, run: Path, seconds: float) -> None:
     click.echo(f"\nAll done in {seconds:.0f} s. Everything is in {run.parent}:")
-    places = {"scenes": data, "model": run / "model.safetensors", "report": run / "report.html"}
+    places = {"scenes": data, "model": RunFolder(run).model, "report": RunFolder(run).report}
     for name, path in places.items():
         click.echo(f"  {name:7} {path}")

@@ -8,6 +8,7 @@ import click
 from mobilenet.cli.console import print_json, print_table
 from mobilenet.cli.progress import progress_bars
 from mobilenet.errors import ConfigError, DataError, GateError
+from mobilenet.runs import RunFolder
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -102,10 +103,10 @@ def _run(settings: "ExportSettings") -> "Exported":
 def _trained_on(model: Path) -> Path:
     """The data set of a run folder, where it is still there."""
     from mobilenet.datasets.remote.urls import expand, is_url
-    from mobilenet.report.run_facts import read_run
+    from mobilenet.runs.config import read_config
 
     try:
-        root = read_run(model if model.is_dir() else model.parent).text("data", "root")
+        root = read_config(model if model.is_dir() else model.parent).text("data", "root")
     except DataError:
         root = None
     if root is None or not (is_url(Path(root)) or Path(expand(Path(root))[0]).exists()):
@@ -114,7 +115,7 @@ def _trained_on(model: Path) -> Path:
 
 
 def _default_folder(model: Path) -> Path:
-    return model / "export" if model.is_dir() else model.parent
+    return RunFolder(model).exports if model.is_dir() else model.parent
 
 
 def _print(found: "Exported") -> None:

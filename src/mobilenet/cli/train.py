@@ -15,6 +15,7 @@ from mobilenet.cli.params import Bytes
 from mobilenet.cli.progress import progress_bars
 from mobilenet.cli.sections import sentence
 from mobilenet.errors import ConfigError, ProcessError, SpecError
+from mobilenet.runs import RunFolder
 
 if TYPE_CHECKING:
     from mobilenet.tasks.task import Goal, Task
@@ -206,7 +207,7 @@ class _Progress:
         self._bars.stop()
         if kind is None or not issubclass(kind, KeyboardInterrupt):
             return
-        if (self._folder / "config.json").is_file():
+        if RunFolder(self._folder).is_run:
             click.echo(f"go on with: mobilenet train --resume {shlex.quote(str(self._folder))}", err=True)
         else:
             click.echo("nothing was trained yet: run the same command again; decoded photos are kept", err=True)
@@ -262,7 +263,7 @@ def _document(result: "RunResult", report: Path, task: "Task") -> dict[str, obje
     names = dict.fromkeys((task.goal.name, f"{task.goal.name}_interval", *(name for _, name in task.curves), "loss"))
     return {
         "run": str(result.folder),
-        "model": str(result.folder / "model.safetensors"),
+        "model": str(RunFolder(result.folder).model),
         "report": str(report),
         **{name: evaluation.figures[name] for name in names if name in evaluation.figures},
         "validation_photos": evaluation.photos,
@@ -276,5 +277,5 @@ def _show(result: "RunResult", report: Path, task: "Task") -> None:
     click.echo(f"{sentence(task.goal.title, goal, evaluation.photos)}, {result.total_s:.0f} s in all")
     for line in task.summary(evaluation):
         click.echo(shown(line))
-    click.echo(f"model   {result.folder / 'model.safetensors'}")
+    click.echo(f"model   {RunFolder(result.folder).model}")
     click.echo(f"report  {report}")

@@ -24,6 +24,7 @@ __all__ = [
     "Parts",
     "Reader",
     "given_split",
+    "make_split",
     "open_dataset",
     "open_parts",
     "open_photos",
@@ -107,7 +108,7 @@ def open_dataset(
         raise ConfigError(f"validation fraction {validation_fraction} is not between 0 and 1; use 0.1")
     parts = open_parts(data, reader, validation=validation, exclude=exclude)
     if parts.validation is None:
-        return _made_split(parts, validation_fraction, seed)
+        return make_split(parts, fraction=validation_fraction, seed=seed)
     return Dataset(parts.root, parts.vocabulary, parts.train, parts.validation, parts.split, parts.notes, parts.empty)
 
 
@@ -183,7 +184,8 @@ def _exclude(exclude: Exclusions, data: Path, train: Source, judges: Source | No
     return replace(kept[0], notes=(*kept[0].notes, note)), kept[1] if judges is not None else None
 
 
-def _made_split(parts: Parts, fraction: float, seed: int) -> Dataset:
+def make_split(parts: Parts, *, fraction: float = 0.1, seed: int = 0) -> Dataset:
+    """The split that `open_dataset` makes of photos of which nobody has said which are for validation; DataError."""
     photos = parts.train
     strata = photos.targets.strata()
     groups = np.zeros(len(photos), np.int64) if strata is None else strata

@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 from mobilenet.datasets import LeftOut, read_exclusions
 from mobilenet.errors import ConfigError, ModelError
 from mobilenet.export.formats import FORMATS
-from mobilenet.export.photos import Chosen, choose_photos, decode_photos
+from mobilenet.export.photos import Chosen, apart_from, choose_photos, decode_photos
 from mobilenet.export.proof.verify import OF_THE_FILE, Proof, Reference, prove
 from mobilenet.files import atomic_write, check_writable, storage_errors
 from mobilenet.model.arrays import read_arrays
 from mobilenet.model.graph import Graph, QuantizedGraph, build_graph
 from mobilenet.model.outputs import Outputs
 from mobilenet.model.precision import PRECISIONS, Precision
+from mobilenet.runs.origin import read_origin
 from mobilenet.runtimes import Predictor, model_file, open_model
 from mobilenet.runtimes.batches import predict_batches
 from mobilenet.tasks import task_of_model
@@ -171,7 +172,8 @@ def _prepare(
     chosen = choose_photos(
         settings.data,
         task,
-        card,
+        read_origin(settings.model, card),
+        card.vocabulary,
         calibration=settings.calibration_photos,
         proof=settings.proof_photos,
         seed=settings.seed,
@@ -207,7 +209,8 @@ def _fine_tuned(work: _Work, found: "Calibrated", images: NDArray[np.uint8]) -> 
     from mobilenet.quantize.calibrate import divergence
     from mobilenet.quantize.fine_tune import fine_tune, training_photos
 
-    photos = training_photos(work.chosen.training, work.graph.card.preprocessing)
+    unseen = apart_from(work.chosen.training, work.chosen.proof)
+    photos = training_photos(unseen, work.graph.card.preprocessing)
     tuned = fine_tune(
         work.graph,
         found,

@@ -8,17 +8,22 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mobilenet.datasets import Exclusions, LeftOut, Photos, open_dataset
+from mobilenet.datasets import Exclusions, LeftOut, Photos, read_exclusions
+from mobilenet.datasets.dataset import Parts, make_split, open_parts, remembered_digests
 from mobilenet.datasets.exclusions import NOTHING
+from mobilenet.datasets.remote.urls import spelled
 from mobilenet.datasets.sources.folders import class_names, find_photos
 from mobilenet.datasets.sources.shards import find_shards
 from mobilenet.datasets.targets import Targets, Unlabelled
 from mobilenet.errors import DataError, ImageError
 from mobilenet.images import Preprocessing
-from mobilenet.model.card import ModelCard
+from mobilenet.model.vocabulary import Vocabulary
+from mobilenet.runs.judging import NO_RECORD, nothing_unseen
+from mobilenet.runs.origin import Origin
+from mobilenet.runs.split import RecordedSplit
 from mobilenet.tasks.task import Task
 
-__all__ = ["Chosen", "Decoded", "choose_photos", "decode_photos"]
+__all__ = ["Chosen", "Decoded", "apart_from", "choose_photos", "decode_photos"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,7 +53,8 @@ class Decoded:
 def choose_photos(
     data: Path,
     task: Task,
-    card: ModelCard,
+    origin: Origin,
+    vocabulary: Vocabulary,
     *,
     calibration: int,
     proof: int,
@@ -56,19 +62,32 @@ def choose_photos(
     validation: Path | None = None,
     exclude: Exclusions = NOTHING,
 ) -> Chosen:
-    """At most so many photos for each purpose out of `data`, at random by `seed`.
+    """At most so many photos for each purpose out of `data`, at random by `seed`, for a network of this
+    `vocabulary`.
 
-    A data set (folders of classes, or CSV) is split as in training, with the same `validation` and `exclude`, and its
-    validation photos prove. Where its classes
-    are not the network's, and for a folder without classes, the photos have no labels. DataError where there are none.
+    Where `data` is what the run of `origin` was trained on, its recorded validation photos prove. Another data set
+    (folders of classes, or CSV) is split as in training, with the same `validation` and `exclude`, and its validation
+    photos prove, without those that the network was trained on. Where its classes are not the network's, and for a
+    folder without classes, the photos have no labels. DataError where nothing is left to prove on.
     """
-    training, judging, labelled = _sources(data, task, card, validation, exclude)
+    sources = _sources(data, task, origin, vocabulary, validation, exclude)
     random = np.random.default_rng(seed)
-    some = _some(training, calibration, random)
-    judges = _some(judging, proof, random)
-    kind = "validation photos" if labelled else "photos without labels that the network knows: accuracy is not compared"
+    some = _some(sources.training, calibration, random)
+    judges = _some(sources.judging, proof, random)
+    some = apart_from(some, judges)
+    kind = (
+        "validation photos"
+        if sources.labelled
+        else "photos without labels that the network knows: accuracy is not compared"
+    )
     says = f"proven on {len(judges):,} {kind}; calibrated on {len(some):,} others"
-    return Chosen(training, some, judges, labelled, says)
+    return Chosen(sources.training, some, judges, sources.labelled, "; ".join((says, *sources.notes)))
+
+
+def apart_from(photos: Photos, others: Photos) -> Photos:
+    """The photos that are, by their bytes, none of the others."""
+    known = set(remembered_digests(others))
+    return photos.take([number for number, key in enumerate(remembered_digests(photos)) if key not in known])
 
 
 def decode_photos(
@@ -98,38 +117,106 @@ def _prepare(photos: Photos, number: int, preprocessing: Preprocessing) -> NDArr
         return str(error)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Sources:
+    """Photos to learn from and photos to judge by, whether those have labels that the network knows, and remarks."""
+
+    training: Photos
+    judging: Photos
+    labelled: bool
+    notes: tuple[str, ...] = ()
+
+
 def _sources(
-    data: Path, task: Task, card: ModelCard, validation: Path | None, exclude: Exclusions
-) -> tuple[Photos, Photos, bool]:
-    """Photos to learn from, photos to judge by, and whether those have labels that the network knows."""
+    data: Path,
+    task: Task,
+    origin: Origin,
+    vocabulary: Vocabulary,
+    validation: Path | None,
+    exclude: Exclusions,
+) -> _Sources:
     if validation is None and data.is_dir() and find_shards(data) is None:
         files = find_photos(data)
         if len(set(class_names(files).values())) < 2:
-            return (*_halves(data, files), False)
-    dataset = open_dataset(data, task, validation=validation, seed=_seed(card), exclude=exclude)
-    judges = dataset.validation
+            return _pooled(data, origin, *_halves(data, files))
+    own = origin.is_data(data)
+    if own and validation is None:
+        validation = origin.validation
+    if own and origin.split is None and not exclude.names:
+        exclude = read_exclusions(origin.exclude)
+    parts = open_parts(data, task, validation=validation, exclude=exclude)
+    if origin.split is not None and (own or origin.holds_most(remembered_digests(parts.train))):
+        found = _recorded(parts, origin.split)
+    elif parts.validation is not None:
+        found = _given(data, origin, parts.train, parts.validation)
+    else:
+        found = _made(data, origin, parts, own=own)
     try:
-        targets = task.relabelled(judges.targets, dataset.vocabulary, card.vocabulary)
+        targets = task.relabelled(found.judging.targets, parts.vocabulary, vocabulary)
     except DataError:
-        return dataset.train, judges, False
-    return dataset.train, replace(judges, targets=targets), True
+        return found
+    return replace(found, judging=replace(found.judging, targets=targets), labelled=True)
 
 
-def _halves(data: Path, files: tuple[str, ...]) -> tuple[Photos, Photos]:
-    """Photos without labels, half of them to learn from and half to judge by."""
+def _recorded(parts: Parts, split: RecordedSplit) -> _Sources:
+    """As the run recorded it, whatever the photos are called now and wherever the seed would put them."""
+    pool = parts.train if parts.validation is None else parts.validation
+    digests = remembered_digests(pool)
+    judges = split.judges(digests)
+    if not judges:
+        raise DataError(
+            f"none of the {len(split.validation):,} validation photos that the run recorded is in "
+            f"{spelled(pool.root)}; give photos that the network has not seen, with --data"
+        )
+    notes = [split.missing(digests)]
+    if parts.validation is not None and (trained := len(split.trained(digests))):
+        notes.insert(0, f"{trained:,} of {len(pool):,} photos were trained on; left out")
+    training = parts.train.take(split.trained(remembered_digests(parts.train)))
+    return _Sources(training, pool.take(judges), labelled=False, notes=tuple(filter(None, notes)))
+
+
+def _given(data: Path, origin: Origin, training: Photos, judging: Photos) -> _Sources:
+    if origin.trained_on is None:
+        return _Sources(training, judging, labelled=False)
+    unseen = origin.trained_on.unseen(remembered_digests(judging))
+    if not unseen.mask.any():
+        raise nothing_unseen(data, unseen, origin)
+    notes = (unseen.note,) if unseen.note else ()
+    return _Sources(training, judging.take(np.flatnonzero(unseen.mask)), labelled=False, notes=notes)
+
+
+def _made(data: Path, origin: Origin, parts: Parts, *, own: bool) -> _Sources:
+    chosen = set(make_split(parts, seed=origin.seed).validation.files)
+    mask = np.fromiter((file in chosen for file in parts.train.files), np.bool_, len(parts.train))
+    found = _pooled(data, origin, parts.train, mask)
+    return replace(found, notes=(NO_RECORD, *found.notes)) if own and origin.made_split else found
+
+
+def _pooled(data: Path, origin: Origin, photos: Photos, chosen: NDArray[np.bool_]) -> _Sources:
+    """Those `chosen` (N,) out of all to judge by, without those that were trained on; where most were, all others."""
+    judges, notes = chosen, tuple[str, ...]()
+    if origin.trained_on is not None:
+        digests = remembered_digests(photos)
+        unseen = origin.trained_on.unseen(digests)
+        if not unseen.mask.any():
+            raise nothing_unseen(data, unseen, origin)
+        note = origin.trained_on.unseen([digests[number] for number in np.flatnonzero(chosen)]).note
+        notes = (note,) if note else ()
+        judges = chosen & unseen.mask
+        if not judges.any() or 2 * unseen.trained > len(photos) - unseen.unknown:
+            judges = unseen.mask
+    learn = photos.take(np.flatnonzero(~judges))
+    return _Sources(learn, photos.take(np.flatnonzero(judges)), labelled=False, notes=notes)
+
+
+def _halves(data: Path, files: tuple[str, ...]) -> tuple[Photos, NDArray[np.bool_]]:
+    """Photos without labels, and half of them (N,) to judge by."""
     if len(files) < 2:
         raise DataError(f"{data} holds one photo; give more, half of them prove the export")
     every = np.random.default_rng(0).permutation(len(files))
-    photos = Photos(data, files, Unlabelled(len(files)))
-    half = len(files) // 2
-    return photos.take(np.sort(every[half:])), photos.take(np.sort(every[:half]))
-
-
-def _seed(card: ModelCard) -> int:
-    """The seed that a split was made with when the network was trained, so that it is made again."""
-    settings = card.provenance.get("settings")
-    seed = settings.get("seed") if isinstance(settings, dict) else None
-    return seed if isinstance(seed, int) else 0
+    chosen = np.zeros(len(files), np.bool_)
+    chosen[every[: len(files) // 2]] = True
+    return Photos(data, files, Unlabelled(len(files))), chosen
 
 
 def _some(photos: Photos, most: int, random: np.random.Generator) -> Photos:

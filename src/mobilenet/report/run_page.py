@@ -18,6 +18,7 @@ from mobilenet.report.draw.sections import Photo, drawn_section
 from mobilenet.report.draw.thumbnails import thumbnail
 from mobilenet.report.draw.timing import shares, training_seconds
 from mobilenet.report.run_facts import Run, read_run
+from mobilenet.runs import RunFolder
 from mobilenet.spec.cost import Cost
 from mobilenet.tasks import task_of_model
 from mobilenet.tasks.sections import Figure, Section, in_words
@@ -25,7 +26,6 @@ from mobilenet.tasks.task import Task
 
 __all__ = ["write_report"]
 
-_FILE = "report.html"
 _THUMBNAILS = 24
 
 
@@ -46,7 +46,7 @@ def write_report(run: Path) -> Path:
     """
     facts = read_run(run)
     html = _render(facts, task_of_model(facts.task, run))
-    path = run / _FILE
+    path = RunFolder(run).report
     with atomic_write(path) as file:
         # names of files may hold bytes that are no UTF-8
         file.write(html.encode("utf-8", "replace"))
@@ -128,7 +128,7 @@ def _headline(run: Run, network_cost: Cost | None) -> list[_Figure]:
     return [
         _Figure("Mult-adds", formats.count(mult_adds), "for one photo"),
         _Figure("Parameters", formats.count(params), "learnt numbers"),
-        _Figure("Model file", *_file_size(run.folder / "model.safetensors")),
+        _Figure("Model file", *_file_size(RunFolder(run.folder).model)),
         _Figure("Training time", formats.duration(training_seconds(run)), _machine(run)),
     ]
 
@@ -207,6 +207,7 @@ def _facts(run: Run) -> list[tuple[str, str]]:
         ("Training photos", run.text("data", "train_photos")),
         ("Validation photos", run.text("data", "validation_photos")),
         ("Data hash", run.text("data", "hash")),
+        *(("Damaged", note) for note in run.notes),
         *((name, run.text("versions", name)) for name in run.section("versions")),
         *((name.replace("_", " ").capitalize(), run.text("machine", name)) for name in run.section("machine")),
     ]
@@ -214,7 +215,7 @@ def _facts(run: Run) -> list[tuple[str, str]]:
 
 
 def _command(run: Run) -> str | None:
-    command = run.config.get("command")
+    command = run.config.values.get("command")
     if isinstance(command, str):
         return command
     return shlex.join(map(str, command)) if isinstance(command, list) else None

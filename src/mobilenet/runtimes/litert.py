@@ -5,6 +5,7 @@ The engine is C++ and trusts its files, so it is handed the very bytes whose sea
 
 import contextlib
 import os
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,9 @@ __all__ = ["LiteRTPredictor"]
 _LARGEST_FILE = 2**31
 """Bytes; a flatbuffer's own limit."""
 
+_GREETING, _GREETED = threading.Lock(), threading.Event()
+"""The engine says once in a process that it is there; who opens the first file keeps the others waiting meanwhile."""
+
 
 class LiteRTPredictor:
     """A `.tflite` file as a predictor; `labels`, `preprocessing` and `task` are those of its card."""
@@ -32,9 +36,10 @@ class LiteRTPredictor:
         self.labels: tuple[str, ...] = card.labels
         self.preprocessing: Preprocessing = card.preprocessing
         self.task: str = card.task
-        with _silence():
-            self._engine = Interpreter(model_content=data, num_threads=threads or os.cpu_count())
-            self._engine.allocate_tensors()
+        # It has one place for its input and one for its output.
+        self._turn = threading.Lock()
+        self._engine = Interpreter(model_content=data, num_threads=threads or os.cpu_count())
+        _allocate(self._engine)
         given, made = self._engine.get_input_details(), self._engine.get_output_details()
         side, classes = card.preprocessing.resolution, len(card.labels)
         _check_end("takes", given, np.uint8, (1, side, side, 3))
@@ -68,17 +73,31 @@ class LiteRTPredictor:
         return {"probabilities": answers}
 
     def _run(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        self._engine.set_tensor(self._input, image)
-        self._engine.invoke()
-        probabilities: NDArray[np.float32] = self._engine.get_tensor(self._output)
+        with self._turn:
+            self._engine.set_tensor(self._input, image)
+            self._engine.invoke()
+            probabilities: NDArray[np.float32] = self._engine.get_tensor(self._output)
         return probabilities
+
+
+def _allocate(engine: Interpreter) -> None:
+    """Plan the engine's memory; the first time, which is when it greets, in silence."""
+    if not _GREETED.is_set():
+        with _GREETING:
+            if not _GREETED.is_set():
+                with _silence():
+                    engine.allocate_tensors()
+                _GREETED.set()
+                return
+    engine.allocate_tensors()
 
 
 @contextlib.contextmanager
 def _silence() -> Iterator[None]:
     """Keep the engine from telling stderr that it is there: no setting of its own does.
 
-    What it raises is not lost; what other threads print in these milliseconds is.
+    For one thread at a time: stderr is one for the process. What the engine raises is not lost; what other threads
+    print in these milliseconds is, and so is what a process says later that they start meanwhile.
     """
     try:
         kept = os.dup(2)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from mobilenet.errors import ConfigError, ModelError
 from mobilenet.extras import missing_package
+from mobilenet.runs.folder import MODEL, RunFolder
 
 if TYPE_CHECKING:
     from mobilenet.images import Preprocessing
@@ -16,11 +17,14 @@ if TYPE_CHECKING:
 
 __all__ = ["RUNTIMES", "Predictor", "model_file", "open_model"]
 
-_RUN_MODEL = "model.safetensors"
-
 
 class Predictor(Protocol):
-    """A trained model, ready to run."""
+    """A trained model, ready to run.
+
+    Threads may share it: `predict` gives each caller the answers to its own images, in arrays of its own. LiteRT and
+    OpenVINO have one place for their input and take callers in turns, so who wants several answers at once opens the
+    file several times.
+    """
 
     @property
     def card(self) -> "ModelCard":
@@ -75,15 +79,15 @@ RUNTIMES: dict[str, dict[str, Opener]] = {
 }
 """Which engines run a file, by its suffix and by the engine's name; the first is taken where none is named."""
 
-_SUPPORTED = f"a run folder (with its {_RUN_MODEL}) or a file that ends in {', '.join(RUNTIMES)}"
+_SUPPORTED = f"a run folder (with its {MODEL}) or a file that ends in {', '.join(RUNTIMES)}"
 
 
 def model_file(path: Path) -> Path:
     """The model file that `path` means: itself, or the one in a run folder; ModelError names what is supported."""
     if path.is_dir():
-        file = path / _RUN_MODEL
+        file = RunFolder(path).model
         if not file.is_file():
-            raise ModelError(f"no {_RUN_MODEL} in {path}; a model is {_SUPPORTED}")
+            raise ModelError(f"no {MODEL} in {path}; a model is {_SUPPORTED}")
         return file
     if not path.is_file():
         raise ModelError(f"no model at {path}; a model is {_SUPPORTED}")
@@ -95,8 +99,9 @@ def model_file(path: Path) -> Path:
 def open_model(path: Path, runtime: str | None = None, threads: int | None = None) -> Predictor:
     """Open a run folder or a model file with the engine that runs it, or with the `runtime` that is named.
 
-    `threads`: processor threads for one batch, as many as there are cores where None. ModelError if it is no model, is
-    damaged, or is a backbone, which answers nothing; ConfigError where `runtime` does not run such a file.
+    `threads`: processor threads for one batch, as many as there are cores where None; torch has one number for all that
+    it runs in a process, and the last one given holds. Threads may open files at the same time. ModelError if it is no
+    model, is damaged, or is a backbone, which answers nothing; ConfigError where `runtime` does not run such a file.
     """
     file = model_file(path)
     opener = _opener(file, runtime)

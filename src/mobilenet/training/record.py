@@ -3,7 +3,7 @@
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -13,16 +13,16 @@ import torch
 from mobilenet.datasets import Dataset
 from mobilenet.datasets.cache.load import CachedPhotos
 from mobilenet.datasets.remote.urls import full_name, whole_path
-from mobilenet.files import atomic_write
 from mobilenet.model.card import ModelCard
 from mobilenet.model.vocabulary import Vocabulary
+from mobilenet.runs.split import photo_lines
 from mobilenet.spec.cost import cost
 from mobilenet.tasks.task import Task
 from mobilenet.training.recipe import Plan
 from mobilenet.training.settings import TrainingSettings
 from mobilenet.training.system.machine import describe_machine, versions
 
-__all__ = ["card_of", "describe", "photo_lines", "portable", "write_json", "write_photos"]
+__all__ = ["card_of", "describe", "portable"]
 
 
 _OF_THIS_MACHINE = frozenset({"data", "validation", "exclude", "task", "track"})
@@ -108,28 +108,9 @@ def portable(config: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def photo_lines(photos: tuple[CachedPhotos, CachedPhotos], vocabulary: Vocabulary) -> Iterator[str]:
-    """Of every photo a JSON line: `["train", file, label, digest of its bytes]`, in the order of training."""
-    for split, part in zip(("train", "validation"), photos, strict=True):
-        for file, label, digest in zip(part.files, part.targets.lines(vocabulary), part.digests, strict=True):
-            yield json.dumps([split, file, label, digest.tobytes().hex()])
-
-
 def _data_hash(photos: tuple[CachedPhotos, CachedPhotos], vocabulary: Vocabulary) -> str:
     """Of all that training sees, in order: changes when a photo is added, removed, renamed, or changed in any bit."""
     digest = hashlib.blake2b(json.dumps(list(vocabulary.names)).encode(), digest_size=16)
     for line in photo_lines(photos, vocabulary):
         digest.update(line.encode())
     return digest.hexdigest()
-
-
-def write_photos(path: Path, photos: tuple[CachedPhotos, CachedPhotos], vocabulary: Vocabulary) -> None:
-    """Write `photo_lines`, whole or not at all."""
-    with atomic_write(path) as file:
-        file.writelines(line.encode() + b"\n" for line in photo_lines(photos, vocabulary))
-
-
-def write_json(path: Path, document: dict[str, Any]) -> None:
-    """Write `document` to `path`, whole or not at all; names of files may hold bytes that are no UTF-8."""
-    with atomic_write(path) as file:
-        file.write(json.dumps(document, indent=1, ensure_ascii=False).encode("utf-8", "surrogateescape"))

@@ -15,17 +15,20 @@ from mobilenet.datasets.remote.urls import name_for_folders, spelled
 from mobilenet.errors import ConfigError, DataError, ModelError
 from mobilenet.evaluate import Evaluation
 from mobilenet.files import check_writable
-from mobilenet.tasks import task_of
 from mobilenet.images.augment import training_side
+from mobilenet.runs import RunFolder
+from mobilenet.runs.config import parse_config, read_config_bytes, write_config
+from mobilenet.runs.split import photo_lines
+from mobilenet.tasks import task_of
 from mobilenet.training.recipe import make_plan
-from mobilenet.training.record import card_of, describe, photo_lines, write_json
+from mobilenet.training.record import card_of, describe
 from mobilenet.training.resume.checkpoint import Checkpoints
 from mobilenet.training.resume.fingerprint import check_same
 from mobilenet.training.session import Session
 from mobilenet.training.settings import TrainingSettings
 from mobilenet.training.start.transfer import Source, adopt, open_source
 from mobilenet.training.system.interruption import Interruption
-from mobilenet.training.system.lock import LOCK, lock_folder
+from mobilenet.training.system.lock import lock_folder
 from mobilenet.training.system.machine import keep_freed_memory, pick_device, pick_precision
 from mobilenet.training.system.processes import Processes, joined
 from mobilenet.training.tracking.listener import Listener, Silence
@@ -68,38 +71,30 @@ def train(
         if (
             processes.writes
             and folder.exists()
-            and (not folder.is_dir() or any(path.name != LOCK for path in folder.iterdir()))
+            and (not folder.is_dir() or any(path != RunFolder(folder).lock for path in folder.iterdir()))
         ):
             raise ConfigError(f"{folder} is there already; choose another --out, or go on with --resume {folder}")
         return _run(settings, folder, tuple(command), heard, processes, interruption)
 
 
 def resume(folder: Path, *, photos_of: TrainingSettings | None = None, listener: Listener | None = None) -> RunResult:
-    """Go on with the run in `folder` from its last checkpoint, with its own settings; ModelError where there is none,
+    """Go on with the run in `folder` from its last checkpoint, with its own settings; DataError where there is none,
     ConfigError naming what differs where photos, classes or settings are not those it was started with.
 
     `photos_of`: settings that say where the photos are now, where they may have moved.
     """
     with _shared(listener) as (processes, interruption, heard):
-        text = processes.said_by_the_first(_read_config(folder) if processes.writes else b"")
+        text = processes.said_by_the_first(read_config_bytes(folder) if processes.writes else b"")
+        recorded = dict(parse_config(text, folder).values)
         try:
-            # names of files may hold bytes that are no UTF-8
-            recorded = json.loads(text.decode("utf-8", "surrogateescape"))
             settings = TrainingSettings.from_json(recorded["settings"])
             command = tuple(recorded["command"])
             _ = (recorded["data"]["hash"], recorded["data"]["classes"], recorded["plan"])
         except (ValueError, KeyError, TypeError) as error:
-            raise ModelError(f"{folder / 'config.json'} is damaged: {error}; start a new run") from error
+            raise ModelError(f"{RunFolder(folder).config} is damaged: {error}; start a new run") from error
         if (now := photos_of) is not None:
             settings = replace(settings, data=now.data, validation=now.validation, exclude=now.exclude)
         return _run(settings, folder, command, heard, processes, interruption, recorded)
-
-
-def _read_config(folder: Path) -> bytes:
-    config = folder / "config.json"
-    if not config.is_file():
-        raise ModelError(f"{folder} is no run folder: it has no config.json; start one with mobilenet train DATA")
-    return config.read_bytes()
 
 
 @contextmanager
@@ -156,7 +151,7 @@ def _run(
         total_s = time.perf_counter() - begin
         if processes.writes:
             config["seconds"] = {"caching": caching_s, "training": session.trainer.elapsed_s, "total": total_s}
-            write_json(folder / "config.json", config)
+            write_config(RunFolder(folder), config)
         return RunResult(folder, evaluation, total_s)
 
 
@@ -165,7 +160,7 @@ def _with_source(
 ) -> tuple[TrainingSettings, Source | None]:
     """The weights that a run starts from, which the first process reads, and the settings with their network."""
     source = None
-    if settings.weights is not None and processes.writes and not Checkpoints(folder / "checkpoint", 1):
+    if settings.weights is not None and processes.writes and not Checkpoints(RunFolder(folder).checkpoints, 1):
         source = open_source(settings.weights)
         settings = adopt(settings, source.card)
         for note in source.notes:

@@ -18,11 +18,15 @@ from mobilenet.files import storage_errors
 from mobilenet.model.card import ModelCard
 from mobilenet.nn.model_file import write_model
 from mobilenet.nn.network import TableNetwork
+from mobilenet.runs import RunFolder
+from mobilenet.runs.config import write_config
+from mobilenet.runs.split import write_photos
+from mobilenet.runs.trained_on import compact
 from mobilenet.runtimes.torch import TorchPredictor
 from mobilenet.tasks.task import Task
 from mobilenet.training.loop import EpochResult, Stopwatch, Trainer
 from mobilenet.training.recipe import Plan
-from mobilenet.training.record import portable, write_json, write_photos
+from mobilenet.training.record import portable
 from mobilenet.training.resume.checkpoint import Checkpoint, Checkpoints
 from mobilenet.training.resume.fingerprint import check_settings
 from mobilenet.training.resume.state import capture, restore
@@ -57,7 +61,7 @@ class Session:
         self.training, self.validation = photos
         self.config, self.listener = config, listener
         self.processes, self.interruption = processes, interruption
-        self.checkpoints = Checkpoints(folder / "checkpoint", settings.keep_checkpoints)
+        self.checkpoints = Checkpoints(RunFolder(folder).checkpoints, settings.keep_checkpoints)
         self.trainer: Trainer
         self._tracker: Tracker | None = None
         self._watch = Stopwatch()
@@ -107,8 +111,8 @@ class Session:
     def _result(self) -> bytes:
         """Evaluate the model, write it and what it is worth, and give the evaluation as JSON."""
         evaluation = self._evaluate()
-        evaluation.write(self.folder / "evaluation.json")
-        write_model(self.folder / "model.safetensors", self.trainer.average.network, self._card(evaluation))
+        evaluation.write(RunFolder(self.folder).evaluation)
+        write_model(RunFolder(self.folder).model, self.trainer.average.network, self._card(evaluation))
         return evaluation.to_json().encode()
 
     def _open_folder(self, lines: list[dict[str, Any]]) -> Tracker:
@@ -117,10 +121,10 @@ class Session:
         self.checkpoints.tidy()
         for part in self.folder.glob(".*.part"):
             part.unlink(missing_ok=True)
-        photos = self.folder / "photos.jsonl"
+        photos = RunFolder(self.folder).photos
         if not photos.exists():
             write_photos(photos, (self.training, self.validation), self.card.vocabulary)
-        write_json(self.folder / "config.json", self.config)
+        write_config(RunFolder(self.folder), self.config)
         return Tracker(self.folder, lines, self.settings.track, self.config, self.listener.note)
 
     def _restore(self) -> list[dict[str, Any]]:
@@ -235,7 +239,9 @@ class Session:
         """The card with where the model came from."""
         metrics = {self.task.goal.name: evaluation.figures[self.task.goal.name], "loss": evaluation.figures["loss"]}
         measured = {**metrics, "photos": evaluation.photos}
-        return replace(self.card, provenance={**portable(self.config), "validation_metrics": measured})
+        provenance = {**portable(self.config), "validation_metrics": measured}
+        provenance["data"]["trained_on"] = compact([key.tobytes() for key in self.training.digests])
+        return replace(self.card, provenance=provenance)
 
     def _measured(self, evaluation: Evaluation | None) -> dict[str, Any]:
         """What a line of metrics.jsonl says of a validation."""

@@ -45,6 +45,7 @@ NOWHERE: Place = (-1, -1)
 # Whatever this process has mapped stays: else the photos for validation would push out those for training.
 _IN_USE: WeakSet[Segment] = WeakSet()
 _LOCK = threading.Lock()
+"""Held by whoever reads or changes `_IN_USE`, or what `find` reads of a store: other threads may load photos too."""
 
 
 class Store:
@@ -189,8 +190,8 @@ class Store:
         with _LOCK:
             self._segments[number] = segment
             self._intact[number] = segment is not None
-        if segment is not None:
-            _IN_USE.add(segment)
+            if segment is not None:
+                _IN_USE.add(segment)
         self._new = []
         self._buffer = self._empty(0)
 

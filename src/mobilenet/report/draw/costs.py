@@ -3,6 +3,7 @@
 from mobilenet.errors import ModelError, SpecError
 from mobilenet.model.arrays import has_card, read_arrays
 from mobilenet.report.run_facts import Run
+from mobilenet.runs import RunFolder
 from mobilenet.spec.architectures import build
 from mobilenet.spec.cost import Cost, cost
 from mobilenet.spec.rows import Network
@@ -18,7 +19,7 @@ def run_cost(run: Run) -> Cost | None:
 
 
 def _of_the_model(run: Run) -> Network | None:
-    path = run.folder / "model.safetensors"
+    path = RunFolder(run.folder).model
     if not has_card(path):
         return None
     try:

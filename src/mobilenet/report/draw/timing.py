@@ -3,7 +3,8 @@
 from collections import defaultdict
 from dataclasses import dataclass
 
-from mobilenet.report.run_facts import Run, finite
+from mobilenet.report.run_facts import Run
+from mobilenet.runs.config import finite
 
 __all__ = ["Share", "shares", "training_seconds"]
 

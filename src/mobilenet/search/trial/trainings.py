@@ -9,6 +9,8 @@ from typing import Any
 from mobilenet.errors import ConfigError
 from mobilenet.model.arrays import has_card, read_arrays
 from mobilenet.model.card import ModelCard
+from mobilenet.runs import RunFolder
+from mobilenet.runs.metrics_log import read_metrics
 from mobilenet.runtimes import model_file
 from mobilenet.search.candidates import Candidate
 from mobilenet.search.journal.journal import Memory
@@ -17,7 +19,6 @@ from mobilenet.tasks.task import Goal
 from mobilenet.training.run import resume, train
 from mobilenet.training.settings import TrainingSettings
 from mobilenet.training.tracking.listener import Listener
-from mobilenet.training.tracking.tracker import read_metrics
 from mobilenet.weights.read import import_weights
 
 __all__ = ["Trainings", "WeightFile", "read_weights"]
@@ -93,7 +94,7 @@ class Trainings:
     def _train(self, candidate: Candidate, epochs: int) -> dict[str, Any]:
         folder, listener = self.run_folder(candidate, epochs), self.listener(str(candidate), epochs)
         before = _spent(folder)
-        if (folder / "config.json").is_file():
+        if RunFolder(folder).is_run:
             found = resume(folder, photos_of=self.settings, listener=listener)
         else:
             # Killed before it had said what it was: there is nothing to go on from.
@@ -107,7 +108,7 @@ class Trainings:
                 epochs=epochs,
             )
             found = train(settings, folder, listener=listener)
-        last = read_metrics(folder / "metrics.jsonl")[-1]
+        last = read_metrics(RunFolder(folder).metrics).lines[-1]
         seconds = round(before + found.total_s, 1)
         accuracy = found.evaluation.figures[self.goal.name]
         # A task whose training does not report its goal is judged by validation alone.
@@ -116,4 +117,4 @@ class Trainings:
 
 def _spent(folder: Path) -> float:
     """Seconds of the epochs that are recorded: what a training took before it was interrupted."""
-    return sum(sum(line["seconds"].values()) for line in read_metrics(folder / "metrics.jsonl"))
+    return sum(sum(line["seconds"].values()) for line in read_metrics(RunFolder(folder).metrics).lines)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mobilenet.errors import ConfigError
+from mobilenet.runs import RunFolder
 
 __all__ = ["FREE_SETTINGS", "check_same", "check_settings"]
 
@@ -33,11 +34,11 @@ def check_same(
     folder: Path, before: Mapping[str, Any], now: Mapping[str, Any], photos: Iterable[str]
 ) -> tuple[str, ...]:
     """ConfigError naming the first difference between the config.json of a run (`before`) and what goes on with it;
-    `photos` are `record.photo_lines` of now. Remarks on what may differ, but shows in the figures.
+    `photos` are `runs.split.photo_lines` of now. Remarks on what may differ, but shows in the figures.
     """
     difference = (
         _classes(before["data"]["classes"], now["data"]["classes"])
-        or (before["data"]["hash"] != now["data"]["hash"] and _photos(folder / "photos.jsonl", photos))
+        or (before["data"]["hash"] != now["data"]["hash"] and _photos(RunFolder(folder).photos, photos))
         or _values(before["plan"], now["plan"])
     )
     if difference:

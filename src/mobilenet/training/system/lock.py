@@ -8,11 +8,9 @@ from pathlib import Path
 
 from mobilenet.errors import ConfigError
 from mobilenet.files import storage_errors
+from mobilenet.runs import RunFolder
 
-__all__ = ["LOCK", "lock_folder"]
-
-LOCK = ".lock"
-"""The name of the file in the run folder; the system forgets the lock on it when its process ends, however it ends."""
+__all__ = ["lock_folder"]
 
 
 @contextlib.contextmanager
@@ -21,16 +19,17 @@ def lock_folder(folder: Path) -> Iterator[None]:
 
     The folder is made if need be, and removed at the end, with the parents that were made, if nothing came into it.
     """
+    lock = RunFolder(folder).lock
     made = [path for path in (folder, *folder.parents) if not path.exists()]
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     try:
-        handle = _acquire(folder / LOCK)
+        handle = _acquire(lock)
         try:
             yield
         finally:
             # Removed while it is still held: whoever opened it meanwhile sees that it is no longer the folder's.
-            (folder / LOCK).unlink(missing_ok=True)
+            lock.unlink(missing_ok=True)
             os.close(handle)
     finally:
         with contextlib.suppress(OSError):
@@ -39,6 +38,7 @@ def lock_folder(folder: Path) -> Iterator[None]:
 
 
 def _acquire(path: Path) -> int:
+    """The file, locked; the system forgets the lock when its process ends, however it ends."""
     while True:
         with storage_errors(path):
             handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)

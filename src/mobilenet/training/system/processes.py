@@ -6,6 +6,7 @@ by NCCL where they are on graphics cards, else by gloo, as does what is said her
 
 import contextlib
 import os
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -24,6 +25,9 @@ __all__ = ["Processes", "joined", "lost_process", "torchrun_place"]
 _STDOUT, _STDERR = 1, 2
 _PATIENCE = timedelta(days=7)
 """The others wait for the first one as long as it decodes and evaluates; a process that ends is noticed at once."""
+
+_GLOO_TRANSPORT = re.compile(r"(Gloo connectFullMesh failed with )?\[\S*/gloo/transport/\S+:\d+\] ")
+"""How gloo's messages about a broken or silent connection begin; they are RuntimeErrors without a type of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +116,11 @@ class Processes:
 
 @contextlib.contextmanager
 def lost_process() -> Iterator[None]:
-    """Turn what torch raises when another process does not answer into ProcessError."""
+    """Turn what torch raises when another process does not answer into ProcessError; all else goes through."""
     try:
         yield
     except RuntimeError as error:
-        text = str(error)
-        if isinstance(error, distributed.DistError) or any(word in text for word in ("gloo", "NCCL", "onnection")):
+        if isinstance(error, distributed.DistError) or _GLOO_TRANSPORT.match(str(error)):
             raise ProcessError("a process of this run has ended before its time") from error
         raise
 

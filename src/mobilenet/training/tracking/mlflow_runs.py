@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from mobilenet.errors import ConfigError
 from mobilenet.extras import pip_install
 from mobilenet.files import atomic_write
+from mobilenet.runs import RunFolder
 
 if TYPE_CHECKING:
     from mlflow.entities import Metric
@@ -27,7 +28,6 @@ STORE = "mlflow.db"
 """The store, beside the run folders."""
 
 _ARTIFACTS = "mlflow-artifacts"
-_RECORD = "mlflow.json"
 """In the run folder: which run of which store it is."""
 
 _SKIPPED = frozenset({"augmentation", "style", "mean", "std", "track"})
@@ -59,7 +59,7 @@ class MlflowRun:
             self._told: dict[tuple[str, int], float] = {} if new else self._history()
         if new:
             record = {"store": self._uri, "run_id": self._id}
-            with atomic_write(run / _RECORD) as file:
+            with atomic_write(RunFolder(run).mlflow) as file:
                 file.write(json.dumps(record).encode())
 
     def tell(self, lines: Sequence[Mapping[str, Any]]) -> None:
@@ -144,7 +144,7 @@ def _store(run: Path) -> str:
 
 def _recorded(run: Path) -> dict[str, str] | None:
     try:
-        value = json.loads((run / _RECORD).read_text("utf-8"))
+        value = json.loads(RunFolder(run).mlflow.read_text("utf-8"))
         return {"store": str(value["store"]), "run_id": str(value["run_id"])}
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -1,18 +1,16 @@
 """Where the numbers of a run go: one JSON line an epoch, TensorBoard, MLflow."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from mobilenet.files import atomic_write, storage_errors
+from mobilenet.files import storage_errors
+from mobilenet.runs import RunFolder
+from mobilenet.runs.metrics_log import Line, write_metrics
 from mobilenet.training.tracking.mlflow_runs import MlflowRun
 
-__all__ = ["TIMING", "Tracker", "read_metrics"]
-
-Line = dict[str, Any]
-
+__all__ = ["TIMING", "Tracker"]
 
 TIMING = ("seconds", "images_per_second")
 """What differs from one run to the next: everything else in a line follows from settings, photos and machine."""
@@ -35,7 +33,7 @@ class Tracker:
         config: Mapping[str, Any] | None = None,
         note: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self._file = run / "metrics.jsonl"
+        self._file = RunFolder(run).metrics
         self._lines = [dict(line) for line in lines]
         self._write()
         self._board = _Board(run, self._lines) if "tensorboard" in track else None
@@ -75,8 +73,7 @@ class Tracker:
             self._mlflow.tell(self._lines)
 
     def _write(self) -> None:
-        with atomic_write(self._file) as file:
-            file.writelines(json.dumps(line).encode() + b"\n" for line in self._lines)
+        write_metrics(self._file, self._lines)
 
 
 class _Board:
@@ -88,7 +85,7 @@ class _Board:
 
         self._run = run
         with storage_errors(run):
-            self._writer = SummaryWriter(str(run / "tensorboard"), purge_step=lines[-1]["epoch"] if lines else 0)
+            self._writer = SummaryWriter(str(RunFolder(run).tensorboard), purge_step=lines[-1]["epoch"] if lines else 0)
 
     def tell(self, line: Line) -> None:
         for name, value in _scalars(line).items():
@@ -98,19 +95,6 @@ class _Board:
 
     def close(self) -> None:
         self._writer.close()
-
-
-def read_metrics(file: Path) -> list[Line]:
-    """The lines of a metrics.jsonl; none where there is no file. A last line that was cut off is dropped."""
-    if not file.is_file():
-        return []
-    lines: list[Line] = []
-    for text in file.read_text("utf-8").splitlines():
-        try:
-            lines.append(json.loads(text))
-        except ValueError:
-            break
-    return lines
 
 
 def _scalars(line: Mapping[str, Any]) -> dict[str, float]:

@@ -1,0 +1,95 @@
+"""Which photos of a data set a model may be measured on: those for validation that it was not trained on."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from mobilenet.datasets import Exclusions, Photos, given_split, open_dataset, open_photos, read_exclusions
+from mobilenet.datasets.dataset import remembered_digests
+from mobilenet.datasets.remote.urls import spelled
+from mobilenet.errors import DataError
+from mobilenet.model.vocabulary import Vocabulary
+from mobilenet.runs.origin import Origin
+from mobilenet.runs.split import RecordedSplit
+from mobilenet.runs.trained_on import Unseen
+from mobilenet.tasks.task import Task
+
+__all__ = ["NO_RECORD", "Judging", "nothing_unseen", "photos_to_judge"]
+
+NO_RECORD = "the run has no photos.jsonl, so its split is made again from the seed; photos added since may move it"
+"""The note on a run of an earlier version."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judging:
+    """`photos` are labelled in the model's vocabulary; `says` in words which they are, `notes` what was left out."""
+
+    photos: Photos
+    says: str
+    notes: tuple[str, ...] = ()
+
+
+def photos_to_judge(
+    data: Path, task: Task, vocabulary: Vocabulary, origin: Origin, exclude: Path | None = None
+) -> Judging:
+    """The photos of `data` to measure a model of this vocabulary on; DataError where it was trained on all of them.
+
+    The validation photos where `data` names them; where the run made the split of its data, those it recorded; else
+    all photos. `exclude` is a list of photos to leave out.
+    """
+    excluded = read_exclusions(exclude)
+    if split := given_split(data, task):
+        return _unseen(
+            data, open_photos(data, task, vocabulary, exclude=excluded), f"validation photos, {split}", origin
+        )
+    if origin.made_split is None or not origin.is_data(data):
+        return _unseen(data, open_photos(data, task, vocabulary, exclude=excluded), "all photos", origin)
+    if origin.split is None:
+        return _made_again(data, task, vocabulary, origin, exclude)
+    return _recorded(data, task, vocabulary, origin.split, origin.made_split, excluded)
+
+
+def _recorded(
+    data: Path, task: Task, vocabulary: Vocabulary, split: RecordedSplit, made: str, exclude: Exclusions
+) -> Judging:
+    photos = open_photos(data, task, vocabulary, exclude=exclude)
+    digests = remembered_digests(photos)
+    judges = split.judges(digests)
+    if not judges:
+        raise DataError(
+            f"none of the {len(split.validation):,} validation photos that the run recorded is in {spelled(data)}; to "
+            "measure the model on new photos, put them in a folder of their own"
+        )
+    added = len(digests) - len(judges) - len(split.trained(digests))
+    new = f"{added:,} photos are not in the run's record of its split; left out" if added else ""
+    notes = tuple(filter(None, (new, split.missing(digests))))
+    return Judging(photos.take(judges), f"validation photos, {made}", notes)
+
+
+def _made_again(data: Path, task: Task, vocabulary: Vocabulary, origin: Origin, exclude: Path | None) -> Judging:
+    dataset = open_dataset(data, task, seed=origin.seed, exclude=read_exclusions(exclude or origin.exclude))
+    targets = task.relabelled(dataset.validation.targets, dataset.vocabulary, vocabulary)
+    judges = replace(dataset.validation, targets=targets)
+    found = _unseen(data, judges, f"validation photos, {dataset.split}", origin)
+    return replace(found, notes=(NO_RECORD, *found.notes))
+
+
+def nothing_unseen(data: Path, unseen: Unseen, origin: Origin) -> DataError:
+    """What to say where every photo of `data` was trained on."""
+    told = " of which the model file can tell" if unseen.unknown else ""
+    others = "photos that it has not seen" if origin.validation is None else str(spelled(origin.validation))
+    return DataError(
+        f"the model was trained on all {unseen.trained:,} photos in {spelled(data)}{told}; give {others} instead"
+    )
+
+
+def _unseen(data: Path, photos: Photos, says: str, origin: Origin) -> Judging:
+    if origin.trained_on is None or not len(photos):
+        return Judging(photos, says)
+    unseen = origin.trained_on.unseen(remembered_digests(photos))
+    if unseen.mask.all():
+        return Judging(photos, says)
+    if not unseen.mask.any():
+        raise nothing_unseen(data, unseen, origin)
+    return Judging(photos.take(np.flatnonzero(unseen.mask)), says, (unseen.note,))

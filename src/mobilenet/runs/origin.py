@@ -1,0 +1,82 @@
+"""What is known of how a model came to be: the run that it is of, and the photos that it was trained on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mobilenet.datasets.remote.urls import full_name
+from mobilenet.model.card import ModelCard
+from mobilenet.runs.config import RunConfig, read_config
+from mobilenet.runs.folder import RunFolder
+from mobilenet.runs.split import RecordedSplit, read_split
+from mobilenet.runs.trained_on import TrainedOn
+
+__all__ = ["Origin", "read_origin"]
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """`config` and `split` are those of the run, None where the model file stands alone, or where the run has no record
+    of its split; `trained_on` is None where nothing is known of the training photos. `seed` made the split."""
+
+    config: RunConfig | None
+    split: RecordedSplit | None
+    trained_on: TrainedOn | None
+    seed: int
+
+    @property
+    def validation(self) -> Path | None:
+        """Where the validation photos are that the run was given beside its data; None where there are none."""
+        return None if self.config is None else self.config.path("settings", "validation")
+
+    @property
+    def exclude(self) -> Path | None:
+        """The list of photos that the run left out."""
+        return None if self.config is None else self.config.path("settings", "exclude")
+
+    @property
+    def made_split(self) -> str | None:
+        """In words, how the run split its photos where it had to; None where the split was given."""
+        split = None if self.config is None else self.config.text("data", "split")
+        return split if split and split.startswith("made") else None
+
+    def is_data(self, data: Path) -> bool:
+        """Whether the run was trained on the data set of this name."""
+        root = None if self.config is None else self.config.path("data", "root")
+        return root is not None and full_name(root) == full_name(data)
+
+    def holds_most(self, digests: Sequence[bytes]) -> bool:
+        """Whether most of the photos that the run was trained on are among these, whatever they are called now."""
+        return self.split is not None and 2 * len(self.split.training.intersection(digests)) > len(self.split.training)
+
+
+def read_origin(model: Path, card: ModelCard) -> Origin:
+    """The origin of `model`, a run folder or a model file with that card; DataError, ModelError for what is damaged.
+
+    The run of a model file is in its folder or the one above, and has the data of the card where both say what it was.
+    """
+    folders = (model,) if model.is_dir() else (model.parent, model.absolute().parent.parent)
+    for folder in map(RunFolder, folders):
+        if not folder.is_run:
+            continue
+        config = read_config(folder.path)
+        if _is_of(card, config, sure=folder.path in (model, model.parent)):
+            split = read_split(folder.photos)
+            trained_on = TrainedOn.of_card(card) if split is None else TrainedOn.of_split(split)
+            return Origin(config, split, trained_on, _seed(card, config))
+    return Origin(None, None, TrainedOn.of_card(card), _seed(card, None))
+
+
+def _is_of(card: ModelCard, config: RunConfig, *, sure: bool) -> bool:
+    data = card.provenance.get("data")
+    said = data.get("hash") if isinstance(data, dict) else None
+    recorded = config.text("data", "hash")
+    return sure if said is None or recorded is None else said == recorded
+
+
+def _seed(card: ModelCard, config: RunConfig | None) -> int:
+    settings = card.provenance.get("settings")
+    said = settings.get("seed") if isinstance(settings, dict) else None
+    recorded = None if config is None else config.number("settings", "seed")
+    seed = recorded if recorded is not None else said
+    return int(seed) if isinstance(seed, int | float) else 0

@@ -1,0 +1,87 @@
+"""photos.jsonl: which photos a run trained on and which it validated on, recorded once when it starts."""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mobilenet.datasets.cache.digests import DIGEST_BYTES
+from mobilenet.datasets.cache.load import CachedPhotos
+from mobilenet.errors import DataError
+from mobilenet.files import atomic_write
+from mobilenet.model.vocabulary import Vocabulary
+
+__all__ = ["RecordedSplit", "photo_lines", "read_split", "write_photos"]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedSplit:
+    """Digests of photos' bytes, 16 bytes each. One that is in both was trained on."""
+
+    training: frozenset[bytes]
+    validation: frozenset[bytes]
+
+    def trained(self, digests: Sequence[bytes]) -> list[int]:
+        """The numbers of the photos that were trained on."""
+        return [number for number, key in enumerate(digests) if key in self.training]
+
+    def judges(self, digests: Sequence[bytes]) -> list[int]:
+        """The numbers of the photos that were validated on and not trained on."""
+        unseen = self.validation - self.training
+        return [number for number, key in enumerate(digests) if key in unseen]
+
+    def missing(self, digests: Sequence[bytes]) -> str:
+        """In one line, how many validation photos are not among these; empty where all are there."""
+        gone = len(self.validation.difference(digests))
+        recorded = f"{len(self.validation):,} validation photos that the run recorded"
+        return f"{gone:,} of the {recorded} {'is' if gone == 1 else 'are'} missing" if gone else ""
+
+
+def photo_lines(photos: tuple[CachedPhotos, CachedPhotos], vocabulary: Vocabulary) -> Iterator[str]:
+    """Of every photo a JSON line: `["train", file, label, digest of its bytes]`, in the order of training."""
+    for split, part in zip(("train", "validation"), photos, strict=True):
+        for file, label, digest in zip(part.files, part.targets.lines(vocabulary), part.digests, strict=True):
+            yield json.dumps([split, file, label, digest.tobytes().hex()])
+
+
+def write_photos(path: Path, photos: tuple[CachedPhotos, CachedPhotos], vocabulary: Vocabulary) -> None:
+    """Write `photo_lines`, whole or not at all; StorageError."""
+    with atomic_write(path) as file:
+        file.writelines(line.encode() + b"\n" for line in photo_lines(photos, vocabulary))
+
+
+def read_split(file: Path) -> RecordedSplit | None:
+    """The split in a photos.jsonl; None where there is no such file, as in runs of earlier versions.
+
+    DataError where a line is damaged: what is not known to be unseen proves nothing.
+    """
+    if not file.is_file():
+        return None
+    try:
+        with file.open("rb") as lines:
+            return _parsed(file, lines)
+    except OSError as error:
+        raise DataError(f"cannot read {file}: {(error.strerror or str(error)).lower()}; restore the file") from error
+
+
+def _parsed(file: Path, lines: Iterable[bytes]) -> RecordedSplit:
+    found: dict[str, set[bytes]] = {"train": set(), "validation": set()}
+    for number, line in enumerate(lines, 1):
+        try:
+            split, _, _, digest = json.loads(line)
+            key = bytes.fromhex(digest)
+            found[split].add(key)
+        except (ValueError, TypeError, KeyError) as error:
+            raise _damaged(file, number) from error
+        if len(key) != DIGEST_BYTES:
+            raise _damaged(file, number)
+    if not found["train"]:
+        raise _damaged(file, 1)
+    return RecordedSplit(frozenset(found["train"]), frozenset(found["validation"]))
+
+
+def _damaged(file: Path, number: int) -> DataError:
+    return DataError(
+        f"{file}, line {number}, is damaged, so which photos were trained on is not known; restore the file, or give "
+        "the model file alone with --data"
+    )
