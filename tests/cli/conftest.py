@@ -22,7 +22,7 @@ class ColourPredictor:
     labels = ("blue", "red", "green")
     task = "classification"
     preprocessing = Preprocessing(32)
-    card = ModelCard("mobilenet_v1", 0.25, 32, labels, preprocessing)
+    card = ModelCard("mobilenet_v1", 0.25, 32, labels, preprocessing, task=task)
 
     def predict(self, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
         """(N, 32, 32, 3) -> `probabilities` (N, 3)."""
@@ -44,6 +44,7 @@ class NestedPredictor(ColourPredictor):
     """The same answers under nested names."""
 
     labels = ("cold/blue", "warm", "cold/green")
+    card = ModelCard("mobilenet_v1", 0.25, 32, labels, ColourPredictor.preprocessing, task=ColourPredictor.task)
 
 
 @pytest.fixture

@@ -46,9 +46,10 @@ def test_nested_classes_add_a_line_of_their_levels(photos: Path, capsys: pytest.
     assert main(["train", str(photos), *_QUICK, "--out", "run"]) == 0
     lines = capsys.readouterr().out.splitlines()
     evaluation = Evaluation.read(Path("run", "evaluation.json"))
-    above, leaf = evaluation.levels
-    assert (above.groups, leaf.groups, evaluation.labels) == (2, 3, ("bright", "tone/dark", "tone/grey"))
-    assert lines[1].startswith(f"level 1 {above.top1:.1%}, leaf {leaf.top1:.1%}")
+    above, leaf = evaluation.figures["levels"]
+    assert (above["groups"], leaf["groups"]) == (2, 3)
+    assert evaluation.figures["labels"] == ["bright", "tone/dark", "tone/grey"]
+    assert lines[1].startswith(f"level 1 {above['top1']:.1%}, leaf {leaf['top1']:.1%}")
     assert [line.split()[0] for line in lines] == ["top-1", "level", "model", "report"]
 
 
@@ -119,7 +120,7 @@ def test_photos_of_a_list_are_left_out_also_when_the_run_goes_on(
     trained = Evaluation.read(Path("run", "evaluation.json"))
     assert main(["evaluate", "run", "photos", "--json"]) == 0
     again = Evaluation.from_json(capsys.readouterr().out)
-    assert (again.photos, again.top1) == (trained.photos, trained.top1)
+    assert (again.photos, again.figures["top1"]) == (trained.photos, trained.figures["top1"])
     assert main(["train", "--resume", "run"]) == 0
     listed.unlink()
     capsys.readouterr()

@@ -13,7 +13,6 @@ from tests.quantize.conftest import MakeGraph, photos
 from mobilenet.errors import ConfigError, ModelError
 from mobilenet.export.onnx.model import onnx_model
 from mobilenet.model.graph import ConvNode, Graph, QuantizedConv, QuantizedGraph
-from mobilenet.nn.losses import softmax_divergence
 from mobilenet.quantize import calibrate as module
 from mobilenet.quantize.bias import corrected
 from mobilenet.quantize.calibrate import calibrate, divergence
@@ -29,7 +28,9 @@ from mobilenet.quantize.simulator import (
 )
 from mobilenet.quantize.weights import quantized
 from mobilenet.spec import Activation, Padding
+from mobilenet.tasks.classification.objective import ClassificationObjective
 
+_DISTANCE = ClassificationObjective(5).distil
 _PHOTOS = photos(64)
 
 
@@ -106,13 +107,11 @@ def test_corrected_biases_give_each_channel_its_mean(make_graph: MakeGraph) -> N
 def test_the_best_is_chosen_by_measured_error(make_graph: MakeGraph) -> None:
     graph = make_graph("relu6", "tensorflow")
     steps: list[tuple[int, int]] = []
-    found = calibrate(graph, _PHOTOS, softmax_divergence, lambda done, total: steps.append((done, total)))
+    found = calibrate(graph, _PHOTOS, _DISTANCE, lambda done, total: steps.append((done, total)))
     assert steps == [(number, 6) for number in range(1, 7)]
     assert found.errors["chosen"] == min(found.errors.values())
     assert found.errors[found.method] == min(found.errors[name] for name in ("min-max", "percentile", "mse"))
-    assert divergence(graph, found.graph, _PHOTOS[1::2], softmax_divergence) == pytest.approx(
-        found.errors["chosen"], rel=1e-4
-    )
+    assert divergence(graph, found.graph, _PHOTOS[1::2], _DISTANCE) == pytest.approx(found.errors["chosen"], rel=1e-4)
     filters = [node for node in found.graph.nodes if isinstance(node, QuantizedConv)]
     assert all(len(node.scales) == len(node.filters) and np.abs(node.filters).max() == 127 for node in filters)
 
@@ -124,32 +123,33 @@ def test_what_does_not_help_is_left_out(make_graph: MakeGraph, monkeypatch: pyte
 
     monkeypatch.setattr(module, "equalised", harmful)
     monkeypatch.setattr(module, "corrected", harmful)
-    found = calibrate(make_graph("relu6", "tensorflow"), _PHOTOS, softmax_divergence)
+    found = calibrate(make_graph("relu6", "tensorflow"), _PHOTOS, _DISTANCE)
     assert (found.equalised, found.corrected) == (False, False)
 
 
 def _silent(monkeypatch: pytest.MonkeyPatch, tries: int) -> None:
     """The first `tries` 8-bit networks answer with NaN."""
-    whole, calls = quantized_logits, iter(range(10**6))
+    whole, calls = quantized_outputs, iter(range(10**6))
     parts = len(list(batches(_PHOTOS[1::2])))
 
-    def answers(graph: QuantizedGraph, pixels: torch.Tensor) -> torch.Tensor:
+    def answers(graph: QuantizedGraph, pixels: torch.Tensor) -> dict[str, torch.Tensor]:
         found = whole(graph, pixels)
-        return found * math.nan if next(calls) < tries * parts else found
+        silent = next(calls) < tries * parts
+        return {name: values * math.nan if silent else values for name, values in found.items()}
 
-    monkeypatch.setattr(module, "quantized_logits", answers)
+    monkeypatch.setattr(module, "quantized_outputs", answers)
 
 
 def test_what_answers_with_nan_is_never_the_best(make_graph: MakeGraph, monkeypatch: pytest.MonkeyPatch) -> None:
     graph = make_graph("relu6", "tensorflow")
     _silent(monkeypatch, 1)
-    found = calibrate(graph, _PHOTOS)
+    found = calibrate(graph, _PHOTOS, _DISTANCE)
     assert found.errors["min-max"] == math.inf
     assert found.method != "min-max"
     assert math.isfinite(found.errors["chosen"])
     assert found.errors["chosen"] == min(found.errors.values())
     _silent(monkeypatch, 3)
-    found = calibrate(graph, _PHOTOS)
+    found = calibrate(graph, _PHOTOS, _DISTANCE)
     assert (found.equalised, math.isfinite(found.errors["chosen"])) == (True, True)
 
 
@@ -183,7 +183,7 @@ def test_a_network_that_answers_with_nan_is_not_calibrated(make_graph: MakeGraph
 
 def test_too_few_photos_are_refused(make_graph: MakeGraph) -> None:
     with pytest.raises(ConfigError, match="7 photos are too few to calibrate on; give at least 8"):
-        calibrate(make_graph("relu6", "tensorflow"), _PHOTOS[:7], softmax_divergence)
+        calibrate(make_graph("relu6", "tensorflow"), _PHOTOS[:7], _DISTANCE)
 
 
 def test_relu6_cuts_where_its_range_is_wider(make_graph: MakeGraph) -> None:

@@ -10,14 +10,15 @@ from tests.quantize.conftest import MakeGraph, photos
 
 from mobilenet.datasets import Photos
 from mobilenet.model.graph import QuantizedConv
-from mobilenet.nn.losses import softmax_divergence
 from mobilenet.quantize.calibrate import Calibrated, divergence
 from mobilenet.quantize.fine_tune import _forward, _Student, fine_tune, training_photos
 from mobilenet.quantize.ranges import choose_ranges, observe
 from mobilenet.quantize.simulator import pixels_of, quantized_start, quantized_step
 from mobilenet.quantize.weights import quantized
 from mobilenet.tasks.classification import ClassTargets
+from mobilenet.tasks.classification.objective import ClassificationObjective
 
+_DISTANCE = ClassificationObjective(5).distil
 _PHOTOS = photos(64)
 
 
@@ -53,18 +54,16 @@ def test_learning_to_be_rounded_helps(make_graph: MakeGraph, tmp_path: Path) -> 
         Photos(tmp_path, files, ClassTargets(np.zeros(len(files), np.int64))), start.prepared.card.preprocessing
     )
     steps: list[tuple[int, int]] = []
-    tuned = fine_tune(
-        start.prepared, start, seen, softmax_divergence, shown=1280, progress=lambda *at: steps.append(at)
-    )
+    tuned = fine_tune(start.prepared, start, seen, _DISTANCE, shown=1280, progress=lambda *at: steps.append(at))
     assert steps[-1] == (40, 40)
     # One training is a matter of luck, and of the processor's order of adding up.
     all_tuned = [
         tuned,
-        *(fine_tune(start.prepared, start, seen, softmax_divergence, shown=1280, seed=seed) for seed in (1, 2)),
+        *(fine_tune(start.prepared, start, seen, _DISTANCE, shown=1280, seed=seed) for seed in (1, 2)),
     ]
-    after = np.mean([divergence(start.prepared, graph, _PHOTOS, softmax_divergence) for graph in all_tuned])
-    assert after < 0.9 * divergence(start.prepared, start.graph, _PHOTOS, softmax_divergence)
-    again = fine_tune(start.prepared, start, seen, softmax_divergence, shown=1280)
+    after = np.mean([divergence(start.prepared, graph, _PHOTOS, _DISTANCE) for graph in all_tuned])
+    assert after < 0.9 * divergence(start.prepared, start.graph, _PHOTOS, _DISTANCE)
+    again = fine_tune(start.prepared, start, seen, _DISTANCE, shown=1280)
     for first, second in zip(tuned.nodes, again.nodes, strict=True):
         if isinstance(first, QuantizedConv):
             assert isinstance(second, QuantizedConv)

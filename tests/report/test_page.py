@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mobilenet.errors import DataError
+from mobilenet.errors import DataError, ModelError
 from mobilenet.report import write_report
 
 MakeRun = Callable[..., Path]
@@ -105,8 +105,8 @@ def test_nested_classes_have_a_section_of_their_levels(make_run: MakeRun) -> Non
     assert "Parent Children Photos Another child Something else fruit 2 2 1 0" in page.text
     drawings = [drawing["aria-label"] for drawing in page.all("svg") if drawing.get("class") == "matrix"]
     assert len(drawings) == 2
-    assert drawings[1].startswith("Confusion matrix inside fruit, 2 classes")
-    assert "1 of 2 photos lie on the diagonal" in drawings[1]
+    assert drawings[1].startswith("Inside fruit, 2 rows and columns")
+    assert "1 of 2 lie on the diagonal" in drawings[1]
     assert not page.faults
 
 
@@ -162,7 +162,7 @@ def test_it_can_be_read_without_seeing_it(make_run: MakeRun) -> None:
 def test_the_mistake_is_shown_with_its_photo(make_run: MakeRun) -> None:
     page = _written(make_run())
     (image,) = page.all("img")
-    assert image["alt"] == "A photo labelled dog that the model took for cat"
+    assert image["alt"] == "A photo labelled dog; the model said cat"
     assert "cat 60 % labelled dog b.jpg" in page.text
     assert "1 of 2 photos got a wrong answer" in page.text
 
@@ -257,6 +257,55 @@ def test_it_is_the_same_when_written_again(make_run: MakeRun) -> None:
         "model.safetensors",
         "report.html",
     ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"labels": 5}, "not an evaluation: 'int' object is not iterable"),
+        ({"top1_interval": 3}, "not an evaluation: cannot unpack"),
+        ({"photos": "x"}, "not an evaluation: invalid literal"),
+    ],
+)
+def test_figures_that_are_none_of_the_task_are_one_line(make_run: MakeRun, changes: object, message: str) -> None:
+    run = make_run()
+    path = run / "evaluation.json"
+    fields = json.loads(path.read_text())
+    path.write_text(json.dumps({**fields, **changes}))
+    with pytest.raises(DataError, match=f"{message}.*; run mobilenet evaluate again"):
+        write_report(run)
+    del fields["levels"]
+    path.write_text(json.dumps(fields))
+    with pytest.raises(DataError, match="not an evaluation: it lacks 'levels'; run mobilenet evaluate again"):
+        write_report(run)
+
+
+def test_a_run_of_an_unknown_task_is_one_line(make_run: MakeRun) -> None:
+    run = make_run()
+    path = run / "evaluation.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "task": "dowsing"}))
+    with pytest.raises(ModelError, match="is for the task 'dowsing', which is not known here"):
+        write_report(run)
+
+
+def test_the_cost_is_that_of_the_model_file(make_run: MakeRun, tiny_run: Path) -> None:
+    """Width 0.25 has 470,072 parameters with 1000 classes, and 997 × 257 = 256,229 fewer with three."""
+    run = make_run()
+    (run / "model.safetensors").write_bytes((tiny_run / "model.safetensors").read_bytes())
+    text = _written(run).text
+    assert "Parameters 214 k" in text
+    assert "213,843" in text
+
+
+def test_a_network_that_the_run_does_not_describe_is_not_counted(make_run: MakeRun) -> None:
+    """A head that a task made has other parameters than a classifier."""
+    run = make_run()
+    config = json.loads((run / "config.json").read_text())
+    config["cost"] = {"mult_adds": 5_000, "params": 950}
+    (run / "config.json").write_text(json.dumps(config))
+    page = _written(run)
+    assert "Parameters 950 " in page.text
+    assert "does not record which network" in page.text
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", "\x00"])

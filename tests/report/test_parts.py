@@ -2,7 +2,6 @@
 
 import base64
 import io
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -12,16 +11,13 @@ import pytest
 from PIL import Image
 
 from mobilenet.datasets import photo_reader
-from mobilenet.evaluate import Evaluation
-from mobilenet.metrics.classification import calibration
-from mobilenet.metrics.hierarchy import Family
-from mobilenet.report.draw.confusion import Confused, matrix, most_confused
-from mobilenet.report.draw.families import drawn_families
-from mobilenet.report.draw.formats import count, duration, percent, short, size
+from mobilenet.report.draw.formats import capitalised, count, duration, narrow, percent, short, size
+from mobilenet.report.draw.matrix import drawing
 from mobilenet.report.draw.plots import Series, curves, reliability
 from mobilenet.report.draw.thumbnails import thumbnail
 from mobilenet.report.draw.timing import shares
 from mobilenet.report.run_facts import read_run
+from mobilenet.tasks.sections import Bars, Matrix
 
 MakeRun = Callable[..., Path]
 
@@ -43,6 +39,10 @@ MakeRun = Callable[..., Path]
         (duration(432.4), "7 min 12 s"),
         (duration(59.7), "1 min 0 s"),
         (duration(7384), "2 h 3 min"),
+        (narrow("95 % of 3 %d"), "95 % of 3 %d"),
+        (capitalised("top-1 accuracy"), "Top-1 accuracy"),
+        (capitalised("mAP at 0.5"), "mAP at 0.5"),
+        (capitalised(""), ""),
         (short("Apple/Pink-Lady"), "Apple/Pink-Lady"),
         (short("a" * 30 + "end", 11), "aaaaa…aaend"),
     ],
@@ -71,9 +71,15 @@ def test_a_plot_takes_its_colours_from_the_page() -> None:
     assert "&lt;description&gt;" in svg
 
 
+def test_each_of_three_lines_has_a_colour_of_its_own() -> None:
+    svg = curves("goal", "Goal", [Series(name, [1, 2], [0.1, 0.2]) for name in "abc"], unit="%")
+    assert {"var(--accent)", "var(--second)", "var(--t3)"} <= set(re.findall(r"stroke: (var\(--\w+\))", svg))
+
+
 def test_reliability_bars_are_as_high_as_the_accuracy() -> None:
-    bins = calibration(np.array([0.4, 0.9, 0.9, 0.9, 0.9]), np.array([1, 1, 1, 0, 0]), bins=2).bins
-    svg = reliability("reliability", "Reliability", bins)
+    """Empty ranges have no bar."""
+    bins = ((0.0, 0.5, 1, 0.4, 1.0), (0.5, 0.75, 0, None, None), (0.75, 1.0, 4, 0.9, 0.5))
+    svg = reliability("calibration", Bars("Right by confidence", bins))
     heights = []
     for outline in re.findall(r'<path d="([^"]*)"[^>]*style="fill: var\(--accent\)', svg):
         vertical = [float(y) for _, y in re.findall(r"[ML] ([\d.-]+) ([\d.-]+)", outline)]
@@ -82,56 +88,22 @@ def test_reliability_bars_are_as_high_as_the_accuracy() -> None:
     assert heights[1] / heights[0] == pytest.approx(0.5, rel=1e-3)
 
 
-def _evaluation(make_run: MakeRun, confusion: list[list[int]]) -> Evaluation:
-    labels = tuple("abcdefghij"[: len(confusion)])
-    run = make_run(labels, tuple(f"{label}.jpg" for label in labels))
-    fields = json.loads((run / "evaluation.json").read_text())
-    return Evaluation.from_json(json.dumps({**fields, "confusion": confusion}))
-
-
-def test_the_matrix_has_a_cell_where_there_are_photos() -> None:
-    drawing = matrix(("a", "b", "c"), [[3, 1, 0], [0, 4, 0], [2, 0, 0]])
-    assert drawing
-    where = {(cell.label, cell.predicted): cell for cell in drawing.cells}
+def test_the_matrix_has_a_square_where_there_is_something() -> None:
+    drawn = drawing(Matrix("Confusions", ("a", "b", "c"), [[3, 1, 0], [0, 4, 0], [2, 0, 0]]))
+    assert drawn
+    where = {(square.label, square.answer): square for square in drawn.squares}
     assert set(where) == {("a", "a"), ("a", "b"), ("b", "b"), ("c", "a")}
     assert where["a", "b"].share == 0.25
-    assert where["a", "b"].x == drawing.margin + drawing.side
-    assert where["c", "a"].y == drawing.margin + 2 * drawing.side
-    assert drawing.headings[2].at == drawing.margin + 2.5 * drawing.side
+    assert where["a", "b"].x == drawn.margin + drawn.side
+    assert where["c", "a"].y == drawn.margin + 2 * drawn.side
+    assert drawn.headings[2].at == drawn.margin + 2.5 * drawn.side
+    assert (drawn.right, drawn.total) == (7, 10)
 
 
-def test_families_are_drawn_with_the_names_of_their_children_most_mistakes_first() -> None:
-    one = Family("A/Dog", ("A/Dog", "A/Dog/Big"), 3, 1, 0, ((1, 1), (0, 1)))
-    none = Family("Pear", ("Pear/a", "Pear/b"), 3, 0, 2, ((1, 0), (0, 0)))
-    two = Family("Apple", ("Apple/Fuji", "Apple/Gala"), 3, 2, 0, ((0, 1), (1, 1)))
-    first, second = drawn_families([one, none, two])
-    assert (first.label, second.label) == ("Apple", "A/Dog")
-    assert first.matrix
-    assert second.matrix
-    assert [(heading.text, heading.label) for heading in second.matrix.headings] == [
-        ("Dog itself", "A/Dog"),
-        ("Big", "A/Dog/Big"),
-    ]
-    assert (first.matrix.right, first.matrix.photos) == (1, 3)
-    assert [(cell.label, cell.predicted, cell.photos) for cell in first.matrix.cells] == [
-        ("Apple/Fuji", "Apple/Gala", 1),
-        ("Apple/Gala", "Apple/Fuji", 1),
-        ("Apple/Gala", "Apple/Gala", 1),
-    ]
-
-
-def test_the_page_draws_twelve_families_at_most() -> None:
-    many = [Family(f"{n}", (f"{n}/a", f"{n}/b"), 9, n, 0, ((9 - n, n), (0, 0))) for n in range(1, 16)]
-    assert [family.label for family in drawn_families(many)] == [str(n) for n in range(15, 3, -1)]
-
-
-def test_commonest_confusions_come_first(make_run: MakeRun) -> None:
-    evaluation = _evaluation(make_run, [[3, 1, 0], [1, 1, 0], [2, 0, 6]])
-    assert most_confused(evaluation) == (
-        Confused("c", "a", 2, 0.25),
-        Confused("b", "a", 1, 0.5),
-        Confused("a", "b", 1, 0.25),
-    )
+def test_a_matrix_may_have_other_names_than_labels() -> None:
+    drawn = drawing(Matrix("Inside", ("Dog", "Dog/Big"), [[1, 1], [0, 1]], ("Dog itself", "Big")))
+    assert drawn
+    assert [(heading.text, heading.label) for heading in drawn.headings] == [("Dog itself", "Dog"), ("Big", "Dog/Big")]
 
 
 def test_the_time_adds_up(make_run: MakeRun) -> None:

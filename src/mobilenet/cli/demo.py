@@ -101,10 +101,12 @@ def _say_and_run(*words: str) -> None:
 
 def _document(data: Path, run: Path, seconds: float) -> dict[str, object]:
     from mobilenet.evaluate import Evaluation
+    from mobilenet.tasks import task_of_model
 
     evaluation = Evaluation.read(RunFolder(run).evaluation)
+    goal = task_of_model(evaluation.task, run).goal.name
     return {
-        "top1": evaluation.top1,
+        goal: evaluation.figures[goal],
         "validation_photos": evaluation.photos,
         "scenes": str(data),
         "run": str(run),

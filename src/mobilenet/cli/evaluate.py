@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mobilenet.cli.console import print_table, shown
+from mobilenet.cli.console import shown
 from mobilenet.cli.progress import progress_bar
+from mobilenet.cli.sections import print_figures, print_sections
 
 if TYPE_CHECKING:
     from mobilenet.datasets import Photos
@@ -48,7 +49,7 @@ def command(*, model: Path, data: Path, exclude: Path | None, out: Path | None, 
     if as_json:
         click.echo(evaluation.to_json())
     else:
-        _print(evaluation, judging.says)
+        _print(evaluation, task, judging.says)
 
 
 def _measure(predictor: "Predictor", task: "Task", photos: "Photos") -> "Evaluation":
@@ -72,46 +73,9 @@ def _measure(predictor: "Predictor", task: "Task", photos: "Photos") -> "Evaluat
         )
 
 
-def _print(evaluation: "Evaluation", choice: str) -> None:
+def _print(evaluation: "Evaluation", task: "Task", choice: str) -> None:
     for photo in evaluation.left_out:
         click.echo(f"mobilenet: {shown(photo.file)}: {photo.reason}", err=True)
-    lower, upper = evaluation.top1_interval
-    figures = [("top-1 accuracy", f"{_percent(evaluation.top1)}  ({_percent(lower)} to {_percent(upper)})")]
-    if evaluation.top5 is not None:
-        figures.append(("top-5 accuracy", _percent(evaluation.top5)))
-    figures += [
-        ("loss, nats", f"{evaluation.loss:.3f}"),
-        ("expected calibration error", _percent(evaluation.ece)),
-        ("photos left out", f"{len(evaluation.left_out):,}"),
-    ]
-    print_table(f"{evaluation.photos:,} photos: {choice}", ("figure", "value"), figures, left=2)
-    if evaluation.levels:
-        _print_levels(evaluation)
-    rows = [
-        (row.label, f"{row.photos:,}", _percent(row.recall), _percent(row.precision)) for row in evaluation.per_class
-    ]
-    print_table("Class by class", ("class", "photos", "recall", "precision"), rows)
-
-
-def _print_levels(evaluation: "Evaluation") -> None:
-    levels = [
-        (
-            level.name,
-            f"{level.groups:,}",
-            _percent(level.top1),
-            f"{_percent(level.top1_interval[0])} to {_percent(level.top1_interval[1])}",
-            f"{level.inside:,}" if number else "-",
-        )
-        for number, level in enumerate(evaluation.levels)
-    ]
-    print_table("Level by level", ("level", "groups", "top-1", "95 % interval", "inside the parent"), levels)
-    families = [
-        (family.label, *(f"{photos:,}" for photos in (family.photos, family.inside, family.outside)))
-        for family in evaluation.families
-    ]
-    header = ("parent", "photos", "another child", "something else")
-    print_table("What the photos of a parent were taken for", header, families)
-
-
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{100 * share:.1f} %"
+    left_out = ("photos left out", f"{len(evaluation.left_out):,}")
+    print_figures(f"{evaluation.photos:,} photos: {choice}", task.headline(evaluation), [left_out])
+    print_sections(task.sections(evaluation))

@@ -13,11 +13,12 @@ from click.core import ParameterSource
 from mobilenet.cli.console import print_json, shown
 from mobilenet.cli.params import Bytes
 from mobilenet.cli.progress import progress_bars
+from mobilenet.cli.sections import sentence
 from mobilenet.errors import ConfigError, ProcessError, SpecError
 from mobilenet.runs import RunFolder
 
 if TYPE_CHECKING:
-    from mobilenet.evaluate import Evaluation
+    from mobilenet.tasks.task import Goal, Task
     from mobilenet.training.run import RunResult
     from mobilenet.training.settings import TrainingSettings
 
@@ -100,6 +101,7 @@ def command(data: Path | None, out: Path | None, resume: Path | None, *, as_json
     if resume is not None:
         _refuse_settings()
     from mobilenet.report import write_report
+    from mobilenet.tasks import task_of_model
     from mobilenet.training.system.processes import torchrun_place
     from mobilenet.training.tracking.mlflow_runs import add_artifact
 
@@ -110,10 +112,11 @@ def command(data: Path | None, out: Path | None, resume: Path | None, *, as_json
     report = write_report(result.folder)
     if failure := add_artifact(result.folder, report):
         click.echo(f"mobilenet: {failure}", err=True)
+    task = task_of_model(result.evaluation.task, result.folder)
     if as_json:
-        print_json(_document(result, report))
+        print_json(_document(result, report, task))
     else:
-        _show(result, report)
+        _show(result, report, task)
 
 
 def _assist(data: Path | None, out: Path | None, resume: Path | None, options: dict[str, Any]) -> None:
@@ -193,6 +196,7 @@ class _Progress:
         self._reading = self._bars.add_task("features", visible=False)
         self._epoch = self._bars.add_task("epoch 1", visible=False)
         self._number = 1
+        self._goal: Goal | None = None
         self._start = time.perf_counter()
 
     def __enter__(self) -> "_Progress":
@@ -221,15 +225,19 @@ class _Progress:
         self._number = line["epoch"] + 1
         # A bar that has reached its end has no time left for good.
         self._bars.reset(self._epoch, visible=False)
-        validation = ""
-        if "top1" in line:
-            validation = f"validation loss {line['validation_loss']:.3f}  top-1 {line['top1']:6.1%}  "
+        validation = self._validation(line) if "validation_loss" in line else ""
         seconds = f"{time.perf_counter() - self._start:.0f} s"
         if line["epoch"]:
             loss, speed = f"loss {line['train_loss']:.3f}", f"{line['images_per_second']:.0f} photos/s"
             self._say(f"epoch {line['epoch']:3d}  {loss}  {validation}{speed}  {seconds}")
         else:
             self._say(f"classifier alone       {validation}{seconds}")
+
+    def _validation(self, line: dict[str, Any]) -> str:
+        self._goal = self._goal or _goal(self._folder)
+        value = line.get(self._goal.name)
+        goal = "" if value is None else f"{self._goal.title} {value:6.1%}  "
+        return f"validation loss {line['validation_loss']:.3f}  {goal}"
 
     def note(self, text: str) -> None:
         self._say(text)
@@ -242,36 +250,32 @@ class _Progress:
             click.echo(text, err=True)
 
 
-def _document(result: "RunResult", report: Path) -> dict[str, object]:
+def _goal(folder: Path) -> "Goal":
+    """What the run in `folder` is judged by."""
+    from mobilenet.report.run_facts import task_of_run
+    from mobilenet.tasks import task_of_model
+
+    return task_of_model(task_of_run(folder), folder).goal
+
+
+def _document(result: "RunResult", report: Path, task: "Task") -> dict[str, object]:
     evaluation = result.evaluation
+    names = dict.fromkeys((task.goal.name, f"{task.goal.name}_interval", *(name for _, name in task.curves), "loss"))
     return {
         "run": str(result.folder),
         "model": str(RunFolder(result.folder).model),
         "report": str(report),
-        "top1": evaluation.top1,
-        "top1_interval": list(evaluation.top1_interval),
-        "top5": evaluation.top5,
-        "loss": evaluation.loss,
+        **{name: evaluation.figures[name] for name in names if name in evaluation.figures},
         "validation_photos": evaluation.photos,
         "seconds": round(result.total_s, 1),
     }
 
 
-def _show(result: "RunResult", report: Path) -> None:
+def _show(result: "RunResult", report: Path, task: "Task") -> None:
     evaluation = result.evaluation
-    low, high = evaluation.top1_interval
-    click.echo(
-        f"top-1 {evaluation.top1:.1%} on {evaluation.photos} validation photos (95 % interval {low:.1%} to {high:.1%}),"
-        f" {result.total_s:.0f} s in all"
-    )
-    if evaluation.levels:
-        click.echo(_levels(evaluation))
-    click.echo(f"model   {result.folder / 'model.safetensors'}")
+    goal = task.headline(evaluation)[0]
+    click.echo(f"{sentence(task.goal.title, goal, evaluation.photos)}, {result.total_s:.0f} s in all")
+    for line in task.summary(evaluation):
+        click.echo(shown(line))
+    click.echo(f"model   {RunFolder(result.folder).model}")
     click.echo(f"report  {report}")
-
-
-def _levels(evaluation: "Evaluation") -> str:
-    accuracies = ", ".join(f"{level.name} {level.top1:.1%}" for level in evaluation.levels)
-    inside = sum(level.inside for level in evaluation.levels)
-    mistakes = f"; {inside} of {evaluation.wrong} mistakes stay inside a parent" if evaluation.wrong else ""
-    return f"{accuracies}{mistakes}"

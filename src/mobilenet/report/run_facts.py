@@ -9,8 +9,9 @@ from mobilenet.evaluate import Evaluation
 from mobilenet.runs import open_run
 from mobilenet.runs.config import RunConfig, finite, read_config
 from mobilenet.runs.metrics_log import read_metrics
+from mobilenet.tasks import DEFAULT
 
-__all__ = ["Run", "read_run"]
+__all__ = ["Run", "read_run", "task_of_run"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,11 @@ class Run:
     epochs: tuple[Mapping[str, Any], ...]
     evaluation: Evaluation | None
     notes: tuple[str, ...] = ()
+
+    @property
+    def task(self) -> str:
+        """The name of the task that it was trained for."""
+        return self.evaluation.task if self.evaluation else self.text("settings", "task") or DEFAULT
 
     def section(self, name: str) -> Mapping[str, Any]:
         """An object of the configuration, such as `data`; empty where it is absent."""
@@ -50,3 +56,8 @@ def read_run(path: Path) -> Run:
     log = read_metrics(folder.metrics)
     evaluation = Evaluation.read(folder.evaluation) if folder.evaluation.is_file() else None
     return Run(path, read_config(path), log.lines, evaluation, log.notes)
+
+
+def task_of_run(path: Path) -> str:
+    """The name of the task of the run folder at `path`, by its configuration alone; DataError."""
+    return Run(path, read_config(path), (), None).task

@@ -1,24 +1,28 @@
 """A run folder -> one HTML file that needs nothing else: no network, no script, no other file."""
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mobilenet import __version__
 from mobilenet.datasets import LeftOut, photo_reader
-from mobilenet.evaluate import Evaluation, Mistake
+from mobilenet.errors import DataError
+from mobilenet.evaluate import Evaluation
 from mobilenet.files import atomic_write
 from mobilenet.report.draw import formats
-from mobilenet.report.draw.confusion import matrix, most_confused
 from mobilenet.report.draw.costs import run_cost
 from mobilenet.report.draw.environment import environment
-from mobilenet.report.draw.families import drawn_families
+from mobilenet.report.draw.sections import Photo, drawn_section
 from mobilenet.report.draw.thumbnails import thumbnail
 from mobilenet.report.draw.timing import shares, training_seconds
 from mobilenet.report.run_facts import Run, read_run
 from mobilenet.runs import RunFolder
 from mobilenet.spec.cost import Cost
+from mobilenet.tasks import task_of_model
+from mobilenet.tasks.sections import Figure, Section, in_words
+from mobilenet.tasks.task import Task
 from mobilenet.training.plateau import plateau_note
 
 __all__ = ["write_report"]
@@ -28,27 +32,21 @@ _THUMBNAILS = 24
 
 @dataclass(frozen=True, slots=True)
 class _Figure:
-    """One headline number."""
+    """One number at the head of the page."""
 
     name: str
     value: str
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Shown:
-    """A mistake with its thumbnail, a `data:` URL; None when the photo has vanished."""
-
-    mistake: Mistake
-    image: str | None
-
-
 def write_report(run: Path) -> Path:
-    """Write `report.html` into the run folder from its files and give its path; DataError, StorageError.
+    """Write `report.html` into the run folder from its files and give its path; DataError, ModelError for an
+    unknown task, StorageError.
 
     Sections whose files or fields are absent say so; nothing is invented.
     """
-    html = _render(read_run(run))
+    facts = read_run(run)
+    html = _render(facts, task_of_model(facts.task, run))
     path = RunFolder(run).report
     with atomic_write(path) as file:
         # names of files may hold bytes that are no UTF-8
@@ -56,27 +54,24 @@ def write_report(run: Path) -> Path:
     return path
 
 
-def _render(run: Run) -> str:
-    return environment().get_template("report.html").render(_context(run))
+def _render(run: Run, task: Task) -> str:
+    return environment().get_template("report.html").render(_context(run, task))
 
 
-def _context(run: Run) -> dict[str, Any]:
+def _context(run: Run, task: Task) -> dict[str, Any]:
     evaluation, network_cost = run.evaluation, run_cost(run)
+    figures, sections = _said(task, evaluation) if evaluation else ((), ())
+    photos = _mistakes(run, evaluation) if evaluation else ()
     return {
         "run": run,
         "version": __version__,
         "title": _title(run),
-        "subtitle": _subtitle(run),
-        "headline": _headline(run, network_cost),
-        "evaluation": evaluation,
-        "curves": _curves(run),
+        "subtitle": _subtitle(run, task),
+        "headline": [*_measured(task, evaluation, figures), *_headline(run, network_cost)],
+        "evaluated": evaluation is not None,
+        "sections": [drawn_section(section, photos) for section in sections],
+        "curves": _curves(run, task),
         "plateau": _plateau(run),
-        "matrix": matrix(evaluation.labels, evaluation.confusion) if evaluation else None,
-        "confused": most_confused(evaluation) if evaluation else (),
-        "classes": sorted(evaluation.per_class, key=_recall) if evaluation else (),
-        "mistakes": _shown_mistakes(run),
-        "families": drawn_families(evaluation.families) if evaluation else (),
-        "reliability": _reliability(evaluation),
         "cost": network_cost,
         "times": shares(run),
         "left_out": _left_out(run),
@@ -86,19 +81,29 @@ def _context(run: Run) -> dict[str, Any]:
     }
 
 
+def _said(task: Task, evaluation: Evaluation) -> tuple[tuple[Figure, ...], tuple[Section, ...]]:
+    """What the task says of an evaluation; DataError where its figures are not those of the task."""
+    try:
+        return task.headline(evaluation), task.sections(evaluation)
+    except KeyError as error:
+        raise DataError(f"not an evaluation: it lacks {error}; run mobilenet evaluate again") from error
+    except (ArithmeticError, AttributeError, IndexError, TypeError, ValueError) as error:
+        raise DataError(f"not an evaluation: {error}; run mobilenet evaluate again") from error
+
+
 def _title(run: Run) -> str:
     return Path(run.text("data", "root") or run.folder.resolve()).name
 
 
-def _subtitle(run: Run) -> str:
-    classes = run.section("data").get("classes")
+def _subtitle(run: Run, task: Task) -> str:
+    names = run.section("data").get("classes")
     width, resolution = run.number("network", "width_multiplier"), run.number("network", "resolution")
     photos = run.number("data", "train_photos")
     parts = (
         run.text("network", "architecture"),
         None if width is None else f"width {width:g}",
         None if resolution is None else f"{resolution:.0f} × {resolution:.0f} pixels",
-        f"{len(classes)} classes" if isinstance(classes, list) else None,
+        f"{len(names)} {task.vocabulary_noun}" if isinstance(names, list) else None,
         None if photos is None else f"{photos:,.0f} training photos",
         _epochs(run),
     )
@@ -110,7 +115,7 @@ def _epochs(run: Run) -> str | None:
     if not run.epochs:
         return None
     trained = sum(epoch["epoch"] > 0 for epoch in run.epochs)
-    return f"{trained} epochs" if trained else "classifier alone"
+    return f"{trained} epochs" if trained else "head alone"
 
 
 def _settings(run: Run) -> list[tuple[str, Any]]:
@@ -123,7 +128,6 @@ def _headline(run: Run, network_cost: Cost | None) -> list[_Figure]:
     mult_adds = network_cost.mult_adds if network_cost else run.number("cost", "mult_adds")
     params = network_cost.params if network_cost else run.number("cost", "params")
     return [
-        *_accuracy(run.evaluation),
         _Figure("Mult-adds", formats.count(mult_adds), "for one photo"),
         _Figure("Parameters", formats.count(params), "learnt numbers"),
         _Figure("Model file", *_file_size(RunFolder(run.folder).model)),
@@ -137,15 +141,24 @@ def _file_size(model: Path) -> tuple[str, str]:
     return formats.size(model.stat().st_size), "float32"
 
 
-def _accuracy(evaluation: Evaluation | None) -> list[_Figure]:
+def _measured(task: Task, evaluation: Evaluation | None, figures: Sequence[Figure]) -> list[_Figure]:
     if evaluation is None:
-        return [_Figure("Top-1 accuracy", formats.NOTHING, "not evaluated")]
-    lower, upper = (f"{100 * bound:.1f}" for bound in evaluation.top1_interval)
-    note = f"95\u202f% interval {lower} to {upper}\u202f%, on {evaluation.photos:,} photos"
-    top1 = _Figure("Top-1 accuracy", formats.percent(evaluation.top1), note)
-    if evaluation.top5 is None:
-        return [top1]
-    return [top1, _Figure("Top-5 accuracy", formats.percent(evaluation.top5), "right class among five")]
+        return [_Figure(formats.capitalised(task.goal.noun), formats.NOTHING, "not evaluated")]
+    goal, *others = [figure for figure in figures if figure.prominent]
+    return [
+        _figure(goal, f"on {evaluation.photos:,} photos"),
+        *(_figure(figure) for figure in others),
+    ]
+
+
+def _figure(figure: Figure, *remarks: str) -> _Figure:
+    interval = ""
+    if figure.interval is not None:
+        lower, upper = (f"{100 * bound:.1f}" for bound in figure.interval)
+        interval = f"95 % interval {lower} to {upper} %"
+    note = ", ".join(part for part in (interval, *remarks, figure.note) if part)
+    value = in_words(figure.value, figure.unit)
+    return _Figure(figure.name, formats.narrow(value or formats.NOTHING), formats.narrow(note))
 
 
 def _machine(run: Run) -> str:
@@ -155,13 +168,13 @@ def _machine(run: Run) -> str:
     return ""
 
 
-def _curves(run: Run) -> list[tuple[str, str]]:
+def _curves(run: Run, task: Task) -> list[tuple[str, str]]:
     from mobilenet.report.draw.plots import Series, curves
 
     plots: list[tuple[str, str]] = []
     for name, title, unit, lines in (
         ("loss", "Loss", "", (("training", "train_loss"), ("validation", "validation_loss"))),
-        ("accuracy", "Validation accuracy", "%", (("top-1", "top1"), ("top-5", "top5"))),
+        ("goal", f"Validation {task.goal.noun}", "%", task.curves),
         ("rate", "Learning rate", "", (("learning rate", "learning_rate"),)),
     ):
         series = [Series(label, *run.curve(field)) for label, field in lines]
@@ -175,25 +188,13 @@ def _curves(run: Run) -> list[tuple[str, str]]:
 
 def _plateau(run: Run) -> str | None:
     """A sentence on a run that has learned nothing."""
-    note = plateau_note(run.config, run.epochs)
+    note = plateau_note(run.config.values, run.epochs)
     return None if note is None else f"{note[0].upper()}{note[1:]}."
 
 
-def _reliability(evaluation: Evaluation | None) -> str | None:
-    from mobilenet.report.draw.plots import reliability
-
-    if evaluation is None:
-        return None
-    description = f"Accuracy by confidence; expected calibration error {formats.percent(evaluation.ece)}"
-    return reliability("reliability", description, evaluation.reliability)
-
-
-def _shown_mistakes(run: Run) -> list[_Shown]:
-    if run.evaluation is None:
-        return []
-    root = Path(run.evaluation.root or run.text("data", "root") or ".")
-    read = photo_reader(root)
-    return [_Shown(mistake, thumbnail(read, mistake.file)) for mistake in run.evaluation.mistakes[:_THUMBNAILS]]
+def _mistakes(run: Run, evaluation: Evaluation) -> tuple[Photo, ...]:
+    read = photo_reader(Path(evaluation.root or run.text("data", "root") or "."))
+    return tuple(Photo(mistake, thumbnail(read, mistake.file)) for mistake in evaluation.mistakes[:_THUMBNAILS])
 
 
 def _left_out(run: Run) -> list[LeftOut]:
@@ -226,7 +227,3 @@ def _command(run: Run) -> str | None:
     if isinstance(command, str):
         return command
     return shlex.join(map(str, command)) if isinstance(command, list) else None
-
-
-def _recall(row: Any) -> tuple[float, str]:
-    return (2.0 if row.recall is None else row.recall, row.label)

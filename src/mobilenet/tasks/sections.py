@@ -4,16 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Bars", "Cell", "Column", "Figure", "Gallery", "Matrix", "Part", "Section", "Table"]
+__all__ = ["Bars", "Cell", "Column", "Figure", "Gallery", "Matrix", "Part", "Section", "Table", "in_words"]
 
 Cell = str | int | float | tuple[float, float] | None
-"""Text, a count, a share (0…1), or an interval of shares; None where there is nothing to say."""
+"""Text, a count, a number, a share (0…1), or an interval of shares; None where there is nothing to say."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One number in words: `value` a share (0…1), `interval` its 95 % interval; `note` says what it is; what is not
-    `prominent` stands in the table of `mobilenet evaluate` alone."""
+    """One measured number: `value` is a share (0…1) unless `unit` says otherwise, `interval` its 95 % interval; `note`
+    says what it is. What is not `prominent` stands in the table of `mobilenet evaluate` alone."""
 
     name: str
     value: float | None
@@ -25,16 +25,18 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """`kind` says how a cell is written: as text, as a number of things, as a share, as a share with a bar beside it,
-    or as an interval of shares."""
+    """`kind` says how a cell is written: as text, as a number of things, as a measured number, as a share, as a share
+    with a bar beside it, or as an interval of shares; shares have so many `digits` behind the point."""
 
     title: str
-    kind: Literal["text", "count", "share", "meter", "interval"] = "text"
+    kind: Literal["text", "count", "number", "share", "meter", "interval"] = "text"
+    digits: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows of cells, one for each column; the first column names the row."""
+    """Rows of cells, one for each column; the first column names the row. Without a caption of its own it goes by the
+    title of its section."""
 
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
@@ -44,7 +46,8 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
-    """`counts[true][answer]` of things named `labels`; `names`, where given, stand at rows and columns instead."""
+    """`counts[true][answer]` of things named `labels`; `names`, where given, stand at rows and columns instead.
+    `too_large` is said where there are too many of them to draw."""
 
     title: str
     labels: tuple[str, ...]
@@ -73,9 +76,23 @@ Part = Table | Matrix | Bars | Gallery | str
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A part of the page; `anchor` is its id in HTML."""
+    """A part of the page; `anchor` is its id in HTML, a word or several with hyphens. A reliability diagram stands
+    beside what follows it."""
 
     anchor: str
     title: str
     note: str
     parts: tuple[Part, ...]
+
+
+def in_words(value: Cell, kind: str = "text", digits: int = 1) -> str | None:
+    """A cell of a column of that kind as people read it: `83.6 %`, `76.3 % to 88.9 %`, `1,204`; None stays None."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, tuple):
+        return f"{100 * value[0]:.{digits}f} % to {100 * value[1]:.{digits}f} %"
+    if kind in {"share", "meter"}:
+        return f"{100 * value:.{digits}f} %"
+    if kind == "number":
+        return f"{value:.3f}" if abs(value) < 10 else f"{value:,.1f}"
+    return f"{value:,}"

@@ -104,6 +104,11 @@ class Task(Reader, Protocol):
     def goal(self) -> Goal: ...
 
     @property
+    def vocabulary_noun(self) -> str:
+        """What the names of its vocabulary are called, in the plural, such as `classes`."""
+        ...
+
+    @property
     def curves(self) -> tuple[tuple[str, str], ...]:
         """Figures of each validation that a run records beside the loss: (title, name), the goal first."""
         ...
@@ -154,4 +159,8 @@ class Task(Reader, Protocol):
 
     def sections(self, evaluation: "Evaluated") -> tuple[Section, ...]:
         """What a report shows of an evaluation, as plain data."""
+        ...
+
+    def summary(self, evaluation: "Evaluated") -> tuple[str, ...]:
+        """What training says of its result behind the goal, a line each."""
         ...

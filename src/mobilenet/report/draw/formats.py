@@ -2,7 +2,19 @@
 
 import re
 
-__all__ = ["NOTHING", "count", "duration", "epochs", "known", "percent", "short", "size", "spaced"]
+__all__ = [
+    "NOTHING",
+    "capitalised",
+    "count",
+    "duration",
+    "epochs",
+    "known",
+    "narrow",
+    "percent",
+    "short",
+    "size",
+    "spaced",
+]
 
 NOTHING = "–"
 
@@ -23,6 +35,16 @@ def known(share: float | None) -> str:
 def spaced(text: str) -> str:
     """'3% of 9 photos' -> '3 % of 9 photos': sentences that are written for a terminal too, as `percent` writes."""
     return re.sub(r"(?<=\d)%", f"{_THIN}%", text)
+
+
+def narrow(text: str) -> str:
+    """'3 % of 9 photos' with the narrow space that `percent` has."""
+    return re.sub(r"(?<=\d) %", f"{_THIN}%", text)
+
+
+def capitalised(text: str) -> str:
+    """'top-1 accuracy' -> 'Top-1 accuracy'; a first word that has capitals of its own, such as mAP, stays as it is."""
+    return text[:1].upper() + text[1:] if text.partition(" ")[0].islower() else text
 
 
 def count(number: float | None) -> str:

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import cycle
 
 import matplotlib as mpl
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from mobilenet.metrics.classification import CalibrationBin
-from mobilenet.report.draw.svg import FIRST, INK, SECOND, STYLE, new_axes, to_svg
+from mobilenet.report.draw.svg import FIRST, FOURTH, INK, SECOND, STYLE, THIRD, new_axes, to_svg
+from mobilenet.tasks.sections import Bars
 
 __all__ = ["Series", "curves", "reliability"]
 
@@ -25,7 +26,7 @@ def curves(name: str, description: str, series: Sequence[Series], *, unit: str =
     """Lines over epochs as an SVG element; `name` makes its ids unique on the page, `unit` is '%' for shares."""
     with mpl.rc_context(STYLE):
         figure, axes = new_axes(5.2, 3.2)
-        for line, colour in zip(series, (FIRST, SECOND), strict=False):
+        for line, colour in zip(series, cycle((FIRST, SECOND, THIRD, FOURTH)), strict=False):
             marker = "o" if len(line.values) < 2 else None
             axes.plot(line.epochs, line.values, color=colour, linewidth=2, marker=marker, label=line.name)
         axes.xaxis.set_major_locator(MaxNLocator(nbins=7, integer=True, min_n_ticks=1))
@@ -37,16 +38,16 @@ def curves(name: str, description: str, series: Sequence[Series], *, unit: str =
         return to_svg(figure, name, description)
 
 
-def reliability(name: str, description: str, bins: Sequence[CalibrationBin]) -> str:
-    """Accuracy in each bin of confidence against the diagonal of a perfectly calibrated model, as an SVG element."""
-    filled = [row for row in bins if row.accuracy is not None]
+def reliability(name: str, bars: Bars) -> str:
+    """How many answers were right in each range of confidence, against the diagonal of a perfectly calibrated model, as
+    an SVG element; `name` makes its ids unique on the page."""
+    filled = [(lower, upper - lower, right) for lower, upper, _, _, right in bars.bins if right is not None]
     with mpl.rc_context(STYLE):
         figure, axes = new_axes(5.2, 4.2)
-        widths = [row.upper - row.lower for row in filled]
         axes.bar(
-            [row.lower for row in filled],
-            [row.accuracy or 0.0 for row in filled],
-            [width * 0.92 for width in widths],
+            [lower for lower, _, _ in filled],
+            [right for _, _, right in filled],
+            [width * 0.92 for _, width, _ in filled],
             align="edge",
             color=FIRST,
             alpha=0.85,
@@ -57,4 +58,4 @@ def reliability(name: str, description: str, bins: Sequence[CalibrationBin]) -> 
         axes.set_ylabel("accuracy", color=INK)
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-        return to_svg(figure, name, description)
+        return to_svg(figure, name, bars.description)

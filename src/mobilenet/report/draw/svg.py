@@ -8,12 +8,19 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-__all__ = ["FIRST", "GRID", "INK", "SECOND", "STYLE", "new_axes", "to_svg"]
+__all__ = ["FIRST", "FOURTH", "GRID", "INK", "SECOND", "STYLE", "THIRD", "new_axes", "to_svg"]
 
-INK, GRID, FIRST, SECOND = "#010203", "#040506", "#070809", "#0a0b0c"
+INK, GRID, FIRST, SECOND, THIRD, FOURTH = "#010203", "#040506", "#070809", "#0a0b0c", "#0d0e0f", "#101112"
 """Colours that stand for CSS variables until the SVG is written."""
 
-_VARIABLES = {INK: "var(--muted)", GRID: "var(--line)", FIRST: "var(--accent)", SECOND: "var(--second)"}
+_VARIABLES = {
+    INK: "var(--muted)",
+    GRID: "var(--line)",
+    FIRST: "var(--accent)",
+    SECOND: "var(--second)",
+    THIRD: "var(--t3)",
+    FOURTH: "var(--t4)",
+}
 
 STYLE: Any = {"svg.fonttype": "none", "svg.hashsalt": "mobilenet", "font.size": 11}
 """Text stays text, in the page's font; ids do not change from one writing to the next."""

@@ -12,7 +12,7 @@ _TOTALS = ("training", "total")
 _NAMES = {
     "norms": "Norms fitted to the photos",
     "features": "Features of the photos",
-    "head": "Classifier fitted to the features",
+    "head": "Head fitted to the features",
     "input": "Input (batches and augmentation)",
     "step": "Forward, backward, optimiser",
     "forward": "Forward",

@@ -6,7 +6,7 @@ from typing import Any
 from mobilenet.tasks.sections import Bars, Column, Figure, Gallery, Matrix, Part, Section, Table
 from mobilenet.tasks.task import Evaluated
 
-__all__ = ["headline", "sections"]
+__all__ = ["headline", "sections", "summary"]
 
 _MOST_CONFUSED = 12
 _MOST_FAMILIES = 12
@@ -34,6 +34,23 @@ def sections(evaluation: Evaluated) -> tuple[Section, ...]:
     return (_confusion(figures), *levels, _mistakes(evaluation), _calibration(figures), _classes(figures))
 
 
+def summary(evaluation: Evaluated) -> tuple[str, ...]:
+    """One line about the levels of nested classes; nothing for flat ones."""
+    levels = evaluation.figures["levels"]
+    if not levels:
+        return ()
+    accuracies = ", ".join(f"{level['name']} {level['top1']:.1%}" for level in levels)
+    wrong, inside = _wrong(evaluation), sum(level["inside"] for level in levels)
+    return (f"{accuracies}; {inside} of {wrong} mistakes stay inside a parent" if wrong else accuracies,)
+
+
+def _wrong(evaluation: Evaluated) -> int:
+    """Photos whose answer is not their class."""
+    counts = evaluation.figures["confusion"]
+    right: int = sum(row[number] for number, row in enumerate(counts))
+    return evaluation.photos - right
+
+
 def _confusion(figures: Mapping[str, Any]) -> Section:
     labels, counts = tuple(figures["labels"]), figures["confusion"]
     pairs = [
@@ -43,7 +60,12 @@ def _confusion(figures: Mapping[str, Any]) -> Section:
         if photos and labels[answer] != label
     ]
     worst = sorted(pairs, key=lambda pair: (-pair[2], -pair[3], pair[0], pair[1]))[:_MOST_CONFUSED]
-    columns = (Column("Photo shows"), Column("Model said"), Column("Photos", "count"), Column("Of that class", "share"))
+    columns = (
+        Column("Photo shows"),
+        Column("Model said"),
+        Column("Photos", "count"),
+        Column("Of that class", "share", 0),
+    )
     too_large = f"{len(labels)} classes are too many to draw; the commonest confusions are listed."
     parts: list[Part] = [Matrix("Confusion matrix", labels, counts, too_large=too_large)]
     if worst:
@@ -109,8 +131,7 @@ def _family(family: Mapping[str, Any]) -> Matrix:
 
 
 def _mistakes(evaluation: Evaluated) -> Section:
-    counts = evaluation.figures["confusion"]
-    wrong = evaluation.photos - sum(row[number] for number, row in enumerate(counts))
+    wrong = _wrong(evaluation)
     if not wrong:
         return Section("mistakes", "Worst mistakes", "No photo got a wrong answer.", ())
     note = (
@@ -126,7 +147,7 @@ def _calibration(figures: Mapping[str, Any]) -> Section:
         for row in figures["reliability"]
     )
     columns = (
-        Column("Confidence", "interval"),
+        Column("Confidence", "interval", 0),
         Column("Photos", "count"),
         Column("Mean confidence", "share"),
         Column("Accuracy", "share"),

@@ -18,7 +18,7 @@ from mobilenet.spec.rows import Network
 from mobilenet.tasks.classification import score as scoring
 from mobilenet.tasks.classification.answers import Classified, answers, parents
 from mobilenet.tasks.classification.read import class_targets, read_classes
-from mobilenet.tasks.classification.sections import headline, sections
+from mobilenet.tasks.classification.sections import headline, sections, summary
 from mobilenet.tasks.classification.targets import ClassTargets, relabelled
 from mobilenet.tasks.sections import Figure, Section
 from mobilenet.tasks.task import Evaluated, Goal, LossSettings, Options, Wrong
@@ -36,6 +36,7 @@ class Classification:
 
     name = "classification"
     goal = Goal("top1", "top-1", "accuracy", "top-1 agreement")
+    vocabulary_noun = "classes"
     curves = (("top-1", "top1"), ("top-5", "top5"))
 
     def recognises(self, _data: Path) -> bool:
@@ -110,6 +111,10 @@ class Classification:
     def sections(self, evaluation: Evaluated) -> tuple[Section, ...]:
         """Confusions, mistakes, calibration, classes."""
         return sections(evaluation)
+
+    def summary(self, evaluation: Evaluated) -> tuple[str, ...]:
+        """The levels of nested classes."""
+        return summary(evaluation)
 
 
 def _classes(targets: Targets) -> ClassTargets:

@@ -1,0 +1,90 @@
+"""A matrix of true things against answers as geometry for the page's SVG: readable from 2 to about 200 rows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mobilenet.report.draw.formats import short
+from mobilenet.tasks.sections import Matrix
+
+__all__ = ["Drawing", "Heading", "Square", "drawing"]
+
+_MOST_ROWS = 200
+"""Beyond this a square would be thinner than 6 pixels."""
+
+_WIDTH = 1040
+_NUMBERED_SIDE = 22
+"""Squares at least this wide carry their number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Square:
+    """A square of the matrix, `x` and `y` in pixels; `share` (0…1) is its part of the row, for the colour."""
+
+    x: float
+    y: float
+    count: int
+    share: float
+    label: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """A name beside its row and above its column: `at` is the middle of both, in pixels."""
+
+    at: float
+    text: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """Sizes in pixels; empty squares are not drawn. The grid starts at (`margin`, `margin`); `right` are on its
+    diagonal, of `total` in all."""
+
+    title: str
+    side: float
+    margin: float
+    grid: float
+    font: float
+    numbered: bool
+    squares: tuple[Square, ...]
+    headings: tuple[Heading, ...]
+    right: int
+    total: int
+
+
+def drawing(matrix: Matrix) -> Drawing | None:
+    """The drawing of a matrix; None with more than 200 rows."""
+    rows = len(matrix.labels)
+    if rows > _MOST_ROWS:
+        return None
+    font = 12.5 if rows <= 40 else 9.0 if rows <= 100 else 5.0
+    names = [short(name) for name in matrix.names or matrix.labels]
+    # no usual name has wider letters than 0.64 em in the mean; 12 pixels keep the names off the grid
+    margin = max(len(name) for name in names) * font * 0.64 + 12
+    side = min(56.0, (_WIDTH - margin) / rows)
+    return Drawing(
+        title=matrix.title,
+        side=side,
+        margin=margin,
+        grid=side * rows,
+        font=font,
+        numbered=side >= _NUMBERED_SIDE,
+        squares=tuple(_squares(matrix.labels, matrix.counts, side, margin)),
+        headings=tuple(
+            Heading(margin + (number + 0.5) * side, name, label)
+            for number, (name, label) in enumerate(zip(names, matrix.labels, strict=True))
+        ),
+        right=sum(row[number] for number, row in enumerate(matrix.counts)),
+        total=sum(map(sum, matrix.counts)),
+    )
+
+
+def _squares(labels: Sequence[str], counts: Sequence[Sequence[int]], side: float, margin: float) -> list[Square]:
+    return [
+        Square(margin + column * side, margin + line * side, count, count / sum(row), label, answer)
+        for line, (label, row) in enumerate(zip(labels, counts, strict=True))
+        for column, (answer, count) in enumerate(zip(labels, row, strict=True))
+        if count
+    ]

@@ -1,0 +1,136 @@
+"""What a task says of an evaluation -> blocks that the page's template draws."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Literal
+
+from mobilenet.evaluate import Mistake
+from mobilenet.report.draw.formats import NOTHING, narrow
+from mobilenet.report.draw.matrix import Drawing, drawing
+from mobilenet.tasks.sections import Bars, Cell, Column, Gallery, Matrix, Part, Section, Table, in_words
+
+__all__ = ["Block", "DrawnCell", "DrawnMatrix", "DrawnSection", "DrawnTable", "Photo", "drawn_section"]
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """A mistake with its thumbnail, a `data:` URL; None when the photo has vanished."""
+
+    mistake: Mistake
+    image: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnCell:
+    """Its text, and the length (0…1) of the bar beside it, where there is one."""
+
+    text: str
+    share: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnTable:
+    """`label` is what it is called for who cannot see it, `caption` what stands above it, if anything."""
+
+    label: str
+    caption: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[DrawnCell, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnMatrix:
+    """`heading` is empty where the title of the section says it; `drawing` is None where there are too many rows."""
+
+    heading: str
+    drawing: Drawing | None
+    too_large: str
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One block of the page, with what its `kind` needs: `beside` has the diagram at its left as `svg`, and `blocks` at
+    its right."""
+
+    kind: Literal["text", "table", "matrices", "gallery", "beside"]
+    text: str = ""
+    table: DrawnTable | None = None
+    matrices: tuple[DrawnMatrix, ...] = ()
+    photos: tuple[Photo, ...] = ()
+    svg: str = ""
+    blocks: tuple["Block", ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnSection:
+    """A section of the page; `link` is what leads to it."""
+
+    anchor: str
+    link: str
+    title: str
+    note: str
+    blocks: tuple[Block, ...]
+
+
+def drawn_section(section: Section, photos: Sequence[Photo]) -> DrawnSection:
+    """A section ready for the template; `photos` are the mistakes that a gallery shows."""
+    link = section.anchor.replace("-", " ").capitalize()
+    blocks = tuple(_blocks(section, section.parts, tuple(photos)))
+    return DrawnSection(section.anchor, link, section.title, narrow(section.note), blocks)
+
+
+def _blocks(section: Section, parts: Sequence[Part], photos: tuple[Photo, ...]) -> Iterator[Block]:
+    """Matrices in a row are one block; a reliability diagram stands beside all that follows."""
+    for kind, group in groupby(enumerate(parts), lambda part: type(part[1])):
+        numbered = list(group)
+        if kind is Matrix:
+            matrices = (part for _, part in numbered if isinstance(part, Matrix))
+            yield Block("matrices", matrices=tuple(_matrix(section, matrix) for matrix in matrices))
+            continue
+        for number, part in numbered:
+            if isinstance(part, Bars):
+                beside = tuple(_blocks(section, parts[number + 1 :], photos))
+                yield Block("beside", svg=_diagram(section, part), blocks=beside)
+                return
+            yield _block(section, part, photos)
+
+
+def _block(section: Section, part: Part, photos: tuple[Photo, ...]) -> Block:
+    match part:
+        case Table():
+            return Block("table", table=_table(section, part))
+        case Gallery():
+            return Block("gallery", photos=photos)
+        case str():
+            return Block("text", text=narrow(part))
+        case Matrix() | Bars():
+            raise TypeError(f"{type(part).__name__} is not a block of its own")
+
+
+def _matrix(section: Section, matrix: Matrix) -> DrawnMatrix:
+    heading = "" if matrix.title == section.title else matrix.title
+    return DrawnMatrix(heading, drawing(matrix), matrix.too_large)
+
+
+def _diagram(section: Section, bars: Bars) -> str:
+    # Whoever only imports this room need not have matplotlib.
+    from mobilenet.report.draw.plots import reliability
+
+    return reliability(section.anchor, bars)
+
+
+def _table(section: Section, table: Table) -> DrawnTable:
+    caption = "" if table.caption == section.title else table.caption
+    rows = tuple(
+        tuple(_cell(value, column) for value, column in zip(row, table.columns, strict=True)) for row in table.rows
+    )
+    return DrawnTable(table.caption or section.title, caption, table.columns, rows)
+
+
+def _cell(value: Cell, column: Column) -> DrawnCell:
+    if isinstance(value, str):
+        return DrawnCell(value)
+    text = narrow(in_words(value, column.kind, column.digits) or NOTHING)
+    bar = column.kind == "meter" and isinstance(value, int | float)
+    return DrawnCell(text, float(value) if bar and isinstance(value, int | float) else None)
