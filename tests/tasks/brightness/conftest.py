@@ -55,7 +55,7 @@ def light_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
             pixels = level + np.kron(random.uniform(-60, 60, (8, 8, 3)), np.ones((_SIDE // 8, _SIDE // 8, 1)))
             half = _SIDE // 2
             rows, columns = (slice(half * place, half * place + half) for place in divmod(quadrant, 2))
-            pixels[rows, columns] *= 0.3
+            pixels[rows, columns] *= 0.1
             image = Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
             image.save(folder / f"{number:03d}.png")
             writer.writerow([f"{number:03d}.png", f"{np.asarray(image).mean() / 255:.4f}", names[quadrant]])
