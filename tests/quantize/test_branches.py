@@ -31,6 +31,7 @@ from mobilenet.quantize.simulator import (
 )
 from mobilenet.quantize.weights import quantized
 from mobilenet.spec import INPUT, Linear
+from mobilenet.tasks.classification import ClassTargets
 
 _PHOTOS = photos(16, side=64)
 
@@ -174,7 +175,9 @@ def test_learning_to_be_rounded_helps_joined_planes(tmp_path: Path) -> None:
     files = tuple(sorted(path.name for path in tmp_path.iterdir()))
     graph = make_graph(HEADS["planes joined"])
     start = _start(graph, 8)
-    seen = training_photos(Photos(tmp_path, files, np.zeros(len(files), np.int64)), graph.card.preprocessing)
+    seen = training_photos(
+        Photos(tmp_path, files, ClassTargets(np.zeros(len(files), np.int64))), graph.card.preprocessing
+    )
     tuned = fine_tune(graph, start, seen, _squared, shown=960)
     errors = [divergence(graph, whole, _PHOTOS, _squared) for whole in (start.graph, tuned)]
     assert errors[1] < 0.9 * errors[0], errors

@@ -19,7 +19,9 @@ def _photos(start: int, stop: int) -> list[bytes]:
 
 def _card(said: Any) -> ModelCard:
     provenance = {"data": {"trained_on": said}}
-    return ModelCard("mobilenet_v1", 0.25, 32, ("a", "b"), Preprocessing(32), provenance=provenance)
+    return ModelCard(
+        "mobilenet_v1", 0.25, 32, ("a", "b"), Preprocessing(32), task="classification", provenance=provenance
+    )
 
 
 def _said_of(count: int) -> TrainedOn:
