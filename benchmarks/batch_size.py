@@ -18,9 +18,9 @@ from typing import Any
 
 import torch
 
-from mobilenet.datasets import open_dataset
 from mobilenet.errors import ConfigError, MobilenetError
 from mobilenet.files import atomic_write
+from mobilenet.tasks import open_dataset
 from mobilenet.training.recipe import make_plan
 from mobilenet.training.run import train
 from mobilenet.training.settings import TrainingSettings
@@ -87,7 +87,7 @@ def trained(settings: TrainingSettings) -> Record:
                 raise
             figures: Record = {"top1": None, "loss": None}
         else:
-            figures = {"top1": evaluation.top1, "loss": evaluation.loss}
+            figures = {name: evaluation.figures[name] for name in ("top1", "loss")}
     seconds = round(time.perf_counter() - start, 1)
     return {**described(settings), **figures, "seconds": seconds, "machine": describe_machine(torch.device("cpu"))}
 

@@ -78,10 +78,9 @@ def measure(data: Path, weights: str, counts: list[int], seeds: int, out: Path) 
                     start = time.perf_counter()
                     result = train(settings, Path(folder) / way)
                     seconds = round(time.perf_counter() - start, 1)
-                    records.append(
-                        {"per_class": per_class, "seed": seed, "way": way, "top1": result.evaluation.top1, "s": seconds}
-                    )
-                    print(f"{per_class:4d} a class, seed {seed}, {way:17s} {result.evaluation.top1:6.1%}  {seconds} s")
+                    top1 = result.evaluation.figures["top1"]
+                    records.append({"per_class": per_class, "seed": seed, "way": way, "top1": top1, "s": seconds})
+                    print(f"{per_class:4d} a class, seed {seed}, {way:17s} {top1:6.1%}  {seconds} s")
                     with atomic_write(out) as file:
                         file.write(json.dumps(records, indent=1).encode())
     return records

@@ -95,7 +95,7 @@ def step_time(width: float, resolution: int, dtype: torch.dtype, *, compiled: bo
     forward = torch.compile(network) if compiled else network
 
     def step() -> None:
-        F.cross_entropy(forward(x), labels).backward()
+        F.cross_entropy(forward(x)["probabilities"], labels).backward()
 
     return milliseconds(step, repeat=10)[0]
 

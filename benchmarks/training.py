@@ -37,8 +37,10 @@ from mobilenet.images.augment import training_side
 from mobilenet.nn.network import TableNetwork
 from mobilenet.spec import mobilenet_v1
 from mobilenet.tasks import open_dataset
+from mobilenet.tasks.classification import Classification
 from mobilenet.training.loop import Stopwatch, Trainer
 from mobilenet.training.recipe import make_plan
+from mobilenet.training.record import card_of
 from mobilenet.training.settings import TrainingSettings
 from mobilenet.training.system.machine import describe_machine, keep_freed_memory, pick_precision, versions
 
@@ -154,8 +156,10 @@ def ours(
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
         photos = load(dataset.train.take(np.arange(limit)), training_side(resolution), directory=Path(folder))
-        network = TableNetwork(mobilenet_v1(width, resolution, len(dataset.classes)))
-        trainer = Trainer(network, photos, settings, make_plan(settings, len(photos)), device, dtype)
+        task = Classification()
+        card = card_of(settings, task, dataset.vocabulary)
+        network, objective = TableNetwork(card.network(), card.outputs), task.objective(card, settings)
+        trainer = Trainer(network, objective, photos, settings, make_plan(settings, len(photos)), device, dtype)
         for epoch in range(epochs):
             watch = Stopwatch()
             result = trainer.train_epoch(epoch, watch)

@@ -16,9 +16,9 @@ import pytest
 
 from mobilenet.export.onnx.model import onnx_model
 from mobilenet.model.fold import build_graph
-from mobilenet.nn.losses import softmax_divergence
 from mobilenet.quantize.calibrate import calibrate
 from mobilenet.runtimes import Predictor, open_model
+from mobilenet.tasks.classification import Classification
 from mobilenet.weights.read import import_weights
 
 _ROOT = Path(__file__).parents[1]
@@ -84,7 +84,8 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     else:
         seen = sorted((_CLOTHING / "train").rglob("*.jpg"))[:: 3000 // _CALIBRATION][:_CALIBRATION]
         images = np.stack([imported.card.preprocessing.prepare(photo) for photo in seen])
-        file.write_bytes(onnx_model(calibrate(graph, images, softmax_divergence).graph, batch=None))
+        distance = Classification().objective(imported.card).distil
+        file.write_bytes(onnx_model(calibrate(graph, images, distance).graph, batch=None))
     return file
 
 

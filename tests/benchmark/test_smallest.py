@@ -11,7 +11,7 @@ from mobilenet.benchmark.smallest import measure_smallest, smallest_files
 from mobilenet.export.litert.model import litert_model
 from mobilenet.images import Preprocessing
 from mobilenet.model.card import ModelCard
-from mobilenet.model.graph import build_graph
+from mobilenet.model.fold import build_graph
 
 _GRID = GridSettings(widths=(0.5, 0.25), resolutions=(64, 32), runtimes=("litert", "onnxruntime"))
 _LABELS = ("cat", "dog", "owl")

@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mobilenet.datasets.cache import load as cache
+from mobilenet.datasets.cache import store
+
 Picture = Callable[[int], Image.Image]
 Save = Callable[..., Path]
 
@@ -37,3 +40,24 @@ def save(picture: Picture) -> Save:
         return path
 
     return saved
+
+
+@pytest.fixture
+def decodings(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """One entry for each photo that the cache decodes."""
+    calls: list[int] = []
+    to_square = cache.to_square
+
+    def counted(source: bytes | Path, side: int, crop_fraction: float | None) -> object:
+        calls.append(side)
+        return to_square(source, side, crop_fraction)
+
+    monkeypatch.setattr(cache, "to_square", counted)
+    return calls
+
+
+@pytest.fixture
+def small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Segments of four squares of side 16."""
+    monkeypatch.setattr(store, "_SEGMENT_BYTES", 4 * 16 * 16 * 3)
+    monkeypatch.setattr(store, "_MOST_SEGMENTS", 2**40)

@@ -78,7 +78,7 @@ def make_graph(head: Head, padding: Padding = "symmetric", resolution: int = 64)
     """A network of width 0.25 with this head, in float32, of random numbers that neither vanish nor grow."""
     pixels = Preprocessing(resolution, None, (123.7, 116.3, 103.5), (58.4, 57.1, 57.4))
     style = ConvStyle(padding, "relu6", batch_norm=False)
-    card = ModelCard("mobilenet_v1", 0.25, resolution, (), pixels, style, "made up", head=head)
+    card = ModelCard("mobilenet_v1", 0.25, resolution, (), pixels, style, task="made up", head=head)
     random = np.random.default_rng(0)
     arrays = {}
     for row in card.network().rows:

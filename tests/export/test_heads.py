@@ -112,7 +112,7 @@ def _seeing_graph(padding: Padding, resolution: int) -> Graph:
     outputs = Output("places", "colours", (side * side, 3)), Output("picked", "picked", (4,))
     pixels = Preprocessing(resolution, None, (0.0, 0.0, 0.0), (255.0, 255.0, 255.0))
     style = ConvStyle(padding, "relu6", batch_norm=False)
-    card = ModelCard("mobilenet_v1", 0.25, resolution, (), pixels, style, "made up", head=Head(rows, outputs))
+    card = ModelCard("mobilenet_v1", 0.25, resolution, (), pixels, style, task="made up", head=Head(rows, outputs))
     arrays: dict[str, NDArray[np.float32]] = {}
     for row in card.network().rows:
         if isinstance(row, Conv):

@@ -24,6 +24,7 @@ from mobilenet.model.graph import ConvNode, Graph, Node, QuantizedGraph
 from mobilenet.quantize.ranges import choose_ranges, observe
 from mobilenet.quantize.simulator import batches, raw_outputs
 from mobilenet.quantize.weights import quantized
+from mobilenet.tasks.classification import Classification, ClassTargets
 
 _PHOTOS = photos(48)
 
@@ -39,13 +40,24 @@ def graph(make_graph: Callable[..., Graph]) -> Graph:  # noqa: F811
     return replace(made, nodes=(replace(stem, filters=5 * stem.filters), *made.nodes[1:]))
 
 
-@pytest.fixture(scope="module")
-def reference(graph: Graph) -> Reference:
+def _reference(graph: Graph) -> Reference:
+    """What the graph says of the photos is right."""
     with torch.inference_mode():
         wanted = torch.cat(
             [torch.softmax(raw_outputs(graph, pixels)["probabilities"], 1) for pixels in batches(_PHOTOS)]
         ).numpy()
-    return Reference(graph.card, _PHOTOS, wanted, wanted.argmax(1))
+    return Reference(
+        Classification(),
+        graph.card,
+        _PHOTOS,
+        {"probabilities": wanted},
+        ClassTargets(wanted.argmax(1).astype(np.int64)),
+    )
+
+
+@pytest.fixture(scope="module")
+def reference(graph: Graph) -> Reference:
+    return _reference(graph)
 
 
 def _changed(graph: Graph, change: Change) -> Graph:
@@ -118,11 +130,7 @@ def test_depthwise_filters_that_share_a_scale_are_refused(
     name: str,
 ) -> None:
     graph = _uneven(make_graph("relu", "symmetric"))
-    with torch.inference_mode():
-        wanted = torch.cat(
-            [torch.softmax(raw_outputs(graph, pixels)["probabilities"], 1) for pixels in batches(_PHOTOS)]
-        ).numpy()
-    own = Reference(graph.card, _PHOTOS, wanted, wanted.argmax(1))
+    own = _reference(graph)
     shared = _changed(graph, lambda n: _rounded(n, np.abs(n.filters).max() / 127) if n.depthwise else n)
     separate = _changed(graph, lambda n: _rounded(n, np.abs(n.filters).max((1, 2, 3), keepdims=True) / 127))
     coarse = _judged(graph, shared, own, tmp_path / name, "int8")
@@ -156,6 +164,7 @@ class _Slow:
     """A float32 file whose speed is known."""
 
     def __init__(self, card: ModelCard, probabilities: NDArray[np.float32]) -> None:
+        self.card = card
         self.labels, self.preprocessing, self.task = card.labels, card.preprocessing, card.task
         self._answer = probabilities[:1]
 
@@ -170,7 +179,7 @@ def test_an_8_bit_file_must_be_faster(
     path = tmp_path / "a.tflite"
     path.write_bytes(litert_model(quantized(graph, choose_ranges(observe(graph, _PHOTOS), "min-max"))))
     # An engine that does nothing is faster than any file.
-    proof, _ = prove(path, "litert", "int8", reference, _Slow(graph.card, reference.probabilities))
+    proof, _ = prove(path, "litert", "int8", reference, _Slow(graph.card, reference.outputs["probabilities"]))
     assert proof.float32_latency_ms is not None
     assert proof.float32_latency_ms < proof.latency_ms
     assert "this device gains nothing by 8 bits; use the float32 file" in proof.failures[-1]
@@ -178,14 +187,15 @@ def test_an_8_bit_file_must_be_faster(
 
 def test_nothing_known_explains_noise(graph: Graph, reference: Reference) -> None:
     noise = np.random.default_rng(0).dirichlet(np.ones(5), len(_PHOTOS)).astype(np.float32)
-    assert diagnose(graph, _PHOTOS, noise) is None
-    assert diagnose(graph, _PHOTOS, reference.probabilities) is None
+    assert diagnose(graph, _PHOTOS, {"probabilities": noise}) is None
+    assert diagnose(graph, _PHOTOS, reference.outputs) is None
 
 
 class _Answering:
     """A file that is opened without an engine, whose answers are known."""
 
     def __init__(self, card: ModelCard, probabilities: NDArray[np.float32]) -> None:
+        self.card = card
         self.labels, self.preprocessing, self.task = card.labels, card.preprocessing, card.task
         self._answers = {image.tobytes(): answer for image, answer in zip(_PHOTOS, probabilities, strict=True)}
 
@@ -215,9 +225,9 @@ def test_a_file_that_answers_one_photo_without_numbers_fails(
     reference: Reference, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: float, precision: str
 ) -> None:
     """One of 48 is not enough for any other gate of 8 bits: 97 % of the answers are the same."""
-    answers = reference.probabilities.copy()
+    answers = reference.outputs["probabilities"].copy()
     assert _proof_of_answers(reference, answers, precision, monkeypatch, tmp_path / "a").failures == ()
-    answers[7, reference.probabilities[7].argmax()] = value
+    answers[7, reference.outputs["probabilities"][7].argmax()] = value
     proof = _proof_of_answers(reference, answers, precision, monkeypatch, tmp_path / "a")
     assert proof.failures[0] == "it answers with NaN or infinity on 1 of 48 photos; it computes something else"
     assert (proof.agreement, proof.accuracy, proof.largest_difference) == (47 / 48, 47 / 48, 1.0)
@@ -228,7 +238,7 @@ def test_a_file_that_answers_one_photo_without_numbers_fails(
 def test_a_file_that_answers_nothing_with_numbers_fails_every_gate_of_answers(
     reference: Reference, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: str
 ) -> None:
-    nothing = np.full_like(reference.probabilities, np.nan)
+    nothing = np.full_like(reference.outputs["probabilities"], np.nan)
     proof = _proof_of_answers(reference, nothing, precision, monkeypatch, tmp_path / "a")
     passed = {gate.name for gate in proof.gates if gate.passed}
     assert passed == {"description", "size"}
@@ -238,29 +248,32 @@ def test_a_file_that_answers_nothing_with_numbers_fails_every_gate_of_answers(
 def test_a_time_that_is_no_number_is_not_faster(
     reference: Reference, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: tuple[float, float]
 ) -> None:
-    proof = _proof_of_answers(reference, reference.probabilities, "int8", monkeypatch, tmp_path / "a", times)
+    answers = reference.outputs["probabilities"]
+    proof = _proof_of_answers(reference, answers, "int8", monkeypatch, tmp_path / "a", times)
     assert [gate.name for gate in proof.gates if not gate.passed] == ["faster than float32"]
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_a_network_that_answers_without_numbers_proves_nothing(reference: Reference, value: float) -> None:
-    answers = reference.probabilities.copy()
+    answers = reference.outputs["probabilities"].copy()
     answers[7, 0] = value
     with pytest.raises(ModelError, match="the model answers with NaN or infinity: its training has diverged"):
-        replace(reference, probabilities=answers)
+        replace(reference, outputs={"probabilities": answers})
 
 
 def test_no_photos_prove_nothing(reference: Reference) -> None:
+    answers = reference.outputs["probabilities"]
     with pytest.raises(DataError, match="no photos to prove a file on; give at least one that can be read"):
-        Reference(reference.card, _PHOTOS[:0], reference.probabilities[:0], None)
+        replace(reference, images=_PHOTOS[:0], outputs={"probabilities": answers[:0]}, targets=None)
     with pytest.raises(ModelError, match=r"the model answers with shape \(47, 5\) where \(48, 5\) was expected"):
-        replace(reference, probabilities=reference.probabilities[:47])
+        replace(reference, outputs={"probabilities": answers[:47]})
 
 
 def test_what_was_not_measured_is_not_proven(
     reference: Reference, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    proof = _proof_of_answers(reference, reference.probabilities, "float32", monkeypatch, tmp_path / "a")
+    answers = reference.outputs["probabilities"]
+    proof = _proof_of_answers(reference, answers, "float32", monkeypatch, tmp_path / "a")
     assert replace(proof, gates=()).failures == ("nothing of it was measured; prove it again",)
     nothing = Exported(tmp_path, (), None, "", (), None)
     assert nothing.failures == ("no file was written; name a format and a precision",)

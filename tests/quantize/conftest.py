@@ -46,7 +46,7 @@ def make_graph() -> MakeGraph:
             for seed in range(20):
                 network((torch.from_numpy(photos(32, seed)).permute(0, 3, 1, 2).float() - 127.5) / 127.5)
             network.eval()
-            seen = network((torch.from_numpy(photos(64)).permute(0, 3, 1, 2).float() - 127.5) / 127.5)
+            seen = network((torch.from_numpy(photos(64)).permute(0, 3, 1, 2).float() - 127.5) / 127.5)["probabilities"]
             # All classes are answers of some photos.
             network.get_parameter("classifier.bias").sub_(seen.mean(0))
             network.get_parameter("classifier.weight").mul_(2 / seen.std(0).mean())

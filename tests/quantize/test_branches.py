@@ -39,6 +39,7 @@ from mobilenet.quantize.simulator import (
 )
 from mobilenet.quantize.weights import quantized
 from mobilenet.spec import INPUT, Linear
+from mobilenet.tasks.classification import ClassTargets
 
 _PHOTOS = photos(16, side=64)
 
@@ -193,7 +194,9 @@ def test_what_is_joined_stays_rounded_alike_after_fine_tuning(tmp_path: Path) ->
     files = tuple(sorted(path.name for path in tmp_path.iterdir()))
     graph = make_graph(HEADS["planes joined"])
     start = _start(graph)
-    seen = training_photos(Photos(tmp_path, files, np.zeros(len(files), np.int64)), graph.card.preprocessing)
+    seen = training_photos(
+        Photos(tmp_path, files, ClassTargets(np.zeros(len(files), np.int64))), graph.card.preprocessing
+    )
     tuned = fine_tune(graph, start, seen, _squared, shown=64)
     assert tuned.steps == start.graph.steps
     assert [node.inputs for node in tuned.nodes] == [node.inputs for node in graph.nodes]

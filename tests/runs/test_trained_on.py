@@ -19,7 +19,9 @@ def _photos(start: int, stop: int) -> list[bytes]:
 
 def _card(said: Any) -> ModelCard:
     provenance = {"data": {"trained_on": said}}
-    return ModelCard("mobilenet_v1", 0.25, 32, ("a", "b"), Preprocessing(32), provenance=provenance)
+    return ModelCard(
+        "mobilenet_v1", 0.25, 32, ("a", "b"), Preprocessing(32), task="classification", provenance=provenance
+    )
 
 
 def _said_of(count: int) -> TrainedOn:
@@ -70,7 +72,10 @@ def test_a_run_knows_all_of_its_photos() -> None:
 
 def test_a_file_that_says_nothing_is_not_guessed_at() -> None:
     assert TrainedOn.of_card(_card(None)) is None
-    assert TrainedOn.of_card(ModelCard("mobilenet_v1", 0.25, 32, ("a", "b"), Preprocessing(32))) is None
+    assert (
+        TrainedOn.of_card(ModelCard("mobilenet_v1", 0.25, 32, ("a", "b"), Preprocessing(32), task="classification"))
+        is None
+    )
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mobilenet.images import Preprocessing
+from mobilenet.model.card import ModelCard
 from mobilenet.runtimes.photos import predict_photos
 
 
@@ -18,6 +19,7 @@ class _MeanColour:
     labels = ("red", "green", "blue")
     task = "classification"
     preprocessing = Preprocessing(32)
+    card = ModelCard("mobilenet_v1", 0.25, 32, labels, preprocessing, task=task)
 
     def __init__(self) -> None:
         self.batches: list[int] = []

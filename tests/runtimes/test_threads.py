@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from mobilenet.export.onnx.model import onnx_model
 from mobilenet.model.arrays import read_arrays
-from mobilenet.model.graph import build_graph
+from mobilenet.model.fold import build_graph
 from mobilenet.runtimes import Predictor, litert, open_model
 
 _THREADS, _ROUNDS = 8, 60

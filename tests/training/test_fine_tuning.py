@@ -92,7 +92,7 @@ def test_a_run_may_be_thinner_than_its_weights(photos: Path, tmp_path: Path) -> 
 
 def test_a_linear_probe_keeps_the_backbone(photos: Path, weights: Path, tmp_path: Path) -> None:
     result = train(_settings(photos, weights, epochs=None, freeze="backbone"), tmp_path / "run")
-    assert result.evaluation.top1 == 1
+    assert result.evaluation.figures["top1"] == 1
     assert [line["epoch"] for line in read_metrics(tmp_path / "run" / "metrics.jsonl").lines] == [0]
     kept, source = (load_file(path) for path in (tmp_path / "run" / "model.safetensors", weights))
     for name, value in source.items():

@@ -19,8 +19,10 @@ from mobilenet.datasets.cache.load import load
 from mobilenet.errors import ProcessError
 from mobilenet.runs.metrics_log import read_metrics
 from mobilenet.tasks import open_dataset
+from mobilenet.tasks.classification import Classification
 from mobilenet.training.loop import Stopwatch, Trainer
 from mobilenet.training.recipe import make_plan
+from mobilenet.training.record import card_of
 from mobilenet.training.settings import TrainingSettings
 from mobilenet.training.system.processes import Processes, joined, lost_process
 
@@ -199,13 +201,21 @@ def test_the_shares_of_a_batch_make_its_loss_and_its_gradient(
         photos, width_multiplier=0.1, resolution=32, batch_size=8, epochs=1, precision="float32"
     )
     plan = make_plan(settings, len(cached))
+    card = card_of(settings, Classification(), data.vocabulary)
 
     def first_step(processes: Processes) -> tuple[torch.Tensor, torch.Tensor]:
         torch.manual_seed(0)
         from mobilenet.nn.network import TableNetwork
 
         trainer = Trainer(
-            TableNetwork(settings.network(2)), cached, settings, plan, torch.device("cpu"), torch.float32, processes
+            TableNetwork(card.network()),
+            Classification().objective(card, settings),
+            cached,
+            settings,
+            plan,
+            torch.device("cpu"),
+            torch.float32,
+            processes,
         )
         monkeypatch.setattr(trainer, "_thaw", lambda: setattr(trainer, "_forward", trainer.network.eval()))
         gradients: list[torch.Tensor] = []

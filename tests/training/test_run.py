@@ -10,7 +10,6 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from mobilenet.datasets import open_dataset
 from mobilenet.errors import ConfigError, DataError, MobilenetError, ModelError, StorageError
 from mobilenet.evaluate import Evaluation
 from mobilenet.images.augment import Augmentation
@@ -19,6 +18,7 @@ from mobilenet.nn.model_file import read_model
 from mobilenet.quantize.fine_tune import training_photos
 from mobilenet.runs.metrics_log import read_metrics
 from mobilenet.runtimes import open_model
+from mobilenet.tasks import open_dataset
 from mobilenet.training.resume.checkpoint import Checkpoints
 from mobilenet.training.run import new_run_folder, resume, train
 from mobilenet.training.settings import TrainingSettings
@@ -70,7 +70,7 @@ def test_a_run_learns_and_leaves_everything(photos: Path, tmp_path: Path) -> Non
         "tensorboard",
     }
     assert result.evaluation.photos == 12
-    assert result.evaluation.top1 >= 0.9
+    assert result.evaluation.figures["top1"] >= 0.9
     assert Evaluation.read(tmp_path / "run" / "evaluation.json") == result.evaluation
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     assert config["command"] == ["mobilenet", "train", "photos"]
@@ -89,7 +89,7 @@ def test_the_model_file_gives_the_evaluated_answers(photos: Path, tmp_path: Path
     wrong = {mistake.file for mistake in result.evaluation.mistakes}
     assert (predictor.labels[probabilities.argmax()] == "dark") == (str(file) not in wrong)
     _, card = read_model(tmp_path / "run" / "model.safetensors")
-    assert card.provenance["validation_metrics"]["top1"] == result.evaluation.top1
+    assert card.provenance["validation_metrics"]["top1"] == result.evaluation.figures["top1"]
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "rmsprop", "adamw"])

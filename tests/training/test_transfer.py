@@ -10,13 +10,16 @@ from torch.nn import functional as F
 from mobilenet.errors import ConfigError
 from mobilenet.images import Preprocessing
 from mobilenet.model.card import ModelCard
+from mobilenet.model.vocabulary import Vocabulary
 from mobilenet.nn.layers import BatchNorm, ConvUnit
 from mobilenet.nn.linear_probe import fit_head
 from mobilenet.nn.model_file import write_model
 from mobilenet.nn.network import TableNetwork
 from mobilenet.nn.schedule import frozen_parts
 from mobilenet.spec import ConvStyle, mobilenet_v1
+from mobilenet.tasks.classification import Classification
 from mobilenet.training.optim.optimizer import parameter_groups
+from mobilenet.training.record import card_of
 from mobilenet.training.settings import TrainingSettings
 from mobilenet.training.start.norms import restate_norms
 from mobilenet.training.start.transfer import Source, adopt, begin, open_source, thinner, with_norms
@@ -143,9 +146,11 @@ def test_the_network_is_that_of_the_weights(tmp_path: Path) -> None:
     settings = TrainingSettings(Path("x"), weights=str(tmp_path / "m.safetensors"))
     source = open_source(str(tmp_path / "m.safetensors"))
     adopted = adopt(settings, source.card)
-    assert adopted.network(7) == mobilenet_v1(0.25, 32, 7, replace(_FOLDED, batch_norm=True))
+    seven = Vocabulary(tuple("abcdefg"))
+    made = card_of(adopted, Classification(), seven)
+    assert made.network() == mobilenet_v1(0.25, 32, 7, replace(_FOLDED, batch_norm=True))
     assert adopted.preprocessing == preprocessing
-    assert adopt(replace(settings, resolution=64), card).network(7).resolution == 64
+    assert adopt(replace(settings, resolution=64), card).body().resolution == 64
     with pytest.raises(ConfigError, match=r"--width 0.5 is more than .* holds: 0.25; give that or less"):
         adopt(replace(settings, width_multiplier=0.5), card)
     with pytest.raises(ConfigError, match="--arch mobilenet_v1_shallow is not what"):

@@ -206,7 +206,7 @@ def _logits(path: Path, x: torch.Tensor) -> torch.Tensor:
     imported = recognise(read_keras(path))
     tensors = {name: torch.from_numpy(values) for name, values in imported.tensors.items()}
     with torch.no_grad():
-        return build_network(imported.card, tensors, path)(x)
+        return build_network(imported.card, tensors, path)(x)["probabilities"]
 
 
 @pytest.mark.parametrize("flavour", _FLAVOURS.values(), ids=_FLAVOURS.keys())

@@ -101,7 +101,7 @@ class ModelCard:
                 decoding=dict(document.get("decoding", {})),
             )
             check_outputs(card.network(), card.outputs)
-        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, SpecError, ModelError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, SpecError, ModelError) as error:
             raise ModelError(f"describes no network that can be run: {error}") from error
         return card
 

@@ -25,7 +25,7 @@ class Head:
 
     def to_json(self) -> dict[str, Any]:
         """As `json.dumps` takes it."""
-        rows = [{"kind": type(row).__name__, **asdict(row)} for row in self.rows]
+        rows = [{"row": type(row).__name__, **asdict(row)} for row in self.rows]
         return {"rows": rows, "outputs": [output.to_json() for output in self.outputs]}
 
 
@@ -54,9 +54,9 @@ def check_outputs(network: Network, outputs: tuple[Output, ...]) -> None:
 
 def _read_row(document: Mapping[str, Any]) -> Row:
     values = dict(document)
-    kind = _KINDS.get(values.pop("kind"))
+    kind = _KINDS.get(values.pop("row"))
     if kind is None:
-        raise ModelError(f"its head has a row of the unknown kind {document['kind']!r}; install a newer mobilenet")
+        raise ModelError(f"its head has a row of the unknown kind {document['row']!r}; install a newer mobilenet")
     if unknown := values.keys() - {field.name for field in fields(kind)}:
         raise ModelError(f"row {values.get('name')} has unknown fields {sorted(unknown)}; install a newer mobilenet")
     for name in ("kernel_size", "inputs"):

@@ -1,0 +1,146 @@
+"""A card says everything of a network: what it says comes back, and what says nonsense is one line."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from mobilenet.errors import ModelError
+from mobilenet.images import Preprocessing
+from mobilenet.model.card import ModelCard
+from mobilenet.model.head import Head
+from mobilenet.model.outputs import Output
+from mobilenet.spec import Concat, Conv, ConvStyle, GlobalPool, Linear, Pool, mobilenet_v1
+
+_PLAIN = ModelCard(
+    "mobilenet_v1",
+    0.5,
+    96,
+    ("cat", "Hündchen"),
+    Preprocessing(96, 0.875, (123.5, 116.0, 103.0), (58.0, 57.0, 57.5)),
+    ConvStyle("tensorflow", "relu6", 0.001, batch_norm=False),
+    task="classification",
+    provenance={"data": {"hash": "01ab"}, "seed": 7},
+)
+
+_HEAD = Head(
+    (
+        Conv("boxes", 256, 12, (3, 1), padding="tensorflow", bias=True, inputs=("block13.pointwise",)),
+        Pool("most", "max", 1, 1, inputs=("boxes",)),
+        Concat("joined", ("boxes", "most")),
+        GlobalPool("mean", inputs=("joined",)),
+        Linear("flags", 24, 5, activation="relu"),
+    ),
+    (
+        Output("boxes", "boxes", (3, 4)),
+        Output("flags", "flags", (5,), "sigmoid"),
+        Output("embedding", "pool", (256,), "l2"),
+        Output("sorts", "flags", (5,), "softmax"),
+    ),
+)
+_HEADED = ModelCard(
+    "mobilenet_v1",
+    0.25,
+    32,
+    ("left eye", "right eye"),
+    Preprocessing(32),
+    task="pose",
+    head=_HEAD,
+    decoding={"cells": [[0.5, 0.25]], "threshold": 0.5},
+)
+
+
+def test_the_card_of_a_plain_classifier_is_what_every_version_has_written() -> None:
+    assert _PLAIN.to_json() == (
+        '{"format": 1, "architecture": "mobilenet_v1", "width_multiplier": 0.5, "resolution": 96, "style": {"padding": '
+        '"tensorflow", "activation": "relu6", "epsilon": 0.001, "batch_norm": false}, "task": "classification", '
+        '"labels": ["cat", "H\\u00fcndchen"], "preprocessing": {"resolution": 96, "crop_fraction": 0.875, "mean": '
+        '[123.5, 116.0, 103.0], "std": [58.0, 57.0, 57.5]}, "provenance": {"data": {"hash": "01ab"}, "seed": 7}}'
+    )
+
+
+def test_a_classifier_comes_back_and_answers_with_its_classes() -> None:
+    card = ModelCard.from_json(_PLAIN.to_json())
+    assert card == _PLAIN
+    assert card.outputs == (Output("probabilities", "classifier", (2,), "softmax"),)
+    assert card.network() == mobilenet_v1(0.5, 96, 2, _PLAIN.style)
+
+
+def test_a_backbone_answers_with_nothing() -> None:
+    card = ModelCard.from_json(replace(_PLAIN, labels=()).to_json())
+    assert (card.outputs, card.network()) == ((), mobilenet_v1(0.5, 96, 0, _PLAIN.style))
+
+
+def test_a_head_comes_back_with_its_rows_outputs_and_decoding() -> None:
+    card = ModelCard.from_json(_HEADED.to_json())
+    assert card == _HEADED
+    assert card.outputs == _HEAD.outputs
+    assert card.vocabulary.names == ("left eye", "right eye")
+    assert card.vocabulary.fields == {"cells": [[0.5, 0.25]], "threshold": 0.5}
+    body = mobilenet_v1(0.25, 32, 0)
+    assert card.network().rows == (*body.rows, *_HEAD.rows)
+    assert card.body() == body
+
+
+def _refusal(card: ModelCard, **changes: Any) -> str:
+    """What is said of the card, some fields of whose first row or output are others."""
+    document = json.loads(card.to_json())
+    for part in ("rows", "outputs"):
+        document["head"][part][0] |= changes.get(part, {})
+    with pytest.raises(ModelError) as error:
+        ModelCard.from_json(json.dumps(document))
+    said = str(error.value)
+    assert said.startswith("describes no network that can be run: ")
+    assert "\n" not in said
+    return said.removeprefix("describes no network that can be run: ")
+
+
+def _with(*outputs: Output) -> ModelCard:
+    return replace(_HEADED, head=Head(_HEAD.rows, outputs))
+
+
+def test_a_row_that_is_not_known_is_one_line() -> None:
+    assert _refusal(_HEADED, rows={"row": "Attention"}) == (
+        "its head has a row of the unknown kind 'Attention'; install a newer mobilenet"
+    )
+    assert _refusal(_HEADED, rows={"dilation": 2}) == (
+        "row boxes has unknown fields ['dilation']; install a newer mobilenet"
+    )
+    for unknown in ({"padding": "mirror"}, {"activation": "gelu"}):
+        assert _refusal(_HEADED, rows=unknown) == (
+            "row boxes has an unknown padding or activation; install a newer mobilenet"
+        )
+
+
+def test_rows_that_do_not_fit_together_are_one_line() -> None:
+    assert _refusal(_HEADED, rows={"in_channels": 8}) == "row boxes expects 8 channels but gets 256"
+    assert "block99" in _refusal(_HEADED, rows={"inputs": ["block99"]})
+    for field in ("stride", "groups"):
+        _refusal(_HEADED, rows={field: 0})
+    many = replace(_HEADED, head=Head(1001 * (_HEAD.rows[-1],), _HEAD.outputs))
+    assert _refusal(many) == "its head has 1,001 rows; a head has at most 1,000"
+
+
+def test_an_output_of_a_shape_that_its_row_does_not_have_is_one_line() -> None:
+    assert _refusal(_HEADED, outputs={"shape": [3, 5]}) == (
+        "output boxes of shape (3, 5) is not what its row boxes computes: (1, 1, 12)"
+    )
+    assert _refusal(_with(Output("nothing", "absent", (4,)))) == (
+        "output nothing of shape (4,) is not what its row absent computes: (0, 0, 0)"
+    )
+    for shape, said in (([], "()"), ([0], "(0,)"), ([-3, -4], "(-3, -4)")):
+        assert _refusal(_HEADED, outputs={"shape": shape}) == (
+            f"output boxes has the shape {said}; every side must be 1 or more"
+        )
+
+
+def test_two_outputs_of_one_name_are_one_line() -> None:
+    first, second = _HEAD.outputs[:2]
+    assert _refusal(_with(first, replace(second, name="boxes"))) == "two outputs have one name: ['boxes', 'boxes']"
+
+
+def test_an_ending_that_is_not_known_is_one_line() -> None:
+    assert _refusal(_HEADED, outputs={"ending": "tanh"}) == (
+        "output boxes has the unknown ending 'tanh'; install a newer mobilenet"
+    )
