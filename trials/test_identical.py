@@ -274,7 +274,9 @@ def _of_export(folder: Path) -> Findings:
 def _of_search(folder: Path) -> Findings:
     """What was estimated and trained, what became of it, and what was chosen; a card is in the bytes of its file."""
     document = json.loads((folder / "fit.json").read_text("utf-8"))
-    found: Findings = {}
+    chosen = document["chosen"] or {"runtime": None, "precision": None}
+    found = _flat("chosen", document["winner"] or {})
+    found |= _flat("chosen", {key: chosen[key] for key in ("runtime", "precision")})
     for row in document["candidates"]:
         name = f"candidate {row['width_multiplier']:g}-{row['resolution']}"
         found[f"{name}, variants inside"] = len(row["inside"])
@@ -286,9 +288,6 @@ def _of_search(folder: Path) -> Findings:
         found |= {f"run {run.name}, {name}": value for name, value in _of_run(run).items() if ", card, " not in name}
     for files in sorted((folder / "files").iterdir()):
         found |= {f"files of {files.name}, {name}": value for name, value in _of_export(files).items()}
-    chosen = document["chosen"] or {"runtime": None, "precision": None}
-    found |= _flat("chosen", document["winner"] or {})
-    found |= _flat("chosen", {key: chosen[key] for key in ("runtime", "precision")})
     return found | {f"{path.name}, bytes": _digest([path.read_bytes()]) for path in sorted(folder.glob("model.*"))}
 
 
