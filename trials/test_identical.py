@@ -126,7 +126,8 @@ class Workspace:
             _words(*words), cwd=self.folder, env=_variables(self.folder), capture_output=True, text=True, check=False
         )
         if done.returncode not in ((0, 1) if may_fail else (0,)):
-            raise AssertionError(f"mobilenet {' '.join(map(str, words))} failed:\n{done.stderr}")
+            end = "\n".join(done.stderr.splitlines()[-12:])
+            raise AssertionError(f"mobilenet {' '.join(map(str, words))} failed:\n{end}")
 
 
 def _words(*words: object) -> list[str]:
