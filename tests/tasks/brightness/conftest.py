@@ -18,8 +18,8 @@ _SIDE = 64
 Run = Callable[..., str]
 
 
-@pytest.fixture(autouse=True)
-def brightness(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+@pytest.fixture(autouse=True, scope="module")
+def brightness() -> Iterator[None]:
     from mobilenet import tasks
 
     spec = importlib.util.spec_from_file_location(
@@ -28,29 +28,32 @@ def brightness(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     assert spec is not None
     assert spec.loader is not None
     package = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "brightness", package)
-    spec.loader.exec_module(package)
-    from brightness.task import Brightness
-
-    # Asked before the task that takes everything.
     others = dict(tasks.TASKS)
-    tasks.TASKS.clear()
-    tasks.TASKS.update({"brightness": Brightness(), **others})
-    yield
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "brightness", package)
+        spec.loader.exec_module(package)
+        from brightness.task import Brightness
+
+        # Asked before the task that takes everything.
+        tasks.TASKS.clear()
+        tasks.TASKS.update({"brightness": Brightness(), **others})
+        yield
     tasks.TASKS.clear()
     tasks.TASKS.update(others)
+    for name in [name for name in sys.modules if name.startswith("brightness.")]:
+        del sys.modules[name]
 
 
 @pytest.fixture(scope="session")
 def light_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A CSV file and 160 photos: a mosaic of some brightness, and one quadrant that is darker."""
+    """A CSV file and 400 photos: a mosaic of some brightness, and one quadrant that is darker."""
     folder = tmp_path_factory.mktemp("light")
     random = np.random.default_rng(0)
     names = ("top left", "top right", "bottom left", "bottom right")
     with (folder / "light.csv").open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["file_name", "brightness", "quadrant"])
-        for number in range(160):
+        for number in range(400):
             level, quadrant = random.uniform(90, 230), number % 4
             pixels = level + np.kron(random.uniform(-60, 60, (8, 8, 3)), np.ones((_SIDE // 8, _SIDE // 8, 1)))
             half = _SIDE // 2

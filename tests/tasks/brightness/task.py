@@ -24,7 +24,7 @@ from mobilenet.tasks.task import Evaluated, Goal, LossSettings, Options, Wrong
 if TYPE_CHECKING:
     from mobilenet.nn.objective import Objective
 
-_NEAR = 0.15
+_NEAR = 0.25
 """A brightness that is wrong by less is right."""
 
 
