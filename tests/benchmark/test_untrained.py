@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.export.heads import HEADS, make_graph
 
 from mobilenet.benchmark.device.untrained import untrained
 from mobilenet.export.formats import FORMATS
@@ -36,3 +37,18 @@ def test_nothing_is_written_once_that_a_trained_network_has_twice(precision: Pre
     weights = priced.weight_bytes_float32 if precision == "float32" else priced.weight_bytes_int8
     size = len(FORMATS["litert"].write(untrained(_CARD, precision), None))
     assert weights < size < weights + 32_000
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("head", HEADS)
+def test_networks_with_other_heads_run_too(head: str, precision: Precision, tmp_path: Path) -> None:
+    card = make_graph(HEADS[head]).card
+    images = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3), np.uint8)
+    for kind in FORMATS.values():
+        file = tmp_path / f"model{kind.suffix}"
+        file.write_bytes(kind.write(untrained(card, precision), None))
+        found = open_model(file, kind.runtime, 1).predict(images)
+        assert {name: values.shape for name, values in found.items()} == {
+            output.name: (1, *output.shape) for output in card.outputs
+        }
+        assert all(np.isfinite(values).all() for values in found.values())

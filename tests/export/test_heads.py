@@ -22,7 +22,7 @@ from mobilenet.export.onnx.model import onnx_model
 from mobilenet.images import Preprocessing
 from mobilenet.model.card import ModelCard
 from mobilenet.model.fold import build_graph
-from mobilenet.model.graph import Graph, QuantizedGraph
+from mobilenet.model.graph import Graph, LinearNode, QuantizedGraph
 from mobilenet.model.head import Head
 from mobilenet.model.outputs import Output
 from mobilenet.nn.endings import ended
@@ -236,3 +236,44 @@ def test_a_file_whose_card_says_other_outputs_is_refused(
     monkeypatch.setattr(ModelCard, "to_json", lambda _: told)
     with pytest.raises(ModelError, match=rf"model\.\w+.* answers with \[\('flags'.*card says \[\('{changed.name}'"):
         _answers(engine, graph, _images(1), tmp_path)
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+@pytest.mark.parametrize("engine", _WRITERS)
+def test_a_vector_of_zeros_has_no_direction_and_stays_one(engine: str, precision: str, tmp_path: Path) -> None:
+    head = Head((Linear("vector", 256, 3, inputs=("pool",)),), (Output("vector", "vector", (3,), "l2"),))
+    graph: Graph | QuantizedGraph = make_graph(head)
+    linear = graph.nodes[-1]
+    assert isinstance(linear, LinearNode)
+    zeros = replace(linear, matrix=np.zeros_like(linear.matrix), bias=np.zeros(3, np.float32))
+    graph = replace(graph, nodes=(*graph.nodes[:-1], zeros))
+    if precision == "int8":
+        graph = in_8_bits(graph, _images(4))
+    assert not _answers(engine, graph, _images(2), tmp_path)["vector"].any()
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+@pytest.mark.parametrize("engine", _WRITERS)
+def test_rows_and_outputs_may_have_any_name(engine: str, precision: str, tmp_path: Path) -> None:
+    """Those, too, that a writer gives to tensors of its own, and one output that two names ask for."""
+    rows = (
+        conv("mean", "block13.pointwise", 256, 8, "relu6"),
+        conv("images", "mean", 8, 8, "relu"),
+        conv("pixels", "images", 8, 8),
+        Linear("zero", 2 * 2 * 8, 4, activation="relu6"),
+    )
+    outputs = (
+        Output("six", "zero", (4,)),
+        Output("zero", "zero", (2, 2)),
+        Output("stem", "pixels", (4, 8), "softmax"),
+        Output("mean/bias", "mean", (2, 2, 8)),
+    )
+    graph: Graph | QuantizedGraph = make_graph(Head(rows, outputs))
+    images = _images(3)
+    if precision == "int8":
+        graph = in_8_bits(graph, images)
+    found, expected = _answers(engine, graph, images, tmp_path), _expected(graph, images)
+    assert list(found) == [output.name for output in outputs]
+    for output in outputs:
+        step = 1e-4 if isinstance(graph, Graph) else 6 * graph.steps[output.row].scale
+        np.testing.assert_allclose(found[output.name], expected[output.name], atol=step, err_msg=output.name)

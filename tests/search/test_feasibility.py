@@ -3,7 +3,8 @@
 import pytest
 
 from mobilenet.benchmark.device.grid import GridSettings
-from mobilenet.benchmark.device.profile import Point, Variant
+from mobilenet.benchmark.device.profile import Variant
+from mobilenet.benchmark.smallest import Least
 from mobilenet.errors import ConfigError, GateError
 from mobilenet.images import Preprocessing
 from mobilenet.model.card import ModelCard
@@ -22,10 +23,10 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[Variant]:
     """Which variants are measured: float32 takes 1 ms (1.2 at p95) and 4 MB, int8 2 ms (2.4) and 3 MB."""
     seen: list[Variant] = []
 
-    def measure(_: object, files: dict[Variant, bytes], __: object) -> dict[Variant, Point]:
+    def measure(files: dict[Variant, bytes], _: object) -> dict[Variant, Least]:
         seen.extend(files)
         figures = {_FLOAT32: (1.0, 1.2, 4_000_000), _INT8: (2.0, 2.4, 3_000_000)}
-        return {one: Point(0.25, 96, *figures[one][:2], len(files[one]), figures[one][2]) for one in files}
+        return {one: Least(*figures[one], len(files[one])) for one in files}
 
     monkeypatch.setattr(feasibility, "measure_smallest", measure)
     monkeypatch.setattr(feasibility, "smallest_files", lambda *_: {one: bytes(size) for one, size in _SIZES.items()})
@@ -48,7 +49,7 @@ def test_a_size_is_refused_without_measuring(measured: list[Variant]) -> None:
     assert not measured
 
 
-def test_a_latency_is_refused_by_the_median_and_the_reserve(measured: list[Variant]) -> None:
+def test_a_latency_is_refused_by_the_fastest_image_and_the_reserve(measured: list[Variant]) -> None:
     """1 ms in float32 is 1.1 with the reserve; the advice is 1.2 at p95 with the reserve and a twentieth: 1.386."""
     assert _refusal(Limits(latency_ms=1.09)) == (
         "no candidate fits the budget of 1.09 ms at p95, 10% of latency in reserve: the smallest, 0.25-96 in float32 "

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from mobilenet.benchmark.device.grid import GridSettings
-from mobilenet.benchmark.device.profile import Estimate, Point, Variant
-from mobilenet.benchmark.smallest import measure_smallest, smallest_files
+from mobilenet.benchmark.device.profile import Estimate, Variant
+from mobilenet.benchmark.smallest import Least, measure_smallest, smallest_files
 from mobilenet.errors import ConfigError, GateError
 from mobilenet.model.card import ModelCard
 from mobilenet.search.budget import Limits
@@ -33,29 +33,30 @@ def check_smallest(limits: Limits, grid: GridSettings, card: ModelCard, progress
     for when a whole profile is there.
     """
     files = smallest_files(grid, card)
-    sizes = [_least(variant, Point(0.0, 0, 0.0, 0.0, len(content), 0)) for variant, content in files.items()]
+    sizes = {variant: Least(0.0, 0.0, 0, len(content)) for variant, content in files.items()}
     _check_any(limits, grid, sizes)
     if limits.latency_ms is None and limits.memory_bytes is None:
         return
-    possible = {one: files[one] for one, found in zip(files, sizes, strict=True) if not _outside(limits, found)}
-    points = measure_smallest(grid, possible, progress)
-    _check_any(limits, grid, [_least(variant, point) for variant, point in points.items()])
+    possible = {variant: files[variant] for variant, least in sizes.items() if not _outside(limits, least)}
+    _check_any(limits, grid, measure_smallest(possible, progress))
 
 
-def _least(variant: Variant, point: Point) -> Estimate:
-    peak_bytes = point.peak_bytes or 0
-    return Estimate(variant, point.p50_ms, point.p95_ms, peak_bytes, point.file_bytes, error=0.0, memory_error=0.0)
+def _outside(limits: Limits, least: Least) -> bool:
+    """By its fastest image, which no other program has slowed: the 95th percentile is never less."""
+    return bool(limits.excess(least.fastest_ms * (1 + limits.reserve), least.file_bytes, least.peak_bytes))
 
 
-def _outside(limits: Limits, found: Estimate) -> bool:
-    """By its median: in a short measurement it is steadier than the 95th percentile, which is never less."""
-    return bool(limits.excess(found.p50_ms * (1 + limits.reserve), found.file_bytes, found.peak_bytes))
+def _estimate(variant: Variant, least: Least) -> Estimate:
+    return Estimate(
+        variant, least.p95_ms, least.p95_ms, least.peak_bytes, least.file_bytes, error=0.0, memory_error=0.0
+    )
 
 
-def _check_any(limits: Limits, grid: GridSettings, found: Sequence[Estimate]) -> None:
-    if not all(_outside(limits, one) for one in found):
+def _check_any(limits: Limits, grid: GridSettings, found: dict[Variant, Least]) -> None:
+    if not all(_outside(limits, least) for least in found.values()):
         return
-    closest = min(found, key=lambda one: limits.distance(one.p95_ms, one.file_bytes, one.peak_bytes))
+    estimates = [_estimate(variant, least) for variant, least in found.items()]
+    closest = min(estimates, key=lambda one: limits.distance(one.p95_ms, one.file_bytes, one.peak_bytes))
     name = f"{min(grid.widths):g}-{min(grid.resolutions)}"
     needs = " and ".join(limits.over(closest))
     spared = replace(closest, file_bytes=round(closest.file_bytes * 1.01), error=_SPARE, memory_error=_SPARE)

@@ -43,7 +43,7 @@ def brightness(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def light_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A CSV file and 160 photos: noise of one brightness, and one quadrant that is darker."""
+    """A CSV file and 160 photos: a mosaic of some brightness, and one quadrant that is darker."""
     folder = tmp_path_factory.mktemp("light")
     random = np.random.default_rng(0)
     names = ("top left", "top right", "bottom left", "bottom right")
@@ -52,10 +52,10 @@ def light_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         writer.writerow(["file_name", "brightness", "quadrant"])
         for number in range(160):
             level, quadrant = random.uniform(90, 230), number % 4
-            pixels = random.normal(level, 12, (_SIDE, _SIDE, 3))
+            pixels = level + np.kron(random.uniform(-60, 60, (8, 8, 3)), np.ones((_SIDE // 8, _SIDE // 8, 1)))
             half = _SIDE // 2
             rows, columns = (slice(half * place, half * place + half) for place in divmod(quadrant, 2))
-            pixels[rows, columns] *= 0.3
+            pixels[rows, columns] *= 0.1
             image = Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
             image.save(folder / f"{number:03d}.png")
             writer.writerow([f"{number:03d}.png", f"{np.asarray(image).mean() / 255:.4f}", names[quadrant]])

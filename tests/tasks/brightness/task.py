@@ -44,6 +44,7 @@ class Brightness:
     name = "brightness"
     goal = Goal("found", "found", "share of photos found", "same quadrant")
     curves = (("found", "found"),)
+    vocabulary_noun = "quadrants"
 
     def recognises(self, data: Path) -> bool:
         return is_light(data)

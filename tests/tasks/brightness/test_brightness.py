@@ -26,7 +26,7 @@ _TRAINING = (
 
 @pytest.fixture
 def run(light_data: Path, tmp_path: Path, mobilenet: Run) -> Path:
-    mobilenet("train", light_data, *_TRAINING, "--epochs", "12", "--out", tmp_path / "run")
+    mobilenet("train", light_data, *_TRAINING, "--epochs", "16", "--batch-size", "8", "--out", tmp_path / "run")
     return tmp_path / "run"
 
 

@@ -81,7 +81,7 @@ def _node(node: QuantizedNode, inputs: list[Value], given: Quantization, parts: 
 
 
 def _step(name: str, quantization: Quantization, parts: Parts) -> list[str]:
-    """Scale and zero point of one tensor."""
+    """Scale and zero point of the tensor of this name."""
     return [
         parts.shared(f"{name}/scale", quantization.scale, np.float32),
         parts.shared(f"{name}/zero_point", quantization.zero_point + 128, np.uint8),
@@ -89,7 +89,8 @@ def _step(name: str, quantization: Quantization, parts: Parts) -> list[str]:
 
 
 def _quantized(real: str, quantization: Quantization, name: str, parts: Parts) -> str:
-    return parts.node("QuantizeLinear", [real, *_step(name, quantization, parts)], name)
+    name = parts.own(name)
+    return parts.end("QuantizeLinear", [real, *_step(name, quantization, parts)], name)
 
 
 def _activated(node: QuantizedConv | QuantizedLinear, current: str, parts: Parts) -> str:

@@ -38,7 +38,7 @@ class Parts:
 
     def constant(self, name: str, values: ArrayLike, kind: DTypeLike) -> str:
         """An array inside the file, of numbers of this kind."""
-        name = self._own(name)
+        name = self.own(name)
         self.constants.append(numpy_helper.from_array(np.asarray(values, kind), name))
         return name
 
@@ -50,14 +50,15 @@ class Parts:
 
     def node(self, operator: str, inputs: list[str], output: str, **attributes: Any) -> str:
         """A node named after its only output."""
-        return self.end(operator, inputs, self._own(output), **attributes)
+        return self.end(operator, inputs, self.own(output), **attributes)
 
     def end(self, operator: str, inputs: list[str], output: str, **attributes: Any) -> str:
-        """A node whose output is one of the `ends`."""
+        """A node whose output is one of the `ends`, or a name that was taken for it."""
         self.nodes.append(helper.make_node(operator, inputs, [output], output, **attributes))
         return output
 
-    def _own(self, name: str) -> str:
+    def own(self, name: str) -> str:
+        """The name, with marks behind it until nothing else has it; from now on it is taken."""
         while name in self._taken:
             name += "'"
         self._taken.add(name)
