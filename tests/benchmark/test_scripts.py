@@ -214,7 +214,7 @@ def test_rates_are_measured_once_and_a_run_that_diverges_is_a_cell(
         tried.append((settings.batch_size, settings.learning_rate))
         if settings.learning_rate > 0.05:
             raise batches.ConfigError("the loss became nan in epoch 1 at learning rate 0.096; try less")
-        return Namespace(evaluation=Namespace(top1=0.5, loss=1.5))
+        return Namespace(evaluation=Namespace(figures={"top1": 0.5, "loss": 1.5, "ece": 0.1}))
 
     monkeypatch.setattr(batches, "train", train)
     options = _batch_options(tmp_path / "batches.json")

@@ -21,6 +21,7 @@ from mobilenet.model.card import ModelCard
 from mobilenet.model.graph import Graph
 from mobilenet.runtimes import open_model
 from mobilenet.spec import Conv, ConvStyle
+from mobilenet.tasks.classification import Classification
 
 Capture = pytest.CaptureFixture[str]
 _COLOURS = {"blue": (20, 30, 220), "green": (30, 200, 30), "red": (220, 20, 20)}
@@ -176,15 +177,24 @@ def test_a_network_that_answers_with_nan_is_not_exported(
 
 
 def test_fine_tuning_that_diverges_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What calibration gave stays, and the record holds numbers alone."""
+    """What calibration gave stays, and the record holds numbers alone; no photo is learned from that proves."""
     found = SimpleNamespace(graph="calibrated")
     errors = {"calibrated": 0.1, "tuned": math.inf}
-    monkeypatch.setattr("mobilenet.quantize.fine_tune.training_photos", lambda *_: None)
-    monkeypatch.setattr("mobilenet.quantize.fine_tune.fine_tune", lambda *_, **__: "tuned")
-    monkeypatch.setattr("mobilenet.quantize.calibrate.divergence", lambda _, graph, __: errors[graph])
+    seen: list[object] = []
+
+    def tune(_graph: object, _found: object, photos: object, _distance: object, **_: object) -> str:
+        seen.append(photos)
+        return "tuned"
+
+    monkeypatch.setattr(run, "apart_from", lambda photos, others: f"{photos} without {others}")
+    monkeypatch.setattr("mobilenet.quantize.fine_tune.training_photos", lambda photos, _: photos)
+    monkeypatch.setattr("mobilenet.quantize.fine_tune.fine_tune", tune)
+    monkeypatch.setattr("mobilenet.quantize.calibrate.divergence", lambda _, graph, *__: errors[graph])
+    card = ModelCard("mobilenet_v1", 0.25, 32, ("cat", "dog"), Preprocessing(32), task="classification")
     work = SimpleNamespace(
-        graph=SimpleNamespace(card=SimpleNamespace(preprocessing=None)),
-        chosen=SimpleNamespace(training=None),
+        graph=SimpleNamespace(card=card),
+        reference=SimpleNamespace(task=Classification(), card=card),
+        chosen=SimpleNamespace(training="training", proof="proof"),
         settings=SimpleNamespace(seed=0),
         quantization={"divergence_nats": {"chosen": 0.1}},
         progress=None,
@@ -195,6 +205,7 @@ def test_fine_tuning_that_diverges_is_not_taken(monkeypatch: pytest.MonkeyPatch)
         "divergence_nats": {"chosen": 0.1},
         "fine_tuned": False,
     }
+    assert seen == ["training without proof"]
 
 
 def test_photos_of_other_things_prove_agreement_alone(

@@ -92,7 +92,7 @@ def _settle(network: TableNetwork, card: ModelCard, images: Images) -> None:
     with torch.no_grad():
         for _ in range(20):
             network(batch)
-        logits = network.eval()(batch)
+        logits = network.eval()(batch)["probabilities"]
         network.classifier.weight *= 2 / logits.std(0).mean()
         network.classifier.bias -= network(batch)["probabilities"].mean(0)
     torch.set_num_threads(threads)

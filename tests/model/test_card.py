@@ -1,10 +1,13 @@
 """A card says everything of a network: what it says comes back, and what says nonsense is one line."""
 
 import json
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mobilenet.errors import ModelError
 from mobilenet.images import Preprocessing
@@ -12,6 +15,7 @@ from mobilenet.model.card import ModelCard
 from mobilenet.model.head import Head
 from mobilenet.model.outputs import Output
 from mobilenet.spec import Concat, Conv, ConvStyle, GlobalPool, Linear, Pool, mobilenet_v1
+from mobilenet.spec.cost import cost
 
 _PLAIN = ModelCard(
     "mobilenet_v1",
@@ -107,17 +111,55 @@ def test_a_row_that_is_not_known_is_one_line() -> None:
     assert _refusal(_HEADED, rows={"dilation": 2}) == (
         "row boxes has unknown fields ['dilation']; install a newer mobilenet"
     )
-    for unknown in ({"padding": "mirror"}, {"activation": "gelu"}):
-        assert _refusal(_HEADED, rows=unknown) == (
-            "row boxes has an unknown padding or activation; install a newer mobilenet"
-        )
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("padding", "mirror"),
+        ("activation", "gelu"),
+        ("name", "two words"),
+        ("name", 7),
+        ("inputs", "stem"),
+        ("inputs", [7]),
+        ("kernel_size", [3]),
+        ("kernel_size", [3, 0]),
+        ("kernel_size", "3"),
+        ("out_channels", 12.0),
+        ("out_channels", 10**30 * -1),
+        ("stride", 0),
+        ("groups", 0),
+        ("groups", True),
+        ("bias", 1),
+        ("batch_norm", None),
+        ("epsilon", 0.0),
+        ("epsilon", float("nan")),
+    ],
+)
+def test_a_row_with_a_value_that_it_cannot_have_is_one_line(field: str, value: object) -> None:
+    said = _refusal(_HEADED, rows={field: value})
+    named = "'boxes'" if field != "name" else repr(value)
+    shown = repr(tuple(value)) if isinstance(value, list) else repr(value)
+    assert said == f"row {named} has the unknown {field} {shown}; install a newer mobilenet"
+
+
+@settings(max_examples=300)
+@given(st.data())
+def test_whatever_a_row_says_the_card_is_read_or_refused(data: st.DataObject) -> None:
+    document = json.loads(_HEADED.to_json())
+    row = data.draw(st.sampled_from(document["head"]["rows"]))
+    field = data.draw(st.sampled_from(sorted(row)))
+    plain = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
+    row[field] = data.draw(plain | st.lists(plain, max_size=3) | st.sampled_from(["boxes", "pool", "input"]))
+    with suppress(ModelError):
+        card = ModelCard.from_json(json.dumps(document))
+        assert ModelCard.from_json(card.to_json()) == card
+        assert cost(card.network()).params > 0
 
 
 def test_rows_that_do_not_fit_together_are_one_line() -> None:
     assert _refusal(_HEADED, rows={"in_channels": 8}) == "row boxes expects 8 channels but gets 256"
     assert "block99" in _refusal(_HEADED, rows={"inputs": ["block99"]})
-    for field in ("stride", "groups"):
-        _refusal(_HEADED, rows={field: 0})
     many = replace(_HEADED, head=Head(1001 * (_HEAD.rows[-1],), _HEAD.outputs))
     assert _refusal(many) == "its head has 1,001 rows; a head has at most 1,000"
 

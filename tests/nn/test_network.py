@@ -72,6 +72,13 @@ def test_rows_of_two_paddings_are_refused() -> None:
         TableNetwork(Network("two", 32, 0, rows))
 
 
+@pytest.mark.parametrize("name", ["features", "forward", "stem.conv"])
+def test_a_row_that_would_hide_something_is_refused(name: str) -> None:
+    rows = Conv("stem", 3, 8), GlobalPool("pool"), Linear(name, 8, 2)
+    with pytest.raises(SpecError, match=f"row {name} has the name of something else in a network; give it another"):
+        TableNetwork(Network("hidden", 32, 0, rows))
+
+
 def test_a_backbone_gives_the_features() -> None:
     network = TableNetwork(mobilenet_v1(0.25, 32, 0))
     assert network.features(torch.zeros(3, 3, 32, 32)).shape == (3, 256)

@@ -42,8 +42,9 @@ def test_every_photo_gets_its_own_answer_in_order(tmp_path: Path, batch_size: in
     assert [photo.path for photo in found] == paths
     assert found[2].outputs is None
     assert "no such file" in (found[2].reason or "")
-    answered = [photo.outputs["probabilities"] for photo in found if photo.outputs]
-    assert np.allclose(answered, colours)
+    answered = [photo for photo in found if photo.outputs]
+    assert np.allclose(np.stack([photo.outputs["probabilities"] for photo in answered]), np.array(colours)[:, None])
+    assert [photo.size for photo in answered] == [(40 + number, 50) for number in range(7)]
     assert max(predictor.batches) <= batch_size
     assert sum(predictor.batches) == 7
 

@@ -20,7 +20,7 @@ from mobilenet.search.strategy.halving import halve, plan_rounds
 from mobilenet.search.strategy.smallest import Foresight, smallest_that_reach
 from mobilenet.search.trial import files
 from mobilenet.search.trial.files import MeasuredFile, best, nearest
-from mobilenet.spec import mobilenet_v1
+from mobilenet.spec import Network, mobilenet_v1
 from mobilenet.spec.cost import cost
 
 _WIDTHS, _SIDES = (0.25, 0.5, 0.75, 1.0), (96, 128, 160, 192, 224)
@@ -38,6 +38,11 @@ def _curve(variant: Variant, speed: float, size: float) -> Curve:
     return Curve(variant, 10, tuple(points))
 
 
+def _table(candidate: Candidate) -> Network:
+    """A classifier of ten classes."""
+    return mobilenet_v1(candidate.width_multiplier, candidate.resolution, 10)
+
+
 @pytest.fixture(scope="module")
 def profile() -> DeviceProfile:
     environment = Environment("board", 1, None, "Linux", None, None, None, None, {})
@@ -47,7 +52,7 @@ def profile() -> DeviceProfile:
 
 def test_what_is_outside_is_never_a_candidate(profile: DeviceProfile) -> None:
     """1 ms of 150 million mult-adds in 8 bits: 0.75-128 has 107 million and is inside, 0.75-160 has 166 and is not."""
-    options = {str(one.candidate): one for one in weigh(profile, Limits(latency_ms=1.0, reserve=0), 10, _VARIANTS)}
+    options = {str(one.candidate): one for one in weigh(profile, Limits(latency_ms=1.0, reserve=0), _table, _VARIANTS)}
     assert options["0.75-128"].inside
     assert [one.variant.precision for one in options["0.75-128"].inside] == ["int8"]
     assert not options["0.75-160"].inside
@@ -57,27 +62,27 @@ def test_what_is_outside_is_never_a_candidate(profile: DeviceProfile) -> None:
 
 def test_every_limit_counts(profile: DeviceProfile) -> None:
     limits = Limits(latency_ms=1.0, size_bytes=1_000_000, memory_bytes=500_000, reserve=0)
-    inside = [str(one.candidate) for one in weigh(profile, limits, 10, _VARIANTS) if one.inside]
+    inside = [str(one.candidate) for one in weigh(profile, limits, _table, _VARIANTS) if one.inside]
     assert inside == ["0.25-96", "0.25-128", "0.25-160", "0.25-192", "0.25-224"]
 
 
 def test_the_front_holds_no_candidate_that_a_larger_one_replaces(profile: DeviceProfile) -> None:
-    kept = [str(one.candidate) for one in front(weigh(profile, Limits(latency_ms=1.0, reserve=0), 10, _VARIANTS))]
+    kept = [str(one.candidate) for one in front(weigh(profile, Limits(latency_ms=1.0, reserve=0), _table, _VARIANTS))]
     assert kept == ["0.25-224", "0.5-192", "0.75-128", "1-96"]
 
 
 def test_own_weights_do_not_give_way_to_thinned_ones(profile: DeviceProfile) -> None:
     """0.75 has no weights of its own and would be cut out of 1.0: it cannot replace 0.5, which has."""
-    options = weigh(profile, Limits(latency_ms=1.3, reserve=0), 10, _VARIANTS, weight_widths=(0.5, 1.0))
+    options = weigh(profile, Limits(latency_ms=1.3, reserve=0), _table, _VARIANTS, weight_widths=(0.5, 1.0))
     kept = {str(one.candidate): one.native for one in front(options)}
     assert kept["0.5-224"]
     assert all(name.split("-")[0] in ("0.5", "0.75", "1") for name in kept)
-    plain = {str(one.candidate) for one in front(weigh(profile, Limits(latency_ms=1.3, reserve=0), 10, _VARIANTS))}
+    plain = {str(one.candidate) for one in front(weigh(profile, Limits(latency_ms=1.3, reserve=0), _table, _VARIANTS))}
     assert plain <= set(kept) | {"0.25-224"}
 
 
 def test_nothing_is_wider_than_the_weights(profile: DeviceProfile) -> None:
-    options = weigh(profile, Limits(latency_ms=100.0), 10, _VARIANTS, weight_widths=(0.5,))
+    options = weigh(profile, Limits(latency_ms=100.0), _table, _VARIANTS, weight_widths=(0.5,))
     assert max(one.candidate.width_multiplier for one in options if one.inside) == 0.5
     assert "wider than all weights" in next(one.why_not for one in options if one.candidate.width_multiplier == 1)
 

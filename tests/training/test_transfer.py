@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.export.heads import HEADS
 from torch.nn import functional as F
 
 from mobilenet.errors import ConfigError
@@ -155,3 +156,26 @@ def test_the_network_is_that_of_the_weights(tmp_path: Path) -> None:
         adopt(replace(settings, width_multiplier=0.5), card)
     with pytest.raises(ConfigError, match="--arch mobilenet_v1_shallow is not what"):
         adopt(replace(settings, architecture="mobilenet_v1_shallow"), card)
+
+
+@torch.no_grad()
+def test_of_weights_for_another_task_the_body_is_taken_at_any_width() -> None:
+    """As if the head, which reads planes at places of its own, had never been there."""
+    torch.manual_seed(0)
+    style = replace(_FOLDED, batch_norm=True)
+    bare = ModelCard("mobilenet_v1", 0.25, 64, (), Preprocessing(64), style, task="classification")
+    card = replace(bare, task="made up", head=HEADS["planes joined"], labels=("there",), decoding={"cells": 4})
+    headed = TableNetwork(card.network(), card.outputs).eval()
+    backbone = TableNetwork(bare.network()).eval()
+    begin(headed, backbone)
+    images = torch.randn(8, 3, 64, 64)
+    device = torch.device("cpu")
+    found, wanted = (
+        thinner(with_norms(Source(network, said), lambda: [images], device), 0.125, lambda: [images], device)
+        for network, said in ((headed, card), (backbone, bare))
+    )
+    torch.testing.assert_close(found.network.features(images), wanted.network.features(images), rtol=0, atol=0)
+    target = TableNetwork(mobilenet_v1(0.125, 64, 5, style)).eval()
+    begin(found.network, target)
+    # another layout of memory, and so sums in another order
+    torch.testing.assert_close(target.features(images), wanted.network.features(images), rtol=1e-3, atol=1e-4)

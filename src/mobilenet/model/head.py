@@ -1,6 +1,7 @@
 """The rows that a task adds to a network's body, and what comes out of them, as JSON has them."""
 
-from collections.abc import Mapping
+import reprlib
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, get_args
 
@@ -14,6 +15,36 @@ __all__ = ["Head", "check_outputs", "read_head"]
 _KINDS: dict[str, type[Row]] = {kind.__name__: kind for kind in (Conv, Pool, GlobalPool, Concat, Linear)}
 
 _MOST_ROWS = 1000
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and value > 0
+
+
+def _is_kernel(value: object) -> bool:
+    return all(map(_is_count, value)) and len(value) == 2 if isinstance(value, tuple) else _is_count(value)
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and all(part.isidentifier() for part in value.split("."))
+
+
+def _are_names(value: object) -> bool:
+    return isinstance(value, tuple) and all(map(_is_name, value))
+
+
+_FITS: dict[str, Callable[[object], bool]] = {
+    "name": _is_name,
+    "inputs": _are_names,
+    "kernel_size": _is_kernel,
+    "kind": lambda value: value in ("max", "average"),
+    "padding": lambda value: value in get_args(Padding),
+    "activation": lambda value: value in get_args(Activation),
+    "epsilon": lambda value: isinstance(value, float) and 0 < value < 1,
+    **dict.fromkeys(("bias", "batch_norm", "ceil"), lambda value: isinstance(value, bool)),
+    **dict.fromkeys(("in_channels", "out_channels", "in_features", "out_features", "stride", "groups"), _is_count),
+}
+"""Whether a value can be that of a row's field."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +93,9 @@ def _read_row(document: Mapping[str, Any]) -> Row:
     for name in ("kernel_size", "inputs"):
         if isinstance(values.get(name), list):
             values[name] = tuple(values[name])
-    if values.get("padding", "valid") not in get_args(Padding) or (
-        values.get("activation", "none") not in get_args(Activation)
-    ):
-        raise ModelError(f"row {values.get('name')} has an unknown padding or activation; install a newer mobilenet")
+    if wrong := [field for field, value in values.items() if not _FITS[field](value)]:
+        raise ModelError(
+            f"row {reprlib.repr(values.get('name'))} has the unknown {wrong[0]} {reprlib.repr(values[wrong[0]])}; "
+            "install a newer mobilenet"
+        )
     return kind(**values)

@@ -90,7 +90,7 @@ def checked_outputs(found: Outputs, wanted: tuple[Output, ...], photos: int) -> 
 
 def finite_photos(outputs: Outputs) -> NDArray[np.bool_]:
     """(N,) whether all numbers of a photo are finite, in every output (N, *shape)."""
-    finite = [np.isfinite(values).reshape(len(values), -1).all(1) for values in outputs.values()]
+    finite = [np.isfinite(values).all(tuple(range(1, values.ndim))) for values in outputs.values()]
     return np.asarray(np.stack(finite).all(0))
 
 

@@ -69,6 +69,8 @@ class TableNetwork(nn.Module):
             if not hasattr(parent, group):
                 parent.add_module(group, nn.Module())
             parent = parent.get_submodule(group)
+        if hasattr(parent, last):
+            raise SpecError(f"row {name} has the name of something else in a network; give it another one")
         parent.add_module(last, module)
 
 

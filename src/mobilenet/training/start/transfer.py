@@ -142,7 +142,7 @@ def with_norms(source: Source, batches: Callable[[], Iterable[Tensor]], device: 
 def thinner(
     source: Source, width_multiplier: float, batches: Callable[[], Iterable[Tensor]], device: torch.device
 ) -> Source:
-    """`source` with the channels that matter most (`weights.thin`).
+    """`source` with the channels that matter most (`weights.thin`), and without the head where a task gave it one.
 
     A sum of fewer terms has another mean and another variance. Norms that are measured anew make up for that: every
     channel that is left comes out with the mean and the variance that it had in the wide network.
@@ -150,7 +150,9 @@ def thinner(
     if width_multiplier == source.card.width_multiplier:
         return source
     arrays = {name: values.detach().cpu().numpy() for name, values in source.network.state_dict().items()}
-    card, made = thinned(source.card, arrays, width_multiplier)
+    whole = source.card
+    bare = whole if whole.head is None else replace(whole, head=None, labels=(), decoding={})
+    card, made = thinned(bare, arrays, width_multiplier)
     tensors = {name: torch.from_numpy(values) for name, values in made.items()}
     network = build_network(card, tensors, Path(source.card.architecture))
     place(network, device)
