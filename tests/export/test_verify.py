@@ -134,7 +134,7 @@ def test_depthwise_filters_that_share_a_scale_are_refused(
     shared = _changed(graph, lambda n: _rounded(n, np.abs(n.filters).max() / 127) if n.depthwise else n)
     separate = _changed(graph, lambda n: _rounded(n, np.abs(n.filters).max((1, 2, 3), keepdims=True) / 127))
     coarse = _judged(graph, shared, own, tmp_path / name, "int8")
-    assert "it gives another first answer than the network on" in coarse.failures[0]
+    assert "its top-1 differs from the network's on" in coarse.failures[0]
     assert "try --qat or more --calibration-photos, else use the float32 file" in coarse.failures[0]
     assert coarse.failures[-1] == "the likely cause: its depthwise filters share one scale for the whole tensor"
     fine = _judged(graph, separate, own, tmp_path / name, "int8")

@@ -55,7 +55,7 @@ def command(
     """Write MODEL, a run folder or a .safetensors file, as files for a device, and prove each of them.
 
     Every file is opened by its own engine and must answer on photos as the trained network does, from the photos' bytes
-    on: the same probabilities in float32; in int8 the same first answers, an accuracy within a point, and less time.
+    on: the same probabilities in float32; in int8 the same answers, an accuracy within a point, and less time.
     Files that fail are kept under a name that says so, and the exit code is 1.
 
     \b
@@ -122,12 +122,12 @@ def _print(found: "Exported") -> None:
     click.echo(found.says)
     for photo in found.left_out:
         click.echo(f"mobilenet: left out {photo.file}: {photo.reason}", err=True)
-    header = ("file", "engine", "bytes", "largest difference", "same top-1", "accuracy", "network's", "ms", "proven")
+    header = ("file", "engine", "bytes", "largest difference", "agreement", "accuracy", "network's", "ms", "proven")
     print_table(f"Files in {found.folder}", header, [_row(proof) for proof in found.proofs], left=2)
     if found.quantization is not None:
         click.echo(_quantization(found))
     if found.agreement is not None:
-        click.echo(f"the int8 files of all formats give the same first answer on {found.agreement:.1%} of the photos")
+        click.echo(f"the int8 files of all formats agree on {found.agreement:.1%} of the photos")
 
 
 def _row(proof: "Proof") -> tuple[str, ...]:

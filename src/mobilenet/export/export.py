@@ -82,7 +82,7 @@ class ExportSettings:
 class Exported:
     """What became of an export: a proof for each file, in the order of formats and precisions.
 
-    `agreement` is the share of photos on which the 8-bit files of all formats give the same first answer, None where
+    `agreement` is the share of photos on which the 8-bit files of all formats give the same answer, None where
     there is one format. `quantization` says how the 8-bit network was made.
     """
 

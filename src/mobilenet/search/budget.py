@@ -22,7 +22,7 @@ class Limits:
     """None where there is no limit; ConfigError where there is none at all, or one that makes no sense.
 
     `latency_ms`: what 95 % of single images may take. `size_bytes`: of the file. `memory_bytes`: at its peak, on top of
-    the engine. `accuracy`: top-1 on the validation photos, 0…1, that the exported file must reach. `reserve`: the
+    the engine. `accuracy`: the goal of the task on the validation photos, 0…1, that the file must reach. `reserve`: the
     share, 0…1, by which a latency may grow in an hour when the device is busier: candidates are chosen so that it fits.
     """
 

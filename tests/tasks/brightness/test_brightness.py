@@ -116,9 +116,9 @@ def test_a_budget_becomes_a_proven_file(
     light_data: Path, tmp_path: Path, mobilenet: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mobilenet.search.trial.files._SECONDS", 0.2)
-    grid = GridSettings(widths=(0.25,), resolutions=(32, 64), runtimes=("litert",), seconds=0.1)
+    grid = GridSettings(widths=(0.25, 0.375), resolutions=(32, 64), runtimes=("litert",), seconds=0.1)
     measure_grid(grid).write(tmp_path / "device.json")
-    words = ("--device", tmp_path / "device.json", "--runtime", "litert", "--size", "1200kB", "--epochs", "6")
+    words = ("--device", tmp_path / "device.json", "--runtime", "litert", "--size", "400kB", "--epochs", "14")
     mobilenet("fit", light_data, *words, "--out", tmp_path / "fit")
     found = json.loads((tmp_path / "fit" / "fit.json").read_text())
     assert found["winner"] == {"width_multiplier": 0.25, "resolution": 64}

@@ -31,7 +31,7 @@ _ABSOLUTE, _RELATIVE = 1e-5, 1e-4
 """How far probabilities of a float32 file may lie from the network's: engines add in other orders."""
 
 _AGREEMENT = {"float32": 1.0, "int8": 0.97}
-"""Share of photos on which file and network give the same first answer."""
+"""Share of photos on which file and network must give the same answer."""
 
 _ACCURACY_LOSS = {"float32": 0.0, "int8": 0.01}
 
@@ -250,8 +250,8 @@ def _agreement(agreement: float, precision: Precision, photos: int, goal: Goal) 
     failure = (
         ""
         if agreement >= limit
-        else f"it gives another first answer than the network on {other} of {photos} photos, the same on "
-        f"{agreement:.1%} where {limit:.0%} is needed; {_remedy(precision)}"
+        else f"its {goal.title} differs from the network's on {other} of {photos} photos: {agreement:.1%} agreement, "
+        f"{limit:.0%} required; {_remedy(precision)}"
     )
     return Gate(goal.agreement, agreement, limit, failure)
 

@@ -71,7 +71,7 @@ def frontier(name: str, description: str, dots: Sequence[Dot], lines: Lines, x_l
         for kind in _LOOKS:
             _draw_dots(axes, kind, [dot for dot in dots if dot.kind == kind])
         axes.set_xlabel(x_label, color=INK)
-        axes.set_ylabel("top-1 on validation photos", color=INK)
+        axes.set_ylabel("accuracy on validation photos", color=INK)
         figure.legend(loc="outside lower center", ncols=4, frameon=False, labelcolor=INK, fontsize=10)
         _name(figure, axes, sorted((dot for dot in dots if dot.accuracy is not None), key=_importance), lines)
         return to_svg(figure, name, description)

@@ -128,7 +128,7 @@ class Choice:
             self.trials.append(trial)
             told = "in full" if epochs == self.epochs else f"promise {trial.promise:.1%}"
             self.listener.say(
-                f"{option.candidate!s:>9}  {epochs:3d} epochs  top-1 {trial.accuracy:6.1%}  {trial.seconds:.0f} s  "
+                f"{option.candidate!s:>9}  {epochs:3d} epochs  {self.trainings.goal.title} {trial.accuracy:6.1%}  {trial.seconds:.0f} s  "
                 f"{told}"
             )
         return trial
