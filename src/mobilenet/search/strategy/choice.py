@@ -126,9 +126,10 @@ class Choice:
         trial = self.trainings.trial(option.candidate, epochs)
         if trial not in self.trials:
             self.trials.append(trial)
+            title = self.trainings.goal.title
             told = "in full" if epochs == self.epochs else f"promise {trial.promise:.1%}"
             self.listener.say(
-                f"{option.candidate!s:>9}  {epochs:3d} epochs  {self.trainings.goal.title} {trial.accuracy:6.1%}  {trial.seconds:.0f} s  "
+                f"{option.candidate!s:>9}  {epochs:3d} epochs  {title} {trial.accuracy:6.1%}  {trial.seconds:.0f} s  "
                 f"{told}"
             )
         return trial
