@@ -13,8 +13,8 @@ class Trial:
     compared by.
 
     After a full training the two are the same. After a short one, `promise` is the mean of `accuracy` and of the same
-    figure on the training photos in the last epoch, as they were cropped: validation photos are few, of two networks that differ
-    by a point the worse one often answers more of them, and nothing has been learned by heart yet.
+    figure on the training photos in the last epoch, as they were cropped: validation photos are few, of two networks
+    that differ by a point the worse one often answers more of them, and nothing has been learned by heart yet.
     """
 
     candidate: Candidate
