@@ -16,9 +16,11 @@ from mobilenet.errors import ConfigError, DataError, ModelError
 from mobilenet.evaluate import Evaluation
 from mobilenet.files import check_writable
 from mobilenet.images.augment import training_side
+from mobilenet.model.card import ModelCard
 from mobilenet.runs import RunFolder
 from mobilenet.runs.config import parse_config, read_config_bytes, write_config
 from mobilenet.runs.split import photo_lines
+from mobilenet.spec.shapes import has_fixed_resolution
 from mobilenet.tasks import task_of
 from mobilenet.training.recipe import make_plan
 from mobilenet.training.record import card_of, describe
@@ -135,11 +137,12 @@ def _run(
             training, validation, caching_s = _cache(dataset, settings, listener)
         if found := quick_check(dataset.vocabulary, training, validation):
             listener.note(f"check: {found}; see mobilenet check {spelled(settings.data)}")
+        card = card_of(settings, task, dataset.vocabulary)
+        settings = _with_crops(settings, card)
         plan = make_plan(settings, len(training))
         if plan.batch_size < settings.batch_size:
             photos = f"{len(training)} to train on"
             listener.note(f"batches of {plan.batch_size} photos, not {settings.batch_size}: there are {photos}")
-        card = card_of(settings, task, dataset.vocabulary)
         config = describe(settings, plan, dataset, task, card, (training, validation), command, device, dtype)
         config["machine"]["processes"] = processes.count
         lines = photo_lines((training, validation), dataset.vocabulary)
@@ -153,6 +156,18 @@ def _run(
             config["seconds"] = {"caching": caching_s, "training": session.trainer.elapsed_s, "total": total_s}
             write_config(RunFolder(folder), config)
         return RunResult(folder, evaluation, total_s)
+
+
+def _with_crops(settings: TrainingSettings, card: ModelCard) -> TrainingSettings:
+    """Crops of the network's own resolution where it takes no other; ConfigError where another one is asked for."""
+    if not has_fixed_resolution(card.network().rows, card.resolution):
+        return settings
+    if settings.training_resolution not in (None, settings.side):
+        raise ConfigError(
+            f"--training-resolution {settings.training_resolution} does not fit a head that looks at positions; "
+            f"leave it out, or use {settings.side}"
+        )
+    return replace(settings, training_resolution=settings.side)
 
 
 def _with_source(
