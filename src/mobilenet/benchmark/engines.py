@@ -9,7 +9,7 @@ from pathlib import Path
 from mobilenet.benchmark.result import Contender
 from mobilenet.errors import ConfigError
 from mobilenet.extras import pip_install
-from mobilenet.runtimes import RUNTIMES, model_file
+from mobilenet.runtimes.predictor import RUNTIMES, model_file
 
 __all__ = ["ENGINES", "MOST_THREADS", "Engine", "choose_contenders", "import_engine"]
 

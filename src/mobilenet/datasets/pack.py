@@ -22,7 +22,7 @@ from mobilenet.datasets.sources.find import VALIDATION, base_of
 from mobilenet.datasets.sources.tar import CLASSES
 from mobilenet.errors import ConfigError, DataError, ImageError, StorageError
 from mobilenet.files import check_writable, storage_errors
-from mobilenet.images import decode
+from mobilenet.images.decode import decode
 from mobilenet.model.vocabulary import Vocabulary
 from mobilenet.parallel import in_order
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mobilenet.datasets import LeftOut, read_exclusions
+from mobilenet.datasets.exclusions import read_exclusions
+from mobilenet.datasets.photos import LeftOut
 from mobilenet.errors import ConfigError, ModelError
 from mobilenet.export.formats import FORMATS
 from mobilenet.export.photos import Chosen, apart_from, choose_photos, decode_photos
@@ -26,8 +27,8 @@ from mobilenet.model.graph import Graph, QuantizedGraph
 from mobilenet.model.outputs import Outputs
 from mobilenet.model.precision import PRECISIONS, Precision
 from mobilenet.runs.origin import read_origin
-from mobilenet.runtimes import Predictor, model_file, open_model
 from mobilenet.runtimes.batches import predict_batches
+from mobilenet.runtimes.predictor import Predictor, model_file, open_model
 from mobilenet.tasks import task_of_model
 
 if TYPE_CHECKING:

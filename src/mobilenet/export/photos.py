@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mobilenet.datasets import Exclusions, LeftOut, Photos, read_exclusions
 from mobilenet.datasets.dataset import Parts, make_split, open_parts, remembered_digests
-from mobilenet.datasets.exclusions import NOTHING
+from mobilenet.datasets.exclusions import NOTHING, Exclusions, read_exclusions
+from mobilenet.datasets.photos import LeftOut, Photos
 from mobilenet.datasets.remote.urls import spelled
 from mobilenet.datasets.sources.folders import class_names, find_photos
 from mobilenet.datasets.sources.shards import find_shards
 from mobilenet.datasets.targets import Targets, Unlabelled
 from mobilenet.errors import DataError, ImageError
-from mobilenet.images import Preprocessing
+from mobilenet.images.preprocessing import Preprocessing
 from mobilenet.model.vocabulary import Vocabulary
 from mobilenet.runs.judging import NO_RECORD, nothing_unseen
 from mobilenet.runs.origin import Origin

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, get_args
 
 from mobilenet.errors import ModelError, SpecError
-from mobilenet.images import Preprocessing
+from mobilenet.images.preprocessing import Preprocessing
 from mobilenet.model.head import Head, check_outputs, read_head
 from mobilenet.model.outputs import Output
 from mobilenet.model.vocabulary import Vocabulary

@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel
 
-from mobilenet.datasets import Photos
 from mobilenet.datasets.cache.load import CachedPhotos, load
-from mobilenet.images import Preprocessing
+from mobilenet.datasets.photos import Photos
 from mobilenet.images.augment import Augmentation, draw_crops, random_uniform, render, training_side
+from mobilenet.images.preprocessing import Preprocessing
 from mobilenet.model.graph import (
     ConvNode,
     Graph,

@@ -12,7 +12,7 @@ from mobilenet.extras import missing_package
 from mobilenet.runs.folder import MODEL, RunFolder
 
 if TYPE_CHECKING:
-    from mobilenet.images import Preprocessing
+    from mobilenet.images.preprocessing import Preprocessing
     from mobilenet.model.card import ModelCard
 
 __all__ = ["RUNTIMES", "Predictor", "model_file", "open_model"]

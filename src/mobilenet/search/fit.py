@@ -7,7 +7,8 @@ from functools import partial
 
 from mobilenet.benchmark.device.grid import GridSettings
 from mobilenet.benchmark.device.profile import DeviceProfile
-from mobilenet.datasets import open_dataset, read_exclusions
+from mobilenet.datasets.dataset import open_dataset
+from mobilenet.datasets.exclusions import read_exclusions
 from mobilenet.errors import GateError
 from mobilenet.export.formats import FORMATS
 from mobilenet.files import atomic_write, check_writable, storage_errors

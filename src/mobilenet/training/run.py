@@ -8,16 +8,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mobilenet.datasets import Dataset, open_dataset, read_exclusions
 from mobilenet.datasets.cache.load import CachedPhotos, load
 from mobilenet.datasets.check.check import quick_check
+from mobilenet.datasets.dataset import Dataset, open_dataset
+from mobilenet.datasets.exclusions import read_exclusions
 from mobilenet.datasets.remote.urls import name_for_folders, spelled
 from mobilenet.errors import ConfigError, DataError, ModelError
 from mobilenet.evaluate import Evaluation
 from mobilenet.files import check_writable
 from mobilenet.images.augment import training_side
-from mobilenet.runs import RunFolder
 from mobilenet.runs.config import parse_config, read_config_bytes, write_config
+from mobilenet.runs.folder import RunFolder
 from mobilenet.runs.split import photo_lines
 from mobilenet.tasks import task_of
 from mobilenet.training.recipe import make_plan

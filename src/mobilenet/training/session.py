@@ -18,8 +18,8 @@ from mobilenet.files import storage_errors
 from mobilenet.model.card import ModelCard
 from mobilenet.nn.model_file import write_model
 from mobilenet.nn.network import TableNetwork
-from mobilenet.runs import RunFolder
 from mobilenet.runs.config import write_config
+from mobilenet.runs.folder import RunFolder
 from mobilenet.runs.split import write_photos
 from mobilenet.runs.trained_on import compact
 from mobilenet.runtimes.torch import TorchPredictor

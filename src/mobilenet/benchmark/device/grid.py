@@ -27,10 +27,10 @@ from mobilenet.errors import ConfigError
 from mobilenet.export.formats import FORMATS, Format
 from mobilenet.extras import pip_install
 from mobilenet.files import storage_errors
-from mobilenet.images import Preprocessing
+from mobilenet.images.preprocessing import Preprocessing
 from mobilenet.model.card import ModelCard
 from mobilenet.model.precision import PRECISIONS, Precision
-from mobilenet.runtimes import RUNTIMES
+from mobilenet.runtimes.predictor import RUNTIMES
 from mobilenet.tasks import DEFAULT
 
 __all__ = [

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from mobilenet.benchmark.engines import import_engine
 from mobilenet.benchmark.worker.memory import forget_peak, peak_bytes, resident_bytes
 from mobilenet.errors import DataError, ImageError, MobilenetError
-from mobilenet.runtimes import Predictor, open_model
+from mobilenet.runtimes.predictor import Predictor, open_model
 
 __all__ = ["main"]
 

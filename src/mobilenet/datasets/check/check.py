@@ -27,7 +27,7 @@ from mobilenet.datasets.remote.urls import spelled
 from mobilenet.datasets.sources.find import base_of
 from mobilenet.datasets.targets import Targets
 from mobilenet.errors import ImageError
-from mobilenet.images import decode
+from mobilenet.images.decode import decode
 from mobilenet.model.vocabulary import Vocabulary
 from mobilenet.parallel import in_order
 

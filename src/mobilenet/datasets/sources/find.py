@@ -12,7 +12,7 @@ from mobilenet.datasets.sources.csv import read_csv
 from mobilenet.datasets.sources.folders import class_names, list_tree
 from mobilenet.datasets.sources.shards import Shards, find_shards
 from mobilenet.errors import DataError, ImageError
-from mobilenet.images import read_photo
+from mobilenet.images.decode import read_photo
 
 __all__ = ["VALIDATION", "Place", "Source", "base_of", "find_places", "photo_reader", "read_source", "without"]
 

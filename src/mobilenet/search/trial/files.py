@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, TypeGuard
 
-from mobilenet.benchmark import Contender, Settings, Timing, measure
 from mobilenet.benchmark.device.profile import Estimate, Variant
+from mobilenet.benchmark.measure import Settings, measure
+from mobilenet.benchmark.result import Contender, Timing
 from mobilenet.export.export import ExportSettings, export
 from mobilenet.export.formats import FORMATS
 from mobilenet.export.proof.verify import OF_THE_FILE, Proof

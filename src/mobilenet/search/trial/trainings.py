@@ -9,9 +9,9 @@ from typing import Any
 from mobilenet.errors import ConfigError
 from mobilenet.model.arrays import has_card, read_arrays
 from mobilenet.model.card import ModelCard
-from mobilenet.runs import RunFolder
+from mobilenet.runs.folder import RunFolder
 from mobilenet.runs.metrics_log import read_metrics
-from mobilenet.runtimes import model_file
+from mobilenet.runtimes.predictor import model_file
 from mobilenet.search.candidates import Candidate
 from mobilenet.search.journal.journal import Memory
 from mobilenet.search.trial.events import Trial

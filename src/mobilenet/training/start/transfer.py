@@ -17,7 +17,7 @@ from mobilenet.model.card import ModelCard
 from mobilenet.nn.layers import BatchNorm, ConvUnit
 from mobilenet.nn.model_file import build_network, read_model
 from mobilenet.nn.network import TableNetwork, place
-from mobilenet.runtimes import model_file
+from mobilenet.runtimes.predictor import model_file
 from mobilenet.training.loop import Stopwatch, Trainer
 from mobilenet.training.settings import TrainingSettings
 from mobilenet.training.start.norms import measure_norms, restate_norms

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mobilenet.errors import ConfigError
 from mobilenet.files import storage_errors
-from mobilenet.runs import RunFolder
+from mobilenet.runs.folder import RunFolder
 
 __all__ = ["lock_folder"]
 
