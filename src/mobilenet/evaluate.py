@@ -16,7 +16,7 @@ from mobilenet.errors import DataError
 from mobilenet.files import atomic_write
 from mobilenet.runtimes.batches import Images, predict_batches
 from mobilenet.runtimes.predictor import Predictor
-from mobilenet.tasks import DEFAULT
+from mobilenet.tasks.default import DEFAULT
 from mobilenet.tasks.task import Task
 
 __all__ = ["Evaluation", "Mistake", "evaluate"]

@@ -96,7 +96,7 @@ def command(
         raise click.UsageError("--out and --classes go with --grid")
     if not files:
         raise click.UsageError("give at least one model file, or --grid --out device.json")
-    from mobilenet.benchmark.engines import choose_contenders
+    from mobilenet.benchmark.contenders import choose_contenders
     from mobilenet.benchmark.measure import Settings, measure
 
     draw = _plotter(plot)
@@ -224,7 +224,7 @@ def _first_of_engines(benchmark: "Benchmark") -> list["Timing"]:
 
 
 def _engine(timing: "Timing", environment: "Environment") -> str:
-    from mobilenet.benchmark.engines import ENGINES
+    from mobilenet.runtimes.engines import ENGINES
 
     name = timing.contender.runtime
     version = environment.versions.get(ENGINES[name].distribution, "")

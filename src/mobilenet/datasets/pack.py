@@ -14,9 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from mobilenet.datasets.dataset import Parts, Reader, open_parts
+from mobilenet.datasets.dataset import Parts, open_parts
 from mobilenet.datasets.exclusions import NOTHING, Exclusions, prefix_below
 from mobilenet.datasets.photos import LeftOut, Photos
+from mobilenet.datasets.reader import Reader
 from mobilenet.datasets.remote.urls import is_url, spelled
 from mobilenet.datasets.sources.find import VALIDATION, base_of
 from mobilenet.datasets.sources.tar import CLASSES

@@ -35,7 +35,7 @@ from mobilenet.model.graph import (
     QuantizedPool,
     walk,
 )
-from mobilenet.quantize.calibrate import Calibrated, Distance
+from mobilenet.quantize.calibrated import Calibrated, Distance
 from mobilenet.quantize.simulator import LOWEST, bounds, convolve, flat, outputs_of, step
 from mobilenet.quantize.weights import LARGEST, reading_pixels
 
