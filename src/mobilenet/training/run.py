@@ -118,9 +118,9 @@ def _run(
     began, listener = time.perf_counter(), around.listener
     keep_freed_memory()
     device = pick_device(settings.device, around.processes)
-    around = replace(around, processes=around.processes.on(device))
-    processes = around.processes
     dtype = pick_precision(settings.precision, device)
+    processes = around.processes.on(device)
+    around = replace(around, processes=processes)
     if processes.writes:
         check_writable(folder)
     with lock_folder(folder) if processes.writes else nullcontext():
