@@ -12,11 +12,11 @@ from typing import IO
 
 import pytest
 
-from mobilenet.benchmark import profile_cache
+from mobilenet.benchmark.device import profile_cache
 from mobilenet.benchmark.device.curve import Curve, Point, Variant
 from mobilenet.benchmark.device.grid import GridSettings, grid_environment
 from mobilenet.benchmark.device.profile import DeviceProfile
-from mobilenet.benchmark.profile_cache import cache_profile, cached_profile, drop_cached_profile
+from mobilenet.benchmark.device.profile_cache import cache_profile, cached_profile, drop_cached_profile
 from mobilenet.benchmark.result import Environment
 from mobilenet.datasets.cache.eviction import remove_debris
 from mobilenet.errors import DataError, StorageError

@@ -100,7 +100,7 @@ def test_wrong_usage_is_one_line(
 def test_an_engine_that_is_not_installed_is_named_with_what_brings_it(
     tiny_run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("mobilenet.benchmark.engines.find_spec", lambda _: None)
+    monkeypatch.setattr("mobilenet.runtimes.engines.find_spec", lambda _: None)
     assert "torch is not installed; pip install 'mobilenet[train]'" in _error(
         capsys, str(tiny_run), "--runtime", "torch"
     )

@@ -20,6 +20,7 @@ from mobilenet.model.arrays import read_arrays, write_arrays
 from mobilenet.model.card import ModelCard
 from mobilenet.model.graph import Graph
 from mobilenet.runtimes import open_model
+from mobilenet.runtimes.engines import FORMATS
 from mobilenet.spec import Conv, ConvStyle
 from mobilenet.tasks.classification import Classification
 
@@ -119,8 +120,8 @@ def _swapped(write: Callable[[Graph, int | None], bytes]) -> Callable[[Graph, in
 def test_a_file_that_fails_is_kept_under_another_name(
     model: Path, photos: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    right = run.FORMATS["onnx"]
-    monkeypatch.setitem(run.FORMATS, "onnx", replace(right, write=_swapped(right.write)))
+    right = run.WRITERS["onnx"]
+    monkeypatch.setitem(run.WRITERS, "onnx", _swapped(right))
     arguments = ["--data", str(photos), "--out", str(tmp_path), "--format", "onnx", "--precision", "float32"]
     assert main(["export", str(model), *arguments]) == 1
     error = capsys.readouterr().err
@@ -128,7 +129,7 @@ def test_a_file_that_fails_is_kept_under_another_name(
     assert "the likely cause: its colour channels are read as blue, green, red" in error
     assert len(error.splitlines()) == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["colours-float32.failed.onnx", "export.json"]
-    monkeypatch.setitem(run.FORMATS, "onnx", right)
+    monkeypatch.setitem(run.WRITERS, "onnx", right)
     assert main(["export", str(model), *arguments]) == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["colours-float32.onnx", "export.json"]
 
@@ -149,14 +150,14 @@ def _broken(write: Callable[[Graph, int | None], bytes]) -> Callable[[Graph, int
 def test_a_file_that_answers_with_nan_fails_in_one_line(
     model: Path, photos: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    right = run.FORMATS[name]
-    monkeypatch.setitem(run.FORMATS, name, replace(right, write=_broken(right.write)))
+    right, suffix = run.WRITERS[name], FORMATS[name].suffix
+    monkeypatch.setitem(run.WRITERS, name, _broken(right))
     arguments = ["--data", str(photos), "--out", str(tmp_path), "--format", name, "--precision", "float32"]
     assert main(["export", str(model), *arguments]) == 1
     error = capsys.readouterr().err
-    assert f"colours-float32.failed{right.suffix}: it answers with NaN or infinity on 6 of 6 photos" in error
+    assert f"colours-float32.failed{suffix}: it answers with NaN or infinity on 6 of 6 photos" in error
     assert len(error.splitlines()) == 1
-    assert not (tmp_path / f"colours-float32{right.suffix}").exists()
+    assert not (tmp_path / f"colours-float32{suffix}").exists()
     assert json.loads((tmp_path / "export.json").read_text("utf-8"))["passed"] is False
 
 

@@ -26,7 +26,7 @@ def device(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mobilenet.search.trial.files._SECONDS", 0.2)
+    monkeypatch.setattr("mobilenet.search.trial.proving._SECONDS", 0.2)
 
 
 @pytest.fixture

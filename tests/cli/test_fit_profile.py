@@ -52,7 +52,7 @@ def measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[GridSettin
         return _figures()
 
     monkeypatch.setenv("MOBILENET_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("mobilenet.search.trial.files._SECONDS", 0.2)
+    monkeypatch.setattr("mobilenet.search.trial.proving._SECONDS", 0.2)
     monkeypatch.setattr("mobilenet.search.device_profile._grid", lambda _: _GRID)
     monkeypatch.setattr("mobilenet.search.device_profile.measure_grid", measure)
     # However far apart made-up figures are.
@@ -225,7 +225,7 @@ def test_a_cached_profile_that_cannot_be_used_is_measured_again(
     assert _stopped(*words) == 130
     assert len(measured) == 2
     later = time.time() + 31 * 24 * 3600
-    monkeypatch.setattr("mobilenet.benchmark.profile_cache.time.time", lambda: later)
+    monkeypatch.setattr("mobilenet.benchmark.device.profile_cache.time.time", lambda: later)
     capsys.readouterr()
     assert _stopped(*words) == 130
     assert f"{path} is 31 days old, and 30 are allowed; this machine is measured again" in capsys.readouterr().err

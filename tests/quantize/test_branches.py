@@ -25,7 +25,8 @@ from mobilenet.model.graph import (
 from mobilenet.model.head import Head
 from mobilenet.model.outputs import Output
 from mobilenet.quantize.bias import corrected
-from mobilenet.quantize.calibrate import Calibrated, calibrate, divergence
+from mobilenet.quantize.calibrate import calibrate, divergence
+from mobilenet.quantize.calibrated import Calibrated
 from mobilenet.quantize.equalise import equalised
 from mobilenet.quantize.fine_tune import _forward, _Student, fine_tune, training_photos
 from mobilenet.quantize.ranges import choose_ranges, observe

@@ -18,7 +18,7 @@ from mobilenet.search.budget import Limits
 from mobilenet.search.candidates import Candidate, front, weigh
 from mobilenet.search.strategy.halving import halve, plan_rounds
 from mobilenet.search.strategy.smallest import Foresight, smallest_that_reach
-from mobilenet.search.trial import files
+from mobilenet.search.trial import proving
 from mobilenet.search.trial.files import MeasuredFile, best, nearest
 from mobilenet.spec import Network, mobilenet_v1
 from mobilenet.spec.cost import cost
@@ -304,11 +304,11 @@ def test_a_file_says_all_that_is_not_known_of_it_in_one_line(file: Callable[...,
 @pytest.mark.parametrize("accuracy", [None, math.nan])
 def test_an_accuracy_that_is_not_known_does_not_reach_what_is_asked(accuracy: float | None) -> None:
     proof = Proof("a.tflite", "litert", "int8", 9, 48, 0.0, 0.0, 1.0, accuracy, 0.9, 1.0, None, (Gate("size", 9, 9),))
-    took = files._Taken(1.0, 1.0, 1000, 0.0, estimated=False)
-    judged = files._judged(proof, 1, took, Limits(accuracy=0.5))
+    took = proving._Taken(1.0, 1.0, 1000, 0.0, estimated=False)
+    judged = proving._judged(proof, 1, took, Limits(accuracy=0.5))
     assert judged.why_not == ("its accuracy is not known",)
-    assert not files._judged(replace(proof, accuracy=0.49), 1, took, Limits(accuracy=0.5)).usable
-    assert files._judged(replace(proof, accuracy=0.5), 1, took, Limits(accuracy=0.5)).usable
+    assert not proving._judged(replace(proof, accuracy=0.49), 1, took, Limits(accuracy=0.5)).usable
+    assert proving._judged(replace(proof, accuracy=0.5), 1, took, Limits(accuracy=0.5)).usable
 
 
 def test_a_latency_that_is_not_known_is_measured_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -318,8 +318,8 @@ def test_a_latency_that_is_not_known_is_measured_again(monkeypatch: pytest.Monke
         runs.append(1)
         return SimpleNamespace(timings=(SimpleNamespace(p95_ms=math.nan, waited=0.5),))
 
-    monkeypatch.setattr(files, "measure", measured)
-    assert math.isnan(files._calmest([], Limits(latency_ms=1.0), None)[0].p95_ms)
+    monkeypatch.setattr(proving, "measure", measured)
+    assert math.isnan(proving._calmest([], Limits(latency_ms=1.0), None)[0].p95_ms)
     assert len(runs) == 3
 
 

@@ -20,11 +20,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from mobilenet.benchmark import environment
-from mobilenet.benchmark.engines import ENGINES
 from mobilenet.benchmark.result import Benchmark, Contender
 from mobilenet.benchmark.summary import Record, summarise
 from mobilenet.benchmark.worker.process import Worker
 from mobilenet.errors import ConfigError
+from mobilenet.runtimes.engines import ENGINES
 
 __all__ = ["Plan", "Settings", "measure", "order", "plan_rounds", "take_turns"]
 

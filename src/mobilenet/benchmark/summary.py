@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from mobilenet.benchmark.result import Contender, Timing
 from mobilenet.benchmark.worker.process import Opening, Turn
-from mobilenet.runtimes import model_file
+from mobilenet.runtimes.predictor import model_file
 
 __all__ = ["Record", "drift", "summarise"]
 

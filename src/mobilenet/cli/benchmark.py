@@ -13,8 +13,8 @@ from mobilenet.cli.progress import turn_bar
 from mobilenet.files import check_writable
 
 if TYPE_CHECKING:
-    from mobilenet.benchmark import Benchmark, Environment, Timing
     from mobilenet.benchmark.device.profile import Curve, DeviceProfile
+    from mobilenet.benchmark.result import Benchmark, Environment, Timing
 
 __all__ = ["Counts", "Names", "command"]
 
@@ -96,8 +96,8 @@ def command(
         raise click.UsageError("--out and --classes go with --grid")
     if not files:
         raise click.UsageError("give at least one model file, or --grid --out device.json")
-    from mobilenet.benchmark import Settings, measure
-    from mobilenet.benchmark.engines import choose_contenders
+    from mobilenet.benchmark.contenders import choose_contenders
+    from mobilenet.benchmark.measure import Settings, measure
 
     draw = _plotter(plot)
     settings = Settings(_SECONDS if seconds is None else seconds, None if photo is None else str(photo))
@@ -224,7 +224,7 @@ def _first_of_engines(benchmark: "Benchmark") -> list["Timing"]:
 
 
 def _engine(timing: "Timing", environment: "Environment") -> str:
-    from mobilenet.benchmark.engines import ENGINES
+    from mobilenet.runtimes.engines import ENGINES
 
     name = timing.contender.runtime
     version = environment.versions.get(ENGINES[name].distribution, "")

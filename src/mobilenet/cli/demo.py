@@ -12,10 +12,10 @@ import click
 
 from mobilenet.cli.console import print_json
 from mobilenet.cli.progress import progress_bar
-from mobilenet.runs import RunFolder
+from mobilenet.runs.folder import RunFolder
 
 if TYPE_CHECKING:
-    from mobilenet.scenes import SceneSettings
+    from mobilenet.scenes.folder import SceneSettings
 
 __all__ = ["command"]
 
@@ -38,7 +38,7 @@ def command(*, out: Path, scenes: int, minutes: float, seed: int, as_json: bool)
     Each step but the drawing is a command as anybody would type it, printed before it runs. Everything stays in --out;
     scenes that are there already are used again, and each demo is a run of its own.
     """
-    from mobilenet.scenes import SceneSettings
+    from mobilenet.scenes.folder import SceneSettings
 
     start = time.perf_counter()
     settings = SceneSettings(train=scenes, validation=max(scenes // 6, 10), seed=seed)
@@ -58,7 +58,7 @@ def command(*, out: Path, scenes: int, minutes: float, seed: int, as_json: bool)
 
 
 def _draw(folder: Path, settings: "SceneSettings") -> Path:
-    from mobilenet.scenes import write_scenes
+    from mobilenet.scenes.folder import write_scenes
 
     total = settings.train + settings.validation
     with progress_bar("drawing scenes") as progress:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mobilenet.images import Preprocessing
+from mobilenet.images.preprocessing import Preprocessing
 from mobilenet.model.graph import ConvNode, Graph, Node
 from mobilenet.model.outputs import Outputs
 from mobilenet.nn.endings import ended

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mobilenet.datasets import LeftOut, read_exclusions
+from mobilenet.datasets.exclusions import read_exclusions
+from mobilenet.datasets.photos import LeftOut
 from mobilenet.errors import ConfigError, ModelError
-from mobilenet.export.formats import FORMATS
+from mobilenet.export.formats import WRITERS
 from mobilenet.export.photos import Chosen, apart_from, choose_photos, decode_photos
 from mobilenet.export.proof.verify import OF_THE_FILE, Proof, Reference, prove
 from mobilenet.files import atomic_write, check_writable, storage_errors
@@ -26,12 +27,13 @@ from mobilenet.model.graph import Graph, QuantizedGraph
 from mobilenet.model.outputs import Outputs
 from mobilenet.model.precision import PRECISIONS, Precision
 from mobilenet.runs.origin import read_origin
-from mobilenet.runtimes import Predictor, model_file, open_model
 from mobilenet.runtimes.batches import predict_batches
+from mobilenet.runtimes.engines import ENGINES, FORMATS
+from mobilenet.runtimes.predictor import Predictor, model_file, open_model
 from mobilenet.tasks import task_of_model
 
 if TYPE_CHECKING:
-    from mobilenet.quantize.calibrate import Calibrated, Distance
+    from mobilenet.quantize.calibrated import Calibrated, Distance
 
 __all__ = ["ExportSettings", "Exported", "check_engines", "export"]
 
@@ -161,7 +163,7 @@ def check_engines(formats: Sequence[str]) -> None:
     """Before any work: the packages that write and run the files are there."""
     for name in formats:
         import_module(f"mobilenet.export.{name}.model")
-        import_module(f"mobilenet.runtimes.{FORMATS[name].runtime}")
+        import_module(ENGINES[FORMATS[name].runtime].module)
 
 
 def _name(model: Path) -> str:
@@ -240,16 +242,16 @@ def _fine_tuned(work: _Work, found: "Calibrated", images: NDArray[np.uint8]) -> 
 def _prove_format(work: _Work, name: str, graphs: dict[Precision, Graph | QuantizedGraph]) -> Iterator[Proof]:
     """A proof for each precision of one format; where it must be faster, an 8-bit file is timed against the float32
     one, wanted or not."""
-    kind = FORMATS[name]
+    kind, write = FORMATS[name], WRITERS[name]
     with tempfile.TemporaryDirectory() as folder:
         rival = None
         if work.settings.must_be_faster and "int8" in work.settings.precisions:
             plain = Path(folder) / f"{work.name}{kind.suffix}"
-            plain.write_bytes(kind.write(graphs["float32"], work.settings.batch))
+            plain.write_bytes(write(graphs["float32"], work.settings.batch))
             rival = open_model(plain, kind.runtime, threads=1)
         for precision in work.settings.precisions:
             work.progress(f"proving {name} {precision}", 0, 1)
-            data = kind.write(graphs[precision], work.settings.batch)
+            data = write(graphs[precision], work.settings.batch)
             yield _prove_file(work, name, precision, data, rival if precision == "int8" else None)
             work.progress(f"proving {name} {precision}", 1, 1)
 

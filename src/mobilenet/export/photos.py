@@ -1,22 +1,22 @@
 """Which photos an export is calibrated on and which prove it: never the same ones."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mobilenet.datasets import Exclusions, LeftOut, Photos, read_exclusions
 from mobilenet.datasets.dataset import Parts, make_split, open_parts, remembered_digests
-from mobilenet.datasets.exclusions import NOTHING
+from mobilenet.datasets.exclusions import NOTHING, Exclusions, read_exclusions
+from mobilenet.datasets.photos import LeftOut, Photos
 from mobilenet.datasets.remote.urls import spelled
 from mobilenet.datasets.sources.folders import class_names, find_photos
 from mobilenet.datasets.sources.shards import find_shards
 from mobilenet.datasets.targets import Targets, Unlabelled
-from mobilenet.errors import DataError, ImageError
-from mobilenet.images import Preprocessing
+from mobilenet.errors import DataError
+from mobilenet.images.prepare import prepare_photos
+from mobilenet.images.preprocessing import Preprocessing
 from mobilenet.model.vocabulary import Vocabulary
 from mobilenet.runs.judging import NO_RECORD, nothing_unseen
 from mobilenet.runs.origin import Origin
@@ -95,26 +95,17 @@ def decode_photos(
 ) -> Decoded:
     """Every photo from its bytes to network input; DataError where none decodes."""
     images, decoded, left_out = [], [], []
-    with ThreadPoolExecutor(thread_name_prefix="decode") as pool:
-        results = pool.map(lambda number: _prepare(photos, number, preprocessing), range(len(photos)))
-        for number, result in enumerate(results):
-            if isinstance(result, str):
-                left_out.append(LeftOut(photos.files[number], result))
-            else:
-                images.append(result)
-                decoded.append(number)
-            if progress is not None:
-                progress(number + 1, len(photos))
+    for number, found in prepare_photos(preprocessing, photos.read, range(len(photos))):
+        if isinstance(found, str):
+            left_out.append(LeftOut(photos.files[number], found))
+        else:
+            images.append(found[0])
+            decoded.append(number)
+        if progress is not None:
+            progress(number + 1, len(photos))
     if not images:
         raise DataError(f"none of the {len(photos):,} photos below {photos.root} can be decoded; give readable ones")
     return Decoded(np.stack(images), photos.targets.take(np.array(decoded, np.int64)), tuple(left_out))
-
-
-def _prepare(photos: Photos, number: int, preprocessing: Preprocessing) -> NDArray[np.uint8] | str:
-    try:
-        return preprocessing.prepare(photos.read(number))
-    except ImageError as error:
-        return str(error)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

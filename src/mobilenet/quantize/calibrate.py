@@ -6,49 +6,27 @@ ranges, then whether equalisation helps, then whether bias correction does.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from mobilenet.errors import ConfigError, ModelError
 from mobilenet.model.graph import Graph, QuantizedGraph, concatenated
 from mobilenet.quantize.bias import corrected
+from mobilenet.quantize.calibrated import Calibrated, Distance
 from mobilenet.quantize.equalise import equalised
 from mobilenet.quantize.ranges import METHODS, Method, Observed, Ranges, choose_ranges, observe
 from mobilenet.quantize.simulator import batches, quantized_outputs, raw_outputs
 from mobilenet.quantize.weights import quantized
 
-__all__ = ["FEWEST_PHOTOS", "Calibrated", "Distance", "calibrate", "divergence"]
-
-Distance = Callable[[Mapping[str, Tensor], Mapping[str, Tensor]], Tensor]
-"""(a network's raw outputs by name, those of the network that it should be like) -> how far they are apart, summed over
-the photos: a scalar, 0 where nothing differs."""
+__all__ = ["FEWEST_PHOTOS", "calibrate", "divergence"]
 
 FEWEST_PHOTOS = 8
 _MOST_FOR_BIASES = 128
 """Photos whose activations are held in memory at once."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Calibrated:
-    """An 8-bit graph and how it was made.
-
-    `prepared` is the float32 graph behind it, equalised and corrected where that helped, and `ranges` what its outputs
-    are rounded to. `errors` are the divergences of all that was tried, by name, the chosen one last; infinite for
-    what does not answer with numbers.
-    """
-
-    graph: QuantizedGraph
-    prepared: Graph
-    ranges: Ranges
-    method: Method
-    equalised: bool
-    corrected: bool
-    errors: dict[str, float]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -6,7 +6,6 @@ crops, so labels are not needed and nothing new is learned but to be rounded. Ba
 outputs stay as calibration has chosen them, and filters move in units of their own 8-bit steps.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -17,10 +16,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel
 
-from mobilenet.datasets import Photos
 from mobilenet.datasets.cache.load import CachedPhotos, load
-from mobilenet.images import Preprocessing
+from mobilenet.datasets.photos import Photos
 from mobilenet.images.augment import Augmentation, draw_crops, random_uniform, render, training_side
+from mobilenet.images.preprocessing import Preprocessing
 from mobilenet.model.graph import (
     ConvNode,
     Graph,
@@ -35,7 +34,8 @@ from mobilenet.model.graph import (
     QuantizedPool,
     walk,
 )
-from mobilenet.quantize.calibrate import Calibrated, Distance
+from mobilenet.nn.schedule import learning_rate_factor
+from mobilenet.quantize.calibrated import Calibrated, Distance
 from mobilenet.quantize.simulator import LOWEST, bounds, convolve, flat, outputs_of, step
 from mobilenet.quantize.weights import LARGEST, reading_pixels
 
@@ -74,7 +74,7 @@ def fine_tune(
     crops = _Crops(teacher.card.preprocessing, photos, seed)
     for number in range(total):
         for group in optimizer.param_groups:
-            group["lr"] = _RATE * _factor((number + 1) / total)
+            group["lr"] = _RATE * learning_rate_factor((number + 1) / total, _WARMUP)
         inputs = crops.batch(number)
         with torch.no_grad():
             wanted = outputs_of(teacher.card, walk(teacher.nodes, inputs, step))
@@ -93,13 +93,6 @@ def fine_tune(
 def training_photos(photos: Photos, preprocessing: Preprocessing) -> CachedPhotos:
     """The photos that decode, as the squares that training took its crops from: its cache is read again."""
     return load(photos, training_side(preprocessing.resolution))
-
-
-def _factor(progress: float) -> float:
-    """Linear warm-up, then half a cosine to zero."""
-    if progress < _WARMUP:
-        return progress / _WARMUP
-    return 0.5 * (1 + math.cos(math.pi * (progress - _WARMUP) / (1 - _WARMUP)))
 
 
 class _Crops:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from mobilenet.images import Preprocessing
+from mobilenet.images.preprocessing import Preprocessing
 from mobilenet.model.card import ModelCard
 from mobilenet.model.graph import (
     AnyNode,

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from mobilenet.images import Preprocessing
+from mobilenet.images.preprocessing import Preprocessing
 from mobilenet.model.graph import (
     ConcatNode,
     ConvNode,

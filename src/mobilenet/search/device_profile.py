@@ -5,17 +5,17 @@ from pathlib import Path
 
 from mobilenet.benchmark.device.grid import GridSettings, installed_runtimes, measure_grid, resolved
 from mobilenet.benchmark.device.profile import DeviceProfile, Variant
+from mobilenet.benchmark.device.profile_cache import cache_profile, cached_profile, drop_cached_profile
 from mobilenet.benchmark.environment import describe
-from mobilenet.benchmark.profile_cache import cache_profile, cached_profile, drop_cached_profile
 from mobilenet.benchmark.result import Environment
-from mobilenet.datasets import Photos
+from mobilenet.datasets.photos import Photos
 from mobilenet.errors import ConfigError, DataError, ImageError, StorageError
 from mobilenet.export.export import check_engines
-from mobilenet.export.formats import FORMATS
 from mobilenet.extras import pip_install
-from mobilenet.images import Preprocessing
+from mobilenet.images.preprocessing import Preprocessing
 from mobilenet.model.precision import PRECISIONS, Precision
 from mobilenet.quantize.calibrate import FEWEST_PHOTOS
+from mobilenet.runtimes.engines import FORMATS
 from mobilenet.search.settings import FitListener, FitSettings
 from mobilenet.search.trial.files import first_clause
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from mobilenet.benchmark.device.grid import GridSettings
 from mobilenet.benchmark.device.profile import Estimate, Variant
-from mobilenet.benchmark.smallest import Least, measure_smallest, smallest_files
+from mobilenet.benchmark.device.smallest import Least, measure_smallest, smallest_files
 from mobilenet.errors import ConfigError, GateError
 from mobilenet.model.card import ModelCard
 from mobilenet.search.budget import Limits

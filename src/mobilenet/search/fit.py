@@ -7,11 +7,12 @@ from functools import partial
 
 from mobilenet.benchmark.device.grid import GridSettings
 from mobilenet.benchmark.device.profile import DeviceProfile
-from mobilenet.datasets import open_dataset, read_exclusions
+from mobilenet.datasets.dataset import open_dataset
+from mobilenet.datasets.exclusions import read_exclusions
 from mobilenet.errors import GateError
-from mobilenet.export.formats import FORMATS
 from mobilenet.files import atomic_write, check_writable, storage_errors
 from mobilenet.model.card import ModelCard
+from mobilenet.runtimes.engines import FORMATS
 from mobilenet.search.budget import shown_size
 from mobilenet.search.candidates import Candidate, Option, front, weigh
 from mobilenet.search.device_profile import device_profile, is_this_device, possible_precisions, variants_of

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from mobilenet.errors import ConfigError
-from mobilenet.export.formats import FORMATS
+from mobilenet.runtimes.engines import FORMATS
 from mobilenet.search.budget import Limits
 from mobilenet.training.resume.fingerprint import FREE_SETTINGS
 from mobilenet.training.settings import TrainingSettings

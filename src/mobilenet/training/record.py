@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
-from mobilenet.datasets import Dataset
 from mobilenet.datasets.cache.load import CachedPhotos
+from mobilenet.datasets.dataset import Dataset
 from mobilenet.datasets.remote.urls import full_name, whole_path
 from mobilenet.model.card import ModelCard
 from mobilenet.model.vocabulary import Vocabulary

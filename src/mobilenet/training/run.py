@@ -5,12 +5,14 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mobilenet.datasets import Dataset, open_dataset, read_exclusions
 from mobilenet.datasets.cache.load import CachedPhotos, load
 from mobilenet.datasets.check.check import quick_check
+from mobilenet.datasets.dataset import Dataset, open_dataset
+from mobilenet.datasets.exclusions import read_exclusions
 from mobilenet.datasets.remote.urls import name_for_folders, spelled
 from mobilenet.errors import ConfigError, DataError, ModelError
 from mobilenet.evaluate import Evaluation
@@ -19,16 +21,18 @@ from mobilenet.images.augment import training_side
 from mobilenet.model.card import ModelCard
 from mobilenet.runs import RunFolder
 from mobilenet.runs.config import parse_config, read_config_bytes, write_config
+from mobilenet.runs.folder import RunFolder
 from mobilenet.runs.split import photo_lines
 from mobilenet.spec.shapes import has_fixed_resolution
 from mobilenet.tasks import task_of
+from mobilenet.training.job import Job, Surroundings
 from mobilenet.training.recipe import make_plan
 from mobilenet.training.record import card_of, describe
 from mobilenet.training.resume.checkpoint import Checkpoints
 from mobilenet.training.resume.fingerprint import check_same
 from mobilenet.training.session import Session
 from mobilenet.training.settings import TrainingSettings
-from mobilenet.training.start.transfer import Source, adopt, open_source
+from mobilenet.training.start.transfer import Source, adopt, open_source, start
 from mobilenet.training.system.interruption import Interruption
 from mobilenet.training.system.lock import lock_folder
 from mobilenet.training.system.machine import keep_freed_memory, pick_device, pick_precision
@@ -69,14 +73,14 @@ def train(
     written; a run that is stopped later goes on with `resume(folder)`. Ctrl-C and SIGTERM raise Interrupted when the
     state is saved. Among processes that torchrun has started, each calls this and gets the result; the first writes.
     """
-    with _shared(listener) as (processes, interruption, heard):
+    with _shared(listener) as around:
         if (
-            processes.writes
+            around.processes.writes
             and folder.exists()
             and (not folder.is_dir() or any(path != RunFolder(folder).lock for path in folder.iterdir()))
         ):
             raise ConfigError(f"{folder} is there already; choose another --out, or go on with --resume {folder}")
-        return _run(settings, folder, tuple(command), heard, processes, interruption)
+        return _run(settings, folder, tuple(command), around)
 
 
 def resume(folder: Path, *, photos_of: TrainingSettings | None = None, listener: Listener | None = None) -> RunResult:
@@ -85,7 +89,8 @@ def resume(folder: Path, *, photos_of: TrainingSettings | None = None, listener:
 
     `photos_of`: settings that say where the photos are now, where they may have moved.
     """
-    with _shared(listener) as (processes, interruption, heard):
+    with _shared(listener) as around:
+        processes = around.processes
         text = processes.said_by_the_first(read_config_bytes(folder) if processes.writes else b"")
         recorded = dict(parse_config(text, folder).values)
         try:
@@ -96,38 +101,36 @@ def resume(folder: Path, *, photos_of: TrainingSettings | None = None, listener:
             raise ModelError(f"{RunFolder(folder).config} is damaged: {error}; start a new run") from error
         if (now := photos_of) is not None:
             settings = replace(settings, data=now.data, validation=now.validation, exclude=now.exclude)
-        return _run(settings, folder, command, heard, processes, interruption, recorded)
+        return _run(settings, folder, command, around, recorded)
 
 
 @contextmanager
-def _shared(listener: Listener | None) -> Iterator[tuple[Processes, Interruption, Listener]]:
-    """The processes of the run, what they hear of signals, and who hears of the run: the first one's listener."""
+def _shared(listener: Listener | None) -> Iterator[Surroundings]:
     interruption = Interruption()
     with interruption.heard(), joined() as processes:
-        yield processes, interruption, listener if listener and processes.writes else Silence()
+        yield Surroundings(processes, interruption, listener if listener and processes.writes else Silence())
 
 
 def _run(
     settings: TrainingSettings,
     folder: Path,
     command: tuple[str, ...],
-    listener: Listener,
-    processes: Processes,
-    interruption: Interruption,
+    around: Surroundings,
     recorded: dict[str, Any] | None = None,
 ) -> RunResult:
-    begin = time.perf_counter()
+    began, listener = time.perf_counter(), around.listener
     keep_freed_memory()
-    device = pick_device(settings.device, processes)
-    processes = processes.on(device)
+    device = pick_device(settings.device, around.processes)
     dtype = pick_precision(settings.precision, device)
+    processes = around.processes.on(device)
+    around = replace(around, processes=processes)
     if processes.writes:
         check_writable(folder)
     with lock_folder(folder) if processes.writes else nullcontext():
         settings, source = _with_source(settings, folder, processes, listener)
         task = task_of(settings.data, settings.task)
         settings = replace(settings, task=task.name)
-        with processes.first_alone(), interruption.immediately():
+        with processes.first_alone(), around.interruption.immediately():
             exclude = read_exclusions(settings.exclude)
             dataset = open_dataset(
                 settings.data, task, validation=settings.validation, seed=settings.seed, exclude=exclude
@@ -147,11 +150,9 @@ def _run(
         config["machine"]["processes"] = processes.count
         lines = photo_lines((training, validation), dataset.vocabulary)
         _check(folder, config, recorded, lines, processes, listener)
-        session = Session(
-            settings, plan, folder, task, card, (training, validation), config, listener, processes, interruption
-        )
-        evaluation = session.finish(source, device, dtype)
-        total_s = time.perf_counter() - begin
+        session = Session(Job(settings, plan, folder, task, card, training, validation, config, device, dtype), around)
+        evaluation = session.finish(None if source is None else partial(start, source))
+        total_s = time.perf_counter() - began
         if processes.writes:
             config["seconds"] = {"caching": caching_s, "training": session.trainer.elapsed_s, "total": total_s}
             write_config(RunFolder(folder), config)

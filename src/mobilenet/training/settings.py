@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from mobilenet.errors import ConfigError, SpecError
-from mobilenet.images import Preprocessing
 from mobilenet.images.augment import Augmentation
+from mobilenet.images.preprocessing import Preprocessing
 from mobilenet.spec.mobilenet import MOBILENETS
 from mobilenet.spec.rows import ConvStyle, Network
 

@@ -20,21 +20,19 @@ from mobilenet.benchmark.device.curve import Curve, Point, Variant
 from mobilenet.benchmark.device.design import for_latency, for_memory
 from mobilenet.benchmark.device.profile import MOST_CLASSES, DeviceProfile
 from mobilenet.benchmark.device.untrained import untrained
-from mobilenet.benchmark.engines import ENGINES, MOST_THREADS
 from mobilenet.benchmark.result import Contender, Environment
 from mobilenet.benchmark.worker.process import Turn, Worker
 from mobilenet.errors import ConfigError
-from mobilenet.export.formats import FORMATS, Format
+from mobilenet.export.formats import WRITERS
 from mobilenet.extras import pip_install
 from mobilenet.files import storage_errors
-from mobilenet.images import Preprocessing
+from mobilenet.images.preprocessing import Preprocessing
 from mobilenet.model.card import ModelCard
 from mobilenet.model.precision import PRECISIONS, Precision
-from mobilenet.runtimes import RUNTIMES
-from mobilenet.tasks import DEFAULT
+from mobilenet.runtimes.engines import ENGINES, FORMAT_OF, FORMATS, MOST_THREADS
+from mobilenet.tasks.default import DEFAULT
 
 __all__ = [
-    "FORMAT_OF",
     "RESOLUTIONS",
     "WIDTHS",
     "GridSettings",
@@ -110,13 +108,10 @@ class _Seen:
 
 _Key = tuple[Variant, float, int]
 
-FORMAT_OF: dict[str, Format] = {runtime: kind for kind in FORMATS.values() for runtime in RUNTIMES[kind.suffix]}
-"""What an engine runs, of those formats that are exported."""
-
 
 def installed_runtimes() -> tuple[str, ...]:
     """The engines that are installed and whose files can be written here."""
-    return tuple(name for name, kind in FORMAT_OF.items() if ENGINES[name].installed and kind.writable)
+    return tuple(name for name, kind in FORMAT_OF.items() if ENGINES[name].installed and FORMATS[kind].writable)
 
 
 def measure_grid(settings: GridSettings, progress: Callable[[int, int], object] | None = None) -> DeviceProfile:
@@ -216,13 +211,13 @@ class _Work:
         card = _card(self.settings, width, side)
         for precision in self.settings.precisions:
             graph = untrained(card, precision)
-            for kind in FORMATS.values():
-                runtimes = [runtime for runtime in self.settings.runtimes if FORMAT_OF[runtime] is kind]
+            for name, kind in FORMATS.items():
+                runtimes = [runtime for runtime in self.settings.runtimes if FORMAT_OF[runtime] == name]
                 if not runtimes:
                     continue
                 file = self.folder / f"candidate{kind.suffix}"
                 with storage_errors(file):
-                    file.write_bytes(kind.write(graph, None))
+                    file.write_bytes(WRITERS[name](graph, None))
                 for runtime in runtimes:
                     yield precision, runtime, file
 
@@ -254,9 +249,9 @@ def _runtimes(wanted: Sequence[str]) -> tuple[str, ...]:
     installed = wanted or tuple(name for name in FORMAT_OF if ENGINES[name].installed)
     if not installed:
         raise ConfigError(f"no engine is installed; {pip_install(ENGINES['litert'].package)}")
-    able = tuple(dict.fromkeys(name for name in installed if FORMAT_OF[name].writable))
+    able = tuple(dict.fromkeys(name for name in installed if FORMATS[FORMAT_OF[name]].writable))
     mute = [name for name in installed if name not in able]
     if mute and (wanted or not able):
-        package = FORMAT_OF[mute[0]].package
+        package = FORMATS[FORMAT_OF[mute[0]]].package
         raise ConfigError(f"writing files for {mute[0]} needs {package}; {pip_install(package)}")
     return able

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from mobilenet.benchmark.device.curve import Curve, Estimate, Point, Variant
-from mobilenet.benchmark.engines import ENGINES, MOST_THREADS
 from mobilenet.benchmark.result import Environment, read_environment
 from mobilenet.errors import DataError, SpecError
 from mobilenet.fields import Fields
 from mobilenet.files import atomic_write
 from mobilenet.model.precision import PRECISIONS
+from mobilenet.runtimes.engines import ENGINES, MOST_THREADS
 from mobilenet.spec.mobilenet import MOBILENETS
 from mobilenet.spec.rows import Network
 

@@ -9,6 +9,7 @@ What the user can repair is answered with {"error": line}; whatever else happens
 the other end.
 """
 
+import importlib
 import json
 import os
 import signal
@@ -21,10 +22,10 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mobilenet.benchmark.engines import import_engine
 from mobilenet.benchmark.worker.memory import forget_peak, peak_bytes, resident_bytes
 from mobilenet.errors import DataError, ImageError, MobilenetError
-from mobilenet.runtimes import Predictor, open_model
+from mobilenet.runtimes.engines import ENGINES
+from mobilenet.runtimes.predictor import Predictor, open_model
 
 __all__ = ["main"]
 
@@ -54,7 +55,7 @@ class _Model:
         """Load it and run it once, each step timed, in milliseconds and bytes."""
         self._predictor = None
         path, before = Path(file), resident_bytes()
-        _, import_ms = _timed(lambda: import_engine(runtime))
+        _, import_ms = _timed(lambda: importlib.import_module(ENGINES[runtime].module))
         forget_peak()
         with_engine = resident_bytes()
         predictor, load_ms = _timed(lambda: open_model(path, runtime=runtime, threads=threads))

@@ -1,6 +1,5 @@
 """`mobilenet fit`: a budget in, a proven model out."""
 
-import re
 import shlex
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from mobilenet.cli.benchmark import Names
 from mobilenet.cli.console import print_json
 from mobilenet.cli.fit.progress import fit_progress
 from mobilenet.cli.fit.table import print_fitted
+from mobilenet.cli.params import SIZES, Quantity
 from mobilenet.errors import GateError
 
 if TYPE_CHECKING:
@@ -19,32 +19,11 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-_QUANTITY = re.compile(r"\s*([0-9]*[.]?[0-9]+(?:[eE][+-]?[0-9]+)?)\s*([^\s\d]*)\s*")
-
-
-class _Quantity(click.ParamType[float]):
-    """A number with its unit, in terms of the first one of `units`."""
-
-    def __init__(self, name: str, example: str, units: dict[str, float]) -> None:
-        self.name = name
-        self._example = example
-        self._units = units
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        found, units = _QUANTITY.fullmatch(str(value)), {name.lower(): unit for name, unit in self._units.items()}
-        if found is None or found[2].lower() not in units:
-            known = ", ".join(filter(None, self._units))
-            line = f"{value!r} is no {self.name}; write a number and a unit ({known}), such as {self._example}"
-            self.fail(line, param, ctx)
-        return float(found[1]) * units[found[2].lower()]
-
-
-_SIZES = {"B": 1.0, "kB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 2.0**10, "MiB": 2.0**20}
-_LATENCY = _Quantity("latency", "5ms", {"ms": 1.0, "us": 1e-3, "µs": 1e-3, "s": 1e3})
-_SIZE = _Quantity("size", "500kB", _SIZES)
-_MEMORY = _Quantity("amount of memory", "8MB", _SIZES)
-_SHARE = _Quantity("share", "10% or 0.1", {"": 1.0, "%": 0.01})
-_ACCURACY = _Quantity("accuracy", "0.9 or 90%", {"": 1.0, "%": 0.01})
+_LATENCY = Quantity("latency", "5ms", {"ms": 1.0, "us": 1e-3, "µs": 1e-3, "s": 1e3})
+_SIZE = Quantity("size", "500kB", SIZES)
+_MEMORY = Quantity("amount of memory", "8MB", SIZES)
+_SHARE = Quantity("share", "10% or 0.1", {"": 1.0, "%": 0.01})
+_ACCURACY = Quantity("accuracy", "0.9 or 90%", {"": 1.0, "%": 0.01})
 
 
 @click.command(short_help="Find, train, export and prove the best model inside a budget.")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mobilenet.export.litert.flatbuffer import Options, TfliteFile
 from mobilenet.export.litert.layers import Layers, Tensor, affine
 from mobilenet.export.litert.metadata import METADATA_ENTRY, Normalization, attach_labels, describe, labelled
-from mobilenet.images import Preprocessing
+from mobilenet.images.preprocessing import Preprocessing
 from mobilenet.model.card import ModelCard
 from mobilenet.model.fold import on_centred_pixels
 from mobilenet.model.graph import Graph, Node, Quantization, QuantizedGraph, QuantizedNode

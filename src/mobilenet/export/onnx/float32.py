@@ -4,7 +4,7 @@ import numpy as np
 
 from mobilenet.export.onnx.outputs import write_output
 from mobilenet.export.onnx.parts import IMAGES, Parts, Value, conv_attributes, flattened
-from mobilenet.images import Preprocessing
+from mobilenet.images.preprocessing import Preprocessing
 from mobilenet.model.fold import on_centred_pixels
 from mobilenet.model.graph import ConcatNode, ConvNode, Graph, LinearNode, Node, PoolNode
 from mobilenet.spec.rows import INPUT, Activation

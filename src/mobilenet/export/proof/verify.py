@@ -20,8 +20,8 @@ from mobilenet.errors import DataError
 from mobilenet.model.card import ModelCard
 from mobilenet.model.outputs import Output, Outputs, checked_outputs, finite_photos, shaped_outputs, taken
 from mobilenet.model.precision import Precision
-from mobilenet.runtimes import Predictor, open_model
 from mobilenet.runtimes.batches import predict_batches
+from mobilenet.runtimes.predictor import Predictor, open_model
 from mobilenet.spec.cost import cost
 from mobilenet.tasks.task import Goal, Task
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mobilenet.benchmark.device.profile import DeviceProfile
 from mobilenet.datasets.dataset import Dataset, remembered_digests
-from mobilenet.runtimes import model_file
+from mobilenet.runtimes.predictor import model_file
 
 __all__ = ["identity", "json_digest"]
 

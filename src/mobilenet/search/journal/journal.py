@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from mobilenet.errors import ConfigError, ModelError
-from mobilenet.export.formats import FORMATS
 from mobilenet.files import atomic_write
+from mobilenet.runtimes.engines import FORMATS
 from mobilenet.search.journal.fingerprint import json_digest
 
 __all__ = ["Memory"]

@@ -14,7 +14,8 @@ from mobilenet.search.settings import FitListener, FitSettings
 from mobilenet.search.strategy.halving import halve
 from mobilenet.search.strategy.smallest import smallest_that_reach
 from mobilenet.search.trial.events import Trial
-from mobilenet.search.trial.files import MeasuredFile, best, formats_of, nearest, prove_and_measure
+from mobilenet.search.trial.files import MeasuredFile, best, nearest
+from mobilenet.search.trial.proving import formats_of, prove_and_measure
 from mobilenet.search.trial.trainings import Trainings
 
 __all__ = ["Choice"]

@@ -7,11 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from mobilenet.errors import ConfigError
-from mobilenet.model.arrays import has_card, read_arrays
-from mobilenet.model.card import ModelCard
-from mobilenet.runs import RunFolder
+from mobilenet.runs.folder import RunFolder
 from mobilenet.runs.metrics_log import read_metrics
-from mobilenet.runtimes import model_file
 from mobilenet.search.candidates import Candidate
 from mobilenet.search.journal.journal import Memory
 from mobilenet.search.trial.events import Trial
@@ -19,7 +16,7 @@ from mobilenet.tasks.task import Goal
 from mobilenet.training.run import resume, train
 from mobilenet.training.settings import TrainingSettings
 from mobilenet.training.tracking.listener import Listener
-from mobilenet.weights.read import import_weights
+from mobilenet.weights.open import open_weights
 
 __all__ = ["Trainings", "WeightFile", "read_weights"]
 
@@ -39,18 +36,10 @@ def read_weights(sources: Sequence[str]) -> tuple[WeightFile, ...]:
 
 
 def _read(source: str) -> WeightFile:
-    card, _ = _open(source)
+    card = open_weights(source).card
     if card.architecture != "mobilenet_v1":
         raise ConfigError(f"{source} holds a {card.architecture}; a search needs a mobilenet_v1")
     return WeightFile(source, card.width_multiplier, card.resolution)
-
-
-def _open(source: str) -> tuple[ModelCard, dict[str, Any]]:
-    path = Path(source)
-    if path.is_dir() or has_card(path):
-        return read_arrays(model_file(path))
-    imported = import_weights(source)
-    return imported.card, imported.tensors
 
 
 @dataclass(frozen=True, slots=True)

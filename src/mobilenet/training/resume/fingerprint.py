@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mobilenet.errors import ConfigError
-from mobilenet.runs import RunFolder
+from mobilenet.runs.folder import RunFolder
 
 __all__ = ["FREE_SETTINGS", "check_same", "check_settings"]
 

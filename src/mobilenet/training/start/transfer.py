@@ -12,15 +12,14 @@ from torch import Tensor, nn
 
 from mobilenet.errors import ConfigError
 from mobilenet.images.augment import random_uniform
-from mobilenet.model.arrays import has_card
 from mobilenet.model.card import ModelCard
 from mobilenet.nn.layers import BatchNorm, ConvUnit
-from mobilenet.nn.model_file import build_network, read_model
+from mobilenet.nn.model_file import build_network, network_of_arrays
 from mobilenet.nn.network import TableNetwork, place
-from mobilenet.runtimes import model_file
 from mobilenet.training.loop import Stopwatch, Trainer
 from mobilenet.training.settings import TrainingSettings
 from mobilenet.training.start.norms import measure_norms, restate_norms
+from mobilenet.weights.open import open_weights
 from mobilenet.weights.thin import thinned
 
 __all__ = ["Source", "adopt", "begin", "open_source", "start", "thinner", "with_norms"]
@@ -41,15 +40,8 @@ class Source:
 
 def open_source(weights: str) -> Source:
     """Read a run folder, a model of this tool, or anything that `mobilenet import` reads; ModelError."""
-    path = Path(weights)
-    if path.is_dir() or has_card(path):
-        return Source(*read_model(model_file(path)))
-    # Readers of foreign files are needed by those alone who have one.
-    from mobilenet.weights.read import import_weights
-
-    imported = import_weights(weights)
-    tensors = {name: torch.from_numpy(values) for name, values in imported.tensors.items()}
-    return Source(build_network(imported.card, tensors, path), imported.card, imported.notes)
+    found = open_weights(weights)
+    return Source(network_of_arrays(found.card, found.arrays, found.file), found.card, found.notes)
 
 
 def adopt(settings: TrainingSettings, card: ModelCard) -> TrainingSettings:
@@ -76,7 +68,7 @@ def adopt(settings: TrainingSettings, card: ModelCard) -> TrainingSettings:
     )
 
 
-def start(trainer: Trainer, source: Source, watch: Stopwatch, progress: Callable[[int, int], None]) -> None:
+def start(source: Source, trainer: Trainer, watch: Stopwatch, progress: Callable[[int, int], None]) -> None:
     """Make the trainer's network ready: the body of `source`, norms that fit the photos, and a head fitted to the
     features that the body gives of them, where the task has one that can be.
     """

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from mobilenet.errors import ConfigError
 from mobilenet.extras import pip_install
 from mobilenet.files import atomic_write
-from mobilenet.runs import RunFolder
+from mobilenet.runs.folder import RunFolder
 
 if TYPE_CHECKING:
     from mlflow.entities import Metric

@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Any
 
 from mobilenet.files import storage_errors
-from mobilenet.runs import RunFolder
+from mobilenet.runs.folder import RunFolder
 from mobilenet.runs.metrics_log import Line, write_metrics
 from mobilenet.training.tracking.mlflow_runs import MlflowRun
 

@@ -1,46 +1,15 @@
-"""Which engines there are, whether they are installed, and who takes part in a benchmark."""
+"""Who takes part in a benchmark."""
 
-import importlib
 from collections.abc import Sequence
-from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 from mobilenet.benchmark.result import Contender
 from mobilenet.errors import ConfigError
 from mobilenet.extras import pip_install
-from mobilenet.runtimes import RUNTIMES, model_file
+from mobilenet.runtimes.engines import ENGINES, MOST_THREADS, engines_of
+from mobilenet.runtimes.predictor import model_file
 
-__all__ = ["ENGINES", "MOST_THREADS", "Engine", "choose_contenders", "import_engine"]
-
-MOST_THREADS = 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Engine:
-    """`module` opens files with it, `package` is its own."""
-
-    module: str
-    package: str
-
-    @property
-    def distribution(self) -> str:
-        """What pip calls the package."""
-        return self.package.replace("_", "-")
-
-    @property
-    def installed(self) -> bool:
-        """Whether it can be imported; it is not imported for that."""
-        return find_spec(self.package) is not None
-
-
-ENGINES = {
-    "torch": Engine("mobilenet.runtimes.torch", "torch"),
-    "litert": Engine("mobilenet.runtimes.litert", "ai_edge_litert"),
-    "onnxruntime": Engine("mobilenet.runtimes.onnxruntime", "onnxruntime"),
-    "openvino": Engine("mobilenet.runtimes.openvino", "openvino"),
-}
-"""By the names in `runtimes.RUNTIMES`."""
+__all__ = ["choose_contenders"]
 
 
 def choose_contenders(
@@ -64,11 +33,6 @@ def choose_contenders(
     )
 
 
-def import_engine(runtime: str) -> None:
-    """Import the engine's own package as opening a file with it would."""
-    importlib.import_module(ENGINES[runtime].module)
-
-
 def _check_engine(name: str) -> None:
     if name not in ENGINES:
         raise ConfigError(f"no runtime is named {name!r}; there are {', '.join(ENGINES)}")
@@ -77,7 +41,7 @@ def _check_engine(name: str) -> None:
 
 
 def _engines_of(file: Path, wanted: Sequence[str]) -> list[str]:
-    able = list(RUNTIMES[model_file(file).suffix.lower()])
+    able = engines_of(model_file(file).suffix.lower())
     chosen = [name for name in wanted if name in able] if wanted else [name for name in able if ENGINES[name].installed]
     if not chosen and wanted:
         raise ConfigError(f"{file} does not run on {' or '.join(wanted)}; use --runtime {','.join(able)}")

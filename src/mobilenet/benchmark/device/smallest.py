@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mobilenet.benchmark.device.curve import Variant
-from mobilenet.benchmark.device.grid import FORMAT_OF, GridSettings, latencies
+from mobilenet.benchmark.device.grid import GridSettings, latencies
 from mobilenet.benchmark.device.untrained import untrained
 from mobilenet.benchmark.result import Contender
 from mobilenet.benchmark.worker.process import Worker
+from mobilenet.export.formats import WRITERS
 from mobilenet.files import storage_errors
 from mobilenet.model.card import ModelCard
+from mobilenet.runtimes.engines import ENGINES, FORMAT_OF
 
 __all__ = ["Least", "measure_smallest", "smallest_files"]
 
@@ -33,7 +35,7 @@ def smallest_files(grid: GridSettings, card: ModelCard) -> dict[Variant, bytes]:
     """The files of the narrowest candidate at the lowest resolution, whose card this is, for every variant of the
     grid; nothing is measured. A trained one is as large, but for what its card says of where it comes from."""
     graphs = {precision: untrained(card, precision) for precision in grid.precisions}
-    return {one: FORMAT_OF[one.runtime].write(graphs[one.precision], None) for one in grid.variants}
+    return {one: WRITERS[FORMAT_OF[one.runtime]](graphs[one.precision], None) for one in grid.variants}
 
 
 def measure_smallest(files: dict[Variant, bytes], progress: Callable[[int, int], object]) -> dict[Variant, Least]:
@@ -41,7 +43,7 @@ def measure_smallest(files: dict[Variant, bytes], progress: Callable[[int, int],
     found: dict[Variant, Least] = {}
     with tempfile.TemporaryDirectory(prefix="mobilenet-smallest-") as folder:
         for variant, content in files.items():
-            path = Path(folder) / f"smallest{FORMAT_OF[variant.runtime].suffix}"
+            path = Path(folder) / f"smallest{ENGINES[variant.runtime].suffix}"
             with storage_errors(path):
                 path.write_bytes(content)
             with Worker() as worker:
