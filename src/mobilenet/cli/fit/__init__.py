@@ -12,6 +12,7 @@ from mobilenet.cli.benchmark import Names
 from mobilenet.cli.console import print_json
 from mobilenet.cli.fit.progress import fit_progress
 from mobilenet.cli.fit.table import print_fitted
+from mobilenet.cli.params import Numbers
 from mobilenet.errors import GateError
 
 if TYPE_CHECKING:
@@ -68,6 +69,8 @@ _ACCURACY = _Quantity("accuracy", "0.9 or 90%", {"": 1.0, "%": 0.01})
 )
 @click.option("--renew-profile", is_flag=True, help="Measure this machine again instead of using its cached profile.")
 @click.option("--runtime", "runtimes", default="", type=Names(), help="litert, onnxruntime.  [default: all installed]")
+@click.option("--widths", type=Numbers(float, "0.25,0.5"), help="Width multipliers to try.  [default: 0.25 to 1]")
+@click.option("--resolutions", type=Numbers(int, "96,128"), help="Input sides to try, in pixels.  [default: 96 to 224]")
 @click.option("--weights", multiple=True, metavar="FILE", help="Start from these; give several for several widths.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder.  [default: fits/DATA-BUDGET]")
 @click.option("--val", "validation", type=click.Path(path_type=Path), help="Folder or CSV of validation photos.")
@@ -90,6 +93,7 @@ def command(data: Path, out: Path | None, *, as_json: bool, **options: Any) -> N
     mobilenet fit photos --latency 5ms
     mobilenet fit photos --size 500kB --memory 8MB --weights mobilenet_v1_0.5.tflite
     mobilenet fit photos --accuracy 0.9 --device phone.json
+    mobilenet fit photos --latency 1ms --widths 0.25,0.5 --resolutions 64,96
     """
     from mobilenet.report.fit_page import write_fit_page
     from mobilenet.search.fit import fit
@@ -123,8 +127,9 @@ def _settings(data: Path, out: Path | None, options: dict[str, Any]) -> "FitSett
 
     asked = ("latency_ms", "size_bytes", "memory_bytes", "accuracy", "reserve")
     limits = Limits(**{name: options.pop(name) for name in asked})
+    candidates: dict[str, Any] = {name: options.pop(name) or () for name in ("widths", "resolutions")}
     training = TrainingSettings(data, **{name: options.pop(name) for name in ("validation", "exclude", "seed")})
     if (epochs := options["epochs"]) is not None:
         _ = replace(training, epochs=epochs)
     folder = out or Path("fits") / f"{name_for_folders(data)}-{limits.name}"
-    return FitSettings(training, limits, folder, **options)
+    return FitSettings(training, limits, folder, **candidates, **options)
