@@ -16,6 +16,7 @@ from mobilenet.cli.params import Numbers
 from mobilenet.errors import GateError
 
 if TYPE_CHECKING:
+    from mobilenet.images.augment import Augmentation
     from mobilenet.search.settings import FitSettings
 
 __all__ = ["command"]
@@ -76,6 +77,7 @@ _ACCURACY = _Quantity("accuracy", "0.9 or 90%", {"": 1.0, "%": 0.01})
 @click.option("--val", "validation", type=click.Path(path_type=Path), help="Folder or CSV of validation photos.")
 @click.option("--exclude", type=click.Path(path_type=Path), help="A list of photos to leave out: see mobilenet check.")
 @click.option("--epochs", type=int, help="Of a full training.  [default: as mobilenet train]")
+@click.option("--crop-area", type=float, help="Smallest share of a photo in a training crop.  [default: by recipe]")
 @click.option(
     "--exhaustive",
     is_flag=True,
@@ -128,8 +130,19 @@ def _settings(data: Path, out: Path | None, options: dict[str, Any]) -> "FitSett
     asked = ("latency_ms", "size_bytes", "memory_bytes", "accuracy", "reserve")
     limits = Limits(**{name: options.pop(name) for name in asked})
     candidates: dict[str, Any] = {name: options.pop(name) or () for name in ("widths", "resolutions")}
-    training = TrainingSettings(data, **{name: options.pop(name) for name in ("validation", "exclude", "seed")})
+    augmentation = _augmentation(options.pop("crop_area"), options["weights"])
+    own = {name: options.pop(name) for name in ("validation", "exclude", "seed")}
+    training = TrainingSettings(data, augmentation=augmentation, **own)
     if (epochs := options["epochs"]) is not None:
         _ = replace(training, epochs=epochs)
     folder = out or Path("fits") / f"{name_for_folders(data)}-{limits.name}"
     return FitSettings(training, limits, folder, **candidates, **options)
+
+
+def _augmentation(crop_area: float | None, weights: tuple[str, ...]) -> "Augmentation | None":
+    """That of the recipe, with crops of at least this share of a photo; None leaves all of it to the recipe."""
+    from mobilenet.training.recipe import default_augmentation
+
+    if crop_area is None:
+        return None
+    return replace(default_augmentation(weights[0] if weights else None), crop_area=(crop_area, 1.0))
