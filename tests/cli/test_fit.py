@@ -126,6 +126,38 @@ def test_people_get_a_table_and_the_smallest_that_reaches_an_accuracy(
     assert f"model   {tmp_path / 'fit' / 'model.tflite'}" in out
 
 
+def test_only_the_widths_and_resolutions_that_are_named_are_candidates(
+    photos: Path, device: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [*_words(photos, device, tmp_path / "fit")[:-1], 1]
+    assert _run(*words, "--size", "1kB", "--widths", "0.375", "--resolutions", "64,32") == 1
+    assert "the nearest is 0.375-32 in" in capsys.readouterr().err
+    assert _run(*words, "--size", "5MB", "--widths", "0.375", "--resolutions", "32", "--json") in (0, 1)
+    out, err = capsys.readouterr()
+    assert "1 candidates, 1 inside the budget" in err
+    found = json.loads(out)
+    assert [(row["width_multiplier"], row["resolution"]) for row in found["candidates"]] == [(0.375, 32)]
+    assert _run(*words, "--size", "5MB", "--widths", "0.25", "--resolutions", "32") == 2
+    assert "holds another search: widths was [0.375] and is [0.25]; choose another --out" in capsys.readouterr().err
+
+
+def test_crops_are_as_large_as_they_are_asked_for(photos: Path, device: Path, tmp_path: Path) -> None:
+    """Nothing else of the recipe changes, from random weights as from others."""
+    run, limits = tmp_path / "weights", ["--size", "5MB", "--widths", "0.25", "--resolutions", "32"]
+    words = ["--width", "0.25", "--resolution", "32", "--epochs", "1", "--out", str(run)]
+    assert main(["train", str(photos), *words]) == 0
+    for start in ([], ["--weights", run]):
+        found = []
+        for number, more in enumerate(([], ["--crop-area", "0.8"])):
+            out = tmp_path / f"fit-{len(start)}-{number}"
+            assert _run(*_words(photos, device, out)[:-1], 1, *limits, *start, *more) in (0, 1)
+            found.append(json.loads((out / "runs" / "0.25-32" / "config.json").read_text())["plan"])
+        usual, larger = found
+        assert larger["augmentation"].pop("crop_area") == [0.8, 1.0]
+        assert usual["augmentation"].pop("crop_area") == ([0.25, 1.0] if start else [0.5, 1.0])
+        assert larger == usual
+
+
 def test_where_nothing_is_inside_the_nearest_is_named(
     photos: Path, device: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -152,6 +184,10 @@ def test_where_nothing_is_inside_the_nearest_is_named(
         (["--latency", "5ms", "--reserve", "-10%"], "'-10%' is no share; write a number and a unit (%), such as 10%"),
         (["--latency", "5ms", "--reserve", "10"], "a reserve of 10 is out of range; use a share such as 0.1"),
         (["--size", "1MB", "--epochs", "0"], "epochs 0 is out of range"),
+        (["--size", "1MB", "--widths", "0.25,0.3"], "the device profile has no width 0.3; choose from 0.25, 0.375"),
+        (["--size", "1MB", "--resolutions", "96"], "the device profile has no resolution 96; choose from 32, 64"),
+        (["--size", "1MB", "--crop-area", "2"], "smallest crop area 2 is out of range; use 0.01 to 1"),
+        (["--size", "1MB", "--widths", "a,b"], "'a,b' is not a number or several with commas between them"),
     ],
 )
 def test_wrong_input_is_one_line(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mobilenet.cli.console import print_table
+from mobilenet.cli.params import Numbers
 from mobilenet.cli.progress import turn_bar
 from mobilenet.files import check_writable
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from mobilenet.benchmark.device.profile import Curve, DeviceProfile
     from mobilenet.benchmark.result import Benchmark, Environment, Timing
 
-__all__ = ["Counts", "Names", "command"]
+__all__ = ["Names", "command"]
 
 _SECONDS, _GRID_SECONDS = 5.0, 90.0
 
@@ -33,24 +34,14 @@ class Names(click.ParamType[tuple[str, ...]]):
         return tuple(dict.fromkeys(word.strip() for word in str(value).split(",") if word.strip()))
 
 
-class Counts(click.ParamType[tuple[int, ...]]):
-    """Whole numbers with commas between them, each once."""
-
-    name = "numbers"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
-        try:
-            return tuple(dict.fromkeys(int(word) for word in str(value).split(",")))
-        except ValueError:
-            self.fail(f"{value!r} is not a number or several with commas between them, such as 1,2", param, ctx)
-
-
 @click.command()
 @click.argument("files", nargs=-1, metavar="FILE...", type=click.Path(path_type=Path))
 @click.option(
     "--runtime", "runtimes", default="", type=Names(), help="Engines, such as litert,torch; default: all installed."
 )
-@click.option("--threads", default="1", show_default=True, type=Counts(), help="Processor threads, such as 1,2.")
+@click.option(
+    "--threads", default="1", show_default=True, type=Numbers(int, "1,2"), help="Processor threads, such as 1,2."
+)
 @click.option("--seconds", type=float, help="How long each is timed; with --grid, all of them.  [default: 5; 90]")
 @click.option("--photo", type=click.Path(path_type=Path), help="A photo to run them on; default: random pixels.")
 @click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), help="Draw the latencies there (.png).")

@@ -1,12 +1,15 @@
-"""Quantities as people write them: a number with its unit."""
+"""Quantities, and several numbers at once, as people write them."""
 
 import math
 import re
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import click
 
-__all__ = ["SIZES", "Bytes", "Quantity"]
+__all__ = ["SIZES", "Bytes", "Numbers", "Quantity"]
+
+_Number = TypeVar("_Number", int, float)
 
 _QUANTITY = re.compile(r"\s*([0-9]*[.]?[0-9]+(?:[eE][+-]?[0-9]+)?)\s*([^\s\d]*)\s*")
 
@@ -43,3 +46,21 @@ class Bytes(click.ParamType[int]):
         if not math.isfinite(found):
             self.fail(f"{value!r} is no size; write less", param, ctx)
         return int(found)
+
+
+class Numbers(click.ParamType[tuple[_Number, ...]]):
+    """Numbers with commas between them, each once, read by `kind`."""
+
+    name = "numbers"
+
+    def __init__(self, kind: Callable[[str], _Number], example: str) -> None:
+        self._kind: Callable[[str], _Number] = kind
+        self._example = example
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[_Number, ...]:
+        """The numbers in their order."""
+        try:
+            return tuple(dict.fromkeys(self._kind(word) for word in str(value).split(",")))
+        except ValueError:
+            example = f"such as {self._example}"
+            self.fail(f"{value!r} is not a number or several with commas between them, {example}", param, ctx)

@@ -1,9 +1,18 @@
 """What the device of a search can do, and in which ways a network may run on it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
-from mobilenet.benchmark.device.grid import GridSettings, installed_runtimes, measure_grid, resolved
+from mobilenet.benchmark.device.grid import (
+    RESOLUTIONS,
+    WIDTHS,
+    GridSettings,
+    installed_runtimes,
+    measure_grid,
+    resolved,
+)
 from mobilenet.benchmark.device.profile import DeviceProfile, Variant
 from mobilenet.benchmark.device.profile_cache import cache_profile, cached_profile, drop_cached_profile
 from mobilenet.benchmark.environment import describe
@@ -19,7 +28,9 @@ from mobilenet.runtimes.engines import FORMATS
 from mobilenet.search.settings import FitListener, FitSettings
 from mobilenet.search.trial.files import first_clause
 
-__all__ = ["device_profile", "is_this_device", "possible_precisions", "variants_of"]
+__all__ = ["device_profile", "is_this_device", "narrowed", "possible_precisions", "variants_of"]
+
+_Number = TypeVar("_Number", int, float)
 
 _SECONDS = 60.0
 _STEADY = 0.2
@@ -71,7 +82,40 @@ def _of_this_machine(
 
 
 def _grid(settings: FitSettings) -> GridSettings:
-    return resolved(GridSettings(runtimes=_proving(settings), threads=(settings.threads,), seconds=_SECONDS))
+    return resolved(
+        GridSettings(
+            widths=_measured_values(settings.widths, WIDTHS),
+            resolutions=_measured_values(settings.resolutions, RESOLUTIONS),
+            runtimes=_proving(settings),
+            threads=(settings.threads,),
+            seconds=_SECONDS,
+        )
+    )
+
+
+def _measured_values(wanted: Sequence[_Number], usual: Sequence[_Number]) -> tuple[_Number, ...]:
+    """In order, all those that are `wanted`, or the usual ones; beside a single one its nearest usual neighbour, for a
+    grid has two at least."""
+    if len(set(wanted)) == 1:
+        only = wanted[0]
+        return tuple(sorted((only, min((value for value in usual if value != only), key=lambda one: abs(one - only)))))
+    return tuple(sorted(set(wanted or usual)))
+
+
+def narrowed(profile: DeviceProfile, widths: Sequence[float], resolutions: Sequence[int]) -> DeviceProfile:
+    """The profile with these widths and resolutions alone, where any are named; ConfigError for others than it has."""
+    return replace(
+        profile,
+        widths=_kept_values("width", widths, profile.widths),
+        resolutions=_kept_values("resolution", resolutions, profile.resolutions),
+    )
+
+
+def _kept_values(name: str, wanted: Sequence[_Number], known: Sequence[_Number]) -> tuple[_Number, ...]:
+    if unknown := [value for value in wanted if value not in known]:
+        has = ", ".join(f"{value:g}" for value in known)
+        raise ConfigError(f"the device profile has no {name} {unknown[0]:g}; choose from {has}")
+    return tuple(sorted(set(wanted or known)))
 
 
 def _cached(grid: GridSettings, listener: FitListener) -> DeviceProfile | None:

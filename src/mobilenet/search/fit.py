@@ -15,7 +15,7 @@ from mobilenet.model.card import ModelCard
 from mobilenet.runtimes.engines import FORMATS
 from mobilenet.search.budget import shown_size
 from mobilenet.search.candidates import Candidate, Option, front, weigh
-from mobilenet.search.device_profile import device_profile, is_this_device, possible_precisions, variants_of
+from mobilenet.search.device_profile import device_profile, is_this_device, narrowed, possible_precisions, variants_of
 from mobilenet.search.feasibility import check_smallest, check_widths
 from mobilenet.search.journal.fingerprint import identity
 from mobilenet.search.journal.journal import Memory
@@ -70,8 +70,9 @@ def fit(settings: FitSettings, listener: FitListener | None = None) -> Fitted:
 
     profile = device_profile(settings, given, listener, check, begun=memory.begun)
     variants = variants_of(settings, profile, dataset.train)
-    options = weigh(profile, settings.limits, table, variants, widths)
-    check_widths(profile.widths, widths)
+    candidates = narrowed(profile, settings.widths, settings.resolutions)
+    options = weigh(candidates, settings.limits, table, variants, widths)
+    check_widths(candidates.widths, widths)
     _check_any_inside(settings, options, listener)
     elsewhere = not is_this_device(profile.environment)
     if elsewhere:

@@ -19,10 +19,11 @@ class FitSettings:
     """What to look for and how to train; `training` leaves width, resolution, weights and epochs open.
 
     `device`: a profile that `mobilenet benchmark --grid` wrote, on this device or on another one; None measures this
-    one. `runtimes`: engines to choose from; none: all that can prove a file here. `epochs`: of a full training, None
-    as `mobilenet train` would. `exhaustive`: every candidate that no larger one replaces is trained in full; where an
-    accuracy is the aim, every one. `renew_profile`: this machine is measured even if it was before; a search that has
-    begun to train keeps its profile.
+    one. `runtimes`: engines to choose from; none: all that can prove a file here. `widths` and `resolutions` (pixels):
+    of the candidates; none: all those of the profile. `epochs`: of a full training, None as `mobilenet train` would.
+    `exhaustive`: every candidate that no larger one replaces is trained in full; where an accuracy is the aim, every
+    one. `renew_profile`: this machine is measured even if it was before; a search that has begun to train keeps its
+    profile.
     """
 
     training: TrainingSettings
@@ -32,6 +33,8 @@ class FitSettings:
     runtimes: tuple[str, ...] = ()
     device: Path | None = None
     weights: tuple[str, ...] = ()
+    widths: tuple[float, ...] = ()
+    resolutions: tuple[int, ...] = ()
     epochs: int | None = None
     exhaustive: bool = False
     renew_profile: bool = False
@@ -47,7 +50,14 @@ class FitSettings:
         """What decides the result besides photos, weights and device, for the memory of a search."""
         training = {key: value for key, value in self.training.to_json().items() if key not in FREE_SETTINGS}
         own = {"threads": self.threads, "runtimes": list(self.runtimes), "epochs": self.epochs}
-        return {**training, **self.limits.to_json(), **own}
+        candidates = {"widths": sorted(self.widths), "resolutions": sorted(self.resolutions)}
+        # Left out where they are not given, as in the journals of searches that could not be given any.
+        return {
+            **training,
+            **self.limits.to_json(),
+            **own,
+            **{key: value for key, value in candidates.items() if value},
+        }
 
 
 class FitListener(Protocol):

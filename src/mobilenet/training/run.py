@@ -19,7 +19,6 @@ from mobilenet.evaluate import Evaluation
 from mobilenet.files import check_writable
 from mobilenet.images.augment import training_side
 from mobilenet.model.card import ModelCard
-from mobilenet.runs import RunFolder
 from mobilenet.runs.config import parse_config, read_config_bytes, write_config
 from mobilenet.runs.folder import RunFolder
 from mobilenet.runs.split import photo_lines

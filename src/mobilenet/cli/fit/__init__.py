@@ -11,10 +11,11 @@ from mobilenet.cli.benchmark import Names
 from mobilenet.cli.console import print_json
 from mobilenet.cli.fit.progress import fit_progress
 from mobilenet.cli.fit.table import print_fitted
-from mobilenet.cli.params import SIZES, Quantity
+from mobilenet.cli.params import SIZES, Numbers, Quantity
 from mobilenet.errors import GateError
 
 if TYPE_CHECKING:
+    from mobilenet.images.augment import Augmentation
     from mobilenet.search.settings import FitSettings
 
 __all__ = ["command"]
@@ -47,11 +48,14 @@ _ACCURACY = Quantity("accuracy", "0.9 or 90%", {"": 1.0, "%": 0.01})
 )
 @click.option("--renew-profile", is_flag=True, help="Measure this machine again instead of using its cached profile.")
 @click.option("--runtime", "runtimes", default="", type=Names(), help="litert, onnxruntime.  [default: all installed]")
+@click.option("--widths", type=Numbers(float, "0.25,0.5"), help="Width multipliers to try.  [default: 0.25 to 1]")
+@click.option("--resolutions", type=Numbers(int, "96,128"), help="Input sides to try, in pixels.  [default: 96 to 224]")
 @click.option("--weights", multiple=True, metavar="FILE", help="Start from these; give several for several widths.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder.  [default: fits/DATA-BUDGET]")
 @click.option("--val", "validation", type=click.Path(path_type=Path), help="Folder or CSV of validation photos.")
 @click.option("--exclude", type=click.Path(path_type=Path), help="A list of photos to leave out: see mobilenet check.")
 @click.option("--epochs", type=int, help="Of a full training.  [default: as mobilenet train]")
+@click.option("--crop-area", type=float, help="Smallest share of a photo in a training crop.  [default: by recipe]")
 @click.option(
     "--exhaustive",
     is_flag=True,
@@ -69,6 +73,7 @@ def command(data: Path, out: Path | None, *, as_json: bool, **options: Any) -> N
     mobilenet fit photos --latency 5ms
     mobilenet fit photos --size 500kB --memory 8MB --weights mobilenet_v1_0.5.tflite
     mobilenet fit photos --accuracy 0.9 --device phone.json
+    mobilenet fit photos --latency 1ms --widths 0.25,0.5 --resolutions 64,96
     """
     from mobilenet.report.fit_page import write_fit_page
     from mobilenet.search.fit import fit
@@ -102,8 +107,20 @@ def _settings(data: Path, out: Path | None, options: dict[str, Any]) -> "FitSett
 
     asked = ("latency_ms", "size_bytes", "memory_bytes", "accuracy", "reserve")
     limits = Limits(**{name: options.pop(name) for name in asked})
-    training = TrainingSettings(data, **{name: options.pop(name) for name in ("validation", "exclude", "seed")})
+    candidates: dict[str, Any] = {name: options.pop(name) or () for name in ("widths", "resolutions")}
+    augmentation = _augmentation(options.pop("crop_area"), options["weights"])
+    own = {name: options.pop(name) for name in ("validation", "exclude", "seed")}
+    training = TrainingSettings(data, augmentation=augmentation, **own)
     if (epochs := options["epochs"]) is not None:
         _ = replace(training, epochs=epochs)
     folder = out or Path("fits") / f"{name_for_folders(data)}-{limits.name}"
-    return FitSettings(training, limits, folder, **options)
+    return FitSettings(training, limits, folder, **candidates, **options)
+
+
+def _augmentation(crop_area: float | None, weights: tuple[str, ...]) -> "Augmentation | None":
+    """That of the recipe, with crops of at least this share of a photo; None leaves all of it to the recipe."""
+    from mobilenet.training.recipe import default_augmentation
+
+    if crop_area is None:
+        return None
+    return replace(default_augmentation(weights[0] if weights else None), crop_area=(crop_area, 1.0))
