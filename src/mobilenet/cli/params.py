@@ -1,4 +1,4 @@
-"""Sizes as people write them."""
+"""Sizes with units, as people write them."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
 
 class Bytes(click.ParamType[int]):
-    """A size such as 8GB, 500 MB or a number of bytes."""
+    """A size such as 8GB or 500 MB, or a number of bytes."""
 
     name = "SIZE"
 
