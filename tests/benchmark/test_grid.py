@@ -139,9 +139,9 @@ def test_an_engine_that_runs_no_exported_files_is_refused() -> None:
     [
         (["--grid"], "--grid needs --out"),
         (["--grid", "--out", "d.json", "model.tflite"], "leave out the files"),
-        (["--out", "d.json", "model.tflite"], "go with --grid"),
-        (["--grid", "--out", "d.json", "--photo", "x.jpg"], "--photo and --plot go with files, not with --grid"),
-        (["--grid", "--out", "d.json", "--plot", "x.png"], "--photo and --plot go with files, not with --grid"),
+        (["--out", "d.json", "model.tflite"], "--out and --classes need --grid"),
+        (["--grid", "--out", "d.json", "--photo", "x.jpg"], "--photo and --plot cannot be combined with --grid"),
+        (["--grid", "--out", "d.json", "--plot", "x.png"], "--photo and --plot cannot be combined with --grid"),
         ([], "at least one model file"),
     ],
 )

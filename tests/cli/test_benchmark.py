@@ -29,14 +29,14 @@ def test_people_get_a_table_the_device_and_remarks(
     out, err = capsys.readouterr()
     assert err == ""
     title, header, first, second, empty, device, *rest = out.splitlines()
-    assert title == "One image after another, 0.06 s each in 3 rounds of turns, random pixels"
+    assert title == "One image at a time, 0.06 s each in 3 rounds, random pixels"
     assert header.split()[:5] == ["file", "runtime", "threads", "p50", "ms"]
     assert first.split()[:3] == [str(tiny_tflite), "litert", "1"]
     assert first.split()[7] == "1.000"
     assert second.split()[:3] == [str(tiny_run), "torch", "1"]
     assert empty == ""
     assert " cores, " in device
-    assert [line.split()[:3:2] for line in rest[:2]] == [["litert", "itself:"], ["torch", "itself:"]]
+    assert [line.split()[:3:2] for line in rest[:2]] == [["litert", "alone:"], ["torch", "alone:"]]
     assert all(note.startswith("note: ") for note in rest[2:])
     with Image.open(picture) as image:
         assert image.format == "PNG"
@@ -73,10 +73,8 @@ def test_a_grid_is_printed_with_its_errors(
     assert main(["benchmark", "--grid", "--runtime", "litert", "--seconds", "0.1", "--out", str(out)]) == 0
     title = capsys.readouterr().out.splitlines()[0]
     (curve,) = json.loads(out.read_text())["curves"]
-    assert title.startswith(
-        "int8 on litert with 1 thread: ms an image at p95, by width and resolution; nine of ten are off"
-    )
-    assert title.endswith(f"by {curve['error_p90']:.1%} at most, their memory by {curve['memory_error_p90']:.1%}")
+    assert title.startswith("int8 on litert with 1 thread: ms per image at p95, by width and resolution; p90 error")
+    assert title.endswith(f"p90 error {curve['error_p90']:.1%}, of memory {curve['memory_error_p90']:.1%}")
 
 
 def test_wrong_usage_is_one_line(
@@ -92,7 +90,7 @@ def test_wrong_usage_is_one_line(
     assert "'soon' is not a valid float" in _error(capsys, run, "--seconds", "soon")
     assert "0 threads are out of range; use 1 to 1024" in _error(capsys, run, "--threads", "1,0")
     for wrong in ("", "1,", "two", "1.5"):
-        assert "is not a number or several with commas" in _error(capsys, run, "--threads", wrong)
+        assert "is not a comma-separated list of whole numbers" in _error(capsys, run, "--threads", wrong)
     assert "picture.gif is no picture" in _error(capsys, run, "--plot", "picture.gif")
     assert "gone.jpg: cannot be read" in _error(capsys, str(tiny_tflite), "--photo", "gone.jpg")
 

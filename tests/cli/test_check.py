@@ -35,11 +35,11 @@ def test_a_sound_data_set(photos: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert printed.err == ""
     assert printed.out.splitlines() == [
         "24 files, 2 classes; split given: validation/",
-        "class  to train on  to validate on",
-        "a               10               2",
-        "b               10               2",
+        "class  training  validation",
+        "a            10           2",
+        "b            10           2",
         "",
-        "nothing that changes results was found",
+        "found nothing that affects results",
     ]
 
 
@@ -59,7 +59,7 @@ def test_findings_end_with_exit_code_1(photos: Path, capsys: pytest.CaptureFixtu
     )
     assert printed.err == (
         "mobilenet: 1 file cannot be read; 1 picture is on both sides of the split; 1 picture has two labels; "
-        "--write-exclusions FILE lists what to leave out\n"
+        "--write-exclusions FILE lists the photos to leave out\n"
     )
 
 

@@ -64,7 +64,7 @@ def test_a_budget_becomes_a_file_that_meets_it(
     assert verdicts["0.25-32"] == "gave way to a larger one: 0.25-64"
     assert verdicts["0.375-32"].startswith("outside: a file of")
     page = (out / "report.html").read_text("utf-8")
-    assert "MobileNet 0.25-64 in int8 is inside the budget" in page
+    assert "MobileNet 0.25-64 in int8 is proven, and fits the budget as measured" in page
     assert "VGG16" in page
     assert "<script" not in page
 
@@ -99,7 +99,7 @@ def test_a_search_that_was_interrupted_ends_with_the_same_result(
             patch.setattr(place, how)
             assert _run(*words) == 143
         err = capsys.readouterr().err
-        assert "go on with the same command: mobilenet fit" in err
+        assert "resume with the same command: mobilenet fit" in err
         assert err.endswith("mobilenet: stopped by SIGTERM\n")
     assert _run(*words) == 0
     found = json.loads(capsys.readouterr().out)
@@ -117,7 +117,7 @@ def test_people_get_a_table_and_the_smallest_that_reaches_an_accuracy(
     assert _run(*_words(photos, device, tmp_path / "fit"), "--accuracy", "60%") == 0
     out, err = capsys.readouterr()
     assert "4 candidates; wanted is the smallest whose file reaches 60.0%" in err
-    assert out.startswith("4 of 4 candidates; ~ is estimated")
+    assert out.startswith("4 of 4 candidates; ~ marks estimates")
     assert " chosen " in out
     found = json.loads((tmp_path / "fit" / "fit.json").read_text())
     assert found["winner"]["width_multiplier"] == 0.25
@@ -175,13 +175,16 @@ def test_where_nothing_is_inside_the_nearest_is_named(
     ("words", "message"),
     [
         ([], "no budget is given; use --latency 5ms"),
-        (["--latency", "5"], "'5' is no latency; write a number and a unit (ms, us, µs, s), such as 5ms"),
-        (["--latency", "5kB"], "'5kB' is no latency"),
-        (["--size", "-1kB"], "'-1kB' is no size"),
+        (["--latency", "5"], "'5' is not a valid latency; write a number and a unit (ms, us, µs, s), such as 5ms"),
+        (["--latency", "5kB"], "'5kB' is not a valid latency"),
+        (["--size", "-1kB"], "'-1kB' is not a valid size"),
         (["--accuracy", "90"], "an accuracy of 90 is out of range"),
         (["--size", "1MB", "--runtime", "torch"], "torch cannot prove a file"),
         (["--size", "1MB", "--threads", "3"], "says nothing of litert or onnxruntime with --threads 3; it has:"),
-        (["--latency", "5ms", "--reserve", "-10%"], "'-10%' is no share; write a number and a unit (%), such as 10%"),
+        (
+            ["--latency", "5ms", "--reserve", "-10%"],
+            "'-10%' is not a valid share; write a number and a unit (%), such as",
+        ),
         (["--latency", "5ms", "--reserve", "10"], "a reserve of 10 is out of range; use a share such as 0.1"),
         (["--size", "1MB", "--epochs", "0"], "epochs 0 is out of range"),
         (["--size", "1MB", "--widths", "0.25,0.3"], "the device profile has no width 0.3; choose from 0.25, 0.375"),

@@ -61,8 +61,8 @@ def test_windows_is_refused_in_one_line() -> None:
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (["cots"], "no command is named 'cots'; did you mean cost? (see mobilenet --help)"),
-        (["zzz"], f"no command is named 'zzz'; there are {', '.join(COMMANDS)} (see mobilenet --help)"),
+        (["cots"], "unknown command 'cots'; did you mean cost? (see mobilenet --help)"),
+        (["zzz"], f"unknown command 'zzz'; choose from {', '.join(COMMANDS)} (see mobilenet --help)"),
         (["--quick"], "No such option '--quick' (see mobilenet --help)"),
         (["cost", "extra"], "Got unexpected extra argument (extra) (see mobilenet cost --help)"),
     ],

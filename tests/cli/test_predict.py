@@ -85,7 +85,7 @@ def test_no_readable_photo_is_exit_code_2(
     assert main(["predict", colour_model, str(tmp_path / "gone.jpg"), "--json"]) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.splitlines()[-1] == "mobilenet: no photo could be read; each is named above with its reason"
+    assert err.splitlines()[-1] == "mobilenet: no photo could be read; the reason for each is above"
 
 
 def test_an_empty_folder_is_one_line(colour_model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

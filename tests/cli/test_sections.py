@@ -97,7 +97,7 @@ def _result(folder: Path) -> Any:
 def test_what_training_says_of_a_classifier(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _show(_result(Path("runs/x")), Path("runs/x/report.html"), Classification())
     assert capsys.readouterr().out.splitlines() == [
-        "top-1 75.0% on 4 validation photos (95 % interval 30.0% to 95.0%), 240 s in all",
+        "top-1 75.0% on 4 validation photos (95 % interval 30.0% to 95.0%), 240 s in total",
         "level 1 100.0%, leaf 75.0%; 1 of 1 mistakes stay inside a parent",
         "model   runs/x/model.safetensors",
         "report  runs/x/report.html",
@@ -128,7 +128,7 @@ def test_the_line_of_an_epoch_names_the_goal_of_the_run(tmp_path: Path, capsys: 
     progress.epoch({"epoch": 2, "train_loss": 1.5, "validation_loss": 1.25, "top1": 0.875, "images_per_second": 99.6})
     lines = [line.rsplit("  ", 1)[0] for line in capsys.readouterr().err.splitlines()]
     assert lines == [
-        "classifier alone       validation loss 2.250  top-1  50.0%",
+        "classifier only        validation loss 2.250  top-1  50.0%",
         "epoch   1  loss 2.000  100 photos/s",
         "epoch   2  loss 1.500  validation loss 1.250  top-1  87.5%  100 photos/s",
     ]

@@ -1,4 +1,4 @@
-"""`mobilenet benchmark`: how fast model files are on this device, beside each other."""
+"""`mobilenet benchmark`: times model files on this device, side by side."""
 
 import shlex
 from collections.abc import Callable
@@ -26,7 +26,7 @@ _HEADER = ("file", "runtime", "threads", *_LATENCIES, "images/s", "ratio", "CPU 
 
 
 class Names(click.ParamType[tuple[str, ...]]):
-    """Words with commas between them, each once."""
+    """Comma-separated words, without duplicates."""
 
     name = "names"
 
@@ -37,19 +37,15 @@ class Names(click.ParamType[tuple[str, ...]]):
 @click.command()
 @click.argument("files", nargs=-1, metavar="FILE...", type=click.Path(path_type=Path))
 @click.option(
-    "--runtime", "runtimes", default="", type=Names(), help="Engines, such as litert,torch; default: all installed."
+    "--runtime", "runtimes", default="", type=Names(), help="Engines, such as litert,torch.  [default: all installed]"
 )
-@click.option(
-    "--threads", default="1", show_default=True, type=Numbers(int, "1,2"), help="Processor threads, such as 1,2."
-)
-@click.option("--seconds", type=float, help="How long each is timed; with --grid, all of them.  [default: 5; 90]")
-@click.option("--photo", type=click.Path(path_type=Path), help="A photo to run them on; default: random pixels.")
-@click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), help="Draw the latencies there (.png).")
-@click.option(
-    "--grid", is_flag=True, help="Measure untrained candidates of all sizes instead: a profile of this device."
-)
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Where to write the profile, with --grid.")
-@click.option("--classes", type=int, help="Classes of the candidates, with --grid.  [default: 10]")
+@click.option("--threads", default="1", show_default=True, type=Numbers(int, "1,2"), help="CPU threads, such as 1,2.")
+@click.option("--seconds", type=float, help="Timing duration per row; with --grid, in total.  [default: 5; 90]")
+@click.option("--photo", type=click.Path(path_type=Path), help="Photo to run the models on.  [default: random pixels]")
+@click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), help="Write a latency plot there (.png).")
+@click.option("--grid", is_flag=True, help="Profile this device instead: time untrained candidates of all sizes.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Profile to write, with --grid.")
+@click.option("--classes", type=int, help="Number of classes of the candidates, with --grid.  [default: 10]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
 def command(
     *,
@@ -64,14 +60,13 @@ def command(
     classes: int | None,
     as_json: bool,
 ) -> None:
-    """Time FILEs, run folders or model files, on this device: one image after another, each file on each engine that
-    runs it.
+    """Time each FILE, a run folder or model file, on this device: one image at a time, on every engine that runs it.
 
-    All take turns in one run, so that noise meets all alike; ratio is to the first row. CPU ms is what an image takes
-    of the processor, all threads together. MB is what the model takes on top of its engine, at its peak.
+    All take turns within one run, so that noise affects them equally; ratio is relative to the first row. CPU ms is
+    processor time per image, summed over threads. MB is the peak memory of the model on top of its engine.
 
-    With --grid: no FILE, but MobileNets of all widths and resolutions, in float32 and int8. mobilenet fit --device
-    chooses by the profile that --out names.
+    With --grid, MobileNets of all widths and resolutions are timed in float32 and int8 in place of FILEs. Pass the
+    profile written to --out to mobilenet fit --device.
 
     \b
     mobilenet benchmark model.tflite model-int8.tflite --threads 1,2
@@ -79,12 +74,12 @@ def command(
     """
     if grid:
         if photo is not None or plot is not None:
-            raise click.UsageError("--photo and --plot go with files, not with --grid")
+            raise click.UsageError("--photo and --plot cannot be combined with --grid; leave them out")
         profile = _measure_grid(files, runtimes, threads, _GRID_SECONDS if seconds is None else seconds, out, classes)
         _show_profile(profile, out, as_json=as_json)
         return
     if out is not None or classes is not None:
-        raise click.UsageError("--out and --classes go with --grid")
+        raise click.UsageError("--out and --classes need --grid")
     if not files:
         raise click.UsageError("give at least one model file, or --grid --out device.json")
     from mobilenet.benchmark.contenders import choose_contenders
@@ -113,7 +108,7 @@ def _measure_grid(
     from mobilenet.benchmark.device.grid import GridSettings, measure_grid
 
     if files:
-        raise click.UsageError("--grid measures candidates of its own; leave out the files")
+        raise click.UsageError("--grid measures its own candidates; leave out the files")
     if out is None:
         raise click.UsageError("--grid needs --out, such as --out device.json")
     check_writable(out.parent)
@@ -137,7 +132,7 @@ def _show_profile(profile: "DeviceProfile", out: Path | None, *, as_json: bool) 
 
 
 def _print_grid(profile: "DeviceProfile", curve: "Curve") -> None:
-    """Estimated 95th percentiles of one variant, a row for each width."""
+    """Print the estimated 95th percentiles of one variant, one row per width."""
     from mobilenet.spec.mobilenet import MOBILENETS
 
     build = MOBILENETS["mobilenet_v1"]
@@ -147,13 +142,13 @@ def _print_grid(profile: "DeviceProfile", curve: "Curve") -> None:
         memory = f"{found[0].peak_bytes / 1e6:.1f} to {found[-1].peak_bytes / 1e6:.1f}"
         rows.append((f"{width:g}", *(f"{one.p95_ms:.3g}" for one in found), memory, f"{found[0].file_bytes / 1e6:.2f}"))
     sides = (str(side) for side in profile.resolutions)
-    sure = f"nine of ten are off by {curve.error:.1%} at most, their memory by {curve.memory_error:.1%}"
-    title = f"{curve.variant}: ms an image at p95, by width and resolution; {sure}"
+    errors = f"p90 error {curve.error:.1%}, of memory {curve.memory_error:.1%}"
+    title = f"{curve.variant}: ms per image at p95, by width and resolution; {errors}"
     print_table(title, ("width", *sides, "memory MB", "file MB"), rows)
 
 
 def _plotter(path: Path | None) -> Callable[["Benchmark"], None]:
-    """What draws the picture; what would keep it from being drawn is found before anything is measured."""
+    """A function that draws the plot; anything that would prevent it fails before the measurement."""
     if path is None:
         return lambda _benchmark: None
     from mobilenet.benchmark.plot import check_suffix, draw
@@ -165,7 +160,7 @@ def _plotter(path: Path | None) -> Callable[["Benchmark"], None]:
 
 def _print(benchmark: "Benchmark") -> None:
     shown = f"photo {benchmark.photo}" if benchmark.photo else "random pixels"
-    title = f"One image after another, {benchmark.seconds:g} s each in {benchmark.rounds} rounds of turns, {shown}"
+    title = f"One image at a time, {benchmark.seconds:g} s each in {benchmark.rounds} rounds, {shown}"
     print_table(title, _HEADER, [_row(timing) for timing in benchmark.timings], left=2)
     click.echo(_device(benchmark.environment))
     for timing in _first_of_engines(benchmark):
@@ -219,4 +214,4 @@ def _engine(timing: "Timing", environment: "Environment") -> str:
 
     name = timing.contender.runtime
     version = environment.versions.get(ENGINES[name].distribution, "")
-    return f"{name} {version} itself: {timing.engine_bytes / 1e6:.0f} MB, imported in {timing.import_ms:.0f} ms"
+    return f"{name} {version} alone: {timing.engine_bytes / 1e6:.0f} MB, imported in {timing.import_ms:.0f} ms"

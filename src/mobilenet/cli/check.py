@@ -1,4 +1,4 @@
-"""`mobilenet check`: what is wrong with a data set, before a night is spent on it."""
+"""`mobilenet check`: finds faults in a data set before a long training run."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -17,24 +17,31 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 _LISTED = 20
-"""Findings of a kind that are printed; --json prints all."""
+"""Findings printed per kind; --json prints all."""
 
 
 @click.command()
 @click.argument("data", type=click.Path(path_type=Path))
-@click.option("--val", "validation", type=click.Path(path_type=Path), help="Validation photos: folder, CSV or shards.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the split, where it is made.")
-@click.option("--exclude", type=click.Path(path_type=Path), help="A list of photos to leave out.")
+@click.option(
+    "--val", "validation", type=click.Path(path_type=Path), help="Validation photos: folder, CSV file or shards."
+)
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the split, where DATA has none."
+)
+@click.option("--exclude", type=click.Path(path_type=Path), help="List of photos to leave out.")
 @click.option(
     "--write-exclusions",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Write a list of what to leave out, for train --exclude.",
+    help="Write a list of photos to leave out, for train --exclude.",
 )
 @click.option(
-    "--html", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write a page with the pictures."
+    "--html",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write an HTML page with the photos.",
 )
-@click.option("--task", help="Of the data.  [default: recognised from it]")
+@click.option("--task", help="Task of the data.  [default: detected from DATA]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
 def command(
     *,
@@ -47,11 +54,11 @@ def command(
     task: str | None,
     as_json: bool,
 ) -> None:
-    """Decode every photo of DATA, compare all with all, and say what is wrong. Nothing in DATA is changed.
+    """Decode every photo of DATA, compare all pairs, and report what is wrong. Nothing in DATA is changed.
 
-    Found are files that cannot be read; the same picture on both sides of the split, under two labels, or more than
-    once, also re-encoded, resized or slightly cropped; classes with few photos; odd sizes; names that differ only in
-    case. Exit code 0: sound; 1: something changes results; 2: DATA cannot be used.
+    Reported are unreadable files; copies of a picture across the split, under two labels or within a class, including
+    re-encoded, resized and slightly cropped ones; classes with few photos; odd sizes; names that differ only in case.
+    Exit code 0: sound; 1: something affects results; 2: DATA cannot be used.
 
     \b
     mobilenet check photos/ --write-exclusions leave-out.txt --html check.html
@@ -76,7 +83,7 @@ def command(
             ),
         )
     if write_exclusions is not None:
-        already = [(name, "excluded before") for name in sorted(excluded.names)]
+        already = [(name, "already excluded") for name in sorted(excluded.names)]
         write_list(write_exclusions, already + found.excluded())
     if html is not None:
         from mobilenet.report.check_page import write_check_page
@@ -92,7 +99,7 @@ def command(
 
 def _remedy(written: Path | None) -> str:
     if written is None:
-        return "; --write-exclusions FILE lists what to leave out"
+        return "; --write-exclusions FILE lists the photos to leave out"
     return f"; leave them out with mobilenet train --exclude {written}"
 
 
@@ -101,7 +108,7 @@ def _print(found: "Check") -> None:
         click.echo(f"mobilenet: {shown(note)}", err=True)
     rows = [(shown(size.name), f"{size.train:,}", f"{size.validation:,}") for size in found.classes]
     title = f"{found.photos:,} files, {len(found.classes)} classes; split {found.split}"
-    print_table(title, ("class", "to train on", "to validate on"), rows)
+    print_table(title, ("class", "training", "validation"), rows)
     for kind, lines in _findings(found).items():
         if lines:
             click.echo(f"{kind}: {len(lines):,}")
@@ -112,7 +119,7 @@ def _print(found: "Check") -> None:
     for remark in found.remarks():
         click.echo(remark)
     if not found.faults():
-        click.echo("nothing that changes results was found")
+        click.echo("found nothing that affects results")
 
 
 def _findings(found: "Check") -> dict[str, list[str]]:
@@ -120,10 +127,10 @@ def _findings(found: "Check") -> dict[str, list[str]]:
         "cannot be read": [f"{item.photo.file}: {item.reason}" for item in found.broken],
         "on both sides of the split": [_line(group) for group in found.leaks],
         "with two labels": [_line(group) for group in found.conflicts],
-        "without a photo to train on": list(found.missing),
+        "without training photos": list(found.missing),
         "classes in two spellings": [" = ".join(names) for names in found.same_names],
-        "more than once": [_line(group) for group in found.repeats],
-        "odd": [f"{item.photo.file}: {item.width} x {item.height}, {item.reason}" for item in found.odd],
+        "duplicates": [_line(group) for group in found.repeats],
+        "unusual": [f"{item.photo.file}: {item.width} x {item.height}, {item.reason}" for item in found.odd],
         "file names that differ only in case": [" = ".join(names) for names in found.clashes],
     }
 

@@ -1,4 +1,4 @@
-"""What commands print: answers on stdout, everything else on stderr."""
+"""Output of commands: results on stdout, everything else on stderr."""
 
 import json
 import sys
@@ -13,28 +13,28 @@ if TYPE_CHECKING:
 __all__ = ["print_json", "print_table", "progress_console", "shown"]
 
 _WIDEST = 10_000
-"""Characters; wider than any table."""
+"""In characters; wider than any table."""
 
 
 def print_json(document: Mapping[str, object]) -> None:
-    """One JSON document on one line of stdout, in ASCII so that every pipe takes it; ValueError for NaN."""
+    """Print a JSON document on one line of stdout, in ASCII for pipes of any encoding; ValueError for NaN."""
     click.echo(json.dumps(document, allow_nan=False))
 
 
 def shown(text: str) -> str:
-    """`text` on one line of a terminal: what is not printable, such as a line break in a file's name, is escaped."""
+    """`text` on one line: unprintable characters, such as a line break in a file name, are escaped."""
     return "".join(letter if letter.isprintable() else _escaped(letter) for letter in text)
 
 
 def _escaped(letter: str) -> str:
-    # A byte that is no UTF-8 is shown as the byte that it is.
+    # A byte that is not UTF-8 is shown as that byte.
     return f"\\x{ord(letter) - 0xDC00:02x}" if 0xDC80 <= ord(letter) <= 0xDCFF else ascii(letter)[1:-1]
 
 
 def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> None:
-    """A table on stdout, ruled and coloured on a terminal, bare aligned columns in a pipe.
+    """Print a table on stdout, ruled and coloured on a terminal, plain aligned columns in a pipe.
 
-    The first `left` columns are words, the others numbers, aligned to the right.
+    The first `left` columns are text, the others right-aligned numbers.
     """
     title, rows = shown(title), [[shown(cell) for cell in row] for row in rows]
     if sys.stdout.isatty():
@@ -44,14 +44,14 @@ def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]
 
 
 def progress_console() -> "Console":
-    """A rich console on stderr for progress bars and remarks; silent where nobody watches."""
+    """A rich console on stderr for progress bars and notes; silent unless stderr is a terminal."""
     from rich.console import Console
 
     return Console(stderr=True, quiet=not sys.stderr.isatty())
 
 
 def _print_ruled(title: str, header: Sequence[str], rows: Sequence[Sequence[str]], left: int) -> None:
-    # Rich takes longer to import than everything else here together.
+    # Rich takes longer to import than everything else here combined.
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -65,13 +65,13 @@ def _print_ruled(title: str, header: Sequence[str], rows: Sequence[Sequence[str]
             justify="left" if words else "right",
             style="cyan" if number == 0 else "",
             overflow="fold",
-            # A narrow terminal may break names and headings, never numbers.
+            # A narrow terminal may wrap names and headings, never numbers.
             width=None if words else max(map(len, (*cells[0].split(), *cells[1:]))),
         )
     for row in rows:
         table.add_row(*map(Text, row))
     console = Console()
-    # On a terminal that is narrower still, lines that wrap are better than columns that are not there.
+    # On an even narrower terminal, wrapped lines are better than missing columns.
     unlimited = console.options.update(max_width=_WIDEST)
     console.width = max(console.width, console.measure(table, options=unlimited).minimum)
     console.print(Text(title, style="bold"))

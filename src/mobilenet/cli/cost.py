@@ -1,4 +1,4 @@
-"""`mobilenet cost`: the figures of one network, of several side by side, or of a grid of widths and resolutions."""
+"""`mobilenet cost`: the cost of one network, of several side by side, or of a grid of widths and resolutions."""
 
 import click
 
@@ -34,14 +34,18 @@ def _whole_numbers(_context: click.Context, _option: click.Parameter, text: str 
 
 @click.command()
 @click.option("--arch", default="mobilenet_v1", show_default=True, help=f"One of {', '.join(architecture_names())}.")
-@click.option("--width", type=float, help="Width multiplier of a mobilenet_v1; any number above 0.  [default: 1.0]")
-@click.option("--resolution", type=int, help="Pixels; multiples of 32 for a mobilenet_v1.  [default: its paper's]")
-@click.option("--classes", type=int, default=1000, show_default=True, help="Outputs of the classifier.")
-@click.option("--by-layer", is_flag=True, help="Every layer on a line of its own.")
-@click.option("--compare", metavar="NAMES", help="Architectures to set beside it: vgg16,mobilenet_v1_standard")
-@click.option("--grid", is_flag=True, help="Widths by resolutions.  [default: the paper's 4 by 4]")
-@click.option("--widths", metavar="LIST", callback=_numbers, help="Widths of the grid: 0.25,0.5")
-@click.option("--resolutions", metavar="LIST", callback=_whole_numbers, help="Resolutions of the grid: 128,160")
+@click.option("--width", type=float, help="Width multiplier of a mobilenet_v1, above 0.  [default: 1.0]")
+@click.option(
+    "--resolution",
+    type=int,
+    help="Input resolution in pixels; a multiple of 32 for a mobilenet_v1.  [default: its paper's]",
+)
+@click.option("--classes", type=int, default=1000, show_default=True, help="Number of classes.")
+@click.option("--by-layer", is_flag=True, help="List every layer.")
+@click.option("--compare", metavar="NAMES", help="Architectures to compare with, such as vgg16,mobilenet_v1_standard.")
+@click.option("--grid", is_flag=True, help="Show a grid of widths and resolutions.  [default: the paper's 4 by 4]")
+@click.option("--widths", metavar="LIST", callback=_numbers, help="Widths of the grid, such as 0.25,0.5.")
+@click.option("--resolutions", metavar="LIST", callback=_whole_numbers, help="Its resolutions, such as 128,160.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
 def command(
     *,
@@ -56,9 +60,9 @@ def command(
     resolutions: tuple[int, ...],
     as_json: bool,
 ) -> None:
-    """What a network costs.
+    """Count what a network costs.
 
-    Mult-adds (one multiply-accumulate counts once), parameters, bytes of weights and of activations, for one photo.
+    Mult-adds (one multiply-accumulate counts as one), parameters, and bytes of weights and activations, per photo.
 
     \b
     mobilenet cost --width 0.5 --resolution 160
@@ -68,7 +72,7 @@ def command(
     """
     if grid or widths or resolutions:
         if by_layer or compare is not None:
-            raise click.UsageError("a grid goes with neither --by-layer nor --compare; leave one of them out")
+            raise click.UsageError("a grid cannot be combined with --by-layer or --compare; leave one of them out")
         axes = _axes(arch, width, resolution, widths, resolutions)
         _show_grid(arch, [cost(build(arch, *point, classes)) for point in axes], as_json=as_json)
         return
@@ -83,7 +87,7 @@ def command(
 def _axes(
     arch: str, width: float | None, resolution: int | None, widths: tuple[float, ...], resolutions: tuple[int, ...]
 ) -> list[tuple[float | None, int]]:
-    """An axis that is not listed is the single value given, else the paper's."""
+    """The points of the grid: listed values, else the single value given, else the paper's."""
     default_widths = (None,) if arch in COMPARISONS else _WIDTHS
     across = widths or (default_widths if width is None else (width,))
     down = resolutions or (_RESOLUTIONS if resolution is None else (resolution,))
@@ -91,7 +95,7 @@ def _axes(
 
 
 def _beside(first: Cost, name: str) -> Cost:
-    """A mobilenet takes the first network's width and resolution; every other network has its own."""
+    """A MobileNet takes the first network's width and resolution; any other network keeps its own."""
     network = first.network
     if name in MOBILENETS and network.name in MOBILENETS:
         return cost(build(name, network.width_multiplier, network.resolution, network.classes))
@@ -209,14 +213,14 @@ def _sizes(figures: Cost) -> tuple[str, ...]:
 
 
 def _millions(number: int, unit: str) -> str:
-    """Three digits that say something: 4.82 MB, 16.9 MB, 553 MB, 15,470 M."""
+    """Three significant digits: 4.82 MB, 16.9 MB, 553 MB, 15,470 M."""
     millions = number / 1e6
     decimals = sum(millions < limit for limit in (1, 10, 100))
     return f"{millions:,.{decimals}f} {unit}"
 
 
 def _title(figures: Cost) -> str:
-    """`mobilenet_v1 0.5-160` as the paper writes it; networks of one width go without it."""
+    """`mobilenet_v1 0.5-160`, as the paper writes it; networks of a single width omit it."""
     network = figures.network
     width = "" if network.name in COMPARISONS else f"{network.width_multiplier}-"
     return f"{network.name} {width}{network.resolution}"

@@ -1,4 +1,4 @@
-"""`mobilenet evaluate`: how good a model is on labelled photos."""
+"""`mobilenet evaluate`: evaluates a model on labelled photos."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,17 +21,15 @@ __all__ = ["command"]
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("data", type=click.Path(path_type=Path))
-@click.option("--exclude", type=click.Path(path_type=Path), help="A list of photos to leave out: see mobilenet check.")
-@click.option(
-    "--out", type=click.Path(path_type=Path, dir_okay=False), help="Write the whole evaluation there, as JSON."
-)
+@click.option("--exclude", type=click.Path(path_type=Path), help="List of photos to leave out; see mobilenet check.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write the full evaluation there as JSON.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
 def command(*, model: Path, data: Path, exclude: Path | None, out: Path | None, as_json: bool) -> None:
-    """Measure MODEL, a run folder or a model file, on DATA: a folder with one for each class, a CSV file or shards.
+    """Evaluate MODEL, a run folder or a model file, on DATA: a tree of folders (one per class), a CSV file or shards.
 
-    Where DATA has a validation split (train/ beside validation/, valid/, val/ or test/), those photos are taken. Where
-    the model was trained on DATA and made the split itself, its validation photos are those that the run recorded.
-    Otherwise every photo counts. Photos that the model was trained on are left out. Classes are matched by name.
+    If DATA has a validation split (train/ beside validation/, valid/, val/ or test/), its validation photos are used.
+    If the model was trained on DATA and the run made the split, the validation photos that the run recorded are used;
+    otherwise, all photos. Photos that the model was trained on are left out. Classes are matched by name.
     """
     from mobilenet.runs.judging import photos_to_judge
     from mobilenet.runs.origin import read_origin

@@ -1,4 +1,4 @@
-"""`mobilenet export`: a trained network as files for a device, each proven."""
+"""`mobilenet export`: exports a trained network to files for a device, each proven."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -24,18 +24,20 @@ def _names(_context: click.Context, _option: click.Parameter, text: str) -> tupl
     return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
 
 
-@click.command(short_help="Write ONNX and LiteRT files, float32 and int8, each proven on photos.")
+@click.command(short_help="Export to ONNX and LiteRT, float32 and int8, each file proven on photos.")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option(
-    "--data", type=click.Path(path_type=Path), help="Photos to prove it on.  [default: what it was trained on]"
+    "--data", type=click.Path(path_type=Path), help="Data set for the proof.  [default: that of the training run]"
 )
 @click.option("--format", "formats", default="onnx,litert", show_default=True, callback=_names)
 @click.option("--precision", "precisions", default="float32,int8", show_default=True, callback=_names)
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder to write to.  [default: MODEL's]")
-@click.option("--qat", is_flag=True, help="Fine-tune the 8-bit network with rounding: minutes, for when int8 loses.")
-@click.option("--calibration-photos", default=256, show_default=True, help="Photos that ranges are measured on.")
-@click.option("--proof-photos", default=1000, show_default=True, help="Photos that prove it, at most.")
-@click.option("--batch", type=int, help="Photos at once in an ONNX file.  [default: any number]")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Output folder.  [default: MODEL's]")
+@click.option(
+    "--qat", is_flag=True, help="Quantisation-aware fine-tuning: takes minutes, for when int8 loses accuracy."
+)
+@click.option("--calibration-photos", default=256, show_default=True, help="Photos for calibrating int8 ranges.")
+@click.option("--proof-photos", default=1000, show_default=True, help="Maximum number of photos for the proof.")
+@click.option("--batch", type=int, help="Fixed batch size of ONNX files.  [default: any]")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
 def command(
@@ -52,11 +54,11 @@ def command(
     seed: int,
     as_json: bool,
 ) -> None:
-    """Write MODEL, a run folder or a .safetensors file, as files for a device, and prove each of them.
+    """Export MODEL, a run folder or a .safetensors file, to files for a device, and prove each of them.
 
-    Every file is opened by its own engine and must answer on photos as the trained network does, from the photos' bytes
-    on: the same probabilities in float32; in int8 the same answers, an accuracy within a point, and less time.
-    Files that fail are kept under a name that says so, and the exit code is 1.
+    Each file is opened by its own engine and must agree with the trained network on photos, starting from their bytes:
+    in float32 on the probabilities; in int8 on the answers, with accuracy within one point and lower latency. Files
+    that fail are kept under a name that says so, and the exit code is 1.
 
     \b
     mobilenet export runs/clothing
@@ -101,7 +103,7 @@ def _run(settings: "ExportSettings") -> "Exported":
 
 
 def _trained_on(model: Path) -> Path:
-    """The data set of a run folder, where it is still there."""
+    """The data set of a run folder; ConfigError if it is not recorded or no longer there."""
     from mobilenet.datasets.remote.urls import expand, is_url
     from mobilenet.runs.config import read_config
 
@@ -110,7 +112,7 @@ def _trained_on(model: Path) -> Path:
     except DataError:
         root = None
     if root is None or not (is_url(Path(root)) or Path(expand(Path(root))[0]).exists()):
-        raise ConfigError(f"which photos are to prove {model}? give them with --data PHOTOS")
+        raise ConfigError(f"there are no photos to prove {model} on; give some with --data PHOTOS")
     return Path(root)
 
 
@@ -122,7 +124,7 @@ def _print(found: "Exported") -> None:
     click.echo(found.says)
     for photo in found.left_out:
         click.echo(f"mobilenet: left out {photo.file}: {photo.reason}", err=True)
-    header = ("file", "engine", "bytes", "largest difference", "agreement", "accuracy", "network's", "ms", "proven")
+    header = ("file", "engine", "bytes", "max difference", "agreement", "accuracy", "network's", "ms", "proven")
     print_table(f"Files in {found.folder}", header, [_row(proof) for proof in found.proofs], left=2)
     if found.quantization is not None:
         click.echo(_quantization(found))
@@ -149,13 +151,13 @@ def _quantization(found: "Exported") -> str:
     steps = [f"ranges by {made['ranges']}"]
     steps += [name for key, name in _STEPS.items() if made.get(key)]
     errors = made["divergence_nats"]
-    return f"int8: {', '.join(steps)}; {min(errors.values()):.2g} nats from the network's answers"
+    return f"int8: {', '.join(steps)}; divergence from the network {min(errors.values()):.2g} nats"
 
 
 _STEPS = {
     "equalised": "channels equalised",
     "bias_corrected": "biases corrected",
-    "fine_tuned": "fine-tuned with rounding",
+    "fine_tuned": "quantisation-aware fine-tuning",
 }
 
 

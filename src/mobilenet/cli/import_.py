@@ -1,4 +1,4 @@
-"""`mobilenet import`: other people's weights in, a model file out."""
+"""`mobilenet import`: converts weights of other tools to a model file."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,13 +28,13 @@ def _triple(_context: click.Context, _option: click.Parameter, text: str | None)
     return first, second, third
 
 
-@click.command(short_help="Read other tools' weights: TFLite, Keras, timm, hf://owner/name.")
+@click.command(short_help="Import weights from other tools: TFLite, Keras, timm, hf://owner/name.")
 @click.argument("source")
-@click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="The model file to write.")
-@click.option("--labels", type=click.Path(path_type=Path), help="Class names, one a line, in the order of the outputs.")
-@click.option("--mean", metavar="M", callback=_triple, help="In pixel values, 0 to 255: one number, or R,G,B.")
-@click.option("--std", metavar="S", callback=_triple, help="Network input = (pixel - M) / S.")
-@click.option("--resolution", type=int, help="Input side in pixels, a multiple of 32.  [default: the file's own]")
+@click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="Model file to write.")
+@click.option("--labels", type=click.Path(path_type=Path), help="Class names, one per line, in output order.")
+@click.option("--mean", metavar="M", callback=_triple, help="Mean in pixel values, 0 to 255: one number, or R,G,B.")
+@click.option("--std", metavar="S", callback=_triple, help="Standard deviation: network input = (pixel - M) / S.")
+@click.option("--resolution", type=int, help="Input resolution in pixels, a multiple of 32.  [default: the file's]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
 def command(
     *,
@@ -48,8 +48,8 @@ def command(
 ) -> None:
     """Read the MobileNet V1 in SOURCE and write it as a model file of this tool.
 
-    SOURCE is a TFLite file (float32 or 8-bit), a Keras HDF5 file, a safetensors file of timm's, or hf://owner/name.
-    What is given here wins over what the file says; what had to be assumed is printed.
+    SOURCE is a TFLite file (float32 or 8-bit), a Keras HDF5 file, a timm safetensors file, or hf://owner/name.
+    Options override what the file says; assumptions are printed.
 
     \b
     mobilenet import mobilenet_v1_0.5_160_quant.tflite --out model.safetensors
@@ -107,7 +107,7 @@ def _print(imported: "Imported", source: str, out: Path) -> None:
 
 def _classes(card: "ModelCard") -> str:
     if not card.labels:
-        return "none: a backbone, to be trained with mobilenet train --weights"
+        return "none: a backbone, for mobilenet train --weights"
     shown = "; ".join(card.labels[:3])
     return f"{len(card.labels):,}: {shown}{', …' if len(card.labels) > 3 else ''}"
 

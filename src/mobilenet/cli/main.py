@@ -1,4 +1,4 @@
-"""`mobilenet COMMAND`: finds the command, and turns every error that is not a bug into one line and an exit code."""
+"""`mobilenet COMMAND`: looks up the command and turns every error that is not a bug into one line and an exit code."""
 
 import errno
 import importlib
@@ -19,30 +19,30 @@ from mobilenet.extras import missing_package
 __all__ = ["COMMANDS", "cli", "main"]
 
 COMMANDS = {
-    "cost": "What a network costs: mult-adds, parameters, bytes; by layer, compared, or as a grid.",
-    "fit": "Budget in, proven model out: find, train, export and prove the best model inside it.",
-    "check": "Look at every photo of a data set: broken, copied, leaking, contradicting ones.",
-    "pack": "Write a data set as shards: a few large tar files, read in place, also from elsewhere.",
-    "train": "Train a network on photos: a folder, a CSV file, shards.",
-    "import": "Read other tools' weights: TFLite, Keras, timm, hf://owner/name.",
-    "export": "Write ONNX and LiteRT files, float32 and int8, each proven on photos.",
-    "evaluate": "Measure a trained model on a data set.",
-    "predict": "Name what is on photos.",
-    "benchmark": "Time model files on this device, beside each other.",
-    "report": "Write a run's report: one HTML page that needs no network.",
+    "cost": "Count what a network costs: mult-adds, parameters and memory, by layer, compared, or as a grid.",
+    "fit": "Find, train, export and prove the best model within a budget.",
+    "check": "Check a data set for broken photos, duplicates, leaks across the split and conflicting labels.",
+    "pack": "Pack a data set into shards: a few large tar files that are read in place, local or remote.",
+    "train": "Train a network on a folder of photos, a CSV file or shards.",
+    "import": "Import weights from other tools: TFLite, Keras, timm, hf://owner/name.",
+    "export": "Export to ONNX and LiteRT, float32 and int8, each file proven on photos.",
+    "evaluate": "Evaluate a trained model on a data set.",
+    "predict": "Classify photos.",
+    "benchmark": "Time model files on this device, side by side.",
+    "report": "Write the report of a run: one HTML page that works offline.",
     "demo": "Draw labelled scenes, train on them, evaluate, predict and report.",
 }
-"""What each command does; the command is the object `command` in the module of that name beside this one, with a _
-behind names that Python keeps for itself."""
+"""What each command does. The command is the object `command` in the module of the same name in this package, with a
+trailing underscore where the name is a Python keyword."""
 
 _EXIT_BAD_INPUT = 2
 _EXIT_INTERRUPTED = 130
 _EXIT_BROKEN_PIPE = 141
-"""As a shell reports a program that the signal ended: 128 + SIGINT, 128 + SIGPIPE."""
+"""As shells report a program killed by a signal: 128 + SIGINT, 128 + SIGPIPE."""
 
 
 class _LazyGroup(click.Group):
-    """Imports a command's module only when that command is called, so that help starts at once."""
+    """Imports a command's module only when that command is called, so that `--help` is fast."""
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -73,7 +73,7 @@ class _LazyGroup(click.Group):
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
-@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.option("--debug", is_flag=True, help="Show the traceback of errors.")
 @click.version_option(__version__, prog_name="mobilenet", message="%(prog)s %(version)s")
 @click.pass_context
 def cli(context: click.Context, debug: bool) -> None:  # noqa: ARG001, FBT001 - main() reads --debug itself
@@ -85,7 +85,7 @@ def cli(context: click.Context, debug: bool) -> None:  # noqa: ARG001, FBT001 - 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command (`arguments` default to the process's own) and return its exit code.
 
-    0 done; 1 done but a gate failed; 2 wrong usage or bad input; 130 interrupted. What no user can cause is raised.
+    0 done; 1 done, but a gate failed; 2 wrong usage or bad input; 130 interrupted. Bugs are raised.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     _prepare_streams()
@@ -111,13 +111,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _check_system() -> None:
-    """Locks, signals and shared memory are those of POSIX systems; half of them would be none."""
+    """Locks, signals and shared memory are those of POSIX systems; a partial replacement would be unsafe."""
     if sys.platform == "win32":
         raise ConfigError("Windows is not supported; use Linux, macOS, or the Windows Subsystem for Linux (WSL)")
 
 
 def _run(words: list[str]) -> int:
-    """Not click's own `main`: it would end the process at a broken pipe and print an empty line at Ctrl-C."""
+    """Replaces click's own `main`, which exits the process on a broken pipe and prints an empty line on Ctrl-C."""
     exit_code = 0
     try:
         with cli.make_context("mobilenet", words, obj=tuple(words)) as context:
@@ -129,7 +129,7 @@ def _run(words: list[str]) -> int:
 
 
 def _explain(error: BaseException) -> tuple[str, int]:
-    """One line and the exit code; errors that are bugs are raised again."""
+    """The error as one line, and its exit code; bugs are raised again."""
     match error:
         case MobilenetError():
             return _one_line(str(error)), error.exit_code
@@ -158,12 +158,12 @@ def _one_line(text: str) -> str:
 
 
 def _unknown_command(name: str) -> str:
-    # Only a wrong name needs it, and it is slow to import.
+    # Only needed for an unknown name, and slow to import.
     import difflib
 
     close = difflib.get_close_matches(name, COMMANDS, n=1)
-    guess = f"did you mean {close[0]}?" if close else f"there are {', '.join(COMMANDS)}"
-    return f"no command is named {name!r}; {guess}"
+    guess = f"did you mean {close[0]}?" if close else f"choose from {', '.join(COMMANDS)}"
+    return f"unknown command {name!r}; {guess}"
 
 
 def _wants_traceback(words: list[str]) -> bool:
@@ -171,9 +171,9 @@ def _wants_traceback(words: list[str]) -> bool:
 
 
 def _prepare_streams() -> None:
-    """Neither a character that the terminal lacks nor a stream that the shell has closed ends the program.
+    """Keep characters that the terminal cannot show, and streams that the shell has closed, from ending the program.
 
-    File names on stdin may hold any bytes, as they may in arguments.
+    File names on stdin may contain any bytes, as in arguments.
     """
     for name, errors in (("stdin", "surrogateescape"), ("stdout", "backslashreplace"), ("stderr", "backslashreplace")):
         stream = getattr(sys, name)
@@ -184,7 +184,7 @@ def _prepare_streams() -> None:
 
 
 def _discard_stdout() -> None:
-    """Nobody takes what is left to print; without this Python would try once more at its end, and complain."""
+    """Drop the remaining output: Python would otherwise try to flush it at exit, and complain."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)

@@ -1,4 +1,4 @@
-"""`mobilenet pack`: a data set as a few large files."""
+"""`mobilenet pack`: packs a data set into a few large files."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,11 +17,13 @@ __all__ = ["command"]
 
 @click.command()
 @click.argument("data", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="A new folder for the shards.")
-@click.option("--val", "validation", type=click.Path(path_type=Path), help="Validation photos: folder, CSV or shards.")
-@click.option("--exclude", type=click.Path(path_type=Path), help="A list of photos to leave out: see mobilenet check.")
-@click.option("--shard-size", type=Bytes(), default="256MB", show_default=True, help="Most bytes of a shard.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the order of the photos.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="New folder for the shards.")
+@click.option(
+    "--val", "validation", type=click.Path(path_type=Path), help="Validation photos: folder, CSV file or shards."
+)
+@click.option("--exclude", type=click.Path(path_type=Path), help="List of photos to leave out; see mobilenet check.")
+@click.option("--shard-size", type=Bytes(), default="256MB", show_default=True, help="Maximum size of a shard.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the shuffle.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
 def command(
     *,
@@ -33,10 +35,10 @@ def command(
     seed: int,
     as_json: bool,
 ) -> None:
-    """Write the photos of DATA to WebDataset shards (tar files), which every command takes in place of DATA.
+    """Pack the photos of DATA into WebDataset shards (tar files), which every command accepts in place of DATA.
 
-    Photos keep their bytes, names and classes, and the split where DATA has one. Those that cannot be decoded are named
-    and left out. Nothing in DATA is changed; --out is there whole or not at all.
+    Photos keep their bytes, names and classes, and the split if DATA has one. Those that cannot be decoded are named
+    and left out. Nothing in DATA is changed; --out is written completely or not at all.
 
     \b
     mobilenet pack photos/ --out shards/

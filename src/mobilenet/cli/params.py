@@ -1,4 +1,4 @@
-"""Quantities, and several numbers at once, as people write them."""
+"""Quantities with units, and lists of numbers, as people write them."""
 
 import math
 import re
@@ -29,13 +29,13 @@ class Quantity(click.ParamType[float]):
         found, units = _QUANTITY.fullmatch(str(value)), {name.lower(): unit for name, unit in self._units.items()}
         if found is None or found[2].lower() not in units:
             known = ", ".join(filter(None, self._units))
-            line = f"{value!r} is no {self.name}; write a number and a unit ({known}), such as {self._example}"
+            line = f"{value!r} is not a valid {self.name}; write a number and a unit ({known}), such as {self._example}"
             self.fail(line, param, ctx)
         return float(found[1]) * units[found[2].lower()]
 
 
 class Bytes(click.ParamType[int]):
-    """A size such as 8GB, 500 MB or a number of bytes."""
+    """A size such as 8GB or 500 MB, or a number of bytes."""
 
     name = "SIZE"
     _quantity = Quantity("size", "8GB", {"": 1.0, **SIZES})
@@ -44,12 +44,12 @@ class Bytes(click.ParamType[int]):
         """The size in whole bytes."""
         found = self._quantity.convert(value, param, ctx)
         if not math.isfinite(found):
-            self.fail(f"{value!r} is no size; write less", param, ctx)
+            self.fail(f"{value!r} is not a valid size; write a smaller one", param, ctx)
         return int(found)
 
 
 class Numbers(click.ParamType[tuple[_Number, ...]]):
-    """Numbers with commas between them, each once, read by `kind`."""
+    """Comma-separated numbers without duplicates, each parsed by `kind`."""
 
     name = "numbers"
 
@@ -63,4 +63,4 @@ class Numbers(click.ParamType[tuple[_Number, ...]]):
             return tuple(dict.fromkeys(self._kind(word) for word in str(value).split(",")))
         except ValueError:
             example = f"such as {self._example}"
-            self.fail(f"{value!r} is not a number or several with commas between them, {example}", param, ctx)
+            self.fail(f"{value!r} is not a comma-separated list of numbers {example}", param, ctx)

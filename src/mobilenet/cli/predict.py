@@ -1,4 +1,4 @@
-"""`mobilenet predict`: name what is on photos."""
+"""`mobilenet predict`: classifies photos."""
 
 import json
 import sys
@@ -20,13 +20,13 @@ __all__ = ["command"]
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("photos", nargs=-1, required=True)
-@click.option("--top", default=5, show_default=True, type=click.IntRange(1), help="Answers for each photo.")
+@click.option("--top", default=5, show_default=True, type=click.IntRange(1), help="Answers per photo.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
 def command(*, model: Path, photos: tuple[str, ...], top: int, as_json: bool) -> None:
-    """Name what is on PHOTOS with MODEL, a run folder or a model file.
+    """Classify PHOTOS with MODEL, a run folder or a model file.
 
-    PHOTOS are files and folders (with all folders below); a - reads their paths from stdin, one a line. Photos that
-    cannot be read are named on stderr and the others are answered; the exit code is 2 when none could be read.
+    PHOTOS are files and folders (searched recursively); - reads paths from stdin, one per line. Photos that cannot be
+    read are named on stderr and skipped; the exit code is 2 if none could be read.
     """
     from mobilenet.runtimes.predictor import open_model
     from mobilenet.tasks import task_of_model
@@ -42,7 +42,7 @@ def command(*, model: Path, photos: tuple[str, ...], top: int, as_json: bool) ->
             for line in answer.lines():
                 click.echo(f"  {line}")
     if not answered:
-        raise DataError("no photo could be read; each is named above with its reason")
+        raise DataError("no photo could be read; the reason for each is above")
     if as_json:
         click.echo(json.dumps(answered, allow_nan=False))
 
@@ -62,7 +62,7 @@ def _answers(
 
 
 def _paths(photos: Iterable[str]) -> Iterator[Path]:
-    """Files as they are named; the photos of a folder in the order of their names."""
+    """Files as given; the photos of a folder in the order of their names."""
     from mobilenet.datasets.sources.folders import find_photos
 
     for photo in photos:

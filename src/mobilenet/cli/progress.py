@@ -1,4 +1,4 @@
-"""A bar on stderr for work that takes a while; nothing where nobody watches."""
+"""Progress bars on stderr for long work; nothing unless stderr is a terminal."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -14,14 +14,14 @@ __all__ = ["progress_bar", "progress_bars", "still_bars", "turn_bar"]
 
 
 def progress_bars() -> "Progress":
-    """Bars with the time left, on stderr where somebody watches, removed at the end; for several tasks at once."""
+    """Bars with the time left for several tasks, on stderr if it is a terminal, removed at the end."""
     from rich.progress import Progress
 
     return Progress(*_columns(), console=progress_console(), transient=True)
 
 
 def still_bars() -> "Progress":
-    """As `progress_bars`, for work that is being timed: drawn when told, never in between by a thread of its own."""
+    """As `progress_bars`, for work that is being timed: drawn on request only, without a refresh thread."""
     from rich.progress import Progress
 
     return Progress(*_columns(), console=progress_console(), transient=True, auto_refresh=False)
@@ -35,7 +35,7 @@ def _columns() -> "tuple[ProgressColumn, ...]":
 
 @contextmanager
 def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
-    """Gives `progress(done, total)`: a bar with the time left, which is removed at the end."""
+    """Yield `progress(done, total)`, which draws a bar with the time left; it is removed at the end."""
     if not sys.stderr.isatty():
         yield lambda _done, _total: None
         return
@@ -46,7 +46,7 @@ def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
 
 @contextmanager
 def turn_bar(title: str) -> Iterator[Callable[[int, int], None]]:
-    """As `progress_bar`, on `still_bars`."""
+    """As `progress_bar`, with `still_bars`."""
     if not sys.stderr.isatty():
         yield lambda _done, _total: None
         return

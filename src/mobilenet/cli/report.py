@@ -1,4 +1,4 @@
-"""`mobilenet report`: write a run's page again."""
+"""`mobilenet report`: rewrites the report of a run."""
 
 from pathlib import Path
 
@@ -10,9 +10,9 @@ __all__ = ["command"]
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 def command(run: Path) -> None:
-    """Write report.html into the folder RUN from its files, and print its path.
+    """Write report.html into the run folder RUN from its files, and print its path.
 
-    The page is one file that needs no network. What the run has not recorded is left out, never guessed.
+    The page is one file that works offline. What the run has not recorded is left out, never guessed.
     """
     from mobilenet.report.run_page import write_report
 

@@ -1,4 +1,4 @@
-"""What a task says of an evaluation, on a terminal."""
+"""A task's presentation of an evaluation, on a terminal."""
 
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
@@ -14,13 +14,13 @@ _NOTHING = "-"
 
 
 def print_figures(title: str, figures: Iterable["Figure"], more: Sequence[tuple[str, str]] = ()) -> None:
-    """A table of figures with their intervals, and of what is to be said besides."""
+    """Print a table of figures with their intervals, followed by the rows of `more`."""
     rows = [(_lower_case(figure.name), _figure(figure)) for figure in figures]
     print_table(title, ("figure", "value"), [*rows, *more], left=2)
 
 
 def print_sections(sections: Iterable["Section"]) -> None:
-    """The tables that are meant for a terminal."""
+    """Print the tables that are meant for a terminal."""
     from mobilenet.tasks.sections import Table
 
     for section in sections:
@@ -61,5 +61,5 @@ def _print(table: "Table", title: str) -> None:
 
 
 def _lower_case(title: str) -> str:
-    """'Top-1 accuracy' -> 'top-1 accuracy'; a first word that has other capitals, such as IoU, stays as it is."""
+    """'Top-1 accuracy' -> 'top-1 accuracy'; a first word with further capitals, such as IoU, is kept."""
     return title[:1].lower() + title[1:] if title.partition(" ")[0][1:].islower() else title

@@ -27,69 +27,92 @@ __all__ = ["command"]
 _EXIT_INTERRUPTED = 130
 
 
-@click.command(short_help="Train a network on photos: a folder, a CSV file, shards.")
+@click.command(short_help="Train a network on a folder of photos, a CSV file or shards.")
 @click.argument("data", type=click.Path(path_type=Path), required=False)
 @click.option("--out", type=click.Path(path_type=Path), help="Run folder.  [default: runs/DATA-ARCH-WIDTH-RESOLUTION]")
-@click.option("--resume", type=click.Path(path_type=Path), metavar="RUN", help="Go on with a run that was stopped.")
-@click.option("--val", "validation", type=click.Path(path_type=Path), help="Validation photos: folder, CSV or shards.")
-@click.option("--exclude", type=click.Path(path_type=Path), help="A list of photos to leave out: see mobilenet check.")
+@click.option("--resume", type=click.Path(path_type=Path), metavar="RUN", help="Resume an interrupted run.")
+@click.option(
+    "--val", "validation", type=click.Path(path_type=Path), help="Validation photos: folder, CSV file or shards."
+)
+@click.option("--exclude", type=click.Path(path_type=Path), help="List of photos to leave out; see mobilenet check.")
 @click.option(
     "--weights",
     metavar="FILE",
-    help="Start from these: a model or run of this tool, TFLite, Keras, timm, hf://owner/name.",
+    help="Initial weights: a model or run of this tool, TFLite, Keras, timm, hf://owner/name.",
 )
-@click.option("--freeze", default="none", show_default=True, help="backbone: train the classifier alone.")
+@click.option("--freeze", default="none", show_default=True, help="backbone: train the classifier only.")
 @click.option(
     "--arch",
     "architecture",
-    help="Or mobilenet_v1_standard, _shallow, _head.  [default: mobilenet_v1, or that of the weights]",
+    help="mobilenet_v1, or mobilenet_v1_standard, _shallow, _head.  [default: mobilenet_v1, or that of the weights]",
 )
 @click.option(
-    "--width", "width_multiplier", type=float, help="Below that of the weights: thins them.  [default: 0.5, or theirs]"
+    "--width",
+    "width_multiplier",
+    type=float,
+    help="Width multiplier; below that of the weights, channels are pruned.  [default: 0.5, or that of the weights]",
 )
 @click.option(
-    "--resolution", type=int, help="Input side in pixels, a multiple of 32.  [default: 128, or that of the weights]"
+    "--resolution",
+    type=int,
+    help="Input resolution in pixels, a multiple of 32.  [default: 128, or that of the weights]",
 )
-@click.option("--training-resolution", type=int, help="Side of the training crops.  [default: by recipe]")
-@click.option("--epochs", type=int, help="Passes over the photos.  [default: by recipe, no limit with --minutes]")
-@click.option("--minutes", type=float, help="End after so much training time.")
-@click.option("--patience", type=int, help="End after so many epochs without a lower validation loss.")
-@click.option("--batch-size", type=int, default=32, show_default=True, help="Photos a step.")
+@click.option("--training-resolution", type=int, help="Resolution of the training crops.  [default: by recipe]")
+@click.option("--epochs", type=int, help="Number of epochs.  [default: by recipe; unlimited with --minutes]")
+@click.option("--minutes", type=float, help="Stop after this many minutes of training.")
+@click.option("--patience", type=int, help="Stop after this many epochs without improvement in validation loss.")
+@click.option("--batch-size", type=int, default=32, show_default=True, help="Photos per step.")
 @click.option("--optimizer", default="adamw", show_default=True, help="adamw, sgd or rmsprop (the paper's).")
-@click.option("--learning-rate", type=float, help="Peak rate.  [default: what suits the optimiser and batch]")
-@click.option("--layer-decay", type=float, help="Each block learns so much slower than the next.  [default: by recipe]")
-@click.option("--unfreeze", type=float, help="Share of the run by which all blocks learn.  [default: by recipe]")
-@click.option("--weight-decay", type=float, help="Not on depthwise filters, norms, biases.  [default: by optimiser]")
-@click.option("--warmup-epochs", type=float, help="[default: by recipe]")
+@click.option("--learning-rate", type=float, help="Peak learning rate.  [default: by optimiser and batch size]")
+@click.option(
+    "--layer-decay",
+    type=float,
+    help="Learning-rate factor from each block to the one before it.  [default: by recipe]",
+)
+@click.option(
+    "--unfreeze", type=float, help="Fraction of the run after which all blocks are trained.  [default: by recipe]"
+)
+@click.option(
+    "--weight-decay",
+    type=float,
+    help="Not applied to depthwise filters, norms and biases.  [default: by optimiser]",
+)
+@click.option("--warmup-epochs", type=float, help="Epochs of linear warm-up.  [default: by recipe]")
 @click.option("--label-smoothing", type=float, default=0.1, show_default=True)
-@click.option("--average-epochs", type=float, help="Length of the weights' moving average.  [default: by recipe]")
-@click.option("--class-balanced", is_flag=True, help="Show all classes equally often.")
-@click.option("--crop-area", type=float, help="Smallest share of a photo in a crop.  [default: by recipe]")
-@click.option("--no-flip", is_flag=True, help="Never mirror photos.")
-@click.option("--no-colour", is_flag=True, help="Never change brightness, contrast or colour.")
+@click.option(
+    "--average-epochs", type=float, help="Span of the weights' moving average in epochs.  [default: by recipe]"
+)
+@click.option("--class-balanced", is_flag=True, help="Sample all classes equally often.")
+@click.option(
+    "--crop-area", type=float, help="Smallest random crop, as a fraction of the photo's area.  [default: by recipe]"
+)
+@click.option("--no-flip", is_flag=True, help="Disable random horizontal flips.")
+@click.option("--no-colour", is_flag=True, help="Disable random changes of brightness, contrast and colour.")
 @click.option("--precision", default="auto", show_default=True, help="auto, float32 or bfloat16.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
 @click.option("--compile", "compile_network", is_flag=True, help="Compile the network with torch.compile.")
 @click.option(
-    "--cache-size", type=Bytes(), default="8GB", show_default=True, help="Most disk space for decoded photos."
+    "--cache-size", type=Bytes(), default="8GB", show_default=True, help="Size limit of the decoded-photo cache."
 )
-@click.option("--workers", type=int, help="Threads that decode; 0: none beside the main one.  [default: all cores]")
-@click.option("--checkpoint-minutes", type=float, default=5, show_default=True, help="Save that often within an epoch.")
-@click.option("--keep-checkpoints", type=int, default=3, show_default=True, help="How many of the last to keep.")
+@click.option("--workers", type=int, help="Decoder threads; 0 decodes in the main thread.  [default: all cores]")
+@click.option(
+    "--checkpoint-minutes", type=float, default=5, show_default=True, help="Interval of checkpoints within an epoch."
+)
+@click.option("--keep-checkpoints", type=int, default=3, show_default=True, help="Number of checkpoints to keep.")
 @click.option(
     "--track",
     multiple=True,
     default=("tensorboard",),
     show_default=True,
-    help="Who is told each epoch's numbers: tensorboard, mlflow; give both to tell both.",
+    help="Where to log metrics: tensorboard or mlflow; repeat the option to log to both.",
 )
-@click.option("--task", help="Of the data.  [default: recognised from it]")
+@click.option("--task", help="Task of the data.  [default: detected from DATA]")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
 def command(data: Path | None, out: Path | None, resume: Path | None, *, as_json: bool, **options: Any) -> None:
-    """Train a MobileNet on DATA: a tree of folders (the class is the folder), a CSV file (file_name,label), or shards.
+    """Train a MobileNet on DATA: a tree of folders (one per class), a CSV file (file_name,label), or shards.
 
-    Leaves a run folder with the model, its evaluation and a report.
+    Writes a run folder with the model, its evaluation and a report.
 
     \b
     mobilenet train photos/
@@ -97,7 +120,7 @@ def command(data: Path | None, out: Path | None, resume: Path | None, *, as_json
     mobilenet train --resume runs/photos-mobilenet_v1-0.5-128
     """
     if (data is None) == (resume is None):
-        raise click.UsageError("give either DATA to start a run, or --resume RUN to go on with one")
+        raise click.UsageError("give either DATA to start a run, or --resume RUN to resume one")
     if resume is not None:
         _refuse_settings()
     from mobilenet.report.run_page import write_report
@@ -120,18 +143,18 @@ def command(data: Path | None, out: Path | None, resume: Path | None, *, as_json
 
 
 def _assist(data: Path | None, out: Path | None, resume: Path | None, options: dict[str, Any]) -> None:
-    """Train as one of many processes that is not the first: what ends this one alone is all that it says."""
+    """Train as a process other than the first; it reports only errors of its own."""
     try:
         _ = _resume(resume) if resume is not None else _start(_settings(data, options), out)
     except (ConfigError, ProcessError, SpecError) as error:
-        # The first process finds the same, or the loss of another one, and says so.
+        # The first process hits the same error, or sees that another one died, and reports it.
         raise click.exceptions.Exit(error.exit_code) from error
     except KeyboardInterrupt as stop:
         raise click.exceptions.Exit(_EXIT_INTERRUPTED) from stop
 
 
 def _refuse_settings() -> None:
-    """A run that goes on keeps the settings it was started with; UsageError names those given beside --resume."""
+    """A resumed run keeps the settings it was started with; UsageError names those given beside --resume."""
     context = click.get_current_context()
     given = [
         option.opts[0]
@@ -140,7 +163,7 @@ def _refuse_settings() -> None:
         and context.get_parameter_source(str(option.name)) is ParameterSource.COMMANDLINE
     ]
     if given:
-        raise click.UsageError(f"--resume goes on with the run's own settings; leave out {', '.join(given)}")
+        raise click.UsageError(f"--resume keeps the settings of the run; leave out {', '.join(given)}")
 
 
 def _settings(data: Path | None, options: dict[str, Any]) -> "TrainingSettings":
@@ -187,7 +210,7 @@ def _resume(folder: Path) -> "RunResult":
 
 
 class _Progress:
-    """Bars on a terminal; a line for each epoch and remark wherever stderr goes."""
+    """Progress bars on a terminal; a line per epoch and note wherever stderr goes."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -208,9 +231,9 @@ class _Progress:
         if kind is None or not issubclass(kind, KeyboardInterrupt):
             return
         if RunFolder(self._folder).is_run:
-            click.echo(f"go on with: mobilenet train --resume {shlex.quote(str(self._folder))}", err=True)
+            click.echo(f"resume with: mobilenet train --resume {shlex.quote(str(self._folder))}", err=True)
         else:
-            click.echo("nothing was trained yet: run the same command again; decoded photos are kept", err=True)
+            click.echo("nothing was trained yet: run the same command again; decoded photos stay cached", err=True)
 
     def caching(self, done: int, total: int) -> None:
         self._bars.update(self._caching, completed=done, total=total, visible=done < total)
@@ -223,7 +246,7 @@ class _Progress:
 
     def epoch(self, line: dict[str, Any]) -> None:
         self._number = line["epoch"] + 1
-        # A bar that has reached its end has no time left for good.
+        # rich stops estimating the time left of a bar that has reached its end.
         self._bars.reset(self._epoch, visible=False)
         validation = self._validation(line) if "validation_loss" in line else ""
         seconds = f"{time.perf_counter() - self._start:.0f} s"
@@ -231,7 +254,7 @@ class _Progress:
             loss, speed = f"loss {line['train_loss']:.3f}", f"{line['images_per_second']:.0f} photos/s"
             self._say(f"epoch {line['epoch']:3d}  {loss}  {validation}{speed}  {seconds}")
         else:
-            self._say(f"classifier alone       {validation}{seconds}")
+            self._say(f"classifier only        {validation}{seconds}")
 
     def _validation(self, line: dict[str, Any]) -> str:
         self._goal = self._goal or _goal(self._folder)
@@ -251,7 +274,7 @@ class _Progress:
 
 
 def _goal(folder: Path) -> "Goal":
-    """What the run in `folder` is judged by."""
+    """The metric that the run in `folder` is judged by."""
     from mobilenet.report.run_facts import task_of_run
     from mobilenet.tasks import task_of_model
 
@@ -274,7 +297,7 @@ def _document(result: "RunResult", report: Path, task: "Task") -> dict[str, obje
 def _show(result: "RunResult", report: Path, task: "Task") -> None:
     evaluation = result.evaluation
     goal = task.headline(evaluation)[0]
-    click.echo(f"{sentence(task.goal.title, goal, evaluation.photos)}, {result.total_s:.0f} s in all")
+    click.echo(f"{sentence(task.goal.title, goal, evaluation.photos)}, {result.total_s:.0f} s in total")
     for line in task.summary(evaluation):
         click.echo(shown(line))
     click.echo(f"model   {RunFolder(result.folder).model}")

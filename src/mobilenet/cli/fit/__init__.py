@@ -1,4 +1,4 @@
-"""`mobilenet fit`: a budget in, a proven model out."""
+"""`mobilenet fit`: budget in, proven model out."""
 
 import shlex
 from dataclasses import replace
@@ -27,47 +27,49 @@ _SHARE = Quantity("share", "10% or 0.1", {"": 1.0, "%": 0.01})
 _ACCURACY = Quantity("accuracy", "0.9 or 90%", {"": 1.0, "%": 0.01})
 
 
-@click.command(short_help="Find, train, export and prove the best model inside a budget.")
+@click.command(short_help="Find, train, export and prove the best model within a budget.")
 @click.argument("data", type=click.Path(path_type=Path))
-@click.option("--latency", "latency_ms", type=_LATENCY, help="What 95 % of single photos may take, such as 5ms.")
-@click.option("--size", "size_bytes", type=_SIZE, help="Largest file, such as 500kB.")
+@click.option("--latency", "latency_ms", type=_LATENCY, help="95th-percentile latency of one photo, such as 5ms.")
+@click.option("--size", "size_bytes", type=_SIZE, help="Maximum file size, such as 500kB.")
 @click.option(
-    "--memory", "memory_bytes", type=_MEMORY, metavar="SIZE", help="Most memory on top of the engine, such as 8MB."
+    "--memory", "memory_bytes", type=_MEMORY, metavar="SIZE", help="Maximum memory on top of the engine, such as 8MB."
 )
 @click.option(
     "--reserve",
     type=_SHARE,
     default="10%",
     show_default=True,
-    help="How much slower a busier hour may be: candidates are chosen so that they stay inside.",
+    help="Share of latency kept in reserve for busier times when candidates are chosen.",
 )
-@click.option("--accuracy", type=_ACCURACY, help="Find the smallest model that reaches this, such as 0.9.")
-@click.option("--threads", default=1, show_default=True, help="Processor threads on the device.")
+@click.option("--accuracy", type=_ACCURACY, help="Find the smallest model that reaches this accuracy, such as 0.9.")
+@click.option("--threads", default=1, show_default=True, help="CPU threads on the device.")
 @click.option(
-    "--device", type=click.Path(path_type=Path), help="Its profile: see benchmark --grid.  [default: this machine's]"
+    "--device", type=click.Path(path_type=Path), help="Device profile; see benchmark --grid.  [default: this machine's]"
 )
 @click.option("--renew-profile", is_flag=True, help="Measure this machine again instead of using its cached profile.")
 @click.option("--runtime", "runtimes", default="", type=Names(), help="litert, onnxruntime.  [default: all installed]")
 @click.option("--widths", type=Numbers(float, "0.25,0.5"), help="Width multipliers to try.  [default: 0.25 to 1]")
 @click.option("--resolutions", type=Numbers(int, "96,128"), help="Input sides to try, in pixels.  [default: 96 to 224]")
-@click.option("--weights", multiple=True, metavar="FILE", help="Start from these; give several for several widths.")
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder.  [default: fits/DATA-BUDGET]")
-@click.option("--val", "validation", type=click.Path(path_type=Path), help="Folder or CSV of validation photos.")
-@click.option("--exclude", type=click.Path(path_type=Path), help="A list of photos to leave out: see mobilenet check.")
-@click.option("--epochs", type=int, help="Of a full training.  [default: as mobilenet train]")
+@click.option("--weights", multiple=True, metavar="FILE", help="Initial weights; repeat the option for several widths.")
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), help="Output folder.  [default: fits/DATA-BUDGET]"
+)
+@click.option("--val", "validation", type=click.Path(path_type=Path), help="Validation photos: folder or CSV file.")
+@click.option("--exclude", type=click.Path(path_type=Path), help="List of photos to leave out; see mobilenet check.")
+@click.option("--epochs", type=int, help="Epochs of a full training.  [default: as mobilenet train]")
 @click.option("--crop-area", type=float, help="Smallest share of a photo in a training crop.  [default: by recipe]")
 @click.option(
     "--exhaustive",
     is_flag=True,
-    help="Train all that no larger one replaces in full, as long as it takes; with --accuracy, all.",
+    help="Train every candidate that is not dominated in full; with --accuracy, every one that fits.",
 )
 @click.option("--seed", default=0, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
 def command(data: Path, out: Path | None, *, as_json: bool, **options: Any) -> None:
-    """Choose width, resolution and precision of a MobileNet for DATA by a budget; train, export and prove it.
+    """Choose width, resolution and precision of a MobileNet for DATA to fit a budget; train, export and prove it.
 
-    Any combination of limits: the most accurate model inside all of them, or with --accuracy the smallest inside that
-    reaches it. The file is measured again at the end. A search that was stopped goes on with the same command.
+    Limits can be combined: the result is the most accurate model that meets them all, or with --accuracy the smallest
+    that also reaches it. The file is measured again at the end. An interrupted search resumes with the same command.
 
     \b
     mobilenet fit photos --latency 5ms
@@ -87,7 +89,7 @@ def command(data: Path, out: Path | None, *, as_json: bool, **options: Any) -> N
             with interruption.immediately():
                 found = fit(settings, listener)
         except KeyboardInterrupt:
-            click.echo(f"go on with the same command: {shlex.join(words)}", err=True)
+            click.echo(f"resume with the same command: {shlex.join(words)}", err=True)
             raise
     page = settings.out / "report.html"
     write_fit_page(found, page, words)
@@ -96,7 +98,7 @@ def command(data: Path, out: Path | None, *, as_json: bool, **options: Any) -> N
     else:
         print_fitted(found, page)
     if found.chosen is None:
-        raise GateError(f"no file is inside the budget ({found.limits}); {found.nearest_miss()}")
+        raise GateError(f"no file fits the budget ({found.limits}); {found.nearest_miss()}")
 
 
 def _settings(data: Path, out: Path | None, options: dict[str, Any]) -> "FitSettings":

@@ -1,4 +1,4 @@
-"""What `mobilenet fit` shows while it works: a line for each step, and bars where somebody watches."""
+"""Progress of `mobilenet fit`: a line for each step, and bars on a terminal."""
 
 import sys
 from collections.abc import Iterator
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 __all__ = ["fit_progress"]
 
 _PAUSE_S = 0.1
-"""Between two drawings; what ends is drawn at once."""
+"""Least time between redraws; the end of a bar is drawn at once."""
 
 
 @contextmanager
 def fit_progress() -> Iterator["FitListener"]:
-    """A listener that writes a line for each step, and shows bars where somebody watches."""
+    """A listener that writes a line for each step, and shows bars on a terminal."""
     with still_bars() as bars:
         yield _Shown(bars)
 
 
 class _Shown:
-    """Hears of a search. Some of it is timed: bars are drawn when something is told, and not in between."""
+    """Listener of a search. Parts of it are timed, so bars are drawn on events only, never in between."""
 
     def __init__(self, bars: "Progress") -> None:
         self._bars = bars
@@ -40,18 +40,18 @@ class _Shown:
         self._said: set[str] = set()
 
     def training_of(self, name: str, epochs: int) -> "Listener":
-        """Who hears of the training of a candidate."""
+        """The listener for the training of a candidate."""
         return _Training(self, name, epochs)
 
     def say(self, text: str) -> None:
-        """A line above the bars."""
+        """Print a line above the bars."""
         if sys.stderr.isatty():
             self._bars.console.print(shown(text), markup=False, highlight=False)
         else:
             click.echo(shown(text), err=True)
 
     def say_once(self, text: str) -> None:
-        """What every training of a search finds out again."""
+        """Print a note that every training of a search repeats."""
         if text not in self._said:
             self._said.add(text)
             self.say(text)
@@ -61,7 +61,7 @@ class _Shown:
         self.draw(what, what, done, total)
 
     def draw(self, bar: str, title: str, done: int, total: int) -> None:
-        """Draw one bar; what begins again after its end is timed anew."""
+        """Draw one bar; a step that starts again after its end is timed anew."""
         if bar not in self._tasks:
             self._tasks[bar] = self._bars.add_task(title, total=total)
         elif bar in self._over and done < total:
@@ -79,7 +79,7 @@ class _Shown:
 
 
 class _Training:
-    """Hears of one training of a search."""
+    """Listener of one training of a search."""
 
     def __init__(self, shown_on: _Shown, name: str, epochs: int) -> None:
         self._shown, self._name, self._epochs = shown_on, name, epochs
@@ -95,7 +95,7 @@ class _Training:
         self._shown.draw("epoch", f"{self._name}, epoch {self._epoch}/{self._epochs}", done, total)
 
     def epoch(self, line: dict[str, Any]) -> None:
-        """The line of a whole training follows; here its number counts."""
+        """Only counts: a line for the whole training follows."""
         self._epoch = line["epoch"] + 1
 
     def note(self, text: str) -> None:

@@ -1,4 +1,4 @@
-"""What a search found, in a terminal: a row for each candidate inside the budget, and the file to use."""
+"""The result of a search on a terminal: a row for each candidate that fits the budget, and the file to use."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 __all__ = ["print_fitted"]
 
 _LONGEST = 80
-"""Characters of a reason; the report has all of it."""
+"""Characters of a reason; the report has it in full."""
 
 
 def print_fitted(found: "Fitted", page: Path) -> None:
-    """Print the table, the chosen file where there is one, where everything lies, and what it took."""
-    header = ("candidate", "why", "as", "p95 ms", "MB", "memory MB", "accuracy (epochs)", "promise (epochs)")
+    """Print the table, the chosen file if there is one, the paths of model and report, and the time taken."""
+    header = ("candidate", "verdict", "variant", "p95 ms", "MB", "memory MB", "accuracy (epochs)", "promise (epochs)")
     compared = bool(found.short_trials) and found.limits.accuracy is None
     columns = len(header) if compared else len(header) - 1
     rows = [_row(found, option)[:columns] for option in found.options if option.inside]
-    inside = f"Inside {found.limits.while_choosing}: " if found.limits.while_choosing else ""
-    title = f"{inside}{len(rows)} of {len(found.options)} candidates; ~ is estimated"
+    within = f"Within {found.limits.while_choosing}: " if found.limits.while_choosing else ""
+    title = f"{within}{len(rows)} of {len(found.options)} candidates; ~ marks estimates"
     print_table(title, header[:columns], rows, left=3)
     if found.chosen is not None:
         threads = f"{found.chosen.threads} thread{'s' * (found.chosen.threads > 1)}"
@@ -34,11 +34,11 @@ def print_fitted(found: "Fitted", page: Path) -> None:
         click.echo(f"{found.winner}, {variant}: {', '.join(_chosen(found, found.chosen))}")
         if found.chosen.estimated:
             options = f"--threads {found.chosen.threads} --runtime {found.chosen.runtime}"
-            click.echo(f"confirm it there with: mobilenet benchmark {found.model.name} {options}")
+            click.echo(f"confirm on that device with: mobilenet benchmark {found.model.name} {options}")
         click.echo(f"model   {found.model}")
     click.echo(f"report  {page}")
     times = found.seconds / found.training_seconds if found.training_seconds else None
-    winner = "" if times is None else f", {times:.1f} times the training of the winner"
+    winner = "" if times is None else f", {times:.1f} times the winner's training time"
     click.echo(f"{found.seconds:.0f} s of training, export and proof{winner}")
 
 
@@ -59,12 +59,12 @@ def _row(found: "Fitted", option: "Option") -> tuple[str, ...]:
 
 
 def _last(words: Iterable[str]) -> str:
-    """What the longest training told; the report has all of them."""
+    """The value of the longest training; the report has all of them."""
     return ("-", *words)[-1]
 
 
 def _brief(reason: str) -> str:
-    """The first clause, which holds no advice, and less of it where it is long."""
+    """The first clause, which holds no advice, cut where it is long."""
     from mobilenet.search.trial.files import first_clause
 
     words = whole = first_clause(reason)
