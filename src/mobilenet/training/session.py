@@ -1,4 +1,4 @@
-"""One run, from its first step or its last checkpoint to its files; whatever ends it in between, it can go on."""
+"""One run, from its first step or its last checkpoint to its files; however it is interrupted, it can be resumed."""
 
 import json
 import shlex
@@ -42,7 +42,7 @@ __all__ = ["Session"]
 
 
 class Session:
-    """Trains, evaluates, and writes what comes of it, in one process of many or alone."""
+    """Trains, evaluates and writes the results, as one of several processes or alone."""
 
     def __init__(
         self,
@@ -67,13 +67,13 @@ class Session:
         self._tracker: Tracker | None = None
         self._watch = Stopwatch()
         self._epoch = 0
-        """Epochs that are recorded."""
+        """Epochs recorded so far."""
         self._whole = False
-        """Whether the state is one to go on from."""
+        """Whether the state can be resumed from."""
         self._saved_s = time.monotonic()
 
     def finish(self, source: Source | None, device: torch.device, dtype: torch.dtype) -> Evaluation:
-        """Do what is left to do; `source` are the weights that a new run starts from."""
+        """Complete the run; a new one starts from the weights of `source`. ProcessError if another process is lost."""
         torch.manual_seed(self.settings.seed)
         network = TableNetwork(self.card.network(), self.card.outputs)
         objective = self.task.objective(self.card, self.settings)
@@ -92,7 +92,7 @@ class Session:
             except ProcessError as error:
                 self._save_what_is_whole()
                 how = f"mobilenet train --resume {shlex.quote(str(self.folder))}"
-                raise ProcessError(f"{error}; go on, with as many as you like: {how}") from error
+                raise ProcessError(f"{error}; resume with any number of processes: {how}") from error
 
     def _finish(self, source: Source | None, *, recorded: bool) -> Evaluation:
         trainer = self.trainer
@@ -104,13 +104,13 @@ class Session:
             result = trainer.train_epoch(self._epoch, self._watch, self.listener.stepping, self._after_step)
             self._epoch += 1
             self._keep(result)
-        # What there is to go on from is saved; what follows is done anew each time.
+        # All that is needed to resume is saved; what follows is repeated on each resume.
         self._whole = False
         evaluation = self._result() if self.processes.writes else b""
         return Evaluation.from_json(self.processes.said_by_the_first(evaluation).decode())
 
     def _result(self) -> bytes:
-        """Evaluate the model, write it and what it is worth, and give the evaluation as JSON."""
+        """Evaluate the model, write both, and return the evaluation as JSON."""
         evaluation = self._evaluate()
         evaluation.write(RunFolder(self.folder).evaluation)
         write_model(RunFolder(self.folder).model, self.trainer.average.network, self._card(evaluation))
@@ -129,7 +129,7 @@ class Session:
         return Tracker(self.folder, lines, self.settings.track, self.config, self.listener.note)
 
     def _restore(self) -> list[dict[str, Any]]:
-        """Bring the trainer to the last checkpoint, which the first process reads; the epochs recorded until then."""
+        """Restore the last checkpoint, which the first process reads; returns the lines of all recorded epochs."""
         saved = self.checkpoints.load() if self.processes.writes else None
         fields = json.loads(self.processes.said_by_the_first(json.dumps(saved and saved.fields).encode()))
         if fields is None:
@@ -140,14 +140,14 @@ class Session:
         self._epoch, self._watch.seconds = fields["epoch"], dict(fields["seconds"])
         self._whole = True
         if saved and saved.damaged:
-            self.listener.note(f"{'; '.join(saved.damaged)}: goes on from the one before, at step {fields['step']:,}")
+            self.listener.note(f"{'; '.join(saved.damaged)}: resuming from the one before, at step {fields['step']:,}")
         return list(fields["metrics"])
 
     def _send(self, saved: Checkpoint | None) -> dict[str, torch.Tensor]:
         return load(self.processes.said_by_the_first(save(saved.tensors) if saved else b""))
 
     def _start(self, source: Source | None) -> None:
-        """What is done before the first step: with other weights, their body, and a classifier fitted to the photos."""
+        """Prepare the first step: given weights to start from, take their body and fit a head to the photos."""
         if source is not None and self.processes.writes:
             with self.interruption.immediately():
                 start(self.trainer, source, self._watch, self.listener.reading)
@@ -156,7 +156,7 @@ class Session:
         self._whole = True
 
     def _after_step(self) -> None:
-        """Between two steps: stop where a signal wants it, save where it is time."""
+        """Between two steps: stop if a signal was received, save if a checkpoint is due."""
         if self.processes.largest(self.interruption.pending):
             self.interruption.check()
             raise Interrupted(TERMINATED)
@@ -180,7 +180,7 @@ class Session:
         self._saved_s = time.monotonic()
 
     def _stalled(self) -> bool:
-        """Whether `patience` epochs have gone by without a lower validation loss, for all processes alike."""
+        """Whether the validation loss has not improved for `patience` epochs; the same on all processes."""
         patience, lines = self.settings.patience, self._tracker.lines if self._tracker else ()
         if patience is None:
             return False
@@ -189,18 +189,18 @@ class Session:
         return bool(self.processes.largest(max(losses, default=0) - best >= patience))
 
     def _worth_evaluating(self) -> bool:
-        """Whether as many photos were trained on as there are to validate, since the last time or at all."""
+        """Whether the run begins or ends here, or has trained on another as many photos as there are to validate."""
         epochs, trained, photos = self._epoch, len(self.training), len(self.validation)
         due = epochs * trained // photos > (epochs - 1) * trained // photos
         return not epochs or due or self.trainer.finished
 
     def _keep(self, result: EpochResult | None) -> None:
-        """Evaluate, and write the metrics and a checkpoint, now that an epoch has ended or the start is made."""
+        """Evaluate, and write metrics and a checkpoint, after an epoch or the preparation of the first."""
         try:
             if self._tracker is not None:
                 self._record(result, self._tracker)
         except Interrupted:
-            # The epoch's steps are made, but it is not recorded: that is what is done first when the run goes on.
+            # The epoch's steps are done but not recorded; a resumed run records them first.
             self._epoch -= result is not None
             raise
         self.processes.wait()
@@ -239,7 +239,7 @@ class Session:
             )
 
     def _card(self, evaluation: Evaluation) -> ModelCard:
-        """The card with where the model came from."""
+        """The card with the provenance of the model."""
         metrics = {self.task.goal.name: evaluation.figures[self.task.goal.name], "loss": evaluation.figures["loss"]}
         measured = {**metrics, "photos": evaluation.photos}
         provenance = {**portable(self.config), "validation_metrics": measured}
@@ -247,7 +247,7 @@ class Session:
         return replace(self.card, provenance=provenance)
 
     def _measured(self, evaluation: Evaluation | None) -> dict[str, Any]:
-        """What a line of metrics.jsonl says of a validation."""
+        """The part of a line of metrics.jsonl about validation."""
         if evaluation is None:
             return {}
         figures = {name: evaluation.figures[name] for _, name in self.task.curves}

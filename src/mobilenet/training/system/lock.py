@@ -1,4 +1,4 @@
-"""One run folder, one process."""
+"""One process per run folder."""
 
 import contextlib
 import fcntl
@@ -15,9 +15,9 @@ __all__ = ["lock_folder"]
 
 @contextlib.contextmanager
 def lock_folder(folder: Path) -> Iterator[None]:
-    """Keep other processes from training in `folder` while this lasts; ConfigError says which one does already.
+    """Keep other processes from training in `folder` while this lasts; ConfigError names the one that already does.
 
-    The folder is made if need be, and removed at the end, with the parents that were made, if nothing came into it.
+    The folder is created if necessary, and removed at the end, with any parents created, if it stayed empty.
     """
     lock = RunFolder(folder).lock
     made = [path for path in (folder, *folder.parents) if not path.exists()]
@@ -28,7 +28,7 @@ def lock_folder(folder: Path) -> Iterator[None]:
         try:
             yield
         finally:
-            # Removed while it is still held: whoever opened it meanwhile sees that it is no longer the folder's.
+            # Removed while still held: a process that has opened it meanwhile sees that it is no longer the folder's.
             lock.unlink(missing_ok=True)
             os.close(handle)
     finally:
@@ -38,7 +38,7 @@ def lock_folder(folder: Path) -> Iterator[None]:
 
 
 def _acquire(path: Path) -> int:
-    """The file, locked; the system forgets the lock when its process ends, however it ends."""
+    """The locked file; the system releases the lock when the process ends, however it ends."""
     while True:
         with storage_errors(path):
             handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
@@ -63,7 +63,7 @@ def _lock(handle: int, path: Path) -> None:
     except OSError as error:
         os.close(handle)
         raise ConfigError(
-            f"cannot lock {path}: {(error.strerror or str(error)).lower()}; choose an --out on a disk that locks files"
+            f"cannot lock {path}: {(error.strerror or str(error)).lower()}; choose an --out on a file system with locks"
         ) from error
 
 
