@@ -1,4 +1,4 @@
-"""The kinds of files that are exported: what writes each, and which engine proves it."""
+"""The formats of exported files: the writer of each, and the engine that verifies it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ __all__ = ["FORMATS", "Format"]
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A kind of file: its suffix, the engine that proves it, what writes it, and the package that writing needs.
+    """A file format: its suffix, the engine that verifies it, its writer, and the package that writing needs.
 
-    `write(graph, batch)` gives the bytes of a file for `batch` photos at once, None for any number where a format can
-    say so.
+    `write(graph, batch)` returns the bytes of a file for batches of `batch` photos, None for any size if the format
+    supports it.
     """
 
     suffix: str
@@ -24,12 +24,12 @@ class Format:
 
     @property
     def writable(self) -> bool:
-        """Whether the package that writing needs is installed; it is not imported for that."""
+        """Whether the package that writing needs is installed; does not import it."""
         return find_spec(self.package) is not None
 
 
 def _onnx(graph: Graph | QuantizedGraph, batch: int | None) -> bytes:
-    # The packages of a format are needed by those alone who write it.
+    # The packages of a format are imported only when it is written.
     from mobilenet.export.onnx.model import onnx_model
 
     return onnx_model(graph, batch=batch)
