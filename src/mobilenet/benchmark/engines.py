@@ -1,4 +1,4 @@
-"""Which engines there are, whether they are installed, and who takes part in a benchmark."""
+"""The engines, whether they are installed, and the contenders of a benchmark."""
 
 import importlib
 from collections.abc import Sequence
@@ -18,19 +18,19 @@ MOST_THREADS = 1024
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """`module` opens files with it, `package` is its own."""
+    """`module` opens files with the engine, `package` is the engine's own package."""
 
     module: str
     package: str
 
     @property
     def distribution(self) -> str:
-        """What pip calls the package."""
+        """The name of the package on PyPI."""
         return self.package.replace("_", "-")
 
     @property
     def installed(self) -> bool:
-        """Whether it can be imported; it is not imported for that."""
+        """Whether it can be imported; does not import it."""
         return find_spec(self.package) is not None
 
 
@@ -40,7 +40,7 @@ ENGINES = {
     "onnxruntime": Engine("mobilenet.runtimes.onnxruntime", "onnxruntime"),
     "openvino": Engine("mobilenet.runtimes.openvino", "openvino"),
 }
-"""By the names in `runtimes.RUNTIMES`."""
+"""Engines by their names in `runtimes.RUNTIMES`."""
 
 
 def choose_contenders(
@@ -48,8 +48,8 @@ def choose_contenders(
 ) -> tuple[Contender, ...]:
     """Each file on each engine that runs it, with each number of threads, in that order.
 
-    No `runtimes`: every engine that is installed. ModelError for what is no model; ConfigError for an engine that is
-    unknown or not installed, a file that none of them runs, and numbers of threads out of range.
+    Without `runtimes`, every installed engine is used. ModelError for a file that is not a model; ConfigError for an
+    engine that is unknown or not installed, a file that none of them runs, and numbers of threads out of range.
     """
     for name in runtimes:
         _check_engine(name)
@@ -65,13 +65,13 @@ def choose_contenders(
 
 
 def import_engine(runtime: str) -> None:
-    """Import the engine's own package as opening a file with it would."""
+    """Import the engine's own package, as opening a file with it does."""
     importlib.import_module(ENGINES[runtime].module)
 
 
 def _check_engine(name: str) -> None:
     if name not in ENGINES:
-        raise ConfigError(f"no runtime is named {name!r}; there are {', '.join(ENGINES)}")
+        raise ConfigError(f"unknown runtime {name!r}; use one of {', '.join(ENGINES)}")
     if not ENGINES[name].installed:
         raise ConfigError(f"{name} is not installed; {pip_install(ENGINES[name].package)}")
 
