@@ -157,9 +157,7 @@ def test_8_bits_that_never_answer_with_numbers_are_one_line(
     make_graph: MakeGraph, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _silent(monkeypatch, 5)
-    with pytest.raises(
-        ModelError, match=r"all 5 8-bit candidates output NaN .* --precision float32"
-    ):
+    with pytest.raises(ModelError, match=r"all 5 8-bit candidates output NaN .* --precision float32"):
         calibrate(make_graph("relu6", "tensorflow"), _PHOTOS, _DISTANCE)
 
 

@@ -85,7 +85,7 @@ def _shape(preprocessing: Preprocessing) -> tuple[int, ...]:
 
 
 def _mean(mean: tuple[float, float, float], width: int) -> NDArray[np.float32]:
-    """The value to subtract: a single one, or a row of pixels (1, 1, R, 3) if channels differ: XNNPACK is faster on longer
+    """The value to subtract: a single one, or a row of pixels (1, 1, R, 3) if channels differ, as XNNPACK prefers long
     rows."""
     if len(set(mean)) == 1:
         return np.array(mean[:1], np.float32)
