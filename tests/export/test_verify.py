@@ -156,7 +156,7 @@ def test_a_file_that_holds_something_twice_is_refused(graph: Graph, reference: R
     ballast = _said(graph, provenance={"ballast": 300_000 * "a"})
     proof = _judged(graph, ballast, reference, tmp_path / "a.onnx")
     assert len(proof.failures) == 1
-    assert "bytes where" in proof.failures[0]
+    assert "bytes, " in proof.failures[0]
     assert "part of it is duplicated" in proof.failures[0]
 
 

@@ -173,7 +173,7 @@ def test_a_network_that_answers_with_nan_is_not_calibrated(make_graph: MakeGraph
         calibrate(_diverged(graph), _PHOTOS, _DISTANCE)
     with pytest.raises(ModelError, match="the network outputs NaN or infinity"):
         divergence(_diverged(graph), whole, _PHOTOS, _DISTANCE)
-    with pytest.raises(ModelError, match="layer classifier gives NaN or infinity on some photos: there is no 8-bit"):
+    with pytest.raises(ModelError, match="layer classifier gives NaN or infinity on some photos: it has no 8-bit"):
         observe(_diverged(graph), _PHOTOS)
     with pytest.raises(ConfigError, match="no photos to measure the 8-bit network on; give at least one"):
         divergence(graph, whole, _PHOTOS[:0], _DISTANCE)
