@@ -50,7 +50,7 @@ def test_the_same_file_twice_is_two_contenders(tflite: Path) -> None:
 def test_what_cannot_take_part_is_one_line_with_the_remedy(
     tflite: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(ConfigError, match=r"^no runtime is named 'lite'; there are torch, litert"):
+    with pytest.raises(ConfigError, match=r"^unknown runtime 'lite'; use one of torch, litert"):
         choose_contenders([tflite], ["lite"])
     with pytest.raises(ConfigError, match=r"a.tflite does not run on torch; use --runtime litert$"):
         choose_contenders([weights, tflite], ["torch"])

@@ -130,7 +130,7 @@ def test_settings_that_make_no_sense_are_refused(change: dict[str, object], mess
 
 
 def test_an_engine_that_runs_no_exported_files_is_refused() -> None:
-    with pytest.raises(ConfigError, match="torch runs no exported files"):
+    with pytest.raises(ConfigError, match="torch does not run exported files"):
         measure_grid(replace(_SMALL, runtimes=("torch",)))
 
 

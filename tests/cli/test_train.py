@@ -69,7 +69,7 @@ def test_nested_classes_add_a_line_of_their_levels(photos: Path, capsys: pytest.
         (["--resume", "photos"], "is not a run folder"),
         (["--resume", "photos", "--epochs", "9", "--out", "runs/x"], "leave out --out, --epochs"),
         (["photos", "--seed", "99999999999999999999"], "seed 1e+20 is out of range"),
-        (["photos", "--out", "photos"], "is there already"),
+        (["photos", "--out", "photos"], "already exists"),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(

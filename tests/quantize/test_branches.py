@@ -69,7 +69,7 @@ def test_what_is_joined_is_rounded_alike_over_all_that_it_reaches() -> None:
     assert {name: ranges[name] for name in ranges if name not in ("joined", "signed", "cut")} == {
         name: alone[name] for name in alone if name not in ("joined", "signed", "cut")
     }
-    with pytest.raises(ValueError, match="joined joins numbers of different steps"):
+    with pytest.raises(ValueError, match="joined joins tensors with different steps"):
         quantized(graph, alone)
 
 

@@ -1,4 +1,4 @@
-"""Who takes part in a benchmark."""
+"""The engines, whether they are installed, and the contenders of a benchmark."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,8 +17,8 @@ def choose_contenders(
 ) -> tuple[Contender, ...]:
     """Each file on each engine that runs it, with each number of threads, in that order.
 
-    No `runtimes`: every engine that is installed. ModelError for what is no model; ConfigError for an engine that is
-    unknown or not installed, a file that none of them runs, and numbers of threads out of range.
+    Without `runtimes`, every installed engine is used. ModelError for a file that is not a model; ConfigError for an
+    engine that is unknown or not installed, a file that none of them runs, and numbers of threads out of range.
     """
     for name in runtimes:
         _check_engine(name)
@@ -35,7 +35,7 @@ def choose_contenders(
 
 def _check_engine(name: str) -> None:
     if name not in ENGINES:
-        raise ConfigError(f"no runtime is named {name!r}; there are {', '.join(ENGINES)}")
+        raise ConfigError(f"unknown runtime {name!r}; use one of {', '.join(ENGINES)}")
     if not ENGINES[name].installed:
         raise ConfigError(f"{name} is not installed; {pip_install(ENGINES[name].package)}")
 

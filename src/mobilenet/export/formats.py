@@ -1,4 +1,4 @@
-"""What writes each kind of file that is exported."""
+"""The formats of exported files: the writer of each, and the engine that verifies it."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ say so."""
 
 
 def _onnx(graph: Graph | QuantizedGraph, batch: int | None) -> bytes:
-    # The packages of a format are needed by those alone who write it.
+    # The packages of a format are imported only when it is written.
     from mobilenet.export.onnx.model import onnx_model
 
     return onnx_model(graph, batch=batch)

@@ -1,4 +1,4 @@
-"""What the device of a search can do, and in which ways a network may run on it."""
+"""The device profile of a search, and the variants in which a network may run on it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -34,7 +34,7 @@ _Number = TypeVar("_Number", int, float)
 
 _SECONDS = 60.0
 _STEADY = 0.2
-"""Where latencies are less sure than that, other programs were busy: a later search may well measure better."""
+"""With a larger error of latencies, other programs were busy, and a later search may measure better."""
 
 
 def device_profile(
@@ -45,10 +45,10 @@ def device_profile(
     *,
     begun: bool,
 ) -> DeviceProfile:
-    """The profile that is given, or the one in the folder of a search that has `begun` to train with it, or the one
-    that an earlier search has cached for this machine, or a new one, which is cached; a copy lies in the folder then.
+    """The given profile, or that in the folder of a search that has `begun` to train, or that cached for this machine
+    by an earlier search, or a new one, which is cached; a copy is written to the folder.
 
-    `check` may refuse what is asked for before a grid is measured.
+    `check` may reject the budget before a grid is measured.
     """
     kept = settings.out / "device.json"
     profile = given or (_kept(settings, kept, listener) if begun else None)
@@ -58,7 +58,7 @@ def device_profile(
 
 
 def _kept(settings: FitSettings, path: Path, listener: FitListener) -> DeviceProfile | None:
-    """The profile that the search began with; None where there is none, or a damaged one."""
+    """The profile that the search started with; None if there is none, or it is damaged."""
     if not path.is_file():
         return None
     try:
@@ -67,9 +67,7 @@ def _kept(settings: FitSettings, path: Path, listener: FitListener) -> DevicePro
         listener.say(f"{first_clause(str(error))}; the profile of this machine is used instead")
         return None
     if settings.renew_profile:
-        listener.say(
-            f"this search goes on with the profile that it began with, {path}; for a new one choose another --out"
-        )
+        listener.say(f"this search keeps the profile that it started with, {path}; for a new one choose another --out")
     return profile
 
 
@@ -127,7 +125,7 @@ def _cached(grid: GridSettings, listener: FitListener) -> DeviceProfile | None:
     if found is None:
         return None
     listener.say(
-        f"using the profile of this machine that was measured {_ago(found.age_s)} (latencies within "
+        f"using the profile of this machine measured {_ago(found.age_s)} (latencies within "
         f"{_error(found.profile):.0%}); renew it with --renew-profile"
     )
     return found.profile
@@ -136,12 +134,12 @@ def _cached(grid: GridSettings, listener: FitListener) -> DeviceProfile | None:
 def _measured(grid: GridSettings, listener: FitListener, check: Callable[[GridSettings], None]) -> DeviceProfile:
     check(grid)
     listener.say(
-        "no --device is given: this machine is measured first, for about a minute; later searches use its profile again"
+        "no --device is given: measuring this machine first, for about a minute; later searches reuse its profile"
     )
     profile = measure_grid(grid, lambda *at: listener.working("measuring this device", *at))
     if not (error := _error(profile)) <= _STEADY:
         listener.say(
-            f"other programs were busy, and latencies are known within {error:.0%} only: the next search measures again"
+            f"other programs were busy, and latencies are known only within {error:.0%}: the next search measures again"
         )
         drop_cached_profile(grid)
         return profile
@@ -153,7 +151,7 @@ def _measured(grid: GridSettings, listener: FitListener, check: Callable[[GridSe
 
 
 def _error(profile: DeviceProfile) -> float:
-    """The share by which nine of ten latencies are off at most, in the variant where that is worst."""
+    """The 90th percentile of the relative error of latencies, in the worst variant."""
     return max(curve.error for curve in profile.curves)
 
 
@@ -166,7 +164,7 @@ def _ago(seconds: float) -> str:
 
 
 def is_this_device(environment: Environment) -> bool:
-    """Whether figures of that device hold here: the same processor and architecture."""
+    """Whether figures of that device apply here: it has the same processor and architecture."""
     return _kind(environment) == _kind(describe(()))
 
 
@@ -175,7 +173,7 @@ def _kind(environment: Environment) -> tuple[str, str]:
 
 
 def _proving(settings: FitSettings) -> tuple[str, ...]:
-    """Engines that can prove a file: those that are asked for, else those that are installed."""
+    """Engines that can verify a file: the requested ones, else the installed ones."""
     found = settings.runtimes or tuple(
         kind.runtime for kind in FORMATS.values() if kind.runtime in installed_runtimes()
     )
@@ -185,9 +183,8 @@ def _proving(settings: FitSettings) -> tuple[str, ...]:
 
 
 def variants_of(settings: FitSettings, profile: DeviceProfile, photos: Photos) -> tuple[Variant, ...]:
-    """What the profile knows of the engines and the number of threads that are asked for; 8 bits where enough of the
-    `photos` to train on can be decoded to calibrate with. ConfigError for nothing, and for engines that are not
-    installed."""
+    """The variants of the profile with the requested engines and number of threads; 8 bits only if enough training
+    `photos` for calibration can be decoded. ConfigError if there are none, or an engine is not installed."""
     proving = _proving(settings)
     check_engines([name for name, kind in FORMATS.items() if kind.runtime in proving])
     found = tuple(
@@ -196,17 +193,17 @@ def variants_of(settings: FitSettings, profile: DeviceProfile, photos: Photos) -
     if not found:
         known = ", ".join(dict.fromkeys(map(str, profile.variants)))
         raise ConfigError(
-            f"the profile says nothing of {' or '.join(proving)} with --threads {settings.threads}; it has: {known}"
+            f"the profile does not contain {' or '.join(proving)} with --threads {settings.threads}; it has: {known}"
         )
     readable = _readable(photos, FEWEST_PHOTOS)
     kept = tuple(variant for variant in found if variant.precision in _possible(readable))
     if not kept:
-        raise ConfigError(f"{readable} photos are too few for 8 bits, and the profile has nothing else; add photos")
+        raise ConfigError(f"{readable} photos are too few for 8 bits, and the profile has no others; add photos")
     return kept
 
 
 def possible_precisions(photos: Photos) -> tuple[Precision, ...]:
-    """All; without 8 bits where too few of the `photos` to train on can be decoded to calibrate with."""
+    """All precisions; without 8 bits if too few training `photos` for calibration can be decoded."""
     return _possible(_readable(photos, FEWEST_PHOTOS))
 
 
@@ -215,7 +212,7 @@ def _possible(readable: int) -> tuple[Precision, ...]:
 
 
 def _readable(photos: Photos, enough: int) -> int:
-    """How many can be decoded; no more are tried when there are `enough`."""
+    """The number of decodable photos; stops at `enough`."""
     found = 0
     for number in range(len(photos)):
         try:

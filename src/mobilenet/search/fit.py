@@ -33,10 +33,10 @@ __all__ = ["fit"]
 
 
 def fit(settings: FitSettings, listener: FitListener | None = None) -> Fitted:
-    """Find, train, export and prove the most accurate MobileNet V1 inside the limits, or, where an accuracy is asked
-    for, the smallest that reaches it; everything lies in `out` then, and a search that was interrupted goes on there.
+    """Find, train, export and prove the most accurate MobileNet V1 that fits the limits, or, if an accuracy is
+    required, the smallest that reaches it; everything is written to `out`, where an interrupted search is resumed.
 
-    GateError where nothing is inside the budget, with what is nearest to it; what was trained stays.
+    GateError, with the nearest candidate, if none fits the budget; what was trained stays.
     """
     listener = listener or Nobody()
     check_writable(settings.out)
@@ -77,8 +77,8 @@ def fit(settings: FitSettings, listener: FitListener | None = None) -> Fitted:
     elsewhere = not is_this_device(profile.environment)
     if elsewhere:
         listener.say(
-            f"the profile is of another device ({profile.environment.processor}): latency and memory are estimated by "
-            "it, and not measured here"
+            f"the profile is of another device ({profile.environment.processor}): latency and memory are estimated "
+            "from it, not measured here"
         )
     epochs = settings.epochs or _full_epochs(settings, weights, len(dataset.train))
     trainings = Trainings(training, epochs, weights, settings.out, memory, listener.training_of, task.goal)
@@ -104,19 +104,19 @@ def _check_any_inside(settings: FitSettings, options: Sequence[Option], listener
         )
         found = closest.nearest
         raise GateError(
-            f"nothing is inside {limits.while_choosing}; the nearest is {closest.candidate} in {found.variant}: by "
-            f"estimate {found.p95_ms:.3g} ms at p95, a file of {shown_size(found.file_bytes)}, "
-            f"{shown_size(found.peak_bytes)} of memory; {limits.enough(found)} would do"
+            f"no candidate fits the budget of {limits.while_choosing}; the nearest, {closest.candidate} in "
+            f"{found.variant}, needs an estimated {found.p95_ms:.3g} ms at p95, a file of "
+            f"{shown_size(found.file_bytes)}, {shown_size(found.peak_bytes)} of memory; try {limits.enough(found)}"
         )
     beyond = len(options) - len(possible)
     wider = f"; {beyond} more are wider than the weights to start from, give wider ones to try them" if beyond else ""
-    budget = f", {len(inside)} inside the budget ({limits.while_choosing})" if limits.while_choosing else ""
+    budget = f", {len(inside)} within the budget ({limits.while_choosing})" if limits.while_choosing else ""
     if limits.accuracy is None:
         edge = front(options)
         names = ", ".join(str(option.candidate) for option in edge)
-        aim = f", {len(edge)} of them not smaller than another: {names}"
+        aim = f", {len(edge)} of them not dominated: {names}"
     else:
-        aim = f"; wanted is the smallest whose file reaches {limits.accuracy:.1%}"
+        aim = f"; looking for the smallest whose file reaches {limits.accuracy:.1%}"
     listener.say(f"{len(possible)} candidates{budget}{aim}{wider}")
 
 

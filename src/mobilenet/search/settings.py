@@ -1,4 +1,4 @@
-"""What a search is to look for, and who hears of it."""
+"""The settings of a search, and listeners for its progress."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,14 +16,14 @@ __all__ = ["FitListener", "FitSettings", "Nobody"]
 
 @dataclass(frozen=True, slots=True)
 class FitSettings:
-    """What to look for and how to train; `training` leaves width, resolution, weights and epochs open.
+    """What to search for and how to train; `training` leaves width, resolution, weights and epochs open. ConfigError
+    for invalid values.
 
-    `device`: a profile that `mobilenet benchmark --grid` wrote, on this device or on another one; None measures this
-    one. `runtimes`: engines to choose from; none: all that can prove a file here. `widths` and `resolutions` (pixels):
-    of the candidates; none: all those of the profile. `epochs`: of a full training, None as `mobilenet train` would.
-    `exhaustive`: every candidate that no larger one replaces is trained in full; where an accuracy is the aim, every
-    one. `renew_profile`: this machine is measured even if it was before; a search that has begun to train keeps its
-    profile.
+    `device`: a profile written by `mobilenet benchmark --grid`, on this device or another one; None measures this one.
+    `runtimes`: engines to choose from; empty for all that can verify a file here. `epochs`: of a full training, None
+    for the default of `mobilenet train`. `exhaustive`: train every candidate in full that is not dominated by a larger
+    one; if an accuracy is required, every one. `renew_profile`: measure this machine again; a search that has begun to
+    train keeps its profile.
     """
 
     training: TrainingSettings
@@ -42,12 +42,12 @@ class FitSettings:
     def __post_init__(self) -> None:
         proving = [kind.runtime for kind in FORMATS.values()]
         if unknown := [name for name in self.runtimes if name not in proving]:
-            raise ConfigError(f"{unknown[0]} cannot prove a file; use {' or '.join(proving)}")
+            raise ConfigError(f"{unknown[0]} cannot verify a file; use {' or '.join(proving)}")
         if self.renew_profile and self.device is not None:
-            raise ConfigError(f"--renew-profile measures this machine, and --device gives {self.device}; leave out one")
+            raise ConfigError(f"--renew-profile measures this machine, and --device gives {self.device}; omit one")
 
     def to_json(self) -> dict[str, Any]:
-        """What decides the result besides photos, weights and device, for the memory of a search."""
+        """What determines the result besides photos, weights and device, for the journal of a search."""
         training = {key: value for key, value in self.training.to_json().items() if key not in FREE_SETTINGS}
         own = {"threads": self.threads, "runtimes": list(self.runtimes), "epochs": self.epochs}
         candidates = {"widths": sorted(self.widths), "resolutions": sorted(self.resolutions)}
@@ -61,23 +61,23 @@ class FitSettings:
 
 
 class FitListener(Protocol):
-    """Hears how a search is going."""
+    """Receives the progress of a search."""
 
     def training_of(self, name: str, epochs: int, /) -> Listener:
-        """Who hears of the training of a candidate over so many epochs."""
+        """The listener for the training of candidate `name` for `epochs` epochs."""
 
     def say(self, text: str) -> None:
-        """A step is done."""
+        """A message about the search."""
 
     def working(self, what: str, done: int, total: int) -> None:
-        """`done` of `total` parts of a step are."""
+        """`done` of `total` parts of the step `what` are complete."""
 
 
 class Nobody:
-    """Hears nothing."""
+    """A listener that ignores everything."""
 
     def training_of(self, _name: str, _epochs: int) -> Listener:
-        """Nobody does."""
+        """A listener that ignores everything."""
         return Silence()
 
     def say(self, text: str) -> None:

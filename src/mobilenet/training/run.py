@@ -43,7 +43,7 @@ __all__ = ["RunResult", "new_run_folder", "resume", "train"]
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """A finished run: its folder, the evaluation of its model on the validation photos, and seconds in all."""
+    """A finished run: its folder, the evaluation of its model on the validation photos, and total time in seconds."""
 
     folder: Path
     evaluation: Evaluation
@@ -51,8 +51,7 @@ class RunResult:
 
 
 def new_run_folder(settings: TrainingSettings, parent: Path) -> Path:
-    """A folder below `parent` named after the data and the network, which is not there yet; ModelError for weights that
-    cannot be read."""
+    """A new folder name below `parent`, after the data and the network; ModelError for weights that cannot be read."""
     if settings.weights is not None:
         settings = adopt(settings, open_source(settings.weights).card)
     network = settings.body()
@@ -66,11 +65,11 @@ def new_run_folder(settings: TrainingSettings, parent: Path) -> Path:
 def train(
     settings: TrainingSettings, folder: Path, *, command: Sequence[str] = (), listener: Listener | None = None
 ) -> RunResult:
-    """Train as `settings` say and leave everything in `folder`, which must be new or empty.
+    """Train as `settings` say and write everything to `folder`; ConfigError unless it is new or empty.
 
-    `command` is recorded as the way to reproduce the run. Every error in settings or data is raised before anything is
-    written; a run that is stopped later goes on with `resume(folder)`. Ctrl-C and SIGTERM raise Interrupted when the
-    state is saved. Among processes that torchrun has started, each calls this and gets the result; the first writes.
+    `command` is recorded as the way to reproduce the run. Errors in settings or data are raised before anything is
+    written; a run that is stopped later is resumed by `resume(folder)`. Ctrl-C and SIGTERM save the state, then raise
+    Interrupted. Under torchrun, every process calls this and gets the result; the first one writes.
     """
     with _shared(listener) as around:
         if (
@@ -83,10 +82,11 @@ def train(
 
 
 def resume(folder: Path, *, photos_of: TrainingSettings | None = None, listener: Listener | None = None) -> RunResult:
-    """Go on with the run in `folder` from its last checkpoint, with its own settings; DataError where there is none,
-    ConfigError naming what differs where photos, classes or settings are not those it was started with.
+    """Resume the run in `folder` from its last checkpoint, with its own settings; DataError if there is none,
+    ModelError if its config.json is damaged, ConfigError naming what differs if photos, classes or settings have
+    changed.
 
-    `photos_of`: settings that say where the photos are now, where they may have moved.
+    `photos_of`: settings that say where the photos are now, if they have moved.
     """
     with _shared(listener) as around:
         processes = around.processes
@@ -173,7 +173,7 @@ def _with_crops(settings: TrainingSettings, card: ModelCard) -> TrainingSettings
 def _with_source(
     settings: TrainingSettings, folder: Path, processes: Processes, listener: Listener
 ) -> tuple[TrainingSettings, Source | None]:
-    """The weights that a run starts from, which the first process reads, and the settings with their network."""
+    """The weights that a run starts from, read by the first process, and the settings with their network."""
     source = None
     if settings.weights is not None and processes.writes and not Checkpoints(RunFolder(folder).checkpoints, 1):
         source = open_source(settings.weights)
@@ -182,8 +182,8 @@ def _with_source(
             listener.note(note)
         if settings.width_multiplier != source.card.width_multiplier:
             listener.note(
-                f"the weights are of width {source.card.width_multiplier:g}; of each layer the channels that matter "
-                f"least are left out, for width {settings.width_multiplier:g}"
+                f"the weights have width {source.card.width_multiplier:g}; the least important channels of each layer "
+                f"are dropped for width {settings.width_multiplier:g}"
             )
     if processes.count > 1:
         said = processes.said_by_the_first(json.dumps(settings.to_json()).encode())
@@ -199,13 +199,15 @@ def _check(
     processes: Processes,
     listener: Listener,
 ) -> None:
-    """That this is the run it says it is, and that all processes see the same photos."""
+    """Check that a resumed run is the one that was stopped, and that all processes see the same photos."""
     mine = config["data"]["hash"]
     if processes.said_by_the_first(mine.encode()).decode() != mine:
-        raise ConfigError(f"process {processes.rank} sees other photos than the first one in {config['data']['root']}")
+        raise ConfigError(
+            f"process {processes.rank} sees different photos than the first one in {config['data']['root']}"
+        )
     batch = config["plan"]["batch_size"]
     if processes.count > batch:
-        raise ConfigError(f"{processes.count} processes cannot share batches of {batch} photos; use --batch-size")
+        raise ConfigError(f"{processes.count} processes cannot share batches of {batch} photos; raise --batch-size")
     if recorded is not None:
         for note in check_same(folder, recorded, config, photos):
             listener.note(note)
@@ -239,6 +241,6 @@ def _cache(
             listener.note(f"left out {spelled(photos.photos.root / left_out.file)}: {left_out.reason}")
     if len(training) < 2 or not len(validation):
         raise DataError(
-            f"{dataset.root}: too few photos can be decoded to train on and validate; see `mobilenet train --help`"
+            f"{dataset.root}: too few decodable photos for training and validation; see `mobilenet train --help`"
         )
     return training, validation, time.perf_counter() - start

@@ -1,4 +1,4 @@
-"""One run, from its first step or its last checkpoint to its files; whatever ends it in between, it can go on."""
+"""One run, from its first step or its last checkpoint to its files; however it is interrupted, it can be resumed."""
 
 import json
 import shlex
@@ -39,7 +39,7 @@ Start = Callable[[Trainer, Stopwatch, Callable[[int, int], None]], None]
 
 
 class Session:
-    """Trains, evaluates, and writes what comes of it, in one process of many or alone."""
+    """Trains, evaluates and writes the results, as one of several processes or alone."""
 
     def __init__(self, job: Job, around: Surroundings) -> None:
         self.job = job
@@ -49,9 +49,9 @@ class Session:
         self._tracker: Tracker | None = None
         self._watch = Stopwatch()
         self._epoch = 0
-        """Epochs that are recorded."""
+        """Epochs recorded so far."""
         self._whole = False
-        """Whether the state is one to go on from."""
+        """Whether the state can be resumed from."""
         self._saved_s = time.monotonic()
 
     def finish(self, begin: Start | None) -> Evaluation:
@@ -74,8 +74,8 @@ class Session:
                 raise
             except ProcessError as error:
                 self._save_what_is_whole()
-                how = f"mobilenet train --resume {shlex.quote(str(self.job.folder))}"
-                raise ProcessError(f"{error}; go on, with as many as you like: {how}") from error
+                how = f"mobilenet train --resume {shlex.quote(str(job.folder))}"
+                raise ProcessError(f"{error}; resume with any number of processes: {how}") from error
 
     def _finish(self, begin: Start | None, *, recorded: bool) -> Evaluation:
         trainer = self.trainer
@@ -87,13 +87,13 @@ class Session:
             result = trainer.train_epoch(self._epoch, self._watch, self.listener.stepping, self._after_step)
             self._epoch += 1
             self._keep(result)
-        # What there is to go on from is saved; what follows is done anew each time.
+        # All that is needed to resume is saved; what follows is repeated on each resume.
         self._whole = False
         evaluation = self._result() if self.processes.writes else b""
         return Evaluation.from_json(self.processes.said_by_the_first(evaluation).decode())
 
     def _result(self) -> bytes:
-        """Evaluate the model, write it and what it is worth, and give the evaluation as JSON."""
+        """Evaluate the model, write both, and return the evaluation as JSON."""
         evaluation = self._evaluate()
         evaluation.write(RunFolder(self.job.folder).evaluation)
         write_model(RunFolder(self.job.folder).model, self.trainer.average.network, self._card(evaluation))
@@ -112,7 +112,7 @@ class Session:
         return Tracker(self.job.folder, lines, self.job.settings.track, self.job.config, self.listener.note)
 
     def _restore(self) -> list[dict[str, Any]]:
-        """Bring the trainer to the last checkpoint, which the first process reads; the epochs recorded until then."""
+        """Restore the last checkpoint, which the first process reads; returns the lines of all recorded epochs."""
         saved = self.checkpoints.load() if self.processes.writes else None
         fields = json.loads(self.processes.said_by_the_first(json.dumps(saved and saved.fields).encode()))
         if fields is None:
@@ -123,7 +123,7 @@ class Session:
         self._epoch, self._watch.seconds = fields["epoch"], dict(fields["seconds"])
         self._whole = True
         if saved and saved.damaged:
-            self.listener.note(f"{'; '.join(saved.damaged)}: goes on from the one before, at step {fields['step']:,}")
+            self.listener.note(f"{'; '.join(saved.damaged)}: resuming from the one before, at step {fields['step']:,}")
         return list(fields["metrics"])
 
     def _send(self, saved: Checkpoint | None) -> dict[str, torch.Tensor]:
@@ -139,7 +139,7 @@ class Session:
         self._whole = True
 
     def _after_step(self) -> None:
-        """Between two steps: stop where a signal wants it, save where it is time."""
+        """Between two steps: stop if a signal was received, save if a checkpoint is due."""
         if self.processes.largest(self.interruption.pending):
             self.interruption.check()
             raise Interrupted(TERMINATED)
@@ -178,12 +178,12 @@ class Session:
         return not epochs or due or self.trainer.finished
 
     def _keep(self, result: EpochResult | None) -> None:
-        """Evaluate, and write the metrics and a checkpoint, now that an epoch has ended or the start is made."""
+        """Evaluate, and write metrics and a checkpoint, after an epoch or the preparation of the first."""
         try:
             if self._tracker is not None:
                 self._record(result, self._tracker)
         except Interrupted:
-            # The epoch's steps are made, but it is not recorded: that is what is done first when the run goes on.
+            # The epoch's steps are done but not recorded; a resumed run records them first.
             self._epoch -= result is not None
             raise
         self.processes.wait()
@@ -231,7 +231,7 @@ class Session:
         return replace(self.job.card, provenance=provenance)
 
     def _measured(self, evaluation: Evaluation | None) -> dict[str, Any]:
-        """What a line of metrics.jsonl says of a validation."""
+        """The part of a line of metrics.jsonl about validation."""
         if evaluation is None:
             return {}
         figures = {name: evaluation.figures[name] for _, name in self.job.task.curves}

@@ -1,9 +1,9 @@
-"""Measures a grid of candidates on this device: part of it, in turns; the rest is estimated. Needs no torch.
+"""Measures a grid of candidates on this device: part of it, in turns; the rest is estimated. Does not need torch.
 
-Networks have random weights, for latency, memory and size depend on the shape alone. A turn opens a file in a process
-that holds nothing else and times single images; every candidate has several turns, forwards and backwards over the
-grid, so that a busy moment meets one of its turns and not its figure. Memory is measured in processes of their own,
-since what one model has freed the next one takes without asking for more.
+Networks have random weights, because latency, memory and size depend only on the shape. A turn opens a file in a
+process that holds nothing else and times single images; every candidate has several turns, forwards and backwards over
+the grid, so that a busy moment affects one of its turns but not its figure. Memory is measured in separate processes,
+since a model would reuse what a previous one has freed.
 """
 
 import tempfile
@@ -49,15 +49,15 @@ RESOLUTIONS = (96, 128, 160, 192, 224)
 _TURN_S, _WARM_UP_S = 0.08, 0.02
 _FEWEST_PASSES, _USUAL_PASSES, _MOST_PASSES = 2, 5, 8
 _SETTLED, _LONGEST = 0.05, 4 / 3
-"""Latencies that are estimated worse than that from the others met other programs: more turns are taken, for up to so
-many times the time."""
+"""A larger error of estimates means that other programs were running: more turns are taken, for up to this factor of
+the time."""
 
 
 @dataclass(frozen=True, slots=True)
 class GridSettings:
-    """Which candidates, and about how many `seconds` for all of them; ConfigError on what makes no sense.
+    """The candidates, and about how many `seconds` for all of them; ConfigError for values out of range.
 
-    No `runtimes`: every engine that is installed and runs exported files.
+    Without `runtimes`, every installed engine that runs exported files is used.
     """
 
     widths: tuple[float, ...] = WIDTHS
@@ -84,7 +84,7 @@ class GridSettings:
 
     @property
     def variants(self) -> tuple[Variant, ...]:
-        """How each candidate is run, on the engines that are named."""
+        """How each candidate is run, on `runtimes`."""
         return tuple(
             Variant(runtime, precision, threads)
             for runtime in self.runtimes
@@ -115,7 +115,7 @@ def installed_runtimes() -> tuple[str, ...]:
 
 
 def measure_grid(settings: GridSettings, progress: Callable[[int, int], object] | None = None) -> DeviceProfile:
-    """Measure this device; `progress(done, all)` after each turn. ConfigError where an engine is not there."""
+    """Measure this device; `progress(done, all)` after each turn. ConfigError if an engine is not installed."""
     settings = resolved(settings)
     began = time.monotonic()
     points = for_latency(settings.widths, settings.resolutions)
@@ -154,12 +154,12 @@ def measure_grid(settings: GridSettings, progress: Callable[[int, int], object] 
 
 
 def resolved(settings: GridSettings) -> GridSettings:
-    """With the engines that are measured, and each number of threads once. ConfigError where an engine is not there."""
+    """The settings with the engines to measure, and each number of threads once; ConfigError for a missing engine."""
     return replace(settings, runtimes=_runtimes(settings.runtimes), threads=tuple(dict.fromkeys(settings.threads)))
 
 
 def grid_environment(settings: GridSettings) -> Environment:
-    """This machine, with the versions of what figures depend on: the engines, and what calls them."""
+    """This machine, with the versions that figures depend on: of the engines, and of the packages that call them."""
     packages = sorted({ENGINES[runtime].distribution for runtime in settings.runtimes})
     return environment.describe(["mobilenet", "numpy", *packages])
 
@@ -184,7 +184,7 @@ class _Work:
     progress: Callable[[int, int], object]
 
     def once_over(self, points: Sequence[tuple[float, int]], place: tuple[int, int]) -> None:
-        """A turn for each candidate as each variant."""
+        """One turn for each candidate in each variant."""
         number, passes = place
         done, total = number * len(self.seen), passes * len(self.seen)
         for width, side in points:
@@ -198,7 +198,7 @@ class _Work:
                     self.progress(done, total)
 
     def memory(self, points: Sequence[tuple[float, int]]) -> None:
-        """The peak of some candidates, each in a process of its own."""
+        """The peak of some candidates, each in its own process."""
         for width, side in points:
             for precision, runtime, file in self._files(width, side):
                 for threads in self.settings.threads:
@@ -207,7 +207,7 @@ class _Work:
                     self.seen[Variant(runtime, precision, threads), width, side].peak_bytes = peak
 
     def _files(self, width: float, side: int) -> Iterator[tuple[Precision, str, Path]]:
-        """Each precision on each engine, as a file that is there until the next one is asked for."""
+        """Each precision on each engine, as a file that exists until the next one is requested."""
         card = _card(self.settings, width, side)
         for precision in self.settings.precisions:
             graph = untrained(card, precision)
@@ -228,8 +228,8 @@ def _point(width: float, side: int, seen: _Seen) -> Point:
 
 
 def latencies(turns: Sequence[Turn]) -> tuple[float, float]:
-    """In ms, the fastest turn's median, for other programs never make an image faster; with it the 95th percentile that
-    the middle one of the turns has beside its own median."""
+    """p50 and p95 in ms: the median of the fastest turn, as other programs never make an image faster, and that times
+    the median over the turns of their ratio of 95th percentile to median."""
     in_ms = [turn.latencies_ns / 1e6 for turn in turns]
     medians = np.array([np.median(turn) for turn in in_ms])
     tails = np.array([np.quantile(turn, 0.95) for turn in in_ms]) / medians
@@ -243,7 +243,7 @@ def _card(settings: GridSettings, width: float, resolution: int) -> ModelCard:
 
 def _runtimes(wanted: Sequence[str]) -> tuple[str, ...]:
     if unknown := [name for name in wanted if name not in FORMAT_OF]:
-        raise ConfigError(f"{unknown[0]} runs no exported files; use {', '.join(FORMAT_OF)}")
+        raise ConfigError(f"{unknown[0]} does not run exported files; use {', '.join(FORMAT_OF)}")
     if missing := [name for name in wanted if not ENGINES[name].installed]:
         raise ConfigError(f"{missing[0]} is not installed; {pip_install(ENGINES[missing[0]].package)}")
     installed = wanted or tuple(name for name in FORMAT_OF if ENGINES[name].installed)

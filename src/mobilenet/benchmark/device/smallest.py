@@ -1,4 +1,4 @@
-"""The smallest candidate of a grid, known in seconds: no other one takes less."""
+"""The smallest candidate of a grid, measured in seconds: no other one needs less."""
 
 import tempfile
 from collections.abc import Callable
@@ -22,8 +22,8 @@ _TURNS, _TURN_S, _WARM_UP_S = 5, 0.08, 0.02
 
 @dataclass(frozen=True, slots=True)
 class Least:
-    """What the smallest candidate takes as one variant: ms for the fastest image of all and at p95, bytes of memory on
-    top of the engine, bytes of the file."""
+    """What the smallest candidate needs as one variant: ms for the fastest image and at p95, bytes of memory on top of
+    the engine, bytes of the file."""
 
     fastest_ms: float
     p95_ms: float
@@ -33,13 +33,13 @@ class Least:
 
 def smallest_files(grid: GridSettings, card: ModelCard) -> dict[Variant, bytes]:
     """The files of the narrowest candidate at the lowest resolution, whose card this is, for every variant of the
-    grid; nothing is measured. A trained one is as large, but for what its card says of where it comes from."""
+    grid; nothing is measured. A trained one is as large, except for the provenance in its card."""
     graphs = {precision: untrained(card, precision) for precision in grid.precisions}
     return {one: WRITERS[FORMAT_OF[one.runtime]](graphs[one.precision], None) for one in grid.variants}
 
 
 def measure_smallest(files: dict[Variant, bytes], progress: Callable[[int, int], object]) -> dict[Variant, Least]:
-    """Latency and memory of `smallest_files`, each in a process of its own; `progress(done, all)` after each."""
+    """Latency and memory of `smallest_files`, each in its own process; `progress(done, all)` after each."""
     found: dict[Variant, Least] = {}
     with tempfile.TemporaryDirectory(prefix="mobilenet-smallest-") as folder:
         for variant, content in files.items():

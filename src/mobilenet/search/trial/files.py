@@ -1,4 +1,4 @@
-"""What is known of the files of a trained candidate, and which of them is inside the budget."""
+"""A trained candidate as files: exported, proven and measured; which of them fits the budget."""
 
 import math
 from collections.abc import Iterable
@@ -14,12 +14,12 @@ __all__ = ["MeasuredFile", "best", "first_clause", "is_known", "nearest"]
 
 @dataclass(frozen=True, slots=True)
 class MeasuredFile:
-    """One exported file, `file` below the folder of the search; `failures` say why it is not proven, and `over` which
-    limits it exceeds: both are empty for a file that may be used, of which every figure is known.
+    """One exported file, `file` relative to the folder of the search; `failures` say why it is not proven, and `over`
+    which limits it exceeds: both are empty for a usable file, of which every figure is known.
 
-    `estimated`: latency and memory are those that the profile of another device expects; else they were measured here.
-    `accuracy` and `network_accuracy` are None where a proof ended before they were known. `proof` is what
-    `mobilenet export` found, as JSON; `waited` the share of time in which others had the cores.
+    `estimated`: latency and memory are estimates of the profile of another device; else they were measured here.
+    `accuracy` and `network_accuracy` are None if a proof ended before they were known. `proof` is that of
+    `mobilenet export`, as JSON; `waited` the fraction of time spent waiting for a core.
     """
 
     file: str
@@ -41,12 +41,12 @@ class MeasuredFile:
 
     @property
     def usable(self) -> bool:
-        """Proven, and inside the budget."""
+        """Whether it is proven and fits the budget."""
         return not self.why_not
 
     @property
     def unknown(self) -> tuple[str, ...]:
-        """What is not known of it, in words, though it decides which file is taken: at most one line."""
+        """Which figures that decide the choice are not known, in words: at most one line."""
         figures = {
             "accuracy": self.accuracy,
             "latency": self.p95_ms,
@@ -58,16 +58,16 @@ class MeasuredFile:
 
     @property
     def why_not(self) -> tuple[str, ...]:
-        """Why it may not be used, without the advice for those who export by hand; nothing where it may."""
+        """Why it is not usable, without the advice for a manual export; empty if it is."""
         return tuple(dict.fromkeys((*self.over, *self.unknown, *map(first_clause, self.failures))))
 
     @property
     def wrong_in_answers_alone(self) -> bool:
-        """Whether no other gate of the proof failed than those for answers."""
+        """Whether all gates of the proof that failed are those for outputs."""
         return all(gate["passed"] or gate["name"] not in OF_THE_FILE for gate in self.proof["gates"])
 
     def to_json(self) -> dict[str, Any]:
-        """As a mapping that `json.dumps` takes; `from_json` gives the same file back."""
+        """As a mapping for `json.dumps`; `from_json` is the inverse."""
         return asdict(self)
 
     @classmethod
@@ -77,12 +77,12 @@ class MeasuredFile:
 
 
 def first_clause(reason: str) -> str:
-    """What a reason says before it goes into detail or gives advice."""
+    """The first part of a reason, before any details or advice."""
     return reason.partition("; ")[0]
 
 
 def best(files: Iterable[MeasuredFile], limits: Limits) -> MeasuredFile | None:
-    """Of the usable files the most accurate one, of equals the fastest; the smallest where an accuracy is the aim."""
+    """Of the usable files the most accurate, of equals the fastest; the smallest if an accuracy is required."""
     usable = [file for file in files if file.usable]
     if limits.accuracy is not None:
         return min(usable, key=lambda file: (file.size_bytes, file.p95_ms), default=None)
@@ -90,7 +90,7 @@ def best(files: Iterable[MeasuredFile], limits: Limits) -> MeasuredFile | None:
 
 
 def nearest(files: Iterable[MeasuredFile], limits: Limits) -> MeasuredFile | None:
-    """Of files none of which is usable, the one that misses the budget least."""
+    """Of files none of which is usable, the one nearest to the budget."""
 
     def distance(file: MeasuredFile) -> tuple[int, float]:
         outside = limits.distance(file.p95_ms, file.size_bytes, file.peak_bytes)

@@ -1,4 +1,4 @@
-"""One run folder, one process."""
+"""One process per run folder."""
 
 import contextlib
 import os
@@ -14,9 +14,9 @@ __all__ = ["lock_folder"]
 
 @contextlib.contextmanager
 def lock_folder(folder: Path) -> Iterator[None]:
-    """Keep other processes from training in `folder` while this lasts; ConfigError says which one does already.
+    """Keep other processes from training in `folder` while this lasts; ConfigError names the one that already does.
 
-    The folder is made if need be, and removed at the end, with the parents that were made, if nothing came into it.
+    The folder is created if necessary, and removed at the end, with any parents created, if it stayed empty.
     """
     lock = RunFolder(folder).lock
     made = [path for path in (folder, *folder.parents) if not path.exists()]
@@ -58,7 +58,7 @@ def _locked(path: Path, attempt: contextlib.ExitStack) -> int:
         ) from error
     except OSError as error:
         raise ConfigError(
-            f"cannot lock {path}: {(error.strerror or str(error)).lower()}; choose an --out on a disk that locks files"
+            f"cannot lock {path}: {(error.strerror or str(error)).lower()}; choose an --out on a file system with locks"
         ) from error
 
 
