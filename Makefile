@@ -43,7 +43,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m pip install --quiet --constraint constraints.txt --no-build-isolation --editable '.[train,hub,track,litert,onnx,openvino,dev]'; \
 	echo '$(CURDIR)' > $@
 
-demo: $(INSTALLED)  ## train, evaluate and report on scenes that it draws itself (4 minutes)
+demo: $(INSTALLED)  ## draws scenes, fits a model to a latency budget, classifies with its file (under 5 minutes)
 	$(PYTHON) -m mobilenet demo
 
 test: check  ## the same as check: set up, then pass the one gate (under 8 minutes)

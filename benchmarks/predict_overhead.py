@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mobilenet.runtimes import RUNTIMES, Predictor, open_model
+from mobilenet.runtimes import Predictor, engines_of, open_model
 
 Image = NDArray[np.uint8]
 
@@ -45,7 +45,7 @@ def latencies_us(calls: dict[str, Callable[[], Any]]) -> dict[str, float]:
 def main() -> None:
     """A line for each file and engine."""
     for path in map(Path, sys.argv[1:]):
-        for runtime in RUNTIMES[path.suffix]:
+        for runtime in engines_of(path.suffix):
             predictor = open_model(path, runtime, 1)
             side = predictor.preprocessing.resolution
             image = np.random.default_rng(0).integers(0, 256, (1, side, side, 3), np.uint8)

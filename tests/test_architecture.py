@@ -46,7 +46,7 @@ TORCH_ROOMS = (
 MOST_MODULES = 14
 """In one folder; `cli`, with one file for each verb, may have more."""
 
-MOST_DEPTH = 20
+MOST_DEPTH = 15
 """Modules in the longest chain of imports."""
 
 
@@ -177,6 +177,26 @@ def _may_use_torch(module: str) -> bool:
     return any(f"{module}.".startswith(f"{allowed}.") for allowed in TORCH_ROOMS)
 
 
+def named_tasks(source: Path) -> list[str]:
+    """Modules outside `tasks` that name a task: by an import from its folder, or by a string."""
+    names = {path.parent.name for path in source.glob("mobilenet/tasks/*/__init__.py")}
+    return [
+        f"{module} names {name}"
+        for module, path in modules(source).items()
+        if room(module) != "tasks"
+        for name in sorted(names & (_strings(path) | _tasks_imported(path)))
+    ]
+
+
+def _strings(path: Path) -> set[object]:
+    return {node.value for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Constant)}
+
+
+def _tasks_imported(path: Path) -> set[object]:
+    within = [name.split(".") for name in imports(path) if name.startswith("mobilenet.tasks.")]
+    return {parts[2] for parts in within}
+
+
 def drawn_rooms(picture: str) -> dict[str, tuple[int, set[str]]]:
     """Of each room drawn below `src/mobilenet/`, such as `datasets/cache`: its floor and the files that its line names.
 
@@ -239,6 +259,10 @@ def test_chains_of_imports_are_short_and_rooms_are_small() -> None:
     chain = deepest(import_graph(_SOURCE))
     assert len(chain) <= MOST_DEPTH, " > ".join(chain)
     assert not crowded(_SOURCE)
+
+
+def test_generic_modules_name_no_task() -> None:
+    assert not named_tasks(_SOURCE)
 
 
 def test_torch_stays_in_its_rooms() -> None:
@@ -326,6 +350,21 @@ def test_torch_outside_its_rooms_is_reported(tmp_path: Path, text: str) -> None:
     assert torch_outside_its_rooms(_plant(tmp_path, nn_layers=text, images_augment=text, spec=text)) == [
         "mobilenet.spec"
     ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from mobilenet.tasks.colours.score import score\n",
+        "from mobilenet.tasks import colours\n",
+        "def late():\n    import mobilenet.tasks.colours.task\n",
+        "def loss(task):\n    return 1 if task == 'colours' else 2\n",
+    ],
+)
+def test_a_generic_module_that_names_a_task_is_reported(tmp_path: Path, text: str) -> None:
+    inside = {"tasks_colours/__init__": text, "tasks_colours/score": "", "tasks___init__": "DEFAULT = 'colours'\n"}
+    tree = _plant(tmp_path, **inside, evaluate=text, spec='"""Of colours."""\n')
+    assert named_tasks(tree) == ["mobilenet.evaluate names colours"]
 
 
 _PICTURE = """# House

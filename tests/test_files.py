@@ -2,12 +2,15 @@
 
 import os
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from mobilenet.files import atomic_path, atomic_write
+from mobilenet.errors import StorageError
+from mobilenet.files import atomic_path, atomic_write, locked, locked_shared
 
 
 @pytest.fixture
@@ -54,3 +57,41 @@ def test_a_name_may_be_as_long_as_the_file_system_allows(tmp_path: Path) -> None
             file.write(b"a")
         assert (tmp_path / name).is_file()
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def _tries(path: Path, how: str) -> str:
+    """What another process comes to that locks the same path."""
+    script = f"""
+import sys
+from pathlib import Path
+from mobilenet.files import locked, locked_shared
+try:
+    with {how}(Path(sys.argv[1])):
+        print("held")
+except BlockingIOError:
+    print("taken")
+"""
+    done = subprocess.run([sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def test_one_process_holds_a_file_or_a_folder_alone(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "lock"):
+        with locked(path):
+            assert _tries(path, "locked") == "taken"
+        assert _tries(path, "locked") == "held"
+    assert (tmp_path / "lock").is_file()
+
+
+def test_many_processes_share_what_none_of_them_holds_alone(tmp_path: Path) -> None:
+    with locked_shared(tmp_path / "lock"):
+        assert _tries(tmp_path / "lock", "locked_shared") == "held"
+        assert _tries(tmp_path / "lock", "locked") == "taken"
+
+
+def test_a_lock_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
+    with (
+        pytest.raises(StorageError, match=r"^cannot write .*gone/lock: no such file"),
+        locked(tmp_path / "gone" / "lock"),
+    ):
+        pytest.fail("it was held")

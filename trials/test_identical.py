@@ -33,6 +33,8 @@ import tflite
 import torch
 from safetensors import safe_open
 
+from mobilenet.scenes import SceneSettings, write_scenes
+
 _ROOT = Path(__file__).parents[1]
 _RECORD = Path(__file__).with_name("identical.json")
 _REMEDY = "python trials/test_identical.py --record"
@@ -106,9 +108,10 @@ class Workspace:
 
     @cached_property
     def scenes(self) -> Path:
-        """Drawn by the demo, whose own training ends after a moment."""
-        self.run("demo", "--out", "demo", "--scenes", _SCENES, "--minutes", 0.01)
-        return self.folder / "demo" / "scenes"
+        """Those that the demo draws, fewer of them."""
+        folder = self.folder / "demo" / "scenes"
+        write_scenes(folder, SceneSettings(train=_SCENES, validation=max(_SCENES // 6, 10), seed=0))
+        return folder
 
     @cached_property
     def trained(self) -> Path:

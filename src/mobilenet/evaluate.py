@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mobilenet.datasets import LeftOut
+from mobilenet.datasets.photos import LeftOut
 from mobilenet.datasets.remote.urls import full_name
 from mobilenet.datasets.targets import Targets
 from mobilenet.errors import DataError
 from mobilenet.files import atomic_write
-from mobilenet.runtimes import Predictor
 from mobilenet.runtimes.batches import Images, predict_batches
-from mobilenet.tasks import DEFAULT
+from mobilenet.runtimes.predictor import Predictor
+from mobilenet.tasks.default import DEFAULT
 from mobilenet.tasks.task import Task
 
 __all__ = ["Evaluation", "Mistake", "evaluate"]

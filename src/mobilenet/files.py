@@ -1,7 +1,8 @@
-"""Files are written whole or not at all."""
+"""Files are written whole or not at all, and locked against other processes."""
 
 import contextlib
 import errno
+import fcntl
 import os
 import secrets
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from typing import IO
 
 from mobilenet.errors import StorageError
 
-__all__ = ["atomic_path", "atomic_write", "check_writable", "storage_errors"]
+__all__ = ["atomic_path", "atomic_write", "check_writable", "locked", "locked_shared", "storage_errors"]
 
 
 @contextlib.contextmanager
@@ -54,6 +55,36 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
     """A binary file that appears at `path` whole, or not at all."""
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         yield file
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[int]:
+    """A folder, or a file that is made if need be, open and held by this process alone while this lasts.
+
+    The system forgets the lock when the process ends, however it ends. BlockingIOError where another process holds it,
+    OSError where the disk locks no files, StorageError where it cannot be opened.
+    """
+    with _held(path, fcntl.LOCK_EX | fcntl.LOCK_NB) as handle:
+        yield handle
+
+
+@contextlib.contextmanager
+def locked_shared(path: Path) -> Iterator[int]:
+    """As `locked`, held by any number of processes that all share it; waits for one that holds it alone."""
+    with _held(path, fcntl.LOCK_SH) as handle:
+        yield handle
+
+
+@contextlib.contextmanager
+def _held(path: Path, how: int) -> Iterator[int]:
+    opening = os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT
+    with storage_errors(path):
+        handle = os.open(path, opening | os.O_CLOEXEC, 0o666)
+    try:
+        fcntl.flock(handle, how)
+        yield handle
+    finally:
+        os.close(handle)
 
 
 def _publish(temporary: Path, path: Path) -> None:

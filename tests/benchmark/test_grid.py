@@ -10,7 +10,6 @@ import pytest
 from mobilenet.benchmark.device.design import for_latency, for_memory
 from mobilenet.benchmark.device.grid import GridSettings, measure_grid
 from mobilenet.benchmark.device.profile import DeviceProfile
-from mobilenet.benchmark.engines import ENGINES
 from mobilenet.cli.main import main
 from mobilenet.errors import ConfigError, DataError
 from mobilenet.spec import mobilenet_v1
@@ -93,22 +92,25 @@ def test_threads_that_are_given_twice_are_measured_once() -> None:
     assert [str(variant) for variant in measure_grid(few).variants] == ["int8 on litert with 1 thread"]
 
 
-def _without(monkeypatch: pytest.MonkeyPatch, *engines: str) -> None:
-    packages, real = {ENGINES[name].package for name in engines}, importlib.util.find_spec
-    monkeypatch.setattr("mobilenet.benchmark.engines.find_spec", lambda name: None if name in packages else real(name))
+_find_spec = importlib.util.find_spec
+
+
+def _without(monkeypatch: pytest.MonkeyPatch, *packages: str) -> None:
+    monkeypatch.setattr(
+        "mobilenet.runtimes.engines.find_spec", lambda name: None if name in packages else _find_spec(name)
+    )
 
 
 def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """An engine, or the package that writes its files."""
-    real = importlib.util.find_spec
-    monkeypatch.setattr("mobilenet.export.formats.find_spec", lambda name: None if name == "onnx" else real(name))
+    _without(monkeypatch, "onnx")
     onnx = r"^writing files for onnxruntime needs onnx; pip install 'mobilenet\[onnx\]'$"
     with pytest.raises(ConfigError, match=onnx):
         measure_grid(replace(_SMALL, runtimes=("litert", "onnxruntime")))
-    _without(monkeypatch, "litert", "openvino")
+    _without(monkeypatch, "onnx", "ai_edge_litert", "openvino")
     with pytest.raises(ConfigError, match=onnx):
         measure_grid(replace(_SMALL, runtimes=()))
-    _without(monkeypatch, "litert", "openvino", "onnxruntime")
+    _without(monkeypatch, "onnx", "ai_edge_litert", "openvino", "onnxruntime")
     with pytest.raises(ConfigError, match=r"^no engine is installed; pip install 'mobilenet\[litert\]'$"):
         measure_grid(replace(_SMALL, runtimes=()))
 
@@ -128,7 +130,7 @@ def test_settings_that_make_no_sense_are_refused(change: dict[str, object], mess
 
 
 def test_an_engine_that_runs_no_exported_files_is_refused() -> None:
-    with pytest.raises(ConfigError, match="torch runs no exported files"):
+    with pytest.raises(ConfigError, match="torch does not run exported files"):
         measure_grid(replace(_SMALL, runtimes=("torch",)))
 
 

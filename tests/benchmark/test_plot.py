@@ -43,6 +43,6 @@ def test_a_picture_shows_something(benchmark: Benchmark, timing: Timing, tmp_pat
 
 def test_other_kinds_of_pictures_are_refused() -> None:
     for name in ("picture.gif", "picture", "picture.png.zip"):
-        with pytest.raises(ConfigError, match=r"is no picture that can be drawn; let its name end in .png, .svg, .pdf"):
+        with pytest.raises(ConfigError, match=r"is not a supported image format; use one of .png, .svg, .pdf"):
             check_suffix(Path(name))
     check_suffix(Path("PICTURE.PNG"))

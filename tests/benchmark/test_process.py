@@ -57,7 +57,7 @@ def test_a_process_that_dies_is_one_line(tiny_tflite: Path) -> None:
         with pytest.raises(ModelError) as error:
             worker.turn(0.01)
     assert str(error.value) == (
-        "a.tflite on litert with 2 threads: its process was ended by SIGKILL: it said nothing; "
+        "a.tflite on litert with 2 threads: its process was killed by SIGKILL: no message; "
         "measure the others without it"
     )
 
@@ -90,5 +90,5 @@ def test_a_turn_in_which_nothing_was_timed_is_one_line(
     worker.open(Contender(str(tiny_tflite), "litert", 1))
     empty = {"latencies_ns": [], "wall_ns": 1, "processor_ns": 1, "waited_ns": 0, "idles": True}
     monkeypatch.setattr(worker, "_ask", lambda _: empty)
-    with pytest.raises(ModelError, match=r"tiny\.tflite on litert with 1 thread: not one image was timed; measure it"):
+    with pytest.raises(ModelError, match=r"tiny\.tflite on litert with 1 thread: no image was timed; measure it"):
         worker.turn(0.01)

@@ -113,7 +113,7 @@ def test_a_curve_that_is_there_twice_and_one_of_too_few_points_are_refused(profi
     document = json.loads(profile.to_json())
     first = document["curves"][0]
     for curves, message in (
-        ([first, first], "it has float32 on litert with 1 thread twice"),
+        ([first, first], "it contains float32 on litert with 1 thread twice"),
         ([{**first, "points": first["points"][:1]}], "too few measurements of float32 on litert"),
         ([{**first, "points": [{**one, "peak_bytes": None} for one in first["points"]]}], "too few measurements"),
     ):
@@ -125,11 +125,11 @@ def test_a_curve_that_is_there_twice_and_one_of_too_few_points_are_refused(profi
     ("data", "message"),
     [
         (b"", "Expecting value: line 1 column 1 (char 0)"),
-        (b"\xff\xfe{}", "it is not text in UTF-8"),
+        (b"\xff\xfe{}", "it is not UTF-8 text"),
         (b"[1]", "it is [1] instead of an object"),
         (b"null", "it is None instead of an object"),
         (b"{}", "it lacks kind"),
-        (b"[" * 100_000, "its lists lie too deep"),
+        (b"[" * 100_000, "it is nested too deeply"),
         (b'{"kind": "device profile", "format": ' + b"9" * 5000 + b"}", "Exceeds the limit"),
     ],
 )

@@ -12,11 +12,11 @@ from typing import IO
 
 import pytest
 
-from mobilenet.benchmark import profile_cache
+from mobilenet.benchmark.device import profile_cache
 from mobilenet.benchmark.device.curve import Curve, Point, Variant
 from mobilenet.benchmark.device.grid import GridSettings, grid_environment
 from mobilenet.benchmark.device.profile import DeviceProfile
-from mobilenet.benchmark.profile_cache import cache_profile, cached_profile, drop_cached_profile
+from mobilenet.benchmark.device.profile_cache import cache_profile, cached_profile, drop_cached_profile
 from mobilenet.benchmark.result import Environment
 from mobilenet.datasets.cache.eviction import remove_debris
 from mobilenet.errors import DataError, StorageError
@@ -108,7 +108,7 @@ def test_another_machine_and_other_versions_are_measured_anew(
     assert cached_profile(_GRID) is None
     # A file that somebody has copied to where this machine looks.
     cache_profile(_GRID, _profile())
-    with pytest.raises(DataError, match=r"\.json is of another machine or of other versions$"):
+    with pytest.raises(DataError, match=r"\.json is from another machine or other versions$"):
         cached_profile(_GRID)
     assert len(list(folder.iterdir())) == 2
     assert before.exists()
@@ -123,8 +123,8 @@ def test_another_format_of_profiles_is_measured_anew(monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize(
     ("old", "new", "reason"),
     [
-        ('"p50_ms": 0.2', '"p50_ms": 0.1', "it is not as it was written"),
-        ('"measured_s": 1', '"measured_s": 2', "it is not as it was written"),
+        ('"p50_ms": 0.2', '"p50_ms": 0.1', "its checksum differs"),
+        ('"measured_s": 1', '"measured_s": 2', "its checksum differs"),
         ('"measured_s": 1', '"measured_s": "x1', ""),
         ('"sha256"', '"md5"', "it lacks sha256"),
         ('"profile"', '"figures"', "it lacks profile"),
@@ -156,7 +156,7 @@ def test_a_month_later_it_is_too_old(folder: Path, monkeypatch: pytest.MonkeyPat
     cache_profile(_GRID, _profile())
     written = json.loads(_file(folder).read_text())["measured_s"]
     for days, message in (
-        (30.01, "is 30 days old, and 30 are allowed"),
+        (30.01, "is 30 days old, 30 allowed"),
         (45, "is 45 days"),
         (-1, "is from the future"),
     ):

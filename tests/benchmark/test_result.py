@@ -35,7 +35,7 @@ def test_another_format_and_an_unknown_field_are_refused(benchmark: Benchmark) -
 @pytest.mark.parametrize("constant", ["NaN", "Infinity", "-Infinity"])
 def test_a_figure_that_is_no_number_is_refused(benchmark: Benchmark, constant: str) -> None:
     text = benchmark.to_json().replace('"p95_ms": 1.95', f'"p95_ms": {constant}')
-    with pytest.raises(DataError, match=f"not a benchmark: it has {constant} for a figure; run mobilenet benchmark"):
+    with pytest.raises(DataError, match=f"not a benchmark: it contains {constant}; run mobilenet benchmark"):
         Benchmark.from_json(text)
 
 
@@ -51,9 +51,9 @@ def test_what_a_reader_should_know_is_one_line_each(benchmark: Benchmark, timing
     assert [note.split(":")[0] for note in notes] == [
         "b.onnx on torch with 8 threads became 30 % slower while it was measured (1.5 ms, then 1.95 ms)",
         "a.tflite on litert with 1 thread waited 50 % of its time for a core",
-        "b.onnx on torch with 8 threads has more threads than there are cores (4)",
+        "b.onnx on torch with 8 threads has more threads than the device has cores (4)",
         "a.tflite on litert with 1 thread kept a core busy while others had their turn and may have slowed them",
-        "a.tflite on litert with 1 thread was called 99 times only",
+        "a.tflite on litert with 1 thread was called only 99 times",
     ]
 
 

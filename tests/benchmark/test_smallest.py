@@ -7,7 +7,7 @@ import pytest
 
 from mobilenet.benchmark.device.curve import Variant
 from mobilenet.benchmark.device.grid import GridSettings
-from mobilenet.benchmark.smallest import measure_smallest, smallest_files
+from mobilenet.benchmark.device.smallest import measure_smallest, smallest_files
 from mobilenet.export.litert.model import litert_model
 from mobilenet.images import Preprocessing
 from mobilenet.model.card import ModelCard

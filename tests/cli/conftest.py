@@ -9,9 +9,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from mobilenet import runtimes
 from mobilenet.images import Preprocessing
 from mobilenet.model.card import ModelCard
+from mobilenet.runtimes import predictor
 
 COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255)}
 
@@ -36,7 +36,7 @@ def colour_model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
     path = tmp_path / "run" / "model.safetensors"
     path.parent.mkdir()
     path.touch()
-    monkeypatch.setattr(runtimes, "open_model", lambda _path: ColourPredictor())
+    monkeypatch.setattr(predictor, "open_model", lambda _path: ColourPredictor())
     return str(path)
 
 
@@ -50,7 +50,7 @@ class NestedPredictor(ColourPredictor):
 @pytest.fixture
 def nested_model(colour_model: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """The path of a model file that opens as a NestedPredictor."""
-    monkeypatch.setattr(runtimes, "open_model", lambda _path: NestedPredictor())
+    monkeypatch.setattr(predictor, "open_model", lambda _path: NestedPredictor())
     return colour_model
 
 

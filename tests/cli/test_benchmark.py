@@ -84,21 +84,21 @@ def test_wrong_usage_is_one_line(
     assert "give at least one model file, or --grid" in _error(capsys)
     assert "no model at gone.tflite; a model is" in _error(capsys, "gone.tflite")
     assert f"no model.safetensors in {tmp_path}; a model is" in _error(capsys, str(tmp_path))
-    assert "no runtime is named 'tensorrt'; there are" in _error(capsys, run, "--runtime", "tensorrt")
+    assert "unknown runtime 'tensorrt'; use one of" in _error(capsys, run, "--runtime", "tensorrt")
     assert "does not run on litert; use --runtime torch" in _error(capsys, run, "--runtime", "litert")
     assert "0 seconds are out of range; use a number above 0" in _error(capsys, run, "--seconds", "0")
     assert "'soon' is not a valid float" in _error(capsys, run, "--seconds", "soon")
     assert "0 threads are out of range; use 1 to 1024" in _error(capsys, run, "--threads", "1,0")
     for wrong in ("", "1,", "two", "1.5"):
-        assert "is not a comma-separated list of whole numbers" in _error(capsys, run, "--threads", wrong)
-    assert "picture.gif is no picture" in _error(capsys, run, "--plot", "picture.gif")
+        assert "is not a number or several with commas" in _error(capsys, run, "--threads", wrong)
+    assert "picture.gif is not a supported image format" in _error(capsys, run, "--plot", "picture.gif")
     assert "gone.jpg: cannot be read" in _error(capsys, str(tiny_tflite), "--photo", "gone.jpg")
 
 
 def test_an_engine_that_is_not_installed_is_named_with_what_brings_it(
     tiny_run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("mobilenet.benchmark.engines.find_spec", lambda _: None)
+    monkeypatch.setattr("mobilenet.runtimes.engines.find_spec", lambda _: None)
     assert "torch is not installed; pip install 'mobilenet[train]'" in _error(
         capsys, str(tiny_run), "--runtime", "torch"
     )

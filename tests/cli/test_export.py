@@ -20,6 +20,7 @@ from mobilenet.model.arrays import read_arrays, write_arrays
 from mobilenet.model.card import ModelCard
 from mobilenet.model.graph import Graph
 from mobilenet.runtimes import open_model
+from mobilenet.runtimes.engines import FORMATS
 from mobilenet.spec import Conv, ConvStyle
 from mobilenet.tasks.classification import Classification
 
@@ -119,16 +120,16 @@ def _swapped(write: Callable[[Graph, int | None], bytes]) -> Callable[[Graph, in
 def test_a_file_that_fails_is_kept_under_another_name(
     model: Path, photos: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    right = run.FORMATS["onnx"]
-    monkeypatch.setitem(run.FORMATS, "onnx", replace(right, write=_swapped(right.write)))
+    right = run.WRITERS["onnx"]
+    monkeypatch.setitem(run.WRITERS, "onnx", _swapped(right))
     arguments = ["--data", str(photos), "--out", str(tmp_path), "--format", "onnx", "--precision", "float32"]
     assert main(["export", str(model), *arguments]) == 1
     error = capsys.readouterr().err
     assert error.startswith("mobilenet: 1 of 1 files failed: colours-float32.failed.onnx: ")
-    assert "the likely cause: its colour channels are read as blue, green, red" in error
+    assert "likely cause: its colour channels are in reverse order" in error
     assert len(error.splitlines()) == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["colours-float32.failed.onnx", "export.json"]
-    monkeypatch.setitem(run.FORMATS, "onnx", right)
+    monkeypatch.setitem(run.WRITERS, "onnx", right)
     assert main(["export", str(model), *arguments]) == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["colours-float32.onnx", "export.json"]
 
@@ -149,14 +150,14 @@ def _broken(write: Callable[[Graph, int | None], bytes]) -> Callable[[Graph, int
 def test_a_file_that_answers_with_nan_fails_in_one_line(
     model: Path, photos: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    right = run.FORMATS[name]
-    monkeypatch.setitem(run.FORMATS, name, replace(right, write=_broken(right.write)))
+    right, suffix = run.WRITERS[name], FORMATS[name].suffix
+    monkeypatch.setitem(run.WRITERS, name, _broken(right))
     arguments = ["--data", str(photos), "--out", str(tmp_path), "--format", name, "--precision", "float32"]
     assert main(["export", str(model), *arguments]) == 1
     error = capsys.readouterr().err
-    assert f"colours-float32.failed{right.suffix}: it answers with NaN or infinity on 6 of 6 photos" in error
+    assert f"colours-float32.failed{right.suffix}: it outputs NaN or infinity on 6 of 6 photos" in error
     assert len(error.splitlines()) == 1
-    assert not (tmp_path / f"colours-float32{right.suffix}").exists()
+    assert not (tmp_path / f"colours-float32{suffix}").exists()
     assert json.loads((tmp_path / "export.json").read_text("utf-8"))["passed"] is False
 
 
@@ -219,7 +220,7 @@ def test_photos_of_other_things_prove_agreement_alone(
     out = ["--out", str(tmp_path / "out"), "--format", "litert", "--precision", "float32"]
     assert main(["export", str(model), "--data", str(flat), *out, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert "photos without labels that the network knows: accuracy is not compared" in found["photos"]
+    assert "photos without known labels: accuracy is not compared" in found["photos"]
     assert found["files"][0]["accuracy"] is None
 
 
@@ -237,7 +238,7 @@ def test_an_onnx_file_of_a_fixed_batch(model: Path, photos: Path, tmp_path: Path
         (["--precision", "int4"], "unknown precision 'int4'; use float32 or int8"),
         (["--precision", ","], "no precision is given; use float32 or int8"),
         (["--calibration-photos", "2"], "2 calibration photos are out of range; use 8 to 100,000"),
-        (["--batch", "0"], "a batch of 0 is out of range; use 1 to 1,024"),
+        (["--batch", "0"], "batch size 0 is out of range; use 1 to 1,024"),
     ],
 )
 def test_wrong_settings_are_one_line(
@@ -257,4 +258,4 @@ def test_wrong_models_and_data_are_one_line(model: Path, photos: Path, tmp_path:
     exported = tmp_path / "a.tflite"
     exported.write_bytes(b"")
     assert main(["export", str(exported), "--data", str(photos)]) == 2
-    assert "is exported already; give the run folder or the .safetensors file" in capsys.readouterr().err
+    assert "is already exported; give the run folder or the .safetensors file" in capsys.readouterr().err

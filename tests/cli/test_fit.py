@@ -26,7 +26,7 @@ def device(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mobilenet.search.trial.files._SECONDS", 0.2)
+    monkeypatch.setattr("mobilenet.search.trial.proving._SECONDS", 0.2)
 
 
 @pytest.fixture
@@ -61,8 +61,8 @@ def test_a_budget_becomes_a_file_that_meets_it(
     assert timing.resolution == 64
     verdicts = {f"{row['width_multiplier']:g}-{row['resolution']}": row["verdict"] for row in found["candidates"]}
     assert verdicts["0.25-64"] == "chosen"
-    assert verdicts["0.25-32"] == "gave way to a larger one: 0.25-64"
-    assert verdicts["0.375-32"].startswith("outside: a file of")
+    assert verdicts["0.25-32"] == "dominated by a larger one: 0.25-64"
+    assert verdicts["0.375-32"].startswith("over budget: a file of")
     page = (out / "report.html").read_text("utf-8")
     assert "MobileNet 0.25-64 in int8 is proven, and fits the budget as measured" in page
     assert "VGG16" in page
@@ -116,8 +116,8 @@ def test_people_get_a_table_and_the_smallest_that_reaches_an_accuracy(
 ) -> None:
     assert _run(*_words(photos, device, tmp_path / "fit"), "--accuracy", "60%") == 0
     out, err = capsys.readouterr()
-    assert "4 candidates; wanted is the smallest whose file reaches 60.0%" in err
-    assert out.startswith("4 of 4 candidates; ~ marks estimates")
+    assert "4 candidates; looking for the smallest whose file reaches 60.0%" in err
+    assert out.startswith("4 of 4 candidates; ~ is estimated")
     assert " chosen " in out
     found = json.loads((tmp_path / "fit" / "fit.json").read_text())
     assert found["winner"]["width_multiplier"] == 0.25
@@ -126,17 +126,49 @@ def test_people_get_a_table_and_the_smallest_that_reaches_an_accuracy(
     assert f"model   {tmp_path / 'fit' / 'model.tflite'}" in out
 
 
+def test_only_the_widths_and_resolutions_that_are_named_are_candidates(
+    photos: Path, device: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [*_words(photos, device, tmp_path / "fit")[:-1], 1]
+    assert _run(*words, "--size", "1kB", "--widths", "0.375", "--resolutions", "64,32") == 1
+    assert "the nearest is 0.375-32 in" in capsys.readouterr().err
+    assert _run(*words, "--size", "5MB", "--widths", "0.375", "--resolutions", "32", "--json") in (0, 1)
+    out, err = capsys.readouterr()
+    assert "1 candidates, 1 inside the budget" in err
+    found = json.loads(out)
+    assert [(row["width_multiplier"], row["resolution"]) for row in found["candidates"]] == [(0.375, 32)]
+    assert _run(*words, "--size", "5MB", "--widths", "0.25", "--resolutions", "32") == 2
+    assert "holds another search: widths was [0.375] and is [0.25]; choose another --out" in capsys.readouterr().err
+
+
+def test_crops_are_as_large_as_they_are_asked_for(photos: Path, device: Path, tmp_path: Path) -> None:
+    """Nothing else of the recipe changes, from random weights as from others."""
+    run, limits = tmp_path / "weights", ["--size", "5MB", "--widths", "0.25", "--resolutions", "32"]
+    words = ["--width", "0.25", "--resolution", "32", "--epochs", "1", "--out", str(run)]
+    assert main(["train", str(photos), *words]) == 0
+    for start in ([], ["--weights", run]):
+        found = []
+        for number, more in enumerate(([], ["--crop-area", "0.8"])):
+            out = tmp_path / f"fit-{len(start)}-{number}"
+            assert _run(*_words(photos, device, out)[:-1], 1, *limits, *start, *more) in (0, 1)
+            found.append(json.loads((out / "runs" / "0.25-32" / "config.json").read_text())["plan"])
+        usual, larger = found
+        assert larger["augmentation"].pop("crop_area") == [0.8, 1.0]
+        assert usual["augmentation"].pop("crop_area") == ([0.25, 1.0] if start else [0.5, 1.0])
+        assert larger == usual
+
+
 def test_where_nothing_is_inside_the_nearest_is_named(
     photos: Path, device: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert _run(*_words(photos, device, tmp_path / "fit"), "--latency", "0.0001ms") == 1
     out, err = capsys.readouterr()
     assert out == ""
-    assert "nothing is inside 0.0001 ms at p95, 10% of latency in reserve; the nearest is 0.25-32 in" in err
+    assert "no candidate fits the budget of 0.0001 ms at p95, 10% of latency in reserve; the nearest, 0.25-32 in" in err
     assert not (tmp_path / "fit" / "runs").exists()
-    needed = err.split(" of memory; ")[1].split(" would do")[0].split()
+    needed = err.split(" of memory; try ")[1].split()
     assert _run(*_words(photos, device, tmp_path / "fit")[:-1], 1, *needed) in (0, 1)
-    assert "1 inside the budget" in capsys.readouterr().err
+    assert "1 within the budget" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -147,14 +179,15 @@ def test_where_nothing_is_inside_the_nearest_is_named(
         (["--latency", "5kB"], "'5kB' is not a valid latency"),
         (["--size", "-1kB"], "'-1kB' is not a valid size"),
         (["--accuracy", "90"], "an accuracy of 90 is out of range"),
-        (["--size", "1MB", "--runtime", "torch"], "torch cannot prove a file"),
-        (["--size", "1MB", "--threads", "3"], "says nothing of litert or onnxruntime with --threads 3; it has:"),
-        (
-            ["--latency", "5ms", "--reserve", "-10%"],
-            "'-10%' is not a valid share; write a number and a unit (%), such as",
-        ),
-        (["--latency", "5ms", "--reserve", "10"], "a reserve of 10 is out of range; use a share such as 0.1"),
+        (["--size", "1MB", "--runtime", "torch"], "torch cannot verify a file"),
+        (["--size", "1MB", "--threads", "3"], "does not contain litert or onnxruntime with --threads 3; it has:"),
+        (["--latency", "5ms", "--reserve", "-10%"], "'-10%' is no share; write a number and a unit (%), such as 10%"),
+        (["--latency", "5ms", "--reserve", "10"], "a reserve of 10 is out of range; use a fraction such as 0.1"),
         (["--size", "1MB", "--epochs", "0"], "epochs 0 is out of range"),
+        (["--size", "1MB", "--widths", "0.25,0.3"], "the device profile has no width 0.3; choose from 0.25, 0.375"),
+        (["--size", "1MB", "--resolutions", "96"], "the device profile has no resolution 96; choose from 32, 64"),
+        (["--size", "1MB", "--crop-area", "2"], "smallest crop area 2 is out of range; use 0.01 to 1"),
+        (["--size", "1MB", "--widths", "a,b"], "'a,b' is not a number or several with commas between them"),
     ],
 )
 def test_wrong_input_is_one_line(
@@ -215,7 +248,7 @@ def test_a_moved_folder_and_more_photos(
     capsys.readouterr()
     paint(photos / "train" / "red" / "another.png", "red", 7)
     assert _run(*_words(photos, device, tmp_path / "moved"), *words) == 2
-    assert "holds another search: it began with other photos; choose another --out" in capsys.readouterr().err
+    assert "contains another search: it began with different photos; choose another --out" in capsys.readouterr().err
 
 
 def test_weights_that_are_narrower_than_all_candidates(
@@ -237,9 +270,9 @@ def test_another_budget_in_the_same_folder_is_refused(
     Memory(tmp_path / "fit" / "search.json", {"size_bytes": 1}, {}).step("train", dict)
     assert _run(*_words(photos, device, tmp_path / "fit"), "--size", "400kB") == 2
     err = capsys.readouterr().err
-    assert "holds another search: " in err
+    assert "contains another search: " in err
     assert "; size bytes was 1 and is 400000.0; " in err
-    assert "it began with other photos; " in err
+    assert "it began with different photos; " in err
 
 
 def test_files_of_somebody_else_are_left_alone(
@@ -249,7 +282,7 @@ def test_files_of_somebody_else_are_left_alone(
     for name in ("model.onnx", "device.json"):
         (tmp_path / "mine" / name).write_bytes(b"mine")
     assert _run(*_words(photos, device, tmp_path / "mine"), "--size", "400kB") == 2
-    assert "mine has device.json and model.onnx that no search wrote; choose another --out" in capsys.readouterr().err
+    assert "mine contains device.json and model.onnx but no search; choose another --out" in capsys.readouterr().err
     assert sorted(path.name for path in (tmp_path / "mine").iterdir()) == ["device.json", "model.onnx"]
 
 

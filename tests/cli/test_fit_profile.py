@@ -52,7 +52,7 @@ def measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[GridSettin
         return _figures()
 
     monkeypatch.setenv("MOBILENET_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("mobilenet.search.trial.files._SECONDS", 0.2)
+    monkeypatch.setattr("mobilenet.search.trial.proving._SECONDS", 0.2)
     monkeypatch.setattr("mobilenet.search.device_profile._grid", lambda _: _GRID)
     monkeypatch.setattr("mobilenet.search.device_profile.measure_grid", measure)
     # However far apart made-up figures are.
@@ -167,12 +167,12 @@ def test_a_later_search_uses_the_profile_of_this_machine_again(
     words = [photos, "--size", "700kB", "--out"]
     assert _stopped(*words, tmp_path / "first") == 130
     err = capsys.readouterr().err
-    assert "no --device is given: this machine is measured first, for about a minute; later searches use its" in err
+    assert "no --device is given: measuring this machine first, for about a minute; later searches reuse its" in err
     chosen = [line for line in err.splitlines() if " candidates, " in line]
     assert _stopped(*words, tmp_path / "second") == 130
     err = capsys.readouterr().err
     assert re.search(
-        r"^using the profile of this machine that was measured just now \(latencies within \d+%\); renew it with "
+        r"^using the profile of this machine measured just now \(latencies within \d+%\); renew it with "
         r"--renew-profile$",
         err,
         re.MULTILINE,
@@ -194,7 +194,7 @@ def test_a_search_that_has_begun_keeps_its_profile(
     (tmp_path / "fit" / "runs").mkdir()
     capsys.readouterr()
     assert _stopped(*words, "--renew-profile") == 130
-    assert "this search goes on with the profile that it began with, " in capsys.readouterr().err
+    assert "this search keeps the profile that it started with, " in capsys.readouterr().err
     assert len(measured) == 1
     (tmp_path / "fit" / "device.json").write_text("{")
     assert _stopped(*words) == 130
@@ -225,10 +225,10 @@ def test_a_cached_profile_that_cannot_be_used_is_measured_again(
     assert _stopped(*words) == 130
     assert len(measured) == 2
     later = time.time() + 31 * 24 * 3600
-    monkeypatch.setattr("mobilenet.benchmark.profile_cache.time.time", lambda: later)
+    monkeypatch.setattr("mobilenet.benchmark.device.profile_cache.time.time", lambda: later)
     capsys.readouterr()
     assert _stopped(*words) == 130
-    assert f"{path} is 31 days old, and 30 are allowed; this machine is measured again" in capsys.readouterr().err
+    assert f"{path} is 31 days old, 30 allowed; this machine is measured again" in capsys.readouterr().err
     assert len(measured) == 3
 
 
@@ -243,7 +243,7 @@ def test_figures_of_a_busy_machine_are_not_cached(
     assert _stopped(*words) == 130
     monkeypatch.setattr("mobilenet.search.device_profile._STEADY", 0.0)
     assert _stopped(*words, "--renew-profile") == 130
-    assert "other programs were busy, and latencies are known within " in capsys.readouterr().err
+    assert "other programs were busy, and latencies are known only within " in capsys.readouterr().err
     assert not list((tmp_path / "cache" / "profiles").iterdir())
     assert _stopped(*words) == 130
     assert len(measured) == 3
@@ -284,4 +284,4 @@ def test_the_profile_of_a_device_is_not_renewed(
     device = tmp_path / "device.json"
     assert _run(photos, "--device", device, "--size", "1MB", "--renew-profile") == 2
     err = capsys.readouterr().err
-    assert err == f"mobilenet: --renew-profile measures this machine, and --device gives {device}; leave out one\n"
+    assert err == f"mobilenet: --renew-profile measures this machine, and --device gives {device}; omit one\n"

@@ -60,7 +60,7 @@ def test_nested_classes_add_a_line_of_their_levels(photos: Path, capsys: pytest.
         (["photos", "--resolution", "100"], "use 96 or 128"),
         (["photos", "--width", "0"], "width multiplier 0"),
         (["photos", "--arch", "resnet50"], "'resnet50' cannot be trained"),
-        (["photos", "--cache-size", "much"], "'much' is not a size such as 8GB"),
+        (["photos", "--cache-size", "much"], "'much' is no size; write a number and a unit"),
         (["photos", "--epochs", "0"], "epochs 0"),
         (["photos/dark"], "photos/dark"),
         (["one"], "one"),
@@ -69,7 +69,7 @@ def test_nested_classes_add_a_line_of_their_levels(photos: Path, capsys: pytest.
         (["--resume", "photos"], "is not a run folder"),
         (["--resume", "photos", "--epochs", "9", "--out", "runs/x"], "leave out --out, --epochs"),
         (["photos", "--seed", "99999999999999999999"], "seed 1e+20 is out of range"),
-        (["photos", "--out", "photos"], "is there already"),
+        (["photos", "--out", "photos"], "already exists"),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(

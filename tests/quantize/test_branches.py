@@ -25,7 +25,8 @@ from mobilenet.model.graph import (
 from mobilenet.model.head import Head
 from mobilenet.model.outputs import Output
 from mobilenet.quantize.bias import corrected
-from mobilenet.quantize.calibrate import Calibrated, calibrate, divergence
+from mobilenet.quantize.calibrate import calibrate, divergence
+from mobilenet.quantize.calibrated import Calibrated
 from mobilenet.quantize.equalise import equalised
 from mobilenet.quantize.fine_tune import _forward, _Student, fine_tune, training_photos
 from mobilenet.quantize.ranges import choose_ranges, observe
@@ -68,7 +69,7 @@ def test_what_is_joined_is_rounded_alike_over_all_that_it_reaches() -> None:
     assert {name: ranges[name] for name in ranges if name not in ("joined", "signed", "cut")} == {
         name: alone[name] for name in alone if name not in ("joined", "signed", "cut")
     }
-    with pytest.raises(ValueError, match="joined joins numbers of different steps"):
+    with pytest.raises(ValueError, match="joined joins tensors with different steps"):
         quantized(graph, alone)
 
 

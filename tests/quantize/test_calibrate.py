@@ -157,9 +157,7 @@ def test_8_bits_that_never_answer_with_numbers_are_one_line(
     make_graph: MakeGraph, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _silent(monkeypatch, 5)
-    with pytest.raises(
-        ModelError, match=r"all 5 8-bit networks that were tried answer with NaN .* --precision float32"
-    ):
+    with pytest.raises(ModelError, match=r"all 5 8-bit candidates output NaN .* --precision float32"):
         calibrate(make_graph("relu6", "tensorflow"), _PHOTOS, _DISTANCE)
 
 
@@ -171,18 +169,18 @@ def _diverged(graph: Graph) -> Graph:
 def test_a_network_that_answers_with_nan_is_not_calibrated(make_graph: MakeGraph) -> None:
     graph = make_graph("relu6", "tensorflow")
     whole = quantized(graph, choose_ranges(observe(graph, _PHOTOS), "min-max"))
-    with pytest.raises(ModelError, match="the network answers with NaN or infinity: its training has diverged"):
+    with pytest.raises(ModelError, match="the network outputs NaN or infinity: its training has diverged"):
         calibrate(_diverged(graph), _PHOTOS, _DISTANCE)
-    with pytest.raises(ModelError, match="the network answers with NaN or infinity"):
+    with pytest.raises(ModelError, match="the network outputs NaN or infinity"):
         divergence(_diverged(graph), whole, _PHOTOS, _DISTANCE)
-    with pytest.raises(ModelError, match="layer classifier gives NaN or infinity on some photos: there is no 8-bit"):
+    with pytest.raises(ModelError, match="layer classifier gives NaN or infinity on some photos: it has no 8-bit"):
         observe(_diverged(graph), _PHOTOS)
-    with pytest.raises(ConfigError, match="no photos judge the 8-bit network; give at least one"):
+    with pytest.raises(ConfigError, match="no photos to measure the 8-bit network on; give at least one"):
         divergence(graph, whole, _PHOTOS[:0], _DISTANCE)
 
 
 def test_too_few_photos_are_refused(make_graph: MakeGraph) -> None:
-    with pytest.raises(ConfigError, match="7 photos are too few to calibrate on; give at least 8"):
+    with pytest.raises(ConfigError, match="7 photos are too few for calibration; give at least 8"):
         calibrate(make_graph("relu6", "tensorflow"), _PHOTOS[:7], _DISTANCE)
 
 

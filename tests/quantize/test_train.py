@@ -10,7 +10,8 @@ from tests.quantize.conftest import MakeGraph, photos
 
 from mobilenet.datasets import Photos
 from mobilenet.model.graph import QuantizedConv
-from mobilenet.quantize.calibrate import Calibrated, divergence
+from mobilenet.quantize.calibrate import divergence
+from mobilenet.quantize.calibrated import Calibrated
 from mobilenet.quantize.fine_tune import _forward, _Student, fine_tune, training_photos
 from mobilenet.quantize.ranges import choose_ranges, observe
 from mobilenet.quantize.simulator import pixels_of, quantized_start, quantized_step

@@ -65,7 +65,7 @@ _OPTIONS = (
     _option(_SMALL, _estimate("int8", 0.2, 260_000)),
     _option(_FINE, _estimate("int8", 0.81, 261_000), _estimate("float32", 0.85, 870_000)),
     _option(_WIDE, _estimate("int8", 0.7, 3_300_000)),
-    _option(_LARGE, why_not="outside: 4 ms at p95, as int8 on litert with 1 thread"),
+    _option(_LARGE, why_not="over budget: 4 ms at p95, as int8 on litert with 1 thread"),
 )
 
 
@@ -171,8 +171,8 @@ def test_who_lost_is_compared_with_the_winner(halved: Fitted) -> None:
     assert verdicts["0.5-160"] == "promise 52.0% after 1 epoch, behind 1-96 with 58.0%"
     assert verdicts["0.25-224"] == "as a file: 1.25 ms at p95"
     assert verdicts["1-96"] == "chosen"
-    assert verdicts["1-224"] == "outside: 4 ms at p95, as int8 on litert with 1 thread"
-    assert verdicts["0.25-96"] == "gave way to larger ones: 0.25-224, 1-96, 0.5-160"
+    assert verdicts["1-224"] == "over budget: 4 ms at p95, as int8 on litert with 1 thread"
+    assert verdicts["0.25-96"] == "dominated by larger ones: 0.25-224, 1-96, 0.5-160"
 
 
 def test_files_are_compared_where_all_were_trained_in_full() -> None:
@@ -182,7 +182,7 @@ def test_files_are_compared_where_all_were_trained_in_full() -> None:
     found = _found(Limits(latency_ms=1.0), trials, files, _WIDE)
     assert found.verdict(_by_name(found)["0.25-224"]) == "87.0% as a file, behind 1-96 with 87.5%"
     equal = _found(Limits(latency_ms=1.0), trials, {**files, _FINE: _file(_FINE, p95_ms=0.9)}, _WIDE)
-    assert equal.verdict(_by_name(equal)["0.25-224"]) == "87.5% as a file, as 1-96, which is faster"
+    assert equal.verdict(_by_name(equal)["0.25-224"]) == "87.5% as a file, the same as 1-96, which is faster"
 
 
 def test_reasons_where_an_accuracy_is_asked_for() -> None:
@@ -194,14 +194,14 @@ def test_reasons_where_an_accuracy_is_asked_for() -> None:
     trials += [Trial(middle, 12, 0.8, 0.8, 60.0), Trial(Candidate(0.5, 192), 2, 0.71, 0.71, 5.0)]
     found = _found(Limits(accuracy=0.7), trials, {middle: _file(middle)}, middle, options)
     assert {name: found.verdict(option) for name, option in _by_name(found).items()} == {
-        "0.25-96": "not needed: others told enough",
+        "0.25-96": "not needed: others were conclusive",
         "0.25-224": "would not reach 70.0%: 50.0% after 2 epochs",
         "0.5-160": "chosen",
         "0.5-192": "0.5-160 reaches 70.0% and has fewer pixels",
         "0.75-160": "0.5-160 reaches 70.0% and is narrower",
     }
     whole = replace(found, files={**found.files, str(wide): (_file(wide, size_bytes=2_000_000),)})
-    assert whole.verdict(_by_name(whole)["0.75-160"]) == "reaches 70.0%, but is larger than the one chosen"
+    assert whole.verdict(_by_name(whole)["0.75-160"]) == "reaches 70.0%, but is larger than the chosen one"
 
 
 def test_the_page_says_how_many_photos_and_how_sure(halved: Fitted, tmp_path: Path) -> None:
@@ -330,7 +330,7 @@ def test_a_reason_that_is_cut_shows_it(halved: Fitted, tmp_path: Path, capsys: p
 
 def test_what_no_search_for_an_accuracy_has_tried(halved: Fitted) -> None:
     found = replace(halved, limits=Limits(accuracy=0.99), winner=None, chosen=None, files={})
-    assert found.verdict(_by_name(found)["0.25-96"]) == "others told that it would not reach 99.0%"
+    assert found.verdict(_by_name(found)["0.25-96"]) == "others show it would not reach 99.0%"
 
 
 def test_the_command_that_reproduces_a_search_in_the_folder_where_one_is(

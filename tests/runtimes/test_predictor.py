@@ -2,13 +2,14 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from mobilenet.errors import ConfigError, ModelError
-from mobilenet.runtimes import RUNTIMES, Predictor, model_file, open_model
+from mobilenet.runtimes import ENGINES, model_file, open_model
 
 
 def test_a_run_folder_means_its_model(tmp_path: Path) -> None:
@@ -48,10 +49,8 @@ def test_an_engine_that_does_not_run_such_a_file_is_refused(tmp_path: Path) -> N
 def test_an_engine_that_is_not_installed_is_named_with_its_extra(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def missing(path: Path, threads: int | None) -> Predictor:
-        raise ModuleNotFoundError("No module named 'ai_edge_litert.interpreter'", name="ai_edge_litert.interpreter")
-
-    monkeypatch.setitem(RUNTIMES, ".tflite", {"litert": missing})
+    gone = replace(ENGINES["litert"], module="ai_edge_litert.gone")
+    monkeypatch.setitem(ENGINES, "litert", gone)
     (tmp_path / "model.tflite").touch()
     with pytest.raises(ModelError, match=r"model.tflite needs ai_edge_litert; pip install 'mobilenet\[litert\]'"):
         open_model(tmp_path / "model.tflite")

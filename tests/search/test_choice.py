@@ -18,7 +18,7 @@ from mobilenet.search.budget import Limits
 from mobilenet.search.candidates import Candidate, front, weigh
 from mobilenet.search.strategy.halving import halve, plan_rounds
 from mobilenet.search.strategy.smallest import Foresight, smallest_that_reach
-from mobilenet.search.trial import files
+from mobilenet.search.trial import proving
 from mobilenet.search.trial.files import MeasuredFile, best, nearest
 from mobilenet.spec import Network, mobilenet_v1
 from mobilenet.spec.cost import cost
@@ -56,7 +56,7 @@ def test_what_is_outside_is_never_a_candidate(profile: DeviceProfile) -> None:
     assert options["0.75-128"].inside
     assert [one.variant.precision for one in options["0.75-128"].inside] == ["int8"]
     assert not options["0.75-160"].inside
-    assert options["0.75-160"].why_not.startswith("outside: 1.1")
+    assert options["0.75-160"].why_not.startswith("over budget: 1.1")
     assert {one.variant.precision for one in options["0.25-128"].inside} == {"float32", "int8"}
 
 
@@ -226,12 +226,12 @@ def test_budgets_that_make_no_sense_are_refused(fields: dict[str, float], messag
 
 def test_an_estimate_needs_room_for_its_own_error() -> None:
     estimate = Estimate(_VARIANTS[0], 0.9, 0.97, 1000, 1000, error=0.05, memory_error=0.1)
-    assert Limits(latency_ms=1.0, reserve=0).over(estimate) == ("0.97 ms at p95, with 5% to be sure",)
+    assert Limits(latency_ms=1.0, reserve=0).over(estimate) == ("0.97 ms at p95, with a margin of 5%",)
     assert Limits(latency_ms=1.02, reserve=0).over(estimate) == ()
     assert Limits(latency_ms=0.5, reserve=0).over(estimate) == ("0.97 ms at p95",)
-    assert Limits(memory_bytes=1050).over(estimate) == ("1 kB of memory, with 10% to be sure",)
+    assert Limits(memory_bytes=1050).over(estimate) == ("1 kB of memory, with a margin of 10%",)
     assert Limits(memory_bytes=1101).over(estimate) == ()
-    assert Limits(size_bytes=1005).over(estimate) == ("a file of 1 kB, with 1% to be sure",)
+    assert Limits(size_bytes=1005).over(estimate) == ("a file of 1 kB, with a margin of 1%",)
 
 
 def test_the_limits_that_would_be_enough_are_enough() -> None:
@@ -246,7 +246,7 @@ def test_the_limits_that_would_be_enough_are_enough() -> None:
 
 def test_an_estimate_leaves_room_for_a_busier_hour_and_a_measured_file_need_not() -> None:
     estimate = Estimate(_VARIANTS[0], 0.9, 1.0, 1000, 1000, error=0.05, memory_error=0.1)
-    assert Limits(latency_ms=1.25, reserve=0.2).over(estimate) == ("1 ms at p95, with 26% to be sure",)
+    assert Limits(latency_ms=1.25, reserve=0.2).over(estimate) == ("1 ms at p95, with a margin of 26%",)
     assert Limits(latency_ms=1.27, reserve=0.2).over(estimate) == ()
     assert Limits(latency_ms=1.0, reserve=0.2).excess(0.99, 1000, 1000) == ()
 
@@ -304,11 +304,11 @@ def test_a_file_says_all_that_is_not_known_of_it_in_one_line(file: Callable[...,
 @pytest.mark.parametrize("accuracy", [None, math.nan])
 def test_an_accuracy_that_is_not_known_does_not_reach_what_is_asked(accuracy: float | None) -> None:
     proof = Proof("a.tflite", "litert", "int8", 9, 48, 0.0, 0.0, 1.0, accuracy, 0.9, 1.0, None, (Gate("size", 9, 9),))
-    took = files._Taken(1.0, 1.0, 1000, 0.0, estimated=False)
-    judged = files._judged(proof, 1, took, Limits(accuracy=0.5))
+    took = proving._Taken(1.0, 1.0, 1000, 0.0, estimated=False)
+    judged = proving._judged(proof, 1, took, Limits(accuracy=0.5))
     assert judged.why_not == ("its accuracy is not known",)
-    assert not files._judged(replace(proof, accuracy=0.49), 1, took, Limits(accuracy=0.5)).usable
-    assert files._judged(replace(proof, accuracy=0.5), 1, took, Limits(accuracy=0.5)).usable
+    assert not proving._judged(replace(proof, accuracy=0.49), 1, took, Limits(accuracy=0.5)).usable
+    assert proving._judged(replace(proof, accuracy=0.5), 1, took, Limits(accuracy=0.5)).usable
 
 
 def test_a_latency_that_is_not_known_is_measured_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -318,8 +318,8 @@ def test_a_latency_that_is_not_known_is_measured_again(monkeypatch: pytest.Monke
         runs.append(1)
         return SimpleNamespace(timings=(SimpleNamespace(p95_ms=math.nan, waited=0.5),))
 
-    monkeypatch.setattr(files, "measure", measured)
-    assert math.isnan(files._calmest([], Limits(latency_ms=1.0), None)[0].p95_ms)
+    monkeypatch.setattr(proving, "measure", measured)
+    assert math.isnan(proving._calmest([], Limits(latency_ms=1.0), None)[0].p95_ms)
     assert len(runs) == 3
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from mobilenet.benchmark.device.grid import GridSettings
 from mobilenet.benchmark.device.profile import Variant
-from mobilenet.benchmark.smallest import Least
+from mobilenet.benchmark.device.smallest import Least
 from mobilenet.errors import ConfigError, GateError
 from mobilenet.images import Preprocessing
 from mobilenet.model.card import ModelCard

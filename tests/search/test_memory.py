@@ -29,7 +29,7 @@ def test_another_search_is_refused_by_what_differs(tmp_path: Path) -> None:
     for settings, digests, message in (
         ({"latency_ms": 3.0, "runtimes": (), "seed": 0}, _PHOTOS, "latency ms was 1.0 and is 3.0; choose another"),
         ({"latency_ms": 1.0, "runtimes": ("litert",), "seed": 0}, _PHOTOS, r"runtimes was none and is \['litert'\];"),
-        ({"latency_ms": 1.0, "runtimes": (), "seed": 0}, {"photos": "b2"}, "it began with other photos;"),
+        ({"latency_ms": 1.0, "runtimes": (), "seed": 0}, {"photos": "b2"}, "it began with different photos;"),
     ):
         with pytest.raises(ConfigError, match=message):
             Memory(path, settings, digests)
@@ -39,7 +39,7 @@ def test_a_search_that_was_stopped_in_its_first_training_is_not_taken_over(tmp_p
     path = tmp_path / "search.json"
     Memory(path, {"seed": 0}, _PHOTOS)
     (tmp_path / "runs").mkdir()
-    with pytest.raises(ConfigError, match="it began with other photos"):
+    with pytest.raises(ConfigError, match="it began with different photos"):
         Memory(path, {"seed": 0}, {"photos": "b2"})
     Memory(path, {"seed": 0}, _PHOTOS)
 
@@ -59,7 +59,7 @@ def test_a_search_that_has_trained_nothing_gives_way(tmp_path: Path) -> None:
 def test_runs_of_somebody_else_are_left_alone(tmp_path: Path) -> None:
     (tmp_path / "runs").mkdir()
     (tmp_path / "model.onnx").write_bytes(b"mine")
-    with pytest.raises(ConfigError, match=r"has runs and model\.onnx that no search wrote; choose another --out"):
+    with pytest.raises(ConfigError, match=r"contains runs and model\.onnx but no search; choose another --out"):
         Memory(tmp_path / "search.json", {}, {})
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model.onnx", "runs"]
 
@@ -79,5 +79,5 @@ def test_a_memory_that_somebody_has_changed_is_refused(tmp_path: Path, old: str,
     text = path.read_text()
     assert text.count(old) == 1
     path.write_text(text.replace(old, new))
-    with pytest.raises(ModelError, match="is damaged: it is not as it was written"):
+    with pytest.raises(ModelError, match="is damaged: its checksum differs"):
         Memory(path, {"seed": 0}, _PHOTOS)

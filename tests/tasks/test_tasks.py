@@ -132,4 +132,4 @@ def test_a_file_that_is_exported_already_is_not_exported_whatever_its_task(
 ) -> None:
     assert main(["export", str(strangers / f"model{suffix}"), "--data", str(photos)]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.endswith("is exported already; give the run folder or the .safetensors file that it came from")
+    assert line.endswith("is already exported; give the run folder or the .safetensors file it was made from")

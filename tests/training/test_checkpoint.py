@@ -78,7 +78,7 @@ def test_another_spelling_of_the_same_values_is_no_checkpoint_of_ours(tmp_path: 
     _save(Checkpoints(tmp_path, 2), 1)
     path = tmp_path / "000001.json"
     path.write_text(json.dumps(json.loads(path.read_text()), indent=1))
-    with pytest.raises(ModelError, match=r"no checkpoint is whole: .*its checksum differs; start a new run"):
+    with pytest.raises(ModelError, match=r"no checkpoint is intact: .*its checksum differs; start a new run"):
         Checkpoints(tmp_path, 2).load()
 
 

@@ -87,7 +87,7 @@ def test_a_run_may_be_thinner_than_its_weights(photos: Path, tmp_path: Path) -> 
     train(settings, tmp_path / "run", listener=heard)
     _, made = read_model(tmp_path / "run" / "model.safetensors")
     assert (made.width_multiplier, made.style.batch_norm) == (0.1, True)
-    assert any("the weights are of width 0.25" in note and "for width 0.1" in note for note in heard.said)
+    assert any("the weights have width 0.25" in note and "for width 0.1" in note for note in heard.said)
 
 
 def test_a_linear_probe_keeps_the_backbone(photos: Path, weights: Path, tmp_path: Path) -> None:

@@ -11,9 +11,9 @@ _CPU = torch.device("cpu")
 
 
 def test_a_device_that_is_not_there_is_named_with_those_that_are() -> None:
-    with pytest.raises(ConfigError, match="no device 'tpu' on this machine; there is cpu"):
+    with pytest.raises(ConfigError, match="no device 'tpu' on this machine; use cpu"):
         machine.pick_device("tpu")
-    with pytest.raises(ConfigError, match="not the name of a device"):
+    with pytest.raises(ConfigError, match="is not a valid device"):
         machine.pick_device("cpu:one")
 
 
@@ -36,9 +36,7 @@ def test_a_card_is_taken_by_its_number(two_cards: list[torch.device], name: str)
 
 @pytest.mark.parametrize("name", ["cuda:2", "cuda:99", "mps", "cpu:1"])
 def test_a_number_that_no_card_has_is_named_with_those_that_are(two_cards: list[torch.device], name: str) -> None:
-    with pytest.raises(
-        ConfigError, match=f"^there is no device '{name}' on this machine; there is cpu, cuda:0, cuda:1$"
-    ):
+    with pytest.raises(ConfigError, match=f"^there is no device '{name}' on this machine; use cpu, cuda:0, cuda:1$"):
         machine.pick_device(name)
 
 
@@ -58,11 +56,11 @@ def test_more_processes_than_cards_are_told_what_to_do(two_cards: list[torch.dev
         with pytest.raises(ConfigError) as caught:
             machine.pick_device("auto", Processes(rank, 3, rank, 3))
         assert str(caught.value) == (
-            "there are more processes on this machine (3) than graphics cards (2); give torchrun --nproc-per-node 2, "
-            "or train on the processor, over gloo, with --device cpu"
+            "there are more processes on this machine (3) than GPUs (2); give torchrun --nproc-per-node 2, "
+            "or train on the CPU, over gloo, with --device cpu"
         )
         assert machine.pick_device("cpu", Processes(rank, 3, rank, 3)) == _CPU
-    with pytest.raises(ConfigError, match=r"^2 processes cannot share cuda:1; with --device cuda each takes its own"):
+    with pytest.raises(ConfigError, match=r"^2 processes cannot share cuda:1; with --device cuda each uses its own"):
         machine.pick_device("cuda:1", Processes(0, 2, 0, 2))
     assert not two_cards
 

@@ -123,7 +123,7 @@ def test_what_a_failing_store_missed_is_told_later_and_the_run_goes_on(
     heard = _Hears()
     train(TrainingSettings(photos, track=("mlflow",), **_QUICK), tmp_path / "run", listener=heard)
     store = f"sqlite:///{tmp_path / 'mlflow.db'}"
-    note = f"MLflow in {store} missed an epoch: the line is cut; it is told again at the next one"
+    note = f"MLflow in {store} missed an epoch: the line is cut; it is logged again with the next"
     assert [text for text in heard.notes if "MLflow" in text] == [note]
     assert _metrics(tmp_path / "mlflow.db") == _recorded(tmp_path / "run")
 

@@ -45,7 +45,7 @@ def test_a_quarter_of_the_run_at_chance_is_a_line() -> None:
 def test_a_rate_that_was_given_is_better_left_out() -> None:
     note = plateau_note(_config(settings={"learning_rate": 0.096}), _lines(*[2.4] * 20))
     assert note is not None
-    assert note.endswith("0.096 is probably wrong; leave out --learning-rate to take the default")
+    assert note.endswith("0.096 is probably wrong; omit --learning-rate to use the default")
 
 
 def test_a_run_of_few_steps_is_told_at_its_end_and_to_be_longer() -> None:

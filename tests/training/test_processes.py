@@ -71,15 +71,15 @@ def test_a_lost_process_leaves_a_checkpoint_that_one_process_goes_on_from(photos
         _, err = process.communicate()
     assert process.returncode != 0
     said = [line for line in err.splitlines() if line.startswith("mobilenet: ")]
-    how = f"go on, with as many as you like: mobilenet train --resume {run}"
+    how = f"resume with any number of processes: mobilenet train --resume {run}"
     # torchrun stops the others as soon as it sees it: whichever the first process notices first.
-    lost = f"mobilenet: a process of this run has ended before its time; {how}"
+    lost = f"mobilenet: a process of this run has ended unexpectedly; {how}"
     assert said in ([lost], ["mobilenet: stopped by SIGTERM"])
     command = [sys.executable, "-m", "mobilenet", "train", "--resume", str(run), "--json"]
     environment = {**os.environ, "MOBILENET_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "goes on with another machine" in done.stderr
+    assert "resuming with another machine" in done.stderr
     assert [line["epoch"] for line in read_metrics(run / "metrics.jsonl").lines] == [1, 2, 3, 4, 5, 6]
     assert json.loads(done.stdout)["validation_photos"] == 12
 
@@ -127,7 +127,7 @@ _GLOO = "third_party/gloo/gloo/transport/tcp"
     ],
 )
 def test_what_torch_says_of_a_lost_process_is_one_error(error: RuntimeError) -> None:
-    with pytest.raises(ProcessError, match="a process of this run has ended before its time"), lost_process():
+    with pytest.raises(ProcessError, match="a process of this run has ended unexpectedly"), lost_process():
         raise error
 
 
@@ -174,7 +174,7 @@ def test_the_real_loss_of_a_process_is_recognised() -> None:
     leaver = subprocess.Popen(command, env={**shared, "RANK": "1"})
     done = subprocess.run(command, env={**shared, "RANK": "0"}, capture_output=True, text=True, check=False, timeout=60)
     assert leaver.wait(60) == 0
-    assert done.stdout == "a process of this run has ended before its time\n", done.stderr
+    assert done.stdout == "a process of this run has ended unexpectedly\n", done.stderr
 
 
 class _Half(Processes):

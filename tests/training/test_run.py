@@ -139,7 +139,7 @@ def test_nothing_is_written_for_a_run_that_cannot_start(photos: Path, tmp_path: 
 def test_a_folder_that_is_not_empty_is_left_alone(photos: Path, tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "mine.txt").write_text("mine")
-    with pytest.raises(ConfigError, match="is there already"):
+    with pytest.raises(ConfigError, match="already exists"):
         train(_settings(photos), tmp_path / "run")
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["mine.txt"]
 

@@ -149,7 +149,7 @@ def test_the_checkpoint_before_a_damaged_one_is_taken_and_said_so(
     resume(tmp_path / "run", listener=listener)
     (note,) = (text for text in listener.notes if "damaged" in text)
     assert note.startswith(str(newest.with_suffix(".json")))
-    assert note.endswith("the checksum of its tensors differs: goes on from the one before, at step 7")
+    assert note.endswith("the checksum of its tensors differs: resuming from the one before, at step 7")
     _same(undisturbed(), tmp_path / "run")
 
 
@@ -207,7 +207,7 @@ def test_other_settings_are_refused_and_named(
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     config["settings"][name] = value
     (tmp_path / "run" / "config.json").write_text(json.dumps(config))
-    with pytest.raises(ConfigError, match=f"made with other settings: {difference}"):
+    with pytest.raises(ConfigError, match=f"made with different settings: {difference}"):
         resume(tmp_path / "run")
 
 

@@ -152,9 +152,9 @@ def test_the_network_is_that_of_the_weights(tmp_path: Path) -> None:
     assert made.network() == mobilenet_v1(0.25, 32, 7, replace(_FOLDED, batch_norm=True))
     assert adopted.preprocessing == preprocessing
     assert adopt(replace(settings, resolution=64), card).body().resolution == 64
-    with pytest.raises(ConfigError, match=r"--width 0.5 is more than .* holds: 0.25; give that or less"):
+    with pytest.raises(ConfigError, match=r"--width 0.5 exceeds that of .*: 0.25; use that or less"):
         adopt(replace(settings, width_multiplier=0.5), card)
-    with pytest.raises(ConfigError, match="--arch mobilenet_v1_shallow is not what"):
+    with pytest.raises(ConfigError, match="--arch mobilenet_v1_shallow is not that of"):
         adopt(replace(settings, architecture="mobilenet_v1_shallow"), card)
 
 

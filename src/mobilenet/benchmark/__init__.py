@@ -1,4 +1,4 @@
-"""How fast a model file is on this device, and how much memory it takes; needs no torch."""
+"""Latency and memory of model files on this device; does not need torch."""
 
 from mobilenet.benchmark.measure import Settings, measure
 from mobilenet.benchmark.result import Benchmark, Contender, Environment, Timing

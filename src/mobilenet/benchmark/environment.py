@@ -1,4 +1,4 @@
-"""What a reader needs to compare figures: the device, and what state it is in. Linux tells most of it in files."""
+"""The device and its state, without which figures cannot be compared. On Linux most of it is in files."""
 
 import os
 import platform
@@ -37,13 +37,13 @@ def describe(
 
 
 def clock_mhz(root: Path = _ROOT) -> float | None:
-    """The highest clock of any core now."""
+    """The highest current clock of any core."""
     khz = _numbers((root / _CPUS).glob("cpu[0-9]*/cpufreq/scaling_cur_freq"))
     return max(khz) / 1000 if khz else None
 
 
 def temperature_c(root: Path = _ROOT) -> float | None:
-    """The temperature of the hottest sensor now."""
+    """The current temperature of the hottest sensor."""
     millidegrees = _numbers((root / "sys/class/thermal").glob("thermal_zone*/temp"))
     return max(millidegrees) / 1000 if millidegrees else None
 
@@ -84,7 +84,7 @@ def _versions(packages: Iterable[str]) -> dict[str, str]:
 
 
 def _numbers(paths: Iterable[Path]) -> list[float]:
-    """What files of one number say; a sensor that is asleep refuses to be read, or answers nothing."""
+    """The numbers in files of one number each; a sleeping sensor cannot be read, or is empty."""
     found = []
     for path in paths:
         with suppress(ValueError):
@@ -97,7 +97,7 @@ def _line(path: Path) -> str | None:
 
 
 def _text(path: Path) -> str:
-    """A file of the kernel; empty where this kernel has none or does not let us read it."""
+    """A file of the kernel; empty if there is none or it cannot be read."""
     try:
         return path.read_text("utf-8", errors="replace")
     except OSError:

@@ -1,13 +1,12 @@
 """Times contenders against each other: single images, in turns, in one run.
 
-Every contender lives in a process of its own and they take turns of a tenth of a second: forwards, then backwards, so
-that a machine that grows slower or is busy for a while slows all of them alike, and ratios hold where times do not.
-Processes of their own, because one that holds several engines measures none of them: their allocators and thread pools
-are shared (torch's and OpenMP's number of threads is one for the process), and peak memory could not be told apart.
-They do not disturb each other: who waits for his turn is blocked in reading a pipe, and a turn ends only when the
-process takes no more processor time, so that threads that spin for a while after the last image are not charged to
-the next contender; where they never stop, the result says so. The first images of a turn, a tenth of it and at least
-one, are not timed: they bring the model back into the processor's caches.
+Every contender has a process of its own, and they take turns of a tenth of a second, forwards and then backwards, so
+that a machine that slows down or is busy for a while slows all of them alike: ratios hold even if times do not.
+Separate processes, because several engines in one cannot be measured: they share allocators and thread pools (torch and
+OpenMP have one number of threads per process), and peak memory could not be attributed. They do not disturb each other:
+a waiting process blocks on a pipe, and a turn ends only when the process is idle, so that threads that spin for a while
+after the last image are not charged to the next contender; if they never stop, the result says so. The first images of
+a turn, a tenth of it and at least one, are not timed: they bring the model back into the processor's caches.
 """
 
 import math
@@ -20,11 +19,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from mobilenet.benchmark import environment
-from mobilenet.benchmark.engines import ENGINES
 from mobilenet.benchmark.result import Benchmark, Contender
 from mobilenet.benchmark.summary import Record, summarise
 from mobilenet.benchmark.worker.process import Worker
 from mobilenet.errors import ConfigError
+from mobilenet.runtimes.engines import ENGINES
 
 __all__ = ["Plan", "Settings", "measure", "order", "plan_rounds", "take_turns"]
 
@@ -40,7 +39,7 @@ _LONGEST_S = 7 * 24 * 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Each contender is timed for `seconds`, on `photo` or, where that is None, on random pixels; ConfigError."""
+    """Time each contender for `seconds`, on `photo`, or random pixels if None; ConfigError for seconds out of range."""
 
     seconds: float = 5.0
     photo: str | None = None
@@ -52,7 +51,7 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How the seconds are cut: `rounds` in which each contender has one turn of `turn_s`."""
+    """How the time is divided: `rounds` in which each contender has one turn of `turn_s` seconds."""
 
     rounds: int
     turn_s: float
@@ -61,9 +60,9 @@ class Plan:
 def measure(
     contenders: Sequence[Contender], settings: Settings | None = None, progress: Progress | None = None
 ) -> Benchmark:
-    """Time all of them in one run; each stays loaded until the end. `progress(done, total)` is called between turns.
+    """Time all contenders in one run; each stays loaded until the end. `progress(done, total)` is called between turns.
 
-    ModelError where one cannot be opened or its process ends on its own; ConfigError without contenders.
+    ModelError if one cannot be opened or its process crashes; ConfigError without contenders.
     """
     settings = settings or Settings()
     if not contenders:
@@ -100,12 +99,12 @@ def plan_rounds(seconds: float, slowest_s: float) -> Plan:
 
 
 def order(number: int, contenders: int) -> range:
-    """Who has a turn in round `number`: first to last, then last to first, so that nobody profits from his place."""
+    """The order of turns in round `number`: first to last, then last to first, so that no position is favoured."""
     return range(contenders) if number % 2 == 0 else range(contenders - 1, -1, -1)
 
 
 def take_turns(workers: Sequence[Worker], plan: Plan, progress: Progress | None = None) -> list[Record]:
-    """The rounds of the plan with workers whose models are open; a record for each of them, in their order."""
+    """Run the rounds of the plan with workers whose models are open; one record per worker, in order."""
     records = [Record() for _ in workers]
     started, total = time.monotonic(), plan.rounds * len(workers)
     for number in range(plan.rounds):
@@ -119,11 +118,11 @@ def take_turns(workers: Sequence[Worker], plan: Plan, progress: Progress | None 
 
 
 def _warm_up(workers: Sequence[Worker], seconds: float) -> float:
-    """Run every model for a while; the seconds that an image takes on the slowest."""
+    """Run every model for a while; returns the seconds per image of the slowest."""
     warm_up_s = min(_WARM_UP_SHARE * seconds, _LONGEST_WARM_UP_S)
     return max(float(np.median(worker.turn(warm_up_s).latencies_ns)) for worker in workers) / 1e9
 
 
 def _load() -> float:
-    """Processes that wanted a core in the last minute."""
+    """The load average of the last minute."""
     return os.getloadavg()[0]

@@ -1,4 +1,4 @@
-"""A picture of latencies: of each contender, which share of images was answered within so many milliseconds."""
+"""A plot of latencies: the cumulative distribution for each contender."""
 
 import io
 from pathlib import Path
@@ -20,25 +20,25 @@ _SUFFIXES = (".png", ".svg", ".pdf")
 _SHARES = np.linspace(0, 1, 101)
 _MARKED = (50, 95, 99)
 _COLOURS, _DASHES = 10, ("-", "--", ":")
-"""matplotlib begins its colours again after ten curves; from there on they are dashed."""
+"""matplotlib repeats its colours after ten curves; from there on they are dashed."""
 
 _WIDE = 4.0
-"""Medians that differ by more than this factor need a logarithmic axis to be told apart."""
+"""Medians that differ by more than this factor need a logarithmic axis."""
 
 _TAIL = 1.15
-"""The axis ends behind the slowest p99, by this factor: one image in a hundred may take any time."""
+"""The axis ends at the slowest p99 times this factor: the slowest image in a hundred may take any time."""
 
 _STYLE: Any = {"font.size": 10, "svg.fonttype": "none", "svg.hashsalt": "mobilenet"}
 
 
 def check_suffix(path: Path) -> None:
-    """ConfigError where `path` names no kind of picture that can be drawn."""
+    """ConfigError if the suffix of `path` is not a supported image format."""
     if path.suffix.lower() not in _SUFFIXES:
-        raise ConfigError(f"{path} is no picture that can be drawn; let its name end in {', '.join(_SUFFIXES)}")
+        raise ConfigError(f"{path} is not a supported image format; use one of {', '.join(_SUFFIXES)}")
 
 
 def draw(benchmark: Benchmark, path: Path) -> None:
-    """Write the picture to `path`, in the format of its suffix; StorageError, ConfigError."""
+    """Write the plot to `path`, in the format of its suffix; ConfigError for any other, StorageError if that fails."""
     check_suffix(path)
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(8, 4.2 + 0.2 * len(benchmark.timings)), layout="constrained")
@@ -72,8 +72,8 @@ def _finish(axes: Axes, benchmark: Benchmark) -> None:
     else:
         axes.set_xlim(0, slowest * _TAIL)
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))
-    axes.set_xlabel("milliseconds for one image (dots: 50, 95 and 99 %)")
-    axes.set_ylabel("images answered within")
+    axes.set_xlabel("milliseconds per image (dots: p50, p95, p99)")
+    axes.set_ylabel("fraction of images")
     axes.set_title(benchmark.environment.processor, loc="left")
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)

@@ -1,4 +1,4 @@
-"""What a benchmark found out, as JSON and back."""
+"""The results of a benchmark, as JSON and back."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -11,15 +11,15 @@ from mobilenet.fields import Fields
 __all__ = ["FORMAT", "Benchmark", "Contender", "Environment", "Timing", "read_environment"]
 
 FORMAT = 1
-"""Version of the document; one of another version is refused."""
+"""Version of the document; other versions are rejected."""
 
 _MUCH_WAITING = 0.03
-"""A share of its time; on a device at rest it is a thousandth."""
+"""A fraction of the time; on an idle device it is a thousandth."""
 
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """A model file on one engine with so many threads."""
+    """A model file on one engine with a number of threads."""
 
     file: str
     runtime: str
@@ -32,10 +32,10 @@ class Contender:
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """The device; None where it does not tell.
+    """The device; None for what it does not report.
 
     `clocks_mhz` and `temperatures_c` are the highest of any core and of any sensor, before and after the measurement;
-    `load` is the number of processes that wanted a core in the minute before it, the benchmark not among them.
+    `load` is the load average of the minute before it, without the benchmark.
     """
 
     processor: str
@@ -53,16 +53,15 @@ class Environment:
 class Timing:
     """One contender. Latencies are of single images, from uint8 pixels to probabilities, in milliseconds.
 
-    `images_per_second` is calls by their summed time, one image after another. `quantiles_ms` are 0 %, 1 % … 100 %.
-    `processor_ms` is what an image takes of the processor, all threads together: the median over rounds. It counts no
-    time in which others had the cores; `waited` is the share (0…1) of such time, 0 where the kernel does not count it.
-    `ratio` is to the first contender: the median over rounds of median by median, and its lower and upper quartile.
-    `opening_p50_ms` and `steady_p50_ms` are medians of the first minute and of what came after it; in a shorter run, of
-    its first and last third. `drift` is their quotient less 1 where the rounds of the two stand clearly apart, else
-    None.
-    `import_ms` loads the engine itself, `load_ms` the file, `first_ms` is the first image. `engine_bytes` is what the
-    process grew by with the engine, `peak_bytes` what it grew by on top of that, at its peak, with the model.
-    `idles` is False where the engine's threads kept a core busy between the turns.
+    `images_per_second` is calls divided by their total time, one image after another. `quantiles_ms` are 0 %, 1 % …
+    100 %. `processor_ms` is the CPU time per image over all threads: the median over rounds. It excludes time waiting
+    for a core; `waited` is the fraction (0…1) of such time, 0 if the kernel does not count it. `ratio` is to the first
+    contender: the median over rounds of the ratio of medians, and its lower and upper quartile. `opening_p50_ms` and
+    `steady_p50_ms` are medians of the first minute and of the time after it; in a shorter run, of its first and last
+    third. `drift` is their ratio minus 1 if the rounds of the two are clearly apart, else None.
+    `import_ms` loads the engine itself, `load_ms` the file, `first_ms` is the first image. `engine_bytes` is the growth
+    of the process with the engine, `peak_bytes` its peak on top of that with the model. `idles` is False if the
+    engine's threads kept a core busy between turns.
     """
 
     contender: Contender
@@ -91,7 +90,7 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Benchmark:
-    """Contenders that took turns in one run; `seconds` each was timed for, `photo` the input (None: random pixels)."""
+    """Contenders that took turns in one run, `seconds` each; `photo` is the input (None: random pixels)."""
 
     seconds: float
     rounds: int
@@ -100,17 +99,17 @@ class Benchmark:
     timings: tuple[Timing, ...]
 
     def notes(self) -> tuple[str, ...]:
-        """What a reader should know before he believes the figures, a line each."""
+        """Warnings about the figures, one line each."""
         found = [*_drift_notes(self.timings), *_waiting_notes(self.timings)]
         return (*found, *(line for timing in self.timings for line in _notes(timing, self.environment)))
 
     def to_json(self) -> str:
-        """One JSON document; `from_json` gives the same Benchmark back."""
+        """One JSON document; `from_json` is the inverse."""
         return json.dumps({"format": FORMAT, **asdict(self)}, allow_nan=False)
 
     @classmethod
     def from_json(cls, text: str) -> "Benchmark":
-        """The inverse of `to_json`; DataError when `text` is not such a document."""
+        """The inverse of `to_json`; DataError if `text` is not such a document."""
         try:
             fields = dict(json.loads(text, parse_constant=_refuse))
             if (version := fields.pop("format")) != FORMAT:
@@ -125,7 +124,7 @@ class Benchmark:
 
 
 def _drift_notes(timings: Sequence[Timing]) -> list[str]:
-    """One line, of whoever drifted most: as they take turns, what slows one usually slows all."""
+    """One line about the largest drift: as contenders take turns, what slows one usually slows all."""
     drifts = [(abs(timing.drift), timing) for timing in timings if timing.drift is not None]
     if not drifts:
         return []
@@ -133,19 +132,19 @@ def _drift_notes(timings: Sequence[Timing]) -> list[str]:
     word = "slower" if (most.drift or 0) > 0 else "faster"
     line = (
         f"{most.contender} became {100 * size:.0f} % {word} while it was measured ({most.opening_p50_ms:.3g} ms, then "
-        f"{most.steady_p50_ms:.3g} ms): clock, heat or other work; measure longer, at rest"
+        f"{most.steady_p50_ms:.3g} ms): clock, heat or other load; measure longer, on an idle device"
     )
     return [line]
 
 
 def _waiting_notes(timings: Sequence[Timing]) -> list[str]:
-    """One line, of whoever waited most."""
+    """One line about the longest wait."""
     most = max(timings, key=lambda timing: timing.waited)
     if most.waited < _MUCH_WAITING:
         return []
     line = (
-        f"{most.contender} waited {100 * most.waited:.0f} % of its time for a core: others use them, and latencies and "
-        "ratios are those of a busy device; CPU ms counts the work alone"
+        f"{most.contender} waited {100 * most.waited:.0f} % of its time for a core: other programs are running, and "
+        "latencies and ratios are those of a busy device; CPU ms excludes the waiting"
     )
     return [line]
 
@@ -155,14 +154,14 @@ def _notes(timing: Timing, environment: Environment) -> list[str]:
     if not timing.idles:
         found.append(f"{name} kept a core busy while others had their turn and may have slowed them: measure it alone")
     if timing.calls < 100:
-        found.append(f"{name} was called {timing.calls} times only: its p99 is a guess; raise --seconds")
+        found.append(f"{name} was called only {timing.calls} times: its p99 is unreliable; raise --seconds")
     if timing.contender.threads > environment.cores:
-        found.append(f"{name} has more threads than there are cores ({environment.cores})")
+        found.append(f"{name} has more threads than the device has cores ({environment.cores})")
     return found
 
 
 def _refuse(constant: str) -> float:
-    raise ValueError(f"it has {constant} for a figure")
+    raise ValueError(f"it contains {constant}")
 
 
 def _timing(fields: Mapping[str, Any]) -> Timing:
@@ -176,7 +175,7 @@ def _timing(fields: Mapping[str, Any]) -> Timing:
 
 
 def read_environment(fields: Fields) -> Environment:
-    """The inverse of `asdict`; TypeError or ValueError for what is none."""
+    """The inverse of `asdict`; TypeError or ValueError for invalid fields."""
     return Environment(
         processor=fields.text("processor"),
         cores=fields.whole("cores", 1),

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from mobilenet.benchmark.result import Contender, Timing
 from mobilenet.benchmark.worker.process import Opening, Turn
-from mobilenet.runtimes import model_file
+from mobilenet.runtimes.predictor import model_file
 
 __all__ = ["Record", "drift", "summarise"]
 
@@ -16,40 +16,40 @@ Floats = NDArray[np.float64]
 
 _MINUTE_S = 60.0
 _LEAST_ROUNDS, _LEAST_DRIFT = 4, 0.03
-"""Quartiles of fewer rounds say nothing; a smaller drift is nobody's concern."""
+"""Quartiles of fewer rounds are meaningless; a smaller drift does not matter."""
 
 
 @dataclass(slots=True)
 class Record:
-    """The turns of one contender, in order; `begun_s` are seconds since the first turn of all."""
+    """The turns of one contender, in order; `begun_s` are seconds since the first turn of the run."""
 
     begun_s: list[float] = field(default_factory=list)
     turns: list[Turn] = field(default_factory=list)
 
     def add(self, begun_s: float, turn: Turn) -> None:
-        """One more turn."""
+        """Add a turn."""
         self.begun_s.append(begun_s)
         self.turns.append(turn)
 
     def medians_ms(self) -> Floats:
-        """(rounds,) the median latency of each turn."""
+        """(rounds,) median latency of each turn."""
         return np.array([np.median(turn.latencies_ns) for turn in self.turns]) / 1e6
 
     def processor_ms(self) -> Floats:
-        """(rounds,) what an image took of the processor, all threads together, on average of each turn."""
+        """(rounds,) mean CPU time per image of each turn, over all threads."""
         return np.array([turn.processor_ns / len(turn.latencies_ns) for turn in self.turns]) / 1e6
 
     def waited(self) -> float:
-        """The share of its time (0…1) in which others had the cores."""
+        """The fraction of its time (0…1) spent waiting for a core."""
         return sum(turn.waited_ns for turn in self.turns) / sum(turn.wall_ns for turn in self.turns)
 
     def latencies_ms(self) -> Floats:
-        """All latencies, in order."""
+        """(calls,) all latencies, in order."""
         return np.concatenate([turn.latencies_ns for turn in self.turns]) / 1e6
 
 
 def summarise(contender: Contender, opening: Opening, record: Record, first: Record) -> Timing:
-    """The figures of one contender beside the `first` of the run, which had a turn in the same rounds."""
+    """The figures of one contender relative to the `first` of the run, which had a turn in the same rounds."""
     latencies = record.latencies_ms()
     quantiles: list[float] = np.quantile(latencies, np.linspace(0, 1, 101)).round(6).tolist()
     ratios = record.medians_ms() / first.medians_ms()
@@ -82,9 +82,9 @@ def summarise(contender: Contender, opening: Opening, record: Record, first: Rec
 
 
 def drift(opening_ms: Floats, steady_ms: Floats) -> float | None:
-    """How much slower (faster: below 0) rounds became, as a share; None where it is small or they are not apart.
+    """Relative slowdown (speed-up if below 0) between medians of rounds, (rounds,) each; None if small or unclear.
 
-    Medians of rounds are apart where the middle half of one part does not reach into the middle half of the other.
+    It is clear if the interquartile ranges of the two do not overlap.
     """
     if min(len(opening_ms), len(steady_ms)) < _LEAST_ROUNDS:
         return None
@@ -95,7 +95,7 @@ def drift(opening_ms: Floats, steady_ms: Floats) -> float | None:
 
 
 def _opening_and_steady(record: Record) -> tuple[Floats, Floats]:
-    """Medians of the rounds of the first minute and of those behind it; of a shorter run, its first and last third."""
+    """Medians of rounds in the first minute and after it; in a shorter run, in its first and last third."""
     medians, begun = record.medians_ms(), np.array(record.begun_s)
     if begun[-1] >= 2 * _MINUTE_S:
         return medians[begun < _MINUTE_S], medians[begun >= _MINUTE_S]

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 import click
 
 from mobilenet.cli.console import print_table
+from mobilenet.cli.params import Numbers
 from mobilenet.cli.progress import turn_bar
 from mobilenet.files import check_writable
 
 if TYPE_CHECKING:
-    from mobilenet.benchmark import Benchmark, Environment, Timing
     from mobilenet.benchmark.device.profile import Curve, DeviceProfile
+    from mobilenet.benchmark.result import Benchmark, Environment, Timing
 
-__all__ = ["Counts", "Names", "command"]
+__all__ = ["Names", "command"]
 
 _SECONDS, _GRID_SECONDS = 5.0, 90.0
 
@@ -33,24 +34,12 @@ class Names(click.ParamType[tuple[str, ...]]):
         return tuple(dict.fromkeys(word.strip() for word in str(value).split(",") if word.strip()))
 
 
-class Counts(click.ParamType[tuple[int, ...]]):
-    """Comma-separated whole numbers, without duplicates."""
-
-    name = "numbers"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
-        try:
-            return tuple(dict.fromkeys(int(word) for word in str(value).split(",")))
-        except ValueError:
-            self.fail(f"{value!r} is not a comma-separated list of whole numbers such as 1,2", param, ctx)
-
-
 @click.command()
 @click.argument("files", nargs=-1, metavar="FILE...", type=click.Path(path_type=Path))
 @click.option(
     "--runtime", "runtimes", default="", type=Names(), help="Engines, such as litert,torch.  [default: all installed]"
 )
-@click.option("--threads", default="1", show_default=True, type=Counts(), help="CPU threads, such as 1,2.")
+@click.option("--threads", default="1", show_default=True, type=Numbers(int, "1,2"), help="CPU threads, such as 1,2.")
 @click.option("--seconds", type=float, help="Timing duration per row; with --grid, in total.  [default: 5; 90]")
 @click.option("--photo", type=click.Path(path_type=Path), help="Photo to run the models on.  [default: random pixels]")
 @click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), help="Write a latency plot there (.png).")
@@ -93,8 +82,8 @@ def command(
         raise click.UsageError("--out and --classes need --grid")
     if not files:
         raise click.UsageError("give at least one model file, or --grid --out device.json")
-    from mobilenet.benchmark import Settings, measure
-    from mobilenet.benchmark.engines import choose_contenders
+    from mobilenet.benchmark.contenders import choose_contenders
+    from mobilenet.benchmark.measure import Settings, measure
 
     draw = _plotter(plot)
     settings = Settings(_SECONDS if seconds is None else seconds, None if photo is None else str(photo))
@@ -221,7 +210,7 @@ def _first_of_engines(benchmark: "Benchmark") -> list["Timing"]:
 
 
 def _engine(timing: "Timing", environment: "Environment") -> str:
-    from mobilenet.benchmark.engines import ENGINES
+    from mobilenet.runtimes.engines import ENGINES
 
     name = timing.contender.runtime
     version = environment.versions.get(ENGINES[name].distribution, "")

@@ -64,8 +64,8 @@ def command(
     mobilenet check photos/ --write-exclusions leave-out.txt --html check.html
     mobilenet train photos/ --exclude leave-out.txt
     """
-    from mobilenet.datasets import read_exclusions
     from mobilenet.datasets.check.check import check
+    from mobilenet.datasets.exclusions import read_exclusions
     from mobilenet.datasets.exclusions import write_exclusions as write_list
     from mobilenet.tasks import task_of
 

@@ -1,27 +1,29 @@
 """`mobilenet demo`: the commands that a user runs, one after the other, on scenes that it draws itself."""
 
 import contextlib
+import json
 import os
 import shlex
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from mobilenet.cli.console import print_json
 from mobilenet.cli.progress import progress_bar
-from mobilenet.runs import RunFolder
 
 if TYPE_CHECKING:
-    from mobilenet.scenes import SceneSettings
+    from mobilenet.scenes.folder import SceneSettings
 
 __all__ = ["command"]
 
-_NETWORK = ("--width", "0.25", "--resolution", "96")
-_RECIPE = ("--optimizer", "adamw", "--learning-rate", "0.006", "--crop-area", "0.8", "--warmup-epochs", "2")
-"""Small and fast to train; the objects are in full view, so that crops need not be small."""
+_CANDIDATES = ("--widths", "0.125,0.25", "--resolutions", "64,96", "--runtime", "litert")
+"""Few, small and quickly trained; the largest of them tells the scenes apart."""
+
+_RECIPE = ("--crop-area", "0.8")
+"""The objects are in full view, so that crops need not be small."""
 
 _PREDICTED = ("fish", "scissors", "umbrella")
 
@@ -29,36 +31,37 @@ _PREDICTED = ("fish", "scissors", "umbrella")
 @click.command()
 @click.option("--out", type=click.Path(path_type=Path), default="mobilenet-demo", show_default=True, help="Folder.")
 @click.option("--scenes", type=int, default=6000, show_default=True, help="To train on; a sixth more to validate.")
-@click.option("--minutes", type=float, default=2.5, show_default=True, help="Training time.")
+@click.option("--latency", default="2ms", show_default=True, help="The budget: see mobilenet fit.")
+@click.option("--epochs", type=int, default=14, show_default=True, help="Of the full training.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
-def command(*, out: Path, scenes: int, minutes: float, seed: int, as_json: bool) -> None:
-    """Draw labelled scenes of ten kinds of object, train on them, evaluate, predict and report.
+def command(*, out: Path, scenes: int, latency: str, epochs: int, seed: int, as_json: bool) -> None:
+    """Draw labelled scenes of ten kinds of object, fit a model to a latency budget, and classify scenes with its file.
 
     Each step but the drawing is a command as anybody would type it, printed before it runs. Everything stays in --out;
-    scenes that are there already are used again, and each demo is a run of its own.
+    scenes that are there already are used again, and each demo has a search of its own.
     """
-    from mobilenet.scenes import SceneSettings
+    from mobilenet.scenes.folder import SceneSettings
 
     start = time.perf_counter()
     settings = SceneSettings(train=scenes, validation=max(scenes // 6, 10), seed=seed)
     # With --json nothing but the document may reach stdout.
     with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
         data = _draw(out / "scenes", settings)
-        run = _new_run(out)
-        _train(data, run, minutes, seed)
-        _say_and_run("evaluate", str(run), str(data))
-        _say_and_run("predict", str(run), *_photos(data), "--top", "2")
-        _say_and_run("report", str(run))
-    seconds = time.perf_counter() - start
+        fit = _new_folder(out)
+        length = ("--epochs", str(epochs), "--seed", str(seed))
+        _say_and_run("fit", str(data), "--latency", latency, *_CANDIDATES, *_RECIPE, *length, "--out", str(fit))
+        found = _found(fit)
+        _say_and_run("predict", str(found["model"]), *_photos(data), "--top", "2")
+    document = {**found, "scenes": str(data), "seconds": round(time.perf_counter() - start, 1)}
     if as_json:
-        print_json(_document(data, run, seconds))
+        print_json(document)
     else:
-        _show(data, run, seconds)
+        _show(document)
 
 
 def _draw(folder: Path, settings: "SceneSettings") -> Path:
-    from mobilenet.scenes import write_scenes
+    from mobilenet.scenes.folder import write_scenes
 
     total = settings.train + settings.validation
     with progress_bar("drawing scenes") as progress:
@@ -72,16 +75,11 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _new_run(out: Path) -> Path:
-    run, number = out / "run", 2
-    while run.exists():
-        run, number = out / f"run-{number}", number + 1
-    return run
-
-
-def _train(data: Path, run: Path, minutes: float, seed: int) -> None:
-    length = ("--minutes", f"{minutes:g}", "--seed", str(seed))
-    _say_and_run("train", str(data), *_NETWORK, *length, *_RECIPE, "--out", str(run))
+def _new_folder(out: Path) -> Path:
+    folder, number = out / "fit", 2
+    while folder.exists():
+        folder, number = out / f"fit-{number}", number + 1
+    return folder
 
 
 def _photos(data: Path) -> list[str]:
@@ -99,25 +97,33 @@ def _say_and_run(*words: str) -> None:
         raise click.exceptions.Exit(exit_code)
 
 
-def _document(data: Path, run: Path, seconds: float) -> dict[str, object]:
-    from mobilenet.evaluate import Evaluation
-    from mobilenet.tasks import task_of_model
-
-    evaluation = Evaluation.read(RunFolder(run).evaluation)
-    goal = task_of_model(evaluation.task, run).goal.name
+def _found(fit: Path) -> dict[str, Any]:
+    """What the search wrote about the file that it chose, all of it proven or measured."""
+    found = json.loads((fit / "fit.json").read_text("ascii"))
+    chosen, winner = found["chosen"], found["winner"]
     return {
-        goal: evaluation.figures[goal],
-        "validation_photos": evaluation.photos,
-        "scenes": str(data),
-        "run": str(run),
-        "model": str(RunFolder(run).model),
-        "report": str(RunFolder(run).report),
-        "seconds": round(seconds, 1),
+        "top1": chosen["accuracy"],
+        "validation_photos": chosen["proof"]["photos"],
+        "width_multiplier": winner["width_multiplier"],
+        "resolution": winner["resolution"],
+        "precision": chosen["precision"],
+        "p95_ms": chosen["p95_ms"],
+        "latency_limit_ms": found["limits"]["latency_ms"],
+        "size_bytes": chosen["size_bytes"],
+        "fit": str(fit),
+        "model": found["model"],
+        "report": str(fit / "report.html"),
     }
 
 
-def _show(data: Path, run: Path, seconds: float) -> None:
-    click.echo(f"\nAll done in {seconds:.0f} s. Everything is in {run.parent}:")
-    places = {"scenes": data, "model": RunFolder(run).model, "report": RunFolder(run).report}
-    for name, path in places.items():
-        click.echo(f"  {name:7} {path}")
+def _show(found: dict[str, Any]) -> None:
+    click.echo(f"\nDone in {found['seconds']:.0f} s. The exported file:")
+    for name, value in (
+        ("top-1", f"{found['top1']:.1%} of {found['validation_photos']:,} validation scenes"),
+        ("latency", f"{found['p95_ms']:.3g} ms at p95, the budget is {found['latency_limit_ms']:g} ms"),
+        ("size", f"{found['size_bytes']:,} bytes"),
+        ("scenes", found["scenes"]),
+        ("model", found["model"]),
+        ("report", found["report"]),
+    ):
+        click.echo(f"  {name:8} {value}")

@@ -10,9 +10,9 @@ from mobilenet.cli.progress import progress_bar
 from mobilenet.cli.sections import print_figures, print_sections
 
 if TYPE_CHECKING:
-    from mobilenet.datasets import Photos
+    from mobilenet.datasets.photos import Photos
     from mobilenet.evaluate import Evaluation
-    from mobilenet.runtimes import Predictor
+    from mobilenet.runtimes.predictor import Predictor
     from mobilenet.tasks import Task
 
 __all__ = ["command"]
@@ -33,7 +33,7 @@ def command(*, model: Path, data: Path, exclude: Path | None, out: Path | None, 
     """
     from mobilenet.runs.judging import photos_to_judge
     from mobilenet.runs.origin import read_origin
-    from mobilenet.runtimes import open_model
+    from mobilenet.runtimes.predictor import open_model
     from mobilenet.tasks import task_of_model
 
     predictor = open_model(model)

@@ -8,7 +8,7 @@ import click
 from mobilenet.cli.console import print_json, print_table
 from mobilenet.cli.progress import progress_bars
 from mobilenet.errors import ConfigError, DataError, GateError
-from mobilenet.runs import RunFolder
+from mobilenet.runs.folder import RunFolder
 
 if TYPE_CHECKING:
     from rich.progress import TaskID

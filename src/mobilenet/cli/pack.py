@@ -44,7 +44,7 @@ def command(
     mobilenet pack photos/ --out shards/
     mobilenet train shards/
     """
-    from mobilenet.datasets import read_exclusions
+    from mobilenet.datasets.exclusions import read_exclusions
     from mobilenet.datasets.pack import pack
     from mobilenet.tasks import task_of
 

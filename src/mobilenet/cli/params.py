@@ -1,25 +1,66 @@
-"""Sizes with units, as people write them."""
+"""Quantities with units, and lists of numbers, as people write them."""
 
-from typing import Any
+import math
+import re
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import click
 
-__all__ = ["Bytes"]
+__all__ = ["SIZES", "Bytes", "Numbers", "Quantity"]
 
-_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+_Number = TypeVar("_Number", int, float)
+
+_QUANTITY = re.compile(r"\s*([0-9]*[.]?[0-9]+(?:[eE][+-]?[0-9]+)?)\s*([^\s\d]*)\s*")
+
+SIZES = {"B": 1.0, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12, "KiB": 2.0**10, "MiB": 2.0**20, "GiB": 2.0**30}
+"""Bytes in each unit of size."""
+
+
+class Quantity(click.ParamType[float]):
+    """A number with its unit, in terms of the one of `units` that is 1; capitals or not is the same."""
+
+    def __init__(self, name: str, example: str, units: dict[str, float]) -> None:
+        self.name = name
+        self._example = example
+        self._units = units
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        found, units = _QUANTITY.fullmatch(str(value)), {name.lower(): unit for name, unit in self._units.items()}
+        if found is None or found[2].lower() not in units:
+            known = ", ".join(filter(None, self._units))
+            line = f"{value!r} is not a valid {self.name}; write a number and a unit ({known}), such as {self._example}"
+            self.fail(line, param, ctx)
+        return float(found[1]) * units[found[2].lower()]
 
 
 class Bytes(click.ParamType[int]):
     """A size such as 8GB or 500 MB, or a number of bytes."""
 
     name = "SIZE"
+    _quantity = Quantity("size", "8GB", {"": 1.0, **SIZES})
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """The size in bytes."""
-        text = str(value).strip().upper()
-        number = text.rstrip("KMGTB ")
-        unit = text[len(number) :].strip()
+        """The size in whole bytes."""
+        found = self._quantity.convert(value, param, ctx)
+        if not math.isfinite(found):
+            self.fail(f"{value!r} is not a valid size; write a smaller one", param, ctx)
+        return int(found)
+
+
+class Numbers(click.ParamType[tuple[_Number, ...]]):
+    """Comma-separated numbers without duplicates, each parsed by `kind`."""
+
+    name = "numbers"
+
+    def __init__(self, kind: Callable[[str], _Number], example: str) -> None:
+        self._kind: Callable[[str], _Number] = kind
+        self._example = example
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[_Number, ...]:
+        """The numbers in their order."""
         try:
-            return int(float(number) * _UNITS[unit])
-        except (ValueError, KeyError, OverflowError):
-            self.fail(f"{value!r} is not a size such as 8GB or 500MB", param, ctx)
+            return tuple(dict.fromkeys(self._kind(word) for word in str(value).split(",")))
+        except ValueError:
+            example = f"such as {self._example}"
+            self.fail(f"{value!r} is not a comma-separated list of numbers {example}", param, ctx)

@@ -11,7 +11,7 @@ import click
 from mobilenet.errors import DataError
 
 if TYPE_CHECKING:
-    from mobilenet.runtimes import Predictor
+    from mobilenet.runtimes.predictor import Predictor
     from mobilenet.tasks.task import Answer, Options, Task
 
 __all__ = ["command"]
@@ -28,7 +28,7 @@ def command(*, model: Path, photos: tuple[str, ...], top: int, as_json: bool) ->
     PHOTOS are files and folders (searched recursively); - reads paths from stdin, one per line. Photos that cannot be
     read are named on stderr and skipped; the exit code is 2 if none could be read.
     """
-    from mobilenet.runtimes import open_model
+    from mobilenet.runtimes.predictor import open_model
     from mobilenet.tasks import task_of_model
     from mobilenet.tasks.task import Options
 
@@ -63,7 +63,7 @@ def _answers(
 
 def _paths(photos: Iterable[str]) -> Iterator[Path]:
     """Files as given; the photos of a folder in the order of their names."""
-    from mobilenet.datasets import find_photos
+    from mobilenet.datasets.sources.folders import find_photos
 
     for photo in photos:
         if photo == "-":

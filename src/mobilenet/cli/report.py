@@ -14,6 +14,6 @@ def command(run: Path) -> None:
 
     The page is one file that works offline. What the run has not recorded is left out, never guessed.
     """
-    from mobilenet.report import write_report
+    from mobilenet.report.run_page import write_report
 
     click.echo(write_report(run))

@@ -15,7 +15,7 @@ from mobilenet.cli.params import Bytes
 from mobilenet.cli.progress import progress_bars
 from mobilenet.cli.sections import sentence
 from mobilenet.errors import ConfigError, ProcessError, SpecError
-from mobilenet.runs import RunFolder
+from mobilenet.runs.folder import RunFolder
 
 if TYPE_CHECKING:
     from mobilenet.tasks.task import Goal, Task
@@ -123,7 +123,7 @@ def command(data: Path | None, out: Path | None, resume: Path | None, *, as_json
         raise click.UsageError("give either DATA to start a run, or --resume RUN to resume one")
     if resume is not None:
         _refuse_settings()
-    from mobilenet.report import write_report
+    from mobilenet.report.run_page import write_report
     from mobilenet.tasks import task_of_model
     from mobilenet.training.system.processes import torchrun_place
     from mobilenet.training.tracking.mlflow_runs import add_artifact

@@ -4,7 +4,6 @@ import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
@@ -12,8 +11,9 @@ from mobilenet.datasets.cache.digests import digest_index, digests
 from mobilenet.datasets.cache.eviction import default_directory, writing
 from mobilenet.datasets.exclusions import NOTHING, Exclusions
 from mobilenet.datasets.photos import Photos
+from mobilenet.datasets.reader import Place, Reader, Source
 from mobilenet.datasets.remote.urls import spelled
-from mobilenet.datasets.sources.find import Place, Source, find_places, without
+from mobilenet.datasets.sources.find import find_places, without
 from mobilenet.datasets.split import split_by_content
 from mobilenet.datasets.targets import Targets
 from mobilenet.errors import ConfigError, DataError, StorageError
@@ -22,7 +22,6 @@ from mobilenet.model.vocabulary import Vocabulary
 __all__ = [
     "Dataset",
     "Parts",
-    "Reader",
     "given_split",
     "make_split",
     "open_dataset",
@@ -52,23 +51,6 @@ class Dataset:
     def classes(self) -> tuple[str, ...]:
         """The names of the vocabulary."""
         return self.vocabulary.names
-
-
-class Reader(Protocol):
-    """The part of a task that reads data sets."""
-
-    def source(self, place: Place, /) -> Source:
-        """What a folder, a file or shards say of each photo; DataError."""
-        ...
-
-    def read(self, data: Path, train: Source, judges: Source | None, /) -> tuple[Vocabulary, Targets, Targets | None]:
-        """The vocabulary of a data set, its training targets, and those for validation where they are given; each in
-        the order of its source. DataError where there is nothing to learn from."""
-        ...
-
-    def targets(self, source: Source, vocabulary: Vocabulary, /) -> Targets:
-        """The targets of photos to measure a model of this vocabulary on; DataError for what it does not know."""
-        ...
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -1,7 +1,6 @@
 """Writing a data set as WebDataset shards: tar files of a bounded size, each photo with its class and its name."""
 
 import contextlib
-import fcntl
 import io
 import json
 import os
@@ -14,15 +13,16 @@ from pathlib import Path
 
 import numpy as np
 
-from mobilenet.datasets.dataset import Parts, Reader, open_parts
+from mobilenet.datasets.dataset import Parts, open_parts
 from mobilenet.datasets.exclusions import NOTHING, Exclusions, prefix_below
 from mobilenet.datasets.photos import LeftOut, Photos
+from mobilenet.datasets.reader import Reader
 from mobilenet.datasets.remote.urls import is_url, spelled
 from mobilenet.datasets.sources.find import VALIDATION, base_of
 from mobilenet.datasets.sources.tar import CLASSES
 from mobilenet.errors import ConfigError, DataError, ImageError, StorageError
-from mobilenet.files import check_writable, storage_errors
-from mobilenet.images import decode
+from mobilenet.files import check_writable, locked, storage_errors
+from mobilenet.images.decode import decode
 from mobilenet.model.vocabulary import Vocabulary
 from mobilenet.parallel import in_order
 
@@ -254,16 +254,12 @@ def _folder(out: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _locked(folder: Path, out: Path) -> Iterator[None]:
-    held = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(held)
-        raise StorageError(f"another process is writing {out}; wait for it, or choose another --out") from error
-    try:
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(locked(folder))
+        except OSError as error:
+            raise StorageError(f"another process is writing {out}; wait for it, or choose another --out") from error
         yield
-    finally:
-        os.close(held)
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from mobilenet.datasets.archive import Members
 from mobilenet.datasets.targets import Targets
-from mobilenet.images import read_photo
+from mobilenet.images.decode import read_photo
 
 __all__ = ["LeftOut", "Photos"]
 

@@ -1,1 +1,1 @@
-"""A trained network -> files that run on a device, and the proof that they behave like the network."""
+"""A trained network -> files that run on a device, verified against the network."""

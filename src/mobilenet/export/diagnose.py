@@ -1,5 +1,5 @@
-"""Why an exported file answers otherwise than the network: known mistakes are made on purpose, and the one that the
-file's answers look like is named.
+"""Why the outputs of an exported file differ from the network's: known mistakes are made on purpose, and the one whose
+outputs are closest to the file's is named.
 """
 
 from collections.abc import Callable
@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mobilenet.images import Preprocessing
+from mobilenet.images.preprocessing import Preprocessing
 from mobilenet.model.graph import ConvNode, Graph, Node
 from mobilenet.model.outputs import Outputs
 from mobilenet.nn.endings import ended
@@ -20,17 +20,17 @@ __all__ = ["diagnose"]
 
 _PHOTOS = 32
 _CLOSE = 0.3
-"""A mistake explains a difference if what is left of it is at most this share."""
+"""A mistake explains a difference if it leaves at most this fraction of it."""
 
 _NOTHING = 1e-6
-"""A mean difference of outputs that needs no cause."""
+"""A mean difference of outputs that needs no explanation."""
 
 _LARGEST = 127
 
 
 @dataclass(frozen=True, slots=True)
 class _Mistake:
-    """`says` what is wrong with a file that does so; `network` and `pixels` do it."""
+    """`says` describes a mistake in a file; `network` and `pixels` make it."""
 
     says: str
     network: Callable[[Graph], Graph] = lambda graph: graph
@@ -38,8 +38,8 @@ class _Mistake:
 
 
 def diagnose(graph: Graph, images: NDArray[np.uint8], found: Outputs) -> str | None:
-    """What a file that answers `found` (N, *shape) by name on `images` (N, R, R, 3) does wrong; None where
-    nothing known explains it.
+    """What is wrong with a file whose outputs by name on `images` (N, R, R, 3) uint8 are `found` (N, *shape); None if
+    no known mistake explains it.
     """
     some, answers = images[:_PHOTOS], {name: values[:_PHOTOS] for name, values in found.items()}
     if not all(np.isfinite(values).all() for values in answers.values()):
@@ -57,8 +57,8 @@ def _mistakes(graph: Graph) -> list[_Mistake]:
     ending: Activation = "relu6" if activation == "relu" else "relu"
     return [
         _Mistake(f"its padding is {other}, the network's is {padding}", lambda g: _padded(g, other)),
-        _Mistake("its colour channels are read as blue, green, red", pixels=lambda images: images[..., ::-1].copy()),
-        _Mistake("its photos are turned by 90 degrees", pixels=lambda images: images.transpose(0, 2, 1, 3).copy()),
+        _Mistake("its colour channels are in reverse order", pixels=lambda images: images[..., ::-1].copy()),
+        _Mistake("its photos are transposed", pixels=lambda images: images.transpose(0, 2, 1, 3).copy()),
         _Mistake(f"its activation is {ending}, the network's is {activation}", lambda g: _activated(g, ending)),
         _Mistake("its pixels are not normalised", lambda g: _scaled(g, 0.0, 1.0)),
         _Mistake("its pixels are scaled to 0 … 1", lambda g: _scaled(g, 0.0, 255.0)),

@@ -1,4 +1,4 @@
-"""From a model to proven files: the function behind `mobilenet export`."""
+"""From a model to verified files: the function behind `mobilenet export`."""
 
 import json
 import math
@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mobilenet.datasets import LeftOut, read_exclusions
+from mobilenet.datasets.exclusions import read_exclusions
+from mobilenet.datasets.photos import LeftOut
 from mobilenet.errors import ConfigError, ModelError
-from mobilenet.export.formats import FORMATS
+from mobilenet.export.formats import WRITERS
 from mobilenet.export.photos import Chosen, apart_from, choose_photos, decode_photos
 from mobilenet.export.proof.verify import OF_THE_FILE, Proof, Reference, prove
 from mobilenet.files import atomic_write, check_writable, storage_errors
@@ -26,12 +27,13 @@ from mobilenet.model.graph import Graph, QuantizedGraph
 from mobilenet.model.outputs import Outputs
 from mobilenet.model.precision import PRECISIONS, Precision
 from mobilenet.runs.origin import read_origin
-from mobilenet.runtimes import Predictor, model_file, open_model
 from mobilenet.runtimes.batches import predict_batches
+from mobilenet.runtimes.engines import ENGINES, FORMATS
+from mobilenet.runtimes.predictor import Predictor, model_file, open_model
 from mobilenet.tasks import task_of_model
 
 if TYPE_CHECKING:
-    from mobilenet.quantize.calibrate import Calibrated, Distance
+    from mobilenet.quantize.calibrated import Calibrated, Distance
 
 __all__ = ["ExportSettings", "Exported", "check_engines", "export"]
 
@@ -41,11 +43,12 @@ _LARGEST_BATCH = 1024
 
 @dataclass(frozen=True, slots=True)
 class ExportSettings:
-    """What to write and what to prove it on; `model` is a run folder or a model file, `out` a folder.
+    """What to write and which photos to verify it on; `model` is a run folder or a model file, `out` a folder.
+    ConfigError for values out of range.
 
-    `validation` photos prove where they are given, and what the list `exclude` names is left out, as in training.
-    `batch` is for ONNX, None for any number of photos at once. `qat`: 8-bit networks are fine-tuned with rounding.
-    `must_be_faster`: an 8-bit file fails where this machine gains nothing by it.
+    `validation` and `exclude` choose photos as in training: files are verified on `validation`, if given, and photos
+    listed in `exclude` are skipped. `batch` is the batch size of ONNX files, None for any. `qat`: fine-tune 8-bit
+    networks with rounding. `must_be_faster`: an 8-bit file fails unless it is faster on this machine.
     """
 
     model: Path
@@ -72,7 +75,7 @@ class ExportSettings:
             if not chosen:
                 raise ConfigError(f"no {kind} is given; use {' or '.join(known)}")
         if self.batch is not None and not 1 <= self.batch <= _LARGEST_BATCH:
-            raise ConfigError(f"a batch of {self.batch} is out of range; use 1 to {_LARGEST_BATCH:,}")
+            raise ConfigError(f"batch size {self.batch} is out of range; use 1 to {_LARGEST_BATCH:,}")
         for name, value in (("calibration", self.calibration_photos), ("proof", self.proof_photos)):
             if not 8 <= value <= 100_000:
                 raise ConfigError(f"{value} {name} photos are out of range; use 8 to 100,000")
@@ -80,10 +83,10 @@ class ExportSettings:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Exported:
-    """What became of an export: a proof for each file, in the order of formats and precisions.
+    """The result of an export: a proof for each file, in the order of formats and precisions.
 
-    `agreement` is the share of photos on which the 8-bit files of all formats give the same answer, None where
-    there is one format. `quantization` says how the 8-bit network was made.
+    `agreement` is the lowest agreement between the 8-bit files of two formats, 0…1, None if there is one format.
+    `quantization` says how the 8-bit network was made.
     """
 
     folder: Path
@@ -95,13 +98,13 @@ class Exported:
 
     @property
     def failures(self) -> tuple[str, ...]:
-        """One line for each file that failed; none where everything is proven, and something is."""
+        """One line for each file that failed; none if files were written and all passed."""
         if not self.proofs:
             return ("no file was written; name a format and a precision",)
         return tuple(f"{Path(proof.file).name}: {'; '.join(proof.failures)}" for proof in self.proofs if proof.failures)
 
     def to_json(self) -> dict[str, Any]:
-        """As a mapping that `json.dumps` takes."""
+        """As a mapping for `json.dumps`."""
         return {
             "folder": str(self.folder),
             "passed": not self.failures,
@@ -115,7 +118,7 @@ class Exported:
 
 @dataclass(slots=True)
 class _Work:
-    """What one export knows so far."""
+    """The state of one export."""
 
     settings: ExportSettings
     name: str
@@ -129,15 +132,16 @@ class _Work:
 
 
 def export(settings: ExportSettings, progress: Callable[[str, int, int], object] | None = None) -> Exported:
-    """Write every file that `settings` ask for and prove each; files that fail are kept as `NAME.failed.SUFFIX`.
+    """Write every file that `settings` ask for and verify it; files that fail are kept as `NAME.failed.SUFFIX`.
 
-    `progress(what, done, all)`. Errors in settings, model or data are raised before anything is written; failed gates
-    are not errors here: `Exported.failures` has them. The whole result also lies in `out` as `export.json`.
+    `progress(what, done, all)`. Errors in settings, model or data are raised before anything is written, ModelError for
+    a model that is already exported or cannot be; failed gates are no errors: `Exported.failures` has them. The result
+    is also written to `out` as `export.json`.
     """
     check_engines(settings.formats)
     file = model_file(settings.model)
     if file.suffix != ".safetensors":
-        raise ModelError(f"{file} is exported already; give the run folder or the .safetensors file that it came from")
+        raise ModelError(f"{file} is already exported; give the run folder or the .safetensors file it was made from")
     check_writable(settings.out)
     card, arrays = read_arrays(file)
     try:
@@ -158,10 +162,10 @@ def export(settings: ExportSettings, progress: Callable[[str, int, int], object]
 
 
 def check_engines(formats: Sequence[str]) -> None:
-    """Before any work: the packages that write and run the files are there."""
+    """Check before any work that the packages that write and run the files are installed."""
     for name in formats:
         import_module(f"mobilenet.export.{name}.model")
-        import_module(f"mobilenet.runtimes.{FORMATS[name].runtime}")
+        import_module(ENGINES[FORMATS[name].runtime].module)
 
 
 def _name(model: Path) -> str:
@@ -186,7 +190,7 @@ def _prepare(
     )
     judges = decode_photos(chosen.proof, card.preprocessing, lambda *at: progress("reading photos", *at))
     network = open_model(file)
-    answers = predict_batches(network, judges.images, progress=lambda *at: progress("asking the network", *at))
+    answers = predict_batches(network, judges.images, progress=lambda *at: progress("running the network", *at))
     reference = Reference(task, card, judges.images, answers, judges.targets if chosen.labelled else None)
     return _Work(settings, name, graph, chosen, reference, progress, list(judges.left_out))
 
@@ -209,13 +213,13 @@ def _quantize(work: _Work) -> QuantizedGraph:
 
 
 def _distance(work: _Work) -> "Distance":
-    """What the 8-bit network is to keep of the float32 network's answers."""
+    """The divergence of the 8-bit network from the float32 network."""
     reference = work.reference
     return reference.task.objective(reference.card).distil
 
 
 def _fine_tuned(work: _Work, found: "Calibrated", images: NDArray[np.uint8]) -> QuantizedGraph:
-    """After fine-tuning with rounding, unless calibration alone was better on the photos that judged it."""
+    """The 8-bit graph after fine-tuning with rounding, unless calibration alone was better on the held-out photos."""
     from mobilenet.quantize.calibrate import divergence
     from mobilenet.quantize.fine_tune import fine_tune, training_photos
 
@@ -240,16 +244,16 @@ def _fine_tuned(work: _Work, found: "Calibrated", images: NDArray[np.uint8]) -> 
 def _prove_format(work: _Work, name: str, graphs: dict[Precision, Graph | QuantizedGraph]) -> Iterator[Proof]:
     """A proof for each precision of one format; where it must be faster, an 8-bit file is timed against the float32
     one, wanted or not."""
-    kind = FORMATS[name]
+    kind, write = FORMATS[name], WRITERS[name]
     with tempfile.TemporaryDirectory() as folder:
         rival = None
         if work.settings.must_be_faster and "int8" in work.settings.precisions:
             plain = Path(folder) / f"{work.name}{kind.suffix}"
-            plain.write_bytes(kind.write(graphs["float32"], work.settings.batch))
+            plain.write_bytes(write(graphs["float32"], work.settings.batch))
             rival = open_model(plain, kind.runtime, threads=1)
         for precision in work.settings.precisions:
             work.progress(f"proving {name} {precision}", 0, 1)
-            data = kind.write(graphs[precision], work.settings.batch)
+            data = write(graphs[precision], work.settings.batch)
             yield _prove_file(work, name, precision, data, rival if precision == "int8" else None)
             work.progress(f"proving {name} {precision}", 1, 1)
 
@@ -271,7 +275,7 @@ def _prove_file(work: _Work, name: str, precision: Precision, data: bytes, rival
 
 
 def _explained(work: _Work, proof: Proof, found: Outputs) -> Proof:
-    """With the reason why a file answers otherwise, where it is a known one."""
+    """The proof with the cause of differing outputs, if it is a known one."""
     if not any(gate.name not in OF_THE_FILE and not gate.passed for gate in proof.gates):
         return proof
     from mobilenet.export.diagnose import diagnose
@@ -281,7 +285,7 @@ def _explained(work: _Work, proof: Proof, found: Outputs) -> Proof:
 
 @contextmanager
 def _unproven(path: Path, data: bytes) -> Iterator[Path]:
-    """The file under a name that says what it is not yet; gone at the end, if it was not renamed."""
+    """The file under a temporary name; removed at the end unless it was renamed."""
     try:
         with atomic_write(path) as file:
             file.write(data)

@@ -1,22 +1,22 @@
-"""Which photos an export is calibrated on and which prove it: never the same ones."""
+"""The photos for calibration and for verification of an export: never the same ones."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mobilenet.datasets import Exclusions, LeftOut, Photos, read_exclusions
 from mobilenet.datasets.dataset import Parts, make_split, open_parts, remembered_digests
-from mobilenet.datasets.exclusions import NOTHING
+from mobilenet.datasets.exclusions import NOTHING, Exclusions, read_exclusions
+from mobilenet.datasets.photos import LeftOut, Photos
 from mobilenet.datasets.remote.urls import spelled
 from mobilenet.datasets.sources.folders import class_names, find_photos
 from mobilenet.datasets.sources.shards import find_shards
 from mobilenet.datasets.targets import Targets, Unlabelled
-from mobilenet.errors import DataError, ImageError
-from mobilenet.images import Preprocessing
+from mobilenet.errors import DataError
+from mobilenet.images.prepare import prepare_photos
+from mobilenet.images.preprocessing import Preprocessing
 from mobilenet.model.vocabulary import Vocabulary
 from mobilenet.runs.judging import NO_RECORD, nothing_unseen
 from mobilenet.runs.origin import Origin
@@ -28,10 +28,9 @@ __all__ = ["Chosen", "Decoded", "apart_from", "choose_photos", "decode_photos"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Chosen:
-    """`calibration` and `proof` photos; where `labelled`, the targets of `proof` are in the network's vocabulary.
+    """`calibration` and `proof` photos; if `labelled`, the targets of `proof` are in the network's vocabulary.
 
-    `training` are all photos that may be learned from, which `calibration` is taken of; `says` in words what was
-    chosen.
+    `training` are all photos available for training, from which `calibration` is drawn; `says` describes the choice.
     """
 
     training: Photos
@@ -43,7 +42,7 @@ class Chosen:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Decoded:
-    """Photos that decode, as network input (N, R, R, 3) uint8 with their targets, and the others with reasons."""
+    """Decodable photos as network input (N, R, R, 3) uint8 with their targets, and the others with reasons."""
 
     images: NDArray[np.uint8]
     targets: Targets
@@ -62,30 +61,26 @@ def choose_photos(
     validation: Path | None = None,
     exclude: Exclusions = NOTHING,
 ) -> Chosen:
-    """At most so many photos for each purpose out of `data`, at random by `seed`, for a network of this
+    """At most `calibration` and `proof` photos of `data`, drawn at random by `seed`, for a network with this
     `vocabulary`.
 
-    Where `data` is what the run of `origin` was trained on, its recorded validation photos prove. Another data set
-    (folders of classes, or CSV) is split as in training, with the same `validation` and `exclude`, and its validation
-    photos prove, without those that the network was trained on. Where its classes are not the network's, and for a
-    folder without classes, the photos have no labels. DataError where nothing is left to prove on.
+    If `data` is what the run of `origin` was trained on, its recorded validation photos are for verification. Another
+    data set (folders of classes, or CSV) is split as in training, with the same `validation` and `exclude`; its
+    validation photos are used, except those that the network was trained on. If its classes are not the network's, or
+    it is a folder without classes, the photos have no labels. DataError if no photos are left for verification.
     """
     sources = _sources(data, task, origin, vocabulary, validation, exclude)
     random = np.random.default_rng(seed)
     some = _some(sources.training, calibration, random)
     judges = _some(sources.judging, proof, random)
     some = apart_from(some, judges)
-    kind = (
-        "validation photos"
-        if sources.labelled
-        else "photos without labels that the network knows: accuracy is not compared"
-    )
+    kind = "validation photos" if sources.labelled else "photos without known labels: accuracy is not compared"
     says = f"proven on {len(judges):,} {kind}; calibrated on {len(some):,} others"
     return Chosen(sources.training, some, judges, sources.labelled, "; ".join((says, *sources.notes)))
 
 
 def apart_from(photos: Photos, others: Photos) -> Photos:
-    """The photos that are, by their bytes, none of the others."""
+    """The photos whose bytes differ from all `others`."""
     known = set(remembered_digests(others))
     return photos.take([number for number, key in enumerate(remembered_digests(photos)) if key not in known])
 
@@ -93,33 +88,24 @@ def apart_from(photos: Photos, others: Photos) -> Photos:
 def decode_photos(
     photos: Photos, preprocessing: Preprocessing, progress: Callable[[int, int], object] | None = None
 ) -> Decoded:
-    """Every photo from its bytes to network input; DataError where none decodes."""
+    """Decode all photos to network input (N, R, R, 3) uint8; DataError if none can be decoded."""
     images, decoded, left_out = [], [], []
-    with ThreadPoolExecutor(thread_name_prefix="decode") as pool:
-        results = pool.map(lambda number: _prepare(photos, number, preprocessing), range(len(photos)))
-        for number, result in enumerate(results):
-            if isinstance(result, str):
-                left_out.append(LeftOut(photos.files[number], result))
-            else:
-                images.append(result)
-                decoded.append(number)
-            if progress is not None:
-                progress(number + 1, len(photos))
+    for number, found in prepare_photos(preprocessing, photos.read, range(len(photos))):
+        if isinstance(found, str):
+            left_out.append(LeftOut(photos.files[number], found))
+        else:
+            images.append(found[0])
+            decoded.append(number)
+        if progress is not None:
+            progress(number + 1, len(photos))
     if not images:
         raise DataError(f"none of the {len(photos):,} photos below {photos.root} can be decoded; give readable ones")
     return Decoded(np.stack(images), photos.targets.take(np.array(decoded, np.int64)), tuple(left_out))
 
 
-def _prepare(photos: Photos, number: int, preprocessing: Preprocessing) -> NDArray[np.uint8] | str:
-    try:
-        return preprocessing.prepare(photos.read(number))
-    except ImageError as error:
-        return str(error)
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class _Sources:
-    """Photos to learn from and photos to judge by, whether those have labels that the network knows, and remarks."""
+    """Photos for training and for verification, whether the latter have labels that the network knows, and notes."""
 
     training: Photos
     judging: Photos
@@ -159,7 +145,7 @@ def _sources(
 
 
 def _recorded(parts: Parts, split: RecordedSplit) -> _Sources:
-    """As the run recorded it, whatever the photos are called now and wherever the seed would put them."""
+    """The split that the run recorded, by the photos' contents: their names and the seed do not matter."""
     pool = parts.train if parts.validation is None else parts.validation
     digests = remembered_digests(pool)
     judges = split.judges(digests)
@@ -193,7 +179,7 @@ def _made(data: Path, origin: Origin, parts: Parts, *, own: bool) -> _Sources:
 
 
 def _pooled(data: Path, origin: Origin, photos: Photos, chosen: NDArray[np.bool_]) -> _Sources:
-    """Those `chosen` (N,) out of all to judge by, without those that were trained on; where most were, all others."""
+    """Verify on the `chosen` (N,) photos that were not trained on; if most of all were, on every other one."""
     judges, notes = chosen, tuple[str, ...]()
     if origin.trained_on is not None:
         digests = remembered_digests(photos)
@@ -210,9 +196,9 @@ def _pooled(data: Path, origin: Origin, photos: Photos, chosen: NDArray[np.bool_
 
 
 def _halves(data: Path, files: tuple[str, ...]) -> tuple[Photos, NDArray[np.bool_]]:
-    """Photos without labels, and half of them (N,) to judge by."""
+    """Photos without labels, and a mask (N,) of the half for verification."""
     if len(files) < 2:
-        raise DataError(f"{data} holds one photo; give more, half of them prove the export")
+        raise DataError(f"{data} contains only one photo; give more, half of them are for verification")
     every = np.random.default_rng(0).permutation(len(files))
     chosen = np.zeros(len(files), np.bool_)
     chosen[every[: len(files) // 2]] = True

@@ -5,14 +5,15 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, get_args
 
 from mobilenet.errors import ModelError, SpecError
-from mobilenet.images import Preprocessing
-from mobilenet.model.head import Head, check_outputs, read_head
+from mobilenet.images.preprocessing import Preprocessing
+from mobilenet.model.head import Head, read_head
 from mobilenet.model.outputs import Output
 from mobilenet.model.vocabulary import Vocabulary
 from mobilenet.spec.mobilenet import CLASSIFIER, MOBILENETS
 from mobilenet.spec.rows import Activation, ConvStyle, Network, Padding
+from mobilenet.spec.shapes import output_shapes
 
-__all__ = ["FORMAT", "ModelCard", "classifier_output"]
+__all__ = ["FORMAT", "ModelCard", "check_outputs", "classifier_output"]
 
 FORMAT = 1
 """Version of the description; one of a later version is refused."""
@@ -109,6 +110,21 @@ class ModelCard:
 def classifier_output(classes: int) -> Output:
     """The one output of a network that ends in a classifier: (classes,) probabilities."""
     return Output("probabilities", CLASSIFIER, (classes,), "softmax")
+
+
+def check_outputs(network: Network, outputs: tuple[Output, ...]) -> None:
+    """ModelError unless each output has a name of its own and is what its row computes; SpecError where rows do not fit
+    together."""
+    shapes = output_shapes(network.rows, network.resolution)
+    for output in outputs:
+        height, width, channels = shapes.get(output.row, (0, 0, 0))
+        if height * width * channels != output.size:
+            raise ModelError(
+                f"output {output.name} of shape {output.shape} is not what its row {output.row} computes: "
+                f"{(height, width, channels)}"
+            )
+    if len({output.name for output in outputs}) < len(outputs):
+        raise ModelError(f"two outputs have one name: {[output.name for output in outputs]}")
 
 
 def _check_format(version: object) -> None:

@@ -6,9 +6,8 @@ from dataclasses import replace
 import numpy as np
 
 from mobilenet.errors import ModelError
-from mobilenet.model.card import ModelCard
+from mobilenet.model.card import ModelCard, check_outputs
 from mobilenet.model.graph import Arrays, ConcatNode, ConvNode, Graph, LinearNode, Node, PoolNode
-from mobilenet.model.head import check_outputs
 from mobilenet.spec.rows import INPUT, Concat, Conv, GlobalPool, Linear, Pool, Row
 from mobilenet.spec.shapes import sources
 

@@ -7,10 +7,9 @@ from typing import Any, get_args
 
 from mobilenet.errors import ModelError
 from mobilenet.model.outputs import Output, read_output
-from mobilenet.spec.rows import Activation, Concat, Conv, GlobalPool, Linear, Network, Padding, Pool, Row
-from mobilenet.spec.shapes import output_shapes
+from mobilenet.spec.rows import Activation, Concat, Conv, GlobalPool, Linear, Padding, Pool, Row
 
-__all__ = ["Head", "check_outputs", "read_head"]
+__all__ = ["Head", "read_head"]
 
 _KINDS: dict[str, type[Row]] = {kind.__name__: kind for kind in (Conv, Pool, GlobalPool, Concat, Linear)}
 
@@ -66,21 +65,6 @@ def read_head(document: Mapping[str, Any]) -> Head:
     if len(rows) > _MOST_ROWS:
         raise ModelError(f"its head has {len(rows):,} rows; a head has at most {_MOST_ROWS:,}")
     return Head(tuple(map(_read_row, rows)), tuple(map(read_output, outputs)))
-
-
-def check_outputs(network: Network, outputs: tuple[Output, ...]) -> None:
-    """ModelError unless each output has a name of its own and is what its row computes; SpecError where rows do not fit
-    together."""
-    shapes = output_shapes(network.rows, network.resolution)
-    for output in outputs:
-        height, width, channels = shapes.get(output.row, (0, 0, 0))
-        if height * width * channels != output.size:
-            raise ModelError(
-                f"output {output.name} of shape {output.shape} is not what its row {output.row} computes: "
-                f"{(height, width, channels)}"
-            )
-    if len({output.name for output in outputs}) < len(outputs):
-        raise ModelError(f"two outputs have one name: {[output.name for output in outputs]}")
 
 
 def _read_row(document: Mapping[str, Any]) -> Row:

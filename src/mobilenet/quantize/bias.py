@@ -1,7 +1,7 @@
-"""Bias correction: rounding filters moves the mean of each channel a little; the bias takes that back.
+"""Bias correction: rounding filters shifts the mean of each channel a little; the bias compensates for that.
 
 Nagel et al. 2019, section 4.2, measured on photos: node by node, the mean of each channel before its activation is
-compared with that of the float32 network, while everything before it is already rounded and corrected.
+compared with that of the float32 network, with everything before it already rounded and corrected.
 """
 
 from dataclasses import dataclass, replace
@@ -22,16 +22,16 @@ __all__ = ["corrected"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Tensors:
-    """One tensor for all photos, in batches: the float32 network's, and the rounded network's 8-bit numbers."""
+    """One tensor for all photos, in batches: that of the float32 network, and 8-bit values of the rounded network."""
 
     exact: list[Tensor]
     rounded: list[Tensor]
 
 
 def corrected(graph: Graph, ranges: Ranges, images: NDArray[np.uint8]) -> Graph:
-    """The float32 graph with biases that, once rounded as `ranges` say, give each channel its float32 mean.
+    """The float32 graph with biases that, once rounded as `ranges` say, restore the float32 mean of each channel.
 
-    Keeps the outputs for all `images` (N, R, R, 3) of each node that is still to be read: about 100 photos are enough.
+    Holds the outputs of every node that is still to be read for all `images` (N, R, R, 3); about 100 are enough.
     """
     preprocessing = graph.card.preprocessing
     steps = {INPUT: pixel_quantization(preprocessing), **ranges}
@@ -39,7 +39,7 @@ def corrected(graph: Graph, ranges: Ranges, images: NDArray[np.uint8]) -> Graph:
 
     def compute(node: Node, inputs: list[_Tensors]) -> _Tensors:
         given, output = steps[node.inputs[0]], steps[node.name]
-        # A node that reads pixels is corrected as it reads them, and given back to the graph as it was.
+        # A node that reads pixels is corrected in the form that reads them; the graph keeps its original form.
         reading = reading_pixels(node, preprocessing)
         moved, whole = node, quantized_node(reading, given, output)
         if isinstance(node, ConvNode | LinearNode):
@@ -60,7 +60,7 @@ def corrected(graph: Graph, ranges: Ranges, images: NDArray[np.uint8]) -> Graph:
 
 
 def _shift(node: Node, whole: Node, given: _Tensors, steps: Quantization) -> NDArray[np.float32]:
-    """(out,) what the rounded node, reading rounded numbers, lacks on average before its activation."""
+    """(out,) mean error of the rounded node on rounded inputs, before its activation."""
     wanted = _mean([step(_bare(node), [x]) for x in given.exact])
     found = _mean([step(_bare(whole), [(x - steps.zero_point) * steps.scale]) for x in given.rounded])
     return (wanted - found).numpy()

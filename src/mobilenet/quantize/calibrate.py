@@ -1,59 +1,37 @@
-"""The 8-bit graph of a network, from photos alone: every choice is made by what it costs on photos held back.
+"""The 8-bit graph of a network, from photos alone: every choice is made by its cost on held-out photos.
 
-Half of the photos are calibrated on, the others judge: by the divergence of the 8-bit network's outputs from the
-float32 network's, as the task measures it (for classes Kullback-Leibler, in nats a photo). First the way of choosing
-ranges, then whether equalisation helps, then whether bias correction does.
+Half of the photos are for calibration; the others are held out to measure the divergence of the 8-bit network's outputs
+from the float32 network's, as the task defines it (for classes Kullback-Leibler, in nats per photo). The choices are
+the method for ranges, then whether equalisation helps, then whether bias correction does.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from mobilenet.errors import ConfigError, ModelError
 from mobilenet.model.graph import Graph, QuantizedGraph, concatenated
 from mobilenet.quantize.bias import corrected
+from mobilenet.quantize.calibrated import Calibrated, Distance
 from mobilenet.quantize.equalise import equalised
 from mobilenet.quantize.ranges import METHODS, Method, Observed, Ranges, choose_ranges, observe
 from mobilenet.quantize.simulator import batches, quantized_outputs, raw_outputs
 from mobilenet.quantize.weights import quantized
 
-__all__ = ["FEWEST_PHOTOS", "Calibrated", "Distance", "calibrate", "divergence"]
-
-Distance = Callable[[Mapping[str, Tensor], Mapping[str, Tensor]], Tensor]
-"""(a network's raw outputs by name, those of the network that it should be like) -> how far they are apart, summed over
-the photos: a scalar, 0 where nothing differs."""
+__all__ = ["FEWEST_PHOTOS", "calibrate", "divergence"]
 
 FEWEST_PHOTOS = 8
 _MOST_FOR_BIASES = 128
-"""Photos whose activations are held in memory at once."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Calibrated:
-    """An 8-bit graph and how it was made.
-
-    `prepared` is the float32 graph behind it, equalised and corrected where that helped, and `ranges` what its outputs
-    are rounded to. `errors` are the divergences of all that was tried, by name, the chosen one last; infinite for
-    what does not answer with numbers.
-    """
-
-    graph: QuantizedGraph
-    prepared: Graph
-    ranges: Ranges
-    method: Method
-    equalised: bool
-    corrected: bool
-    errors: dict[str, float]
+"""Activations of all of them are held in memory at once."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Try:
-    """A float32 graph and ranges for it, and what rounding costs."""
+    """A float32 graph and ranges for it, and the divergence after rounding."""
 
     graph: Graph
     ranges: Ranges
@@ -66,14 +44,13 @@ def calibrate(
     distance: Distance,
     progress: Callable[[int, int], object] | None = None,
 ) -> Calibrated:
-    """The best 8-bit graph for photos like `images` (N, R, R, 3) uint8, at least 8 and some hundreds for good ranges.
+    """The best 8-bit graph for photos like `images` (N, R, R, 3) uint8: at least 8, some hundreds for good ranges.
 
-    The best is what is at the least `distance` from `graph` on photos held back. `progress(done, all)` after each of
-    the steps. ConfigError for too few photos; ModelError where the network, or every 8-bit one that was tried, answers
-    with NaN or infinity.
+    The best has the smallest `distance` from `graph` on held-out photos. `progress(done, all)` is called after each
+    step. ConfigError for too few photos; ModelError if the network, or every 8-bit candidate, gives NaN or infinity.
     """
     if len(images) < FEWEST_PHOTOS:
-        raise ConfigError(f"{len(images)} photos are too few to calibrate on; give at least {FEWEST_PHOTOS}")
+        raise ConfigError(f"{len(images)} photos are too few for calibration; give at least {FEWEST_PHOTOS}")
     steps = iter(range(1, len(METHODS) + 4))
 
     def tell() -> None:
@@ -102,8 +79,8 @@ def calibrate(
     best = moved if helps_to_correct else best
     if not math.isfinite(best.error):
         raise ModelError(
-            f"all {len(tries)} 8-bit networks that were tried answer with NaN or infinity on some of the "
-            f"{len(judge.images)} photos that judge them; use --precision float32"
+            f"all {len(tries)} 8-bit candidates output NaN or infinity on some of the {len(judge.images)} held-out "
+            "photos; use --precision float32"
         )
     errors = {name: tried.error for name, tried in tries.items()} | {"chosen": best.error}
     whole = quantized(best.graph, best.ranges)
@@ -111,8 +88,8 @@ def calibrate(
 
 
 def divergence(graph: Graph, whole: QuantizedGraph, images: NDArray[np.uint8], distance: Distance) -> float:
-    """Mean `distance` of the 8-bit graph from the float32 one on `images`, per photo; infinite where the former does
-    not answer with numbers. ConfigError without photos, ModelError where `graph` does not answer so."""
+    """Mean `distance` per photo of the 8-bit graph from the float32 one on `images` (N, R, R, 3) uint8; infinite if the
+    former gives NaN or infinity. ConfigError without photos, ModelError if `graph` gives NaN or infinity."""
     return _Judge(graph, images, distance).error(whole)
 
 
@@ -124,21 +101,19 @@ def _equalised(
 
 
 class _Judge:
-    """What the float32 network says of some photos, and how far an 8-bit one is from it."""
+    """The outputs of the float32 network on held-out photos, and the divergence of 8-bit ones from them."""
 
     def __init__(self, graph: Graph, images: NDArray[np.uint8], distance: Distance) -> None:
         if not len(images):
-            raise ConfigError("no photos judge the 8-bit network; give at least one")
+            raise ConfigError("no photos to measure the 8-bit network on; give at least one")
         self.images, self.distance = images, distance
         with torch.inference_mode():
             self.wanted = [raw_outputs(graph, pixels) for pixels in batches(images)]
         if not all(bool(torch.isfinite(raw).all()) for wanted in self.wanted for raw in wanted.values()):
-            raise ModelError(
-                "the network answers with NaN or infinity: its training has diverged; lower --learning-rate"
-            )
+            raise ModelError("the network outputs NaN or infinity: its training has diverged; lower --learning-rate")
 
     def error(self, whole: QuantizedGraph) -> float:
-        """Nats a photo; infinite, which is worse than any other, for NaN."""
+        """Divergence per photo; infinite for NaN, which is worse than any other."""
         with torch.inference_mode():
             sums = [
                 self.distance(quantized_outputs(whole, pixels), wanted)

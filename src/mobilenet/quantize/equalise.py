@@ -1,14 +1,14 @@
-"""Cross-layer equalisation: channels of one tensor that share 8-bit steps are brought to about the same size.
+"""Cross-layer equalisation: channels of one tensor share 8-bit steps, so they are scaled to about the same range.
 
-Where a layer is followed by ReLU, multiplying a channel's filter and bias by f and the next layer's use of that channel
-by 1 / f changes nothing in real numbers (Nagel et al. 2019, section 4.1), but a channel that was small gets more steps.
-Filters have steps of their own for each output channel, so the layer before loses nothing, and a depthwise layer behind
-loses nothing either: in front of it every channel is brought to the whole range. A pointwise layer behind has steps for
-each of its outputs, which all input channels share, so there the two are balanced.
+If a layer is followed by ReLU, multiplying a channel's filter and bias by f and the next layer's weights for that
+channel by 1 / f changes nothing in real numbers (Nagel et al. 2019, section 4.1), but a small channel gets more steps.
+Filters have steps of their own for each output channel, so the first layer loses nothing, and nor does a depthwise
+layer after it: in front of it every channel is scaled to the whole range. A pointwise layer has steps for each of its
+outputs, shared by all input channels, so the two layers are balanced instead.
 
-Only where one layer alone reads the channel, directly or through a pool, and no output shows it.
+Only channels that a single layer reads, directly or through a pool, and that are not part of an output are scaled.
 
-ReLU6 cuts at 6: a channel that reaches 6 is left as it is, and no other is brought beyond it.
+ReLU6 clips at 6: a channel that reaches 6 is left unchanged, and no other is scaled beyond it.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -23,7 +23,7 @@ from mobilenet.quantize.ranges import Observed
 __all__ = ["equalised"]
 
 _MOST = 32.0
-"""Times that a channel is enlarged or reduced at most: what is almost always zero is noise."""
+"""The largest factor by which a channel is scaled up or down: one that is almost always zero is noise."""
 
 _CUT = 6.0
 
@@ -31,7 +31,7 @@ Floats = NDArray[np.float32]
 
 
 def equalised(graph: Graph, observed: Mapping[str, Observed]) -> Graph:
-    """A graph that computes the same in real numbers, on photos like those that `observed` has seen."""
+    """A graph that computes the same in real numbers, on photos like those of `observed`."""
     nodes: dict[str, Node] = {node.name: node for node in graph.nodes}
     shown = {output.row for output in graph.card.outputs}
     for node in graph.nodes:
@@ -47,8 +47,7 @@ def equalised(graph: Graph, observed: Mapping[str, Observed]) -> Graph:
 
 
 def _reader(nodes: Sequence[Node], name: str, shown: Collection[str]) -> str | None:
-    """The one node with arrays that reads this one, through a pool as well; None where it is not the only one to see
-    it."""
+    """The node with weights that alone reads this one, directly or through a pool; None if there is no such node."""
     readers = [node for node in nodes if name in node.inputs]
     if name in shown or len(readers) != 1 or isinstance(readers[0], ConcatNode):
         return None
@@ -56,7 +55,7 @@ def _reader(nodes: Sequence[Node], name: str, shown: Collection[str]) -> str | N
 
 
 def _factors(node: ConvNode, reader: Node, observed: Observed) -> Floats:
-    """(out,) what each channel is multiplied by."""
+    """(out,) factor of each channel."""
     if node.activation == "none":
         return np.ones(len(node.bias), np.float32)
     high = np.maximum(observed.channel_high, 1e-12).astype(np.float64)
@@ -67,14 +66,14 @@ def _factors(node: ConvNode, reader: Node, observed: Observed) -> Floats:
         factors = wanted / wanted.max() * high.max() / high
     factors = np.clip(factors, 1 / _MOST, _MOST)
     if node.activation == "relu6":
-        # from 1 on: a smaller channel would be cut at another place than before
+        # At least 1: a smaller channel would be clipped at a different value.
         factors = np.where(high >= _CUT, 1.0, np.clip(factors, 1.0, _CUT / high))
     result: Floats = factors.astype(np.float32)
     return result
 
 
 def _use(reader: Node, channels: int) -> NDArray[np.float64]:
-    """(channels,) the largest weight that the reading layer has for each of its input channels."""
+    """(channels,) largest weight of the reading layer for each of its input channels."""
     match reader:
         case ConvNode():
             found = np.abs(reader.filters).max((0, 2, 3))
@@ -99,5 +98,5 @@ def _undone(reader: Node, factors: Floats) -> Node:
 
 
 def _by_channel(reader: LinearNode, channels: int) -> Floats:
-    """(out, pixels, channels) of the matrix: a plane is read pixel by pixel."""
+    """The matrix as (out, pixels, channels): a plane is read pixel by pixel."""
     return reader.matrix.reshape(len(reader.matrix), -1, channels)

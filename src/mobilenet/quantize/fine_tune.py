@@ -1,12 +1,11 @@
-"""Quantisation-aware fine-tuning: the 8-bit network learns to answer as the float32 network does.
+"""Quantisation-aware fine-tuning: the 8-bit network learns to match the outputs of the float32 network.
 
 Each forward pass rounds filters and outputs as the device will, and gradients pass through the rounding as if it were
 not there (straight-through; Jacob et al. 2018, section 3). The teacher is the float32 network itself, on the same
-crops, so labels are not needed and nothing new is learned but to be rounded. Batch norms are folded already, ranges of
-outputs stay as calibration has chosen them, and filters move in units of their own 8-bit steps.
+crops, so labels are not needed and the student only adapts to rounding. Batch norms are already folded, ranges of
+outputs stay as chosen by calibration, and filters are trained in units of their own 8-bit steps.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -17,10 +16,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel
 
-from mobilenet.datasets import Photos
 from mobilenet.datasets.cache.load import CachedPhotos, load
-from mobilenet.images import Preprocessing
+from mobilenet.datasets.photos import Photos
 from mobilenet.images.augment import Augmentation, draw_crops, random_uniform, render, training_side
+from mobilenet.images.preprocessing import Preprocessing
 from mobilenet.model.graph import (
     ConvNode,
     Graph,
@@ -35,20 +34,21 @@ from mobilenet.model.graph import (
     QuantizedPool,
     walk,
 )
-from mobilenet.quantize.calibrate import Calibrated, Distance
+from mobilenet.nn.schedule import learning_rate_factor
+from mobilenet.quantize.calibrated import Calibrated, Distance
 from mobilenet.quantize.simulator import LOWEST, bounds, convolve, flat, outputs_of, step
 from mobilenet.quantize.weights import LARGEST, reading_pixels
 
 __all__ = ["PHOTOS", "fine_tune", "training_photos"]
 
 PHOTOS = 6000
-"""Shown in all."""
+"""Crops that the student sees in total."""
 
 _BATCH = 32
 _RATE = 0.003
-"""Peak rate of Adam, in 8-bit steps of a filter: more than this adds more noise than it takes away."""
+"""Peak learning rate of Adam, in 8-bit steps of a filter: a higher one adds more noise than it removes."""
 _AVERAGED = 0.5
-"""Share of the run, its end, over which the weights are averaged before they are rounded."""
+"""Fraction of the run, at its end, over which the weights are averaged before they are rounded."""
 _WARMUP = 0.1
 
 
@@ -62,10 +62,10 @@ def fine_tune(
     shown: int = PHOTOS,
     progress: Callable[[int, int], object] | None = None,
 ) -> QuantizedGraph:
-    """The 8-bit graph of `start` after it has seen about `shown` crops of `photos` (`training_photos`).
+    """The 8-bit graph of `start` after training on about `shown` crops of `photos` (`training_photos`).
 
-    `teacher` is the float32 graph: the `distance` from its raw outputs is what is minimised. `photos` (N, S, S, 3) are
-    squares somewhat larger than the network's input. `progress(done, all)` after each batch.
+    `teacher` is the float32 graph: the `distance` from its raw outputs is minimised. `photos` (N, S, S, 3) uint8 are
+    somewhat larger than the network's input. `progress(done, all)` is called after each batch.
     """
     student = _Student(start.prepared, start.graph)
     optimizer = torch.optim.Adam(student.parameters(), lr=_RATE, betas=(0.9, 0.99))
@@ -74,7 +74,7 @@ def fine_tune(
     crops = _Crops(teacher.card.preprocessing, photos, seed)
     for number in range(total):
         for group in optimizer.param_groups:
-            group["lr"] = _RATE * _factor((number + 1) / total)
+            group["lr"] = _RATE * learning_rate_factor((number + 1) / total, _WARMUP)
         inputs = crops.batch(number)
         with torch.no_grad():
             wanted = outputs_of(teacher.card, walk(teacher.nodes, inputs, step))
@@ -91,19 +91,12 @@ def fine_tune(
 
 
 def training_photos(photos: Photos, preprocessing: Preprocessing) -> CachedPhotos:
-    """The photos that decode, as the squares that training took its crops from: its cache is read again."""
+    """The decodable photos, at the size that training takes its crops from, so that its cache is reused."""
     return load(photos, training_side(preprocessing.resolution))
 
 
-def _factor(progress: float) -> float:
-    """Linear warm-up, then half a cosine to zero."""
-    if progress < _WARMUP:
-        return progress / _WARMUP
-    return 0.5 * (1 + math.cos(math.pi * (progress - _WARMUP) / (1 - _WARMUP)))
-
-
 class _Crops:
-    """Batches of random crops, each photo as often as any other; they follow from (seed, number) alone."""
+    """Batches of random crops, all photos equally often; they depend on (seed, number) only."""
 
     def __init__(self, preprocessing: Preprocessing, photos: CachedPhotos, seed: int) -> None:
         self.photos, self.seed = photos, seed
@@ -125,7 +118,7 @@ class _Crops:
 
 
 class _Student(nn.Module):
-    """A graph whose filters (in 8-bit steps) and biases learn, rounded in every pass as `QuantizedGraph` is."""
+    """A graph with trainable filters (in 8-bit steps) and biases, rounded in every pass as in `QuantizedGraph`."""
 
     def __init__(self, prepared: Graph, start: QuantizedGraph) -> None:
         super().__init__()
@@ -136,7 +129,7 @@ class _Student(nn.Module):
         for node, whole in zip(prepared.nodes, start.nodes, strict=True):
             weights, bias = _in_steps(reading_pixels(node, preprocessing), whole)
             self.weights.append(nn.Parameter(weights))
-            # a copy: the graph keeps its own
+            # A copy: the graph keeps its own.
             self.biases.append(nn.Parameter(bias.clone()))
 
     def forward(self, inputs: Tensor) -> dict[str, Tensor]:
@@ -150,7 +143,7 @@ class _Student(nn.Module):
         )
 
     def rounded(self) -> QuantizedGraph:
-        """What has been learned, in whole numbers."""
+        """The trained graph in integers."""
         learned, steps = self._learned(), self.start.steps
         nodes = []
         for node in self.start.nodes:
@@ -165,7 +158,7 @@ class _Student(nn.Module):
 
 
 def _in_steps(node: Node, whole: QuantizedNode) -> tuple[Tensor, Tensor]:
-    """Weights in units of their 8-bit steps, not rounded, and biases as they are; nothing for what has none."""
+    """Weights in units of their 8-bit steps, not rounded, and biases unchanged; empty for nodes without any."""
     match node, whole:
         case ConvNode(), QuantizedConv():
             return torch.from_numpy(node.filters / whole.scales[:, None, None, None]), torch.from_numpy(node.bias)
@@ -176,7 +169,7 @@ def _in_steps(node: Node, whole: QuantizedNode) -> tuple[Tensor, Tensor]:
 
 
 def _forward(node: QuantizedNode, inputs: Sequence[Tensor], weights: Tensor, bias: Tensor) -> Tensor:
-    """One node on real numbers, its weights and its output rounded; activations are ends of the output's range."""
+    """One node on real numbers, its weights and output rounded; activations are bounds of the output's range."""
     if isinstance(node, QuantizedConcat):
         return torch.cat(list(inputs), 1)
     low, high = bounds(node)
@@ -187,7 +180,7 @@ def _forward(node: QuantizedNode, inputs: Sequence[Tensor], weights: Tensor, bia
 
 
 def _plain(node: QuantizedConv | QuantizedLinear | QuantizedPool, x: Tensor, weights: Tensor, bias: Tensor) -> Tensor:
-    """The node before its output is rounded, with weights rounded to whole steps."""
+    """The node's output before rounding, with weights rounded to whole steps."""
     match node:
         case QuantizedConv():
             return convolve(node, x, _on_steps(weights, node.scales), bias)

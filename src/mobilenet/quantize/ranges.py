@@ -1,8 +1,8 @@
-"""Calibration: what values each node's output takes on photos, and which part of them 8 bits should cover.
+"""Calibration: the values of each node's output on photos, and the range of them that 8 bits should cover.
 
-Three ways: everything that was seen (min-max); all but the most extreme 0.01 % of the values (percentile); the part
-with the least mean squared error after rounding (MSE; Krishnamoorthi 2018, section 3.1). Which is best depends on the
-network, so `mobilenet.quantize.calibrate` measures it.
+Three methods: the whole observed range (min-max); all but the most extreme 0.01 % of the values (percentile); the range
+with the smallest mean squared error after rounding (MSE; Krishnamoorthi 2018, section 3.1). Which one is best depends
+on the network, so `mobilenet.quantize.calibrate` measures it.
 """
 
 import math
@@ -29,19 +29,19 @@ Ranges = Mapping[str, Quantization]
 
 _BINS = 4096
 _OUTSIDE = 1e-4
-"""Share of the values that `percentile` leaves outside."""
+"""Fraction of the values that `percentile` clips."""
 
 _TRIED = np.linspace(0.2, 1.0, 81)
-"""Shares of the whole range that `mse` tries."""
+"""Fractions of the whole range that `mse` tries."""
 
 _STEPS = HIGHEST - LOWEST
 _NOTHING = 1e-30
-"""Ranges that float32 can no longer divide into steps."""
+"""A range below this cannot be divided into steps in float32."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Observed:
-    """One node's output on the calibration photos: its range, a histogram of it, and the largest value a channel."""
+    """One node's output on the calibration photos: its range, a histogram (4096,), and the maximum per channel (C,)."""
 
     low: float
     high: float
@@ -50,7 +50,7 @@ class Observed:
 
 
 def observe(graph: Graph, images: NDArray[np.uint8]) -> dict[str, Observed]:
-    """(N, R, R, 3) uint8 photos -> what each node's output is on them; in two passes, the range and then the counts.
+    """(N, R, R, 3) uint8 photos -> statistics of each node's output, in two passes: ranges, then histograms.
 
     ModelError for a node that gives NaN or infinity, which no range covers.
     """
@@ -65,7 +65,7 @@ def observe(graph: Graph, images: NDArray[np.uint8]) -> dict[str, Observed]:
     for name, span in spans.items():
         if not all(map(math.isfinite, span)):
             raise ModelError(
-                f"layer {name} gives NaN or infinity on some photos: there is no 8-bit range; train it again"
+                f"layer {name} gives NaN or infinity on some photos: it has no 8-bit range; train the network again"
             )
     for name, x in _outputs(graph, images):
         least, most = spans[name]
@@ -77,9 +77,9 @@ def observe(graph: Graph, images: NDArray[np.uint8]) -> dict[str, Observed]:
 def choose_ranges(
     observed: Mapping[str, Observed], method: Method, joined: Collection[Collection[str]] = ()
 ) -> dict[str, Quantization]:
-    """How each node's output is rounded, by `method`; 0 is always one of the steps, as padding needs.
+    """How each node's output is rounded, by `method`; 0 is always one of the steps, as padding requires.
 
-    Each group of `joined` names (`mobilenet.model.graph.concatenated`) is rounded alike, over all that its nodes reach.
+    Each group of `joined` names (`mobilenet.model.graph.concatenated`) shares the union of its nodes' ranges.
     """
     spans = {name: _span(node, method) for name, node in observed.items()}
     for group in joined:
@@ -89,15 +89,15 @@ def choose_ranges(
 
 
 def quantization(low: float, high: float) -> Quantization:
-    """256 steps from `low` to `high`, widened to hold 0 and moved so that 0 is one of them."""
+    """256 steps from `low` to `high`, widened to include 0 and shifted so that 0 is one of them."""
     low, high = min(low, 0.0), max(high, 0.0)
-    # As a file stores it. A layer that gives only zeros gets steps of some size.
+    # Rounded as a file stores it. The steps of a layer that gives only zeros may have any size.
     scale = float(np.float32((high - low) / _STEPS if high - low > _NOTHING else 1.0))
     return Quantization(scale, int(np.clip(round(LOWEST - low / scale), LOWEST, HIGHEST)))
 
 
 def _outputs(graph: Graph, images: NDArray[np.uint8]) -> Iterator[tuple[str, Tensor]]:
-    """(name, output) of every node, for batch after batch."""
+    """(name, output) of every node, batch by batch."""
     for pixels in batches(images):
         with torch.inference_mode():
             for node, x in walk(graph.nodes, normalised(pixels, graph.card.preprocessing), step):
@@ -117,7 +117,7 @@ def _span(node: Observed, method: Method) -> tuple[float, float]:
 
 
 def _percentile(node: Observed) -> tuple[float, float]:
-    """The range without the most extreme values, above alone where none is below zero."""
+    """The range without the most extreme values; clipped at the top only if no value is negative."""
     share = np.cumsum(node.counts) / node.counts.sum()
     edges = np.linspace(node.low, node.high, _BINS + 1)
     high = edges[1 + int(np.searchsorted(share, 1 - _OUTSIDE))]
@@ -126,7 +126,7 @@ def _percentile(node: Observed) -> tuple[float, float]:
 
 
 def _least_error(node: Observed) -> tuple[float, float]:
-    """The share of the range, towards 0 from both ends, with the least squared error of rounding and of clipping."""
+    """The fraction of the range, shrunk towards 0 from both ends, with the least squared error (rounding, clipping)."""
     edges = np.linspace(node.low, node.high, _BINS + 1)
     values = (edges[1:] + edges[:-1]) / 2
     best, least = 1.0, np.inf
@@ -134,7 +134,7 @@ def _least_error(node: Observed) -> tuple[float, float]:
         low, high = min(node.low * share, 0.0), max(node.high * share, 0.0)
         outside = np.maximum(values - high, 0) + np.maximum(low - values, 0)
         rounding = ((high - low) / _STEPS) ** 2 / 12
-        # a value of exactly 0, which ReLU gives often, has no error of rounding
+        # A value of exactly 0, frequent after ReLU, has no rounding error.
         inside = (outside == 0) & (np.abs(values) > (edges[1] - edges[0]))
         error = float(node.counts @ (outside**2 + rounding * inside))
         if error < least:

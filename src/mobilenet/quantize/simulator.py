@@ -1,7 +1,7 @@
-"""Runs graphs in torch, node by node: the float32 one for calibration, the 8-bit one as a device will compute it.
+"""Runs graphs in torch, node by node: the float32 one for calibration, the 8-bit one as a device computes it.
 
-Tensors of 8-bit numbers are float32 here. Their products and sums are whole numbers of at most 25 bits, so float32 is
-wrong by one part in 16 million where it is wrong at all, far less than half a step of the output.
+Tensors of 8-bit values are float32 here. Their products and sums are integers of at most 25 bits, so the relative error
+of float32 is at most one in 16 million, far less than half a step of the output.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from mobilenet.images import Preprocessing
+from mobilenet.images.preprocessing import Preprocessing
 from mobilenet.model.card import ModelCard
 from mobilenet.model.graph import (
     AnyNode,
@@ -53,13 +53,13 @@ __all__ = [
 ]
 
 LOWEST, HIGHEST = -128, 127
-"""Of int8."""
+"""The range of int8."""
 
 _BATCH = 32
 
 
 def batches(images: NDArray[np.uint8]) -> Iterator[Tensor]:
-    """(N, R, R, 3) uint8 -> (B, 3, R, R) float32 pixels 0 … 255 in channels_last, some at a time."""
+    """(N, R, R, 3) uint8 -> (B, 3, R, R) float32 pixels 0 … 255 in channels_last, in batches."""
     for start in range(0, len(images), _BATCH):
         yield pixels_of(images[start : start + _BATCH])
 
@@ -70,30 +70,30 @@ def pixels_of(images: NDArray[np.uint8]) -> Tensor:
 
 
 def normalised(pixels: Tensor, preprocessing: Preprocessing) -> Tensor:
-    """(N, 3, R, R) pixels -> network input, (pixel - mean) / std."""
+    """(N, 3, R, R) float32 pixels -> network input, (pixel - mean) / std."""
     mean, std = (torch.tensor(values)[:, None, None] for values in (preprocessing.mean, preprocessing.std))
     return (pixels - mean) / std
 
 
 def raw_outputs(graph: Graph, pixels: Tensor) -> dict[str, Tensor]:
-    """(N, 3, R, R) pixels -> each output of the card by its name, (N, *shape) float32, before its ending."""
+    """(N, 3, R, R) float32 pixels -> each output of the card by name, (N, *shape) float32, before its ending."""
     return outputs_of(graph.card, walk(graph.nodes, normalised(pixels, graph.card.preprocessing), step))
 
 
 def outputs_of(card: ModelCard, made: Iterable[tuple[AnyNode, Tensor]]) -> dict[str, Tensor]:
-    """What nodes have made, in their order -> each output of the card by its name, (N, *shape)."""
+    """Nodes with their outputs, in order -> each output of the card by name, (N, *shape)."""
     rows = {output.row for output in card.outputs}
     found = {node.name: x for node, x in made if node.name in rows}
     return {output.name: flat(found[output.row]).unflatten(1, output.shape) for output in card.outputs}
 
 
 def flat(x: Tensor) -> Tensor:
-    """(N, C, H, W) -> (N, H × W × C), row by row and pixel by pixel; a vector (N, F) as it is."""
+    """(N, C, H, W) -> (N, H × W × C), row by row and pixel by pixel; a vector (N, F) is unchanged."""
     return x.permute(0, 2, 3, 1).flatten(1) if x.dim() == 4 else x
 
 
 def step(node: Node, inputs: Sequence[Tensor]) -> Tensor:
-    """The output of one node, its activation included: (N, C, H, W) of a plane, (N, F) of a vector."""
+    """The float32 output of one node after its activation: (N, C, H, W) for a plane, (N, F) for a vector."""
     match node:
         case ConvNode():
             filters, bias = torch.from_numpy(node.filters), torch.from_numpy(node.bias)
@@ -108,7 +108,7 @@ def step(node: Node, inputs: Sequence[Tensor]) -> Tensor:
 
 
 def convolve(node: ConvNode | QuantizedConv, x: Tensor, filters: Tensor, bias: Tensor | None) -> Tensor:
-    """The convolution of a node with these numbers, padded by zeros as the node says."""
+    """(N, C, H, W) convolved with `filters` (out, C / groups, h, w), plus `bias` (out,), zero-padded as `node` says."""
     (top, bottom), (left, right) = (
         padded(side, kernel, node.stride, node.padding)
         for side, kernel in zip(x.shape[2:], filters.shape[2:], strict=True)
@@ -119,7 +119,7 @@ def convolve(node: ConvNode | QuantizedConv, x: Tensor, filters: Tensor, bias: T
 
 
 def activate(x: Tensor, activation: Activation) -> Tensor:
-    """ReLU, ReLU6 or nothing, in a new tensor."""
+    """ReLU, ReLU6 or none of `x` (...,); `x` itself is not changed."""
     match activation:
         case "relu":
             return x.clamp_min(0)
@@ -130,7 +130,7 @@ def activate(x: Tensor, activation: Activation) -> Tensor:
 
 
 def quantized_outputs(graph: QuantizedGraph, pixels: Tensor) -> dict[str, Tensor]:
-    """As `raw_outputs`: the 8-bit numbers of each output's node as real ones."""
+    """(N, 3, R, R) float32 pixels -> each output as in `raw_outputs`, (N, *shape) float32, dequantised."""
     steps = graph.steps
 
     def compute(node: QuantizedNode, inputs: list[Tensor]) -> Tensor:
@@ -142,12 +142,12 @@ def quantized_outputs(graph: QuantizedGraph, pixels: Tensor) -> dict[str, Tensor
 
 
 def quantized_start(pixels: Tensor) -> Tensor:
-    """(N, 3, R, R) pixels -> what the first node reads: 8-bit numbers, pixel - 128."""
+    """(N, 3, R, R) float32 pixels -> 8-bit values for the first node, pixel - 128, as float32."""
     return pixels + LOWEST
 
 
 def quantized_step(node: QuantizedNode, inputs: Sequence[Tensor], given: Quantization) -> Tensor:
-    """8-bit numbers of the inputs, which mean what `given` says -> those of the node's output (TFLite 8-bit spec)."""
+    """8-bit inputs, (N, C, H, W) or (N, F) float32, quantised as `given` -> 8-bit output (TFLite 8-bit spec)."""
     if isinstance(node, QuantizedConcat):
         return torch.cat(list(inputs), 1)
     centred = inputs[0] - given.zero_point
@@ -167,7 +167,7 @@ def quantized_step(node: QuantizedNode, inputs: Sequence[Tensor], given: Quantiz
 
 
 def bounds(node: QuantizedNode) -> tuple[int, int]:
-    """The smallest and the largest 8-bit number of a node's output: what its activation lets through."""
+    """The smallest and largest 8-bit value of a node's output after its activation."""
     if not isinstance(node, QuantizedConv | QuantizedLinear) or node.activation == "none":
         return LOWEST, HIGHEST
     zero, scale = node.output.zero_point, node.output.scale

@@ -1,8 +1,8 @@
-"""Float32 filters and biases -> 8-bit filters with a scale for each output channel, and 32-bit biases.
+"""Float32 filters and biases -> 8-bit filters with a scale per output channel, and 32-bit biases.
 
-By the TFLite 8-bit quantisation specification: filters from -127 to 127 with zero point 0, one scale for each output
-channel of every layer, depthwise ones too (a scale for the whole tensor destroys those); bias in steps of input scale ×
-filter scale.
+Follows the TFLite 8-bit quantisation specification: filters from -127 to 127 with zero point 0, one scale per output
+channel of every layer, including depthwise ones (which a scale for the whole tensor ruins); bias in steps of input
+scale × filter scale.
 """
 
 from dataclasses import replace
@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from mobilenet.images import Preprocessing
+from mobilenet.images.preprocessing import Preprocessing
 from mobilenet.model.graph import (
     ConcatNode,
     ConvNode,
@@ -32,11 +32,11 @@ from mobilenet.spec.rows import INPUT
 __all__ = ["LARGEST", "on_pixels", "pixel_quantization", "quantized", "quantized_node", "reading_pixels", "restored"]
 
 LARGEST = 127
-"""Of a filter's 8-bit numbers; -128 is left unused, so that products of two are bounded evenly."""
+"""The largest 8-bit value of a filter; -128 is not used, so that the range is symmetric."""
 
 _LARGEST_BIAS = 2.0**30
 _FINEST = 2.0**-20
-"""Of the output's steps: filters with finer steps would change nothing, and some engines refuse them."""
+"""In steps of the output: filters with finer steps would change nothing, and some engines reject them."""
 
 Floats = NDArray[np.float32]
 
@@ -44,14 +44,14 @@ Floats = NDArray[np.float32]
 def quantized(graph: Graph, ranges: Ranges) -> QuantizedGraph:
     """The 8-bit graph of a float32 one, each node's output rounded as `ranges` say.
 
-    ValueError where the inputs of a concatenation are not rounded as its output is.
+    ValueError if the inputs of a concatenation are not rounded like its output.
     """
     preprocessing = graph.card.preprocessing
     given = pixel_quantization(preprocessing)
     steps = {INPUT: given, **ranges}
     for node in graph.nodes:
         if isinstance(node, ConcatNode) and any(steps[name] != steps[node.name] for name in node.inputs):
-            raise ValueError(f"{node.name} joins numbers of different steps: {[steps[name] for name in node.inputs]}")
+            raise ValueError(f"{node.name} joins tensors with different steps: {[steps[name] for name in node.inputs]}")
     nodes = [
         quantized_node(reading_pixels(node, preprocessing), steps[node.inputs[0]], steps[node.name])
         for node in graph.nodes
@@ -60,21 +60,21 @@ def quantized(graph: Graph, ranges: Ranges) -> QuantizedGraph:
 
 
 def reading_pixels(node: Node, preprocessing: Preprocessing) -> Node:
-    """A node that reads the network's input, as it reads 8-bit pixels in its place; any other as it is."""
+    """A node that reads the network's input, converted to read 8-bit pixels instead; any other is unchanged."""
     return on_pixels(node, preprocessing) if INPUT in node.inputs else node
 
 
 def pixel_quantization(preprocessing: Preprocessing) -> Quantization:
-    """How pixel - 128 means network input: steps of 1 / std and the mean as zero point, of the mean channel."""
+    """The quantisation of network input as pixel - 128: scale 1 / std, zero point the mean, averaged over channels."""
     mean, std = float(np.mean(preprocessing.mean)), float(np.mean(preprocessing.std))
     return Quantization(float(np.float32(1 / std)), int(np.clip(round(mean), 0, 255)) - 128)
 
 
 def on_pixels(node: Node, preprocessing: Preprocessing) -> ConvNode:
-    """A node that reads the photo, reading 8-bit pixels by `pixel_quantization` in place of network input.
+    """A node that reads the network's input, converted to read 8-bit pixels with `pixel_quantization` instead.
 
-    What differs, a std for each channel and a mean that is no whole number, goes into filters and bias. That is exact
-    but for the border: there padding is the zero point, which may be half a grey level from the mean.
+    The differences, a std per channel and a mean that is not an integer, go into filters and bias. That is exact except
+    at the border: padding there is the zero point, which may be half a grey level from the mean.
     """
     if not isinstance(node, ConvNode):
         raise TypeError(f"{node.name} reads the photo, which only a convolution can")
@@ -87,7 +87,7 @@ def on_pixels(node: Node, preprocessing: Preprocessing) -> ConvNode:
 
 
 def quantized_node(node: Node, given: Quantization, output: Quantization) -> QuantizedNode:
-    """One node in 8 bits, its input being rounded as `given` says."""
+    """One node in 8 bits, for an input that is rounded as `given` says."""
     match node:
         case ConvNode():
             filters, scales, bias = _rounded(node.filters, node.bias, given, output)
@@ -108,7 +108,7 @@ def _rounded(
     """(out, …) weights and (out,) biases -> 8-bit weights, scales (out,), 32-bit biases."""
     rows = weights.reshape(len(weights), -1).astype(np.float64)
     scales = np.abs(rows).max(1) / LARGEST
-    # Filters that are almost zero beside a bias that is not: their steps must let the bias fit into 32 bits.
+    # If filters are almost zero but the bias is not, steps must be large enough for the bias to fit into 32 bits.
     scales = np.maximum(scales, np.abs(bias) / (given.scale * _LARGEST_BIAS))
     scales = np.maximum(scales, _FINEST * output.scale / given.scale).astype(np.float32)
     whole = np.clip(np.round(rows / scales[:, None]), -LARGEST, LARGEST).astype(np.int8)
@@ -117,7 +117,7 @@ def _rounded(
 
 
 def restored(node: QuantizedNode, given: Quantization) -> Node:
-    """The float32 node whose numbers are exactly those of an 8-bit one."""
+    """The float32 node with exactly the weights of an 8-bit one."""
     match node:
         case QuantizedConv():
             scales = node.scales[:, None, None, None]

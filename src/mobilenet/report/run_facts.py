@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from mobilenet.evaluate import Evaluation
-from mobilenet.runs import open_run
 from mobilenet.runs.config import RunConfig, finite, read_config
+from mobilenet.runs.folder import open_run
 from mobilenet.runs.metrics_log import read_metrics
-from mobilenet.tasks import DEFAULT
+from mobilenet.tasks.default import DEFAULT
 
 __all__ = ["Run", "read_run", "task_of_run"]
 

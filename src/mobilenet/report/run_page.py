@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from mobilenet import __version__
-from mobilenet.datasets import LeftOut, photo_reader
+from mobilenet.datasets.photos import LeftOut
+from mobilenet.datasets.sources.find import photo_reader
 from mobilenet.errors import DataError
 from mobilenet.evaluate import Evaluation
 from mobilenet.files import atomic_write
@@ -18,7 +19,7 @@ from mobilenet.report.draw.sections import Photo, drawn_section
 from mobilenet.report.draw.thumbnails import thumbnail
 from mobilenet.report.draw.timing import shares, training_seconds
 from mobilenet.report.run_facts import Run, read_run
-from mobilenet.runs import RunFolder
+from mobilenet.runs.folder import RunFolder
 from mobilenet.spec.cost import Cost
 from mobilenet.tasks import task_of_model
 from mobilenet.tasks.sections import Figure, Section, in_words

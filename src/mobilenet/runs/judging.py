@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from mobilenet.datasets import Exclusions, Photos, given_split, open_dataset, open_photos, read_exclusions
-from mobilenet.datasets.dataset import remembered_digests
+from mobilenet.datasets.dataset import given_split, open_dataset, open_photos, remembered_digests
+from mobilenet.datasets.exclusions import Exclusions, read_exclusions
+from mobilenet.datasets.photos import Photos
 from mobilenet.datasets.remote.urls import spelled
 from mobilenet.errors import DataError
 from mobilenet.model.vocabulary import Vocabulary

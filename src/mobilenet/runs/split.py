@@ -4,14 +4,17 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
-from mobilenet.datasets.cache.digests import DIGEST_BYTES
-from mobilenet.datasets.cache.load import CachedPhotos
+from numpy.typing import NDArray
+
+from mobilenet.datasets.digest import DIGEST_BYTES
+from mobilenet.datasets.targets import Targets
 from mobilenet.errors import DataError
 from mobilenet.files import atomic_write
 from mobilenet.model.vocabulary import Vocabulary
 
-__all__ = ["RecordedSplit", "photo_lines", "read_split", "write_photos"]
+__all__ = ["Listed", "RecordedSplit", "photo_lines", "read_split", "write_photos"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +40,29 @@ class RecordedSplit:
         return f"{gone:,} of the {recorded} {'is' if gone == 1 else 'are'} missing" if gone else ""
 
 
-def photo_lines(photos: tuple[CachedPhotos, CachedPhotos], vocabulary: Vocabulary) -> Iterator[str]:
+class Listed(Protocol):
+    """Photos whose bytes are known, such as `datasets.cache.load.CachedPhotos`."""
+
+    @property
+    def files(self) -> Sequence[str]: ...
+
+    @property
+    def targets(self) -> Targets: ...
+
+    @property
+    def digests(self) -> NDArray[Any]:
+        """(N,) 16 bytes each."""
+        ...
+
+
+def photo_lines(photos: tuple[Listed, Listed], vocabulary: Vocabulary) -> Iterator[str]:
     """Of every photo a JSON line: `["train", file, label, digest of its bytes]`, in the order of training."""
     for split, part in zip(("train", "validation"), photos, strict=True):
         for file, label, digest in zip(part.files, part.targets.lines(vocabulary), part.digests, strict=True):
             yield json.dumps([split, file, label, digest.tobytes().hex()])
 
 
-def write_photos(path: Path, photos: tuple[CachedPhotos, CachedPhotos], vocabulary: Vocabulary) -> None:
+def write_photos(path: Path, photos: tuple[Listed, Listed], vocabulary: Vocabulary) -> None:
     """Write `photo_lines`, whole or not at all; StorageError."""
     with atomic_write(path) as file:
         file.writelines(line.encode() + b"\n" for line in photo_lines(photos, vocabulary))

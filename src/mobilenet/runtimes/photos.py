@@ -1,22 +1,19 @@
 """Photos on a disk -> answers, a batch at a time, however many there are."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mobilenet.errors import ImageError
+from mobilenet.images.prepare import Prepared, prepare_photos
 from mobilenet.model.outputs import Outputs
 from mobilenet.runtimes.batches import predict_batches
 from mobilenet.runtimes.predictor import Predictor
 
 __all__ = ["Predicted", "predict_photos"]
-
-_Prepared = tuple[NDArray[np.uint8], tuple[int, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,24 +30,16 @@ class Predicted:
 def predict_photos(predictor: Predictor, paths: Iterable[Path], *, batch_size: int = 32) -> Iterator[Predicted]:
     """Answers in the order of `paths`; a photo that cannot be read does not stop the others. ModelError where the
     answers are not what the model's card says."""
-    remaining = iter(paths)
-    with ThreadPoolExecutor(thread_name_prefix="decode") as pool:
-        while chunk := list(islice(remaining, batch_size)):
-            yield from _batch(predictor, chunk, list(pool.map(lambda path: _prepare(predictor, path), chunk)))
+    with closing(prepare_photos(predictor.preprocessing, lambda path: path, paths)) as prepared:
+        while chunk := list(islice(prepared, batch_size)):
+            yield from _batch(predictor, chunk)
 
 
-def _prepare(predictor: Predictor, path: Path) -> _Prepared | str:
-    try:
-        return predictor.preprocessing.prepare_sized(path)
-    except ImageError as error:
-        return str(error)
-
-
-def _batch(predictor: Predictor, paths: Sequence[Path], prepared: Sequence[_Prepared | str]) -> Iterator[Predicted]:
-    images = [found[0] for found in prepared if not isinstance(found, str)]
+def _batch(predictor: Predictor, photos: Sequence[tuple[Path, Prepared | str]]) -> Iterator[Predicted]:
+    images = [found[0] for _, found in photos if not isinstance(found, str)]
     outputs = predict_batches(predictor, np.stack(images), batch_size=len(images)) if images else {}
     row = 0
-    for path, found in zip(paths, prepared, strict=True):
+    for path, found in photos:
         if isinstance(found, str):
             yield Predicted(path, None, reason=found)
         else:

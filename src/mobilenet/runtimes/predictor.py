@@ -1,6 +1,6 @@
 """What every engine offers, and how a path becomes one."""
 
-from collections.abc import Callable
+import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 from mobilenet.errors import ConfigError, ModelError
 from mobilenet.extras import missing_package
 from mobilenet.runs.folder import MODEL, RunFolder
+from mobilenet.runtimes.engines import ENGINES, SUFFIXES, engines_of
 
 if TYPE_CHECKING:
-    from mobilenet.images import Preprocessing
+    from mobilenet.images.preprocessing import Preprocessing
     from mobilenet.model.card import ModelCard
 
-__all__ = ["RUNTIMES", "Predictor", "model_file", "open_model"]
+__all__ = ["Predictor", "model_file", "open_model"]
 
 
 class Predictor(Protocol):
@@ -47,40 +48,7 @@ class Predictor(Protocol):
         `probabilities` (N, classes)."""
 
 
-def _torch(path: Path, threads: int | None) -> Predictor:
-    from mobilenet.runtimes.torch import TorchPredictor
-
-    return TorchPredictor.open(path, threads)
-
-
-def _litert(path: Path, threads: int | None) -> Predictor:
-    from mobilenet.runtimes.litert import LiteRTPredictor
-
-    return LiteRTPredictor.open(path, threads)
-
-
-def _onnxruntime(path: Path, threads: int | None) -> Predictor:
-    from mobilenet.runtimes.onnxruntime import OnnxRuntimePredictor
-
-    return OnnxRuntimePredictor.open(path, threads)
-
-
-def _openvino(path: Path, threads: int | None) -> Predictor:
-    from mobilenet.runtimes.openvino import OpenVinoPredictor
-
-    return OpenVinoPredictor.open(path, threads)
-
-
-Opener = Callable[[Path, int | None], Predictor]
-
-RUNTIMES: dict[str, dict[str, Opener]] = {
-    ".safetensors": {"torch": _torch},
-    ".tflite": {"litert": _litert},
-    ".onnx": {"onnxruntime": _onnxruntime, "openvino": _openvino},
-}
-"""Which engines run a file, by its suffix and by the engine's name; the first is taken where none is named."""
-
-_SUPPORTED = f"a run folder (with its {MODEL}) or a file that ends in {', '.join(RUNTIMES)}"
+_SUPPORTED = f"a run folder (with its {MODEL}) or a file that ends in {', '.join(SUFFIXES)}"
 
 
 def model_file(path: Path) -> Path:
@@ -92,7 +60,7 @@ def model_file(path: Path) -> Path:
         return file
     if not path.is_file():
         raise ModelError(f"no model at {path}; a model is {_SUPPORTED}")
-    if path.suffix.lower() not in RUNTIMES:
+    if path.suffix.lower() not in SUFFIXES:
         raise ModelError(f"{path} ends in {path.suffix or 'nothing'!r}; a model is {_SUPPORTED}")
     return path
 
@@ -105,9 +73,10 @@ def open_model(path: Path, runtime: str | None = None, threads: int | None = Non
     model, is damaged, or is a backbone, which answers nothing; ConfigError where `runtime` does not run such a file.
     """
     file = model_file(path)
-    opener = _opener(file, runtime)
+    engine = ENGINES[_engine(file, runtime)]
     try:
-        predictor = opener(file, threads)
+        opener = getattr(importlib.import_module(engine.module), engine.predictor)
+        predictor: Predictor = opener.open(file, threads)
     except ModuleNotFoundError as error:
         needs = missing_package(error)
         if needs is None:
@@ -118,10 +87,10 @@ def open_model(path: Path, runtime: str | None = None, threads: int | None = Non
     return predictor
 
 
-def _opener(file: Path, runtime: str | None) -> Opener:
-    engines = RUNTIMES[file.suffix.lower()]
+def _engine(file: Path, runtime: str | None) -> str:
+    engines = engines_of(file.suffix.lower())
     if runtime is None:
-        return next(iter(engines.values()))
+        return engines[0]
     if runtime not in engines:
         raise ConfigError(f"{runtime} does not run {file.suffix} files ({file}); use {' or '.join(engines)}")
-    return engines[runtime]
+    return runtime

@@ -1,4 +1,4 @@
-"""What the user allows a network to take, and asks of it. A figure that is not known (NaN) is outside every limit."""
+"""The budget of a search: limits and required accuracy. An unknown figure (NaN) exceeds every limit."""
 
 import math
 from collections.abc import Iterator
@@ -11,19 +11,19 @@ from mobilenet.errors import ConfigError
 __all__ = ["Limits", "shown_size"]
 
 Margins = tuple[float, float, float]
-"""Shares by which latency, size and memory may come out larger than they were estimated."""
+"""Fractions by which latency, size and memory may exceed their estimates."""
 
 _SIZE_ERROR = 0.01
-"""Names of classes lie in a file too, and are not estimated."""
+"""A file also contains the names of classes, which are not estimated."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """None where there is no limit; ConfigError where there is none at all, or one that makes no sense.
+    """None means no limit; ConfigError if there is no limit at all, or one is out of range.
 
-    `latency_ms`: what 95 % of single images may take. `size_bytes`: of the file. `memory_bytes`: at its peak, on top of
+    `latency_ms`: 95th percentile for single images. `size_bytes`: of the file. `memory_bytes`: at its peak, on top of
     the engine. `accuracy`: the goal of the task on the validation photos, 0…1, that the file must reach. `reserve`: the
-    share, 0…1, by which a latency may grow in an hour when the device is busier: candidates are chosen so that it fits.
+    fraction, 0…1, by which latency may grow later, on a busier device: candidates must fit with it.
     """
 
     latency_ms: float | None = None
@@ -39,12 +39,12 @@ class Limits:
             if value is not None and not 0 < value < float("inf"):
                 raise ConfigError(f"a {name} of {value:g} is out of range; use a number above 0")
         if self.accuracy is not None and not 0 < self.accuracy <= 1:
-            raise ConfigError(f"an accuracy of {self.accuracy:g} is out of range; use a share such as 0.9")
+            raise ConfigError(f"an accuracy of {self.accuracy:g} is out of range; use a fraction such as 0.9")
         if not 0 <= self.reserve <= 1:
-            raise ConfigError(f"a reserve of {self.reserve:g} is out of range; use a share such as 0.1")
+            raise ConfigError(f"a reserve of {self.reserve:g} is out of range; use a fraction such as 0.1")
 
     def excess(self, p95_ms: float, size_bytes: float, memory_bytes: float) -> tuple[str, ...]:
-        """What is over a limit, in words; nothing where all is inside."""
+        """What exceeds a limit, in words; empty if everything fits."""
         return tuple(self._excess(p95_ms, size_bytes, memory_bytes, (0.0, 0.0, 0.0)))
 
     def _excess(self, p95_ms: float, size_bytes: float, memory_bytes: float, margins: Margins) -> Iterator[str]:
@@ -58,14 +58,14 @@ class Limits:
             if not math.isfinite(value * (1 + margin)):
                 yield f"its {name} is not known"
             else:
-                yield f"{words}, with {margin:.0%} to be sure" if value <= limit else words
+                yield f"{words}, with a margin of {margin:.0%}" if value <= limit else words
 
     def over(self, estimate: Estimate) -> tuple[str, ...]:
-        """`excess` of an estimate, with its own errors as margins, and the reserve."""
+        """`excess` of an estimate, with its errors as margins, and the reserve."""
         return tuple(self._excess(estimate.p95_ms, estimate.file_bytes, estimate.peak_bytes, self._margins(estimate)))
 
     def enough(self, estimate: Estimate) -> str:
-        """The options with which `estimate` would be inside where it is not: `--latency 0.18ms --size 720kB`."""
+        """The options with which `estimate` would fit, for limits that it exceeds: `--latency 0.18ms --size 720kB`."""
         latency, size, memory = self._margins(estimate)
         found = []
         if self.latency_ms is not None and self.latency_ms < (need := estimate.p95_ms * (1 + latency)) < math.inf:
@@ -82,8 +82,7 @@ class Limits:
         return (1 + estimate.error) * (1 + self.reserve) - 1, _SIZE_ERROR, estimate.memory_error
 
     def distance(self, p95_ms: float, size_bytes: float, memory_bytes: float) -> float:
-        """How far outside: the largest factor by which a limit is exceeded, below 1 where all is inside; infinite where
-        a figure is not known."""
+        """The largest ratio of a figure to its limit: below 1 if everything fits, infinite if a figure is not known."""
         pairs = ((p95_ms, self.latency_ms), (size_bytes, self.size_bytes), (memory_bytes, self.memory_bytes))
         factors = [value / limit for value, limit in pairs if limit is not None]
         return max(factors, default=0.0) if all(map(math.isfinite, factors)) else math.inf
@@ -93,13 +92,13 @@ class Limits:
 
     @property
     def while_choosing(self) -> str:
-        """In words, what candidates are chosen by before any is trained, with the reserve that they must leave; empty
-        where only an accuracy is asked for."""
+        """In words, the limits for candidates before training, with the reserve; empty if only an accuracy is
+        required."""
         return ", ".join([*self._resources(), *self._reserves()])
 
     @property
     def in_full(self) -> str:
-        """In words, with the reserve."""
+        """In words, all limits with the reserve."""
         return ", ".join([*self._resources(), *self._reserves(), *self._aims()])
 
     def _resources(self) -> Iterator[str]:
@@ -120,7 +119,7 @@ class Limits:
 
     @property
     def name(self) -> str:
-        """For a folder: 5ms, or 500kB-8MB-memory."""
+        """The name for a folder: 5ms, or 500kB-8MB-memory."""
         parts = (
             None if self.latency_ms is None else f"{self.latency_ms:g}ms",
             None if self.size_bytes is None else shown_size(self.size_bytes).replace(" ", ""),
@@ -130,12 +129,12 @@ class Limits:
         return "-".join(part for part in parts if part)
 
     def to_json(self) -> dict[str, Any]:
-        """As a mapping that `json.dumps` takes."""
+        """As a mapping for `json.dumps`."""
         return asdict(self)
 
 
 def _up(value: float) -> str:
-    """Rounded up to three digits: a limit that is enough."""
+    """Rounded up to three significant digits, so that the limit is sufficient."""
     unit = 10.0 ** (math.floor(math.log10(value)) - 2)
     return f"{math.ceil(value / unit) * unit:.6g}"
 

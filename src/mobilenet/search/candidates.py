@@ -1,4 +1,4 @@
-"""Which widths and resolutions are inside the budget, and which of those are worth training."""
+"""Which widths and resolutions fit the budget, and which of those are worth training."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Candidate:
         return f"{self.width_multiplier:g}-{self.resolution}"
 
     def within(self, other: "Candidate") -> bool:
-        """Whether `other` is at least as wide and sees at least as many pixels, and is another one."""
+        """Whether `other` is a different candidate that has at least the width and the resolution of this one."""
         smaller = self.width_multiplier <= other.width_multiplier and self.resolution <= other.resolution
         return smaller and self != other
 
@@ -31,10 +31,10 @@ Table = Callable[[Candidate], Network]
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """A candidate and what it takes: estimates `inside` the budget, and the one that is nearest to it, or deepest in.
+    """A candidate and its estimates: those `inside` the budget, and the one with the smallest `Limits.distance`.
 
-    `native`: it starts from weights of its own width, or everything starts from random ones. `why_not`: why it cannot
-    be taken, empty where it can; `too_wide`: because no weights to start from are as wide.
+    `native`: it starts from weights of its own width, or all candidates start from random ones. `why_not`: why it is
+    ruled out, empty if it is not; `too_wide`: because it is wider than all weights to start from.
     """
 
     candidate: Candidate
@@ -52,8 +52,8 @@ def weigh(
     variants: Sequence[Variant],
     weight_widths: Sequence[float] = (),
 ) -> tuple[Option, ...]:
-    """Every candidate of the profile, from the smallest on; its network is `table(candidate)`. `weight_widths`: those
-    of the weights to start from, and none wider than the widest of them can be."""
+    """Every candidate of the profile, smallest first; its network is `table(candidate)`. `weight_widths`: those of the
+    weights to start from; wider candidates are ruled out."""
     return tuple(
         _weigh(profile, limits, table, variants, weight_widths, Candidate(width, resolution))
         for width in sorted(profile.widths)
@@ -78,15 +78,16 @@ def _weigh(
     inside = tuple(estimate for estimate in found if not limits.over(estimate))
     if not inside:
         reasons = " and ".join(limits.over(nearest))
-        return Option(candidate, (), nearest, native, f"outside: {reasons}, as {nearest.variant}")
+        return Option(candidate, (), nearest, native, f"over budget: {reasons}, as {nearest.variant}")
     return Option(candidate, inside, nearest, native)
 
 
 def front(options: Sequence[Option]) -> tuple[Option, ...]:
-    """Those inside that no larger one inside can replace: more channels and more pixels tell more apart.
+    """The Pareto front: options that fit the budget and are not dominated by a larger one that fits, as more channels
+    and more pixels are more accurate.
 
-    One with weights of its own width gives way only to another one with such weights: a wider network whose channels
-    were thinned out may know less.
+    One with weights of its own width is dominated only by another one with such weights: a wider network with pruned
+    channels may be less accurate.
     """
     inside = [option for option in options if option.inside]
     return tuple(option for option in inside if not any(_replaces(other, option) for other in inside))

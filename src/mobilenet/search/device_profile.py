@@ -1,29 +1,40 @@
-"""What the device of a search can do, and in which ways a network may run on it."""
+"""The device profile of a search, and the variants in which a network may run on it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
-from mobilenet.benchmark.device.grid import GridSettings, installed_runtimes, measure_grid, resolved
+from mobilenet.benchmark.device.grid import (
+    RESOLUTIONS,
+    WIDTHS,
+    GridSettings,
+    installed_runtimes,
+    measure_grid,
+    resolved,
+)
 from mobilenet.benchmark.device.profile import DeviceProfile, Variant
+from mobilenet.benchmark.device.profile_cache import cache_profile, cached_profile, drop_cached_profile
 from mobilenet.benchmark.environment import describe
-from mobilenet.benchmark.profile_cache import cache_profile, cached_profile, drop_cached_profile
 from mobilenet.benchmark.result import Environment
-from mobilenet.datasets import Photos
+from mobilenet.datasets.photos import Photos
 from mobilenet.errors import ConfigError, DataError, ImageError, StorageError
 from mobilenet.export.export import check_engines
-from mobilenet.export.formats import FORMATS
 from mobilenet.extras import pip_install
-from mobilenet.images import Preprocessing
+from mobilenet.images.preprocessing import Preprocessing
 from mobilenet.model.precision import PRECISIONS, Precision
 from mobilenet.quantize.calibrate import FEWEST_PHOTOS
+from mobilenet.runtimes.engines import FORMATS
 from mobilenet.search.settings import FitListener, FitSettings
 from mobilenet.search.trial.files import first_clause
 
-__all__ = ["device_profile", "is_this_device", "possible_precisions", "variants_of"]
+__all__ = ["device_profile", "is_this_device", "narrowed", "possible_precisions", "variants_of"]
+
+_Number = TypeVar("_Number", int, float)
 
 _SECONDS = 60.0
 _STEADY = 0.2
-"""Where latencies are less sure than that, other programs were busy: a later search may well measure better."""
+"""With a larger error of latencies, other programs were busy, and a later search may measure better."""
 
 
 def device_profile(
@@ -34,10 +45,10 @@ def device_profile(
     *,
     begun: bool,
 ) -> DeviceProfile:
-    """The profile that is given, or the one in the folder of a search that has `begun` to train with it, or the one
-    that an earlier search has cached for this machine, or a new one, which is cached; a copy lies in the folder then.
+    """The given profile, or that in the folder of a search that has `begun` to train, or that cached for this machine
+    by an earlier search, or a new one, which is cached; a copy is written to the folder.
 
-    `check` may refuse what is asked for before a grid is measured.
+    `check` may reject the budget before a grid is measured.
     """
     kept = settings.out / "device.json"
     profile = given or (_kept(settings, kept, listener) if begun else None)
@@ -47,7 +58,7 @@ def device_profile(
 
 
 def _kept(settings: FitSettings, path: Path, listener: FitListener) -> DeviceProfile | None:
-    """The profile that the search began with; None where there is none, or a damaged one."""
+    """The profile that the search started with; None if there is none, or it is damaged."""
     if not path.is_file():
         return None
     try:
@@ -56,9 +67,7 @@ def _kept(settings: FitSettings, path: Path, listener: FitListener) -> DevicePro
         listener.say(f"{first_clause(str(error))}; the profile of this machine is used instead")
         return None
     if settings.renew_profile:
-        listener.say(
-            f"this search goes on with the profile that it began with, {path}; for a new one choose another --out"
-        )
+        listener.say(f"this search keeps the profile that it started with, {path}; for a new one choose another --out")
     return profile
 
 
@@ -71,7 +80,40 @@ def _of_this_machine(
 
 
 def _grid(settings: FitSettings) -> GridSettings:
-    return resolved(GridSettings(runtimes=_proving(settings), threads=(settings.threads,), seconds=_SECONDS))
+    return resolved(
+        GridSettings(
+            widths=_measured_values(settings.widths, WIDTHS),
+            resolutions=_measured_values(settings.resolutions, RESOLUTIONS),
+            runtimes=_proving(settings),
+            threads=(settings.threads,),
+            seconds=_SECONDS,
+        )
+    )
+
+
+def _measured_values(wanted: Sequence[_Number], usual: Sequence[_Number]) -> tuple[_Number, ...]:
+    """In order, all those that are `wanted`, or the usual ones; beside a single one its nearest usual neighbour, for a
+    grid has two at least."""
+    if len(set(wanted)) == 1:
+        only = wanted[0]
+        return tuple(sorted((only, min((value for value in usual if value != only), key=lambda one: abs(one - only)))))
+    return tuple(sorted(set(wanted or usual)))
+
+
+def narrowed(profile: DeviceProfile, widths: Sequence[float], resolutions: Sequence[int]) -> DeviceProfile:
+    """The profile with these widths and resolutions alone, where any are named; ConfigError for others than it has."""
+    return replace(
+        profile,
+        widths=_kept_values("width", widths, profile.widths),
+        resolutions=_kept_values("resolution", resolutions, profile.resolutions),
+    )
+
+
+def _kept_values(name: str, wanted: Sequence[_Number], known: Sequence[_Number]) -> tuple[_Number, ...]:
+    if unknown := [value for value in wanted if value not in known]:
+        has = ", ".join(f"{value:g}" for value in known)
+        raise ConfigError(f"the device profile has no {name} {unknown[0]:g}; choose from {has}")
+    return tuple(sorted(set(wanted or known)))
 
 
 def _cached(grid: GridSettings, listener: FitListener) -> DeviceProfile | None:
@@ -83,7 +125,7 @@ def _cached(grid: GridSettings, listener: FitListener) -> DeviceProfile | None:
     if found is None:
         return None
     listener.say(
-        f"using the profile of this machine that was measured {_ago(found.age_s)} (latencies within "
+        f"using the profile of this machine measured {_ago(found.age_s)} (latencies within "
         f"{_error(found.profile):.0%}); renew it with --renew-profile"
     )
     return found.profile
@@ -92,12 +134,12 @@ def _cached(grid: GridSettings, listener: FitListener) -> DeviceProfile | None:
 def _measured(grid: GridSettings, listener: FitListener, check: Callable[[GridSettings], None]) -> DeviceProfile:
     check(grid)
     listener.say(
-        "no --device is given: this machine is measured first, for about a minute; later searches use its profile again"
+        "no --device is given: measuring this machine first, for about a minute; later searches reuse its profile"
     )
     profile = measure_grid(grid, lambda *at: listener.working("measuring this device", *at))
     if not (error := _error(profile)) <= _STEADY:
         listener.say(
-            f"other programs were busy, and latencies are known within {error:.0%} only: the next search measures again"
+            f"other programs were busy, and latencies are known only within {error:.0%}: the next search measures again"
         )
         drop_cached_profile(grid)
         return profile
@@ -109,7 +151,7 @@ def _measured(grid: GridSettings, listener: FitListener, check: Callable[[GridSe
 
 
 def _error(profile: DeviceProfile) -> float:
-    """The share by which nine of ten latencies are off at most, in the variant where that is worst."""
+    """The 90th percentile of the relative error of latencies, in the worst variant."""
     return max(curve.error for curve in profile.curves)
 
 
@@ -122,7 +164,7 @@ def _ago(seconds: float) -> str:
 
 
 def is_this_device(environment: Environment) -> bool:
-    """Whether figures of that device hold here: the same processor and architecture."""
+    """Whether figures of that device apply here: it has the same processor and architecture."""
     return _kind(environment) == _kind(describe(()))
 
 
@@ -131,7 +173,7 @@ def _kind(environment: Environment) -> tuple[str, str]:
 
 
 def _proving(settings: FitSettings) -> tuple[str, ...]:
-    """Engines that can prove a file: those that are asked for, else those that are installed."""
+    """Engines that can verify a file: the requested ones, else the installed ones."""
     found = settings.runtimes or tuple(
         kind.runtime for kind in FORMATS.values() if kind.runtime in installed_runtimes()
     )
@@ -141,9 +183,8 @@ def _proving(settings: FitSettings) -> tuple[str, ...]:
 
 
 def variants_of(settings: FitSettings, profile: DeviceProfile, photos: Photos) -> tuple[Variant, ...]:
-    """What the profile knows of the engines and the number of threads that are asked for; 8 bits where enough of the
-    `photos` to train on can be decoded to calibrate with. ConfigError for nothing, and for engines that are not
-    installed."""
+    """The variants of the profile with the requested engines and number of threads; 8 bits only if enough training
+    `photos` for calibration can be decoded. ConfigError if there are none, or an engine is not installed."""
     proving = _proving(settings)
     check_engines([name for name, kind in FORMATS.items() if kind.runtime in proving])
     found = tuple(
@@ -152,17 +193,17 @@ def variants_of(settings: FitSettings, profile: DeviceProfile, photos: Photos) -
     if not found:
         known = ", ".join(dict.fromkeys(map(str, profile.variants)))
         raise ConfigError(
-            f"the profile says nothing of {' or '.join(proving)} with --threads {settings.threads}; it has: {known}"
+            f"the profile does not contain {' or '.join(proving)} with --threads {settings.threads}; it has: {known}"
         )
     readable = _readable(photos, FEWEST_PHOTOS)
     kept = tuple(variant for variant in found if variant.precision in _possible(readable))
     if not kept:
-        raise ConfigError(f"{readable} photos are too few for 8 bits, and the profile has nothing else; add photos")
+        raise ConfigError(f"{readable} photos are too few for 8 bits, and the profile has no others; add photos")
     return kept
 
 
 def possible_precisions(photos: Photos) -> tuple[Precision, ...]:
-    """All; without 8 bits where too few of the `photos` to train on can be decoded to calibrate with."""
+    """All precisions; without 8 bits if too few training `photos` for calibration can be decoded."""
     return _possible(_readable(photos, FEWEST_PHOTOS))
 
 
@@ -171,7 +212,7 @@ def _possible(readable: int) -> tuple[Precision, ...]:
 
 
 def _readable(photos: Photos, enough: int) -> int:
-    """How many can be decoded; no more are tried when there are `enough`."""
+    """The number of decodable photos; stops at `enough`."""
     found = 0
     for number in range(len(photos)):
         try:

@@ -1,11 +1,11 @@
-"""Whether anything can be inside a budget, asked of the smallest candidate before a whole grid is measured."""
+"""Whether any candidate can fit a budget: checked with the smallest one before a whole grid is measured."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from mobilenet.benchmark.device.grid import GridSettings
 from mobilenet.benchmark.device.profile import Estimate, Variant
-from mobilenet.benchmark.smallest import Least, measure_smallest, smallest_files
+from mobilenet.benchmark.device.smallest import Least, measure_smallest, smallest_files
 from mobilenet.errors import ConfigError, GateError
 from mobilenet.model.card import ModelCard
 from mobilenet.search.budget import Limits
@@ -13,11 +13,11 @@ from mobilenet.search.budget import Limits
 __all__ = ["check_smallest", "check_widths"]
 
 _SPARE = 0.05
-"""Added to what the smallest candidate takes in the advice, in place of the errors of a profile that is not there."""
+"""Margin on the figures of the smallest candidate in the advice, in place of the errors of a profile."""
 
 
 def check_widths(widths: Sequence[float], weight_widths: Sequence[float]) -> None:
-    """ConfigError where every candidate is wider than all weights to start from; there may be none of these."""
+    """ConfigError if every candidate is wider than all weights to start from; there may be no weights."""
     if weight_widths and min(widths) > max(weight_widths):
         raise ConfigError(
             f"all weights to start from are narrower than any candidate; give --weights of width {min(widths):g} or "
@@ -26,11 +26,11 @@ def check_widths(widths: Sequence[float], weight_widths: Sequence[float]) -> Non
 
 
 def check_smallest(limits: Limits, grid: GridSettings, card: ModelCard, progress: Callable[[int, int], object]) -> None:
-    """GateError where the smallest candidate, whose card this is, is outside in every variant of the grid.
+    """GateError if the smallest candidate, whose card this is, exceeds the budget in every variant of the grid.
 
-    Files are written to see their size; latency and memory are measured where they have a limit and a size is inside,
-    `progress(done, all)` then. What is refused here is outside by itself, without the margins for errors that are asked
-    for when a whole profile is there.
+    Files are written for their size; latency and memory are measured, with `progress(done, all)`, if they have a limit
+    and a size fits. The figures themselves must exceed the budget here, without the margins for errors that estimates
+    of a whole profile have.
     """
     files = smallest_files(grid, card)
     sizes = {variant: Least(0.0, 0.0, 0, len(content)) for variant, content in files.items()}
@@ -42,7 +42,7 @@ def check_smallest(limits: Limits, grid: GridSettings, card: ModelCard, progress
 
 
 def _outside(limits: Limits, least: Least) -> bool:
-    """By its fastest image, which no other program has slowed: the 95th percentile is never less."""
+    """By its fastest image, which no other program has slowed: the 95th percentile is never lower."""
     return bool(limits.excess(least.fastest_ms * (1 + limits.reserve), least.file_bytes, least.peak_bytes))
 
 

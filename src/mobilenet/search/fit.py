@@ -7,14 +7,15 @@ from functools import partial
 
 from mobilenet.benchmark.device.grid import GridSettings
 from mobilenet.benchmark.device.profile import DeviceProfile
-from mobilenet.datasets import open_dataset, read_exclusions
+from mobilenet.datasets.dataset import open_dataset
+from mobilenet.datasets.exclusions import read_exclusions
 from mobilenet.errors import GateError
-from mobilenet.export.formats import FORMATS
 from mobilenet.files import atomic_write, check_writable, storage_errors
 from mobilenet.model.card import ModelCard
+from mobilenet.runtimes.engines import FORMATS
 from mobilenet.search.budget import shown_size
 from mobilenet.search.candidates import Candidate, Option, front, weigh
-from mobilenet.search.device_profile import device_profile, is_this_device, possible_precisions, variants_of
+from mobilenet.search.device_profile import device_profile, is_this_device, narrowed, possible_precisions, variants_of
 from mobilenet.search.feasibility import check_smallest, check_widths
 from mobilenet.search.journal.fingerprint import identity
 from mobilenet.search.journal.journal import Memory
@@ -32,10 +33,10 @@ __all__ = ["fit"]
 
 
 def fit(settings: FitSettings, listener: FitListener | None = None) -> Fitted:
-    """Find, train, export and prove the most accurate MobileNet V1 inside the limits, or, where an accuracy is asked
-    for, the smallest that reaches it; everything lies in `out` then, and a search that was interrupted goes on there.
+    """Find, train, export and prove the most accurate MobileNet V1 that fits the limits, or, if an accuracy is
+    required, the smallest that reaches it; everything is written to `out`, where an interrupted search is resumed.
 
-    GateError where nothing is inside the budget, with what is nearest to it; what was trained stays.
+    GateError, with the nearest candidate, if none fits the budget; what was trained stays.
     """
     listener = listener or Nobody()
     check_writable(settings.out)
@@ -69,14 +70,15 @@ def fit(settings: FitSettings, listener: FitListener | None = None) -> Fitted:
 
     profile = device_profile(settings, given, listener, check, begun=memory.begun)
     variants = variants_of(settings, profile, dataset.train)
-    options = weigh(profile, settings.limits, table, variants, widths)
-    check_widths(profile.widths, widths)
+    candidates = narrowed(profile, settings.widths, settings.resolutions)
+    options = weigh(candidates, settings.limits, table, variants, widths)
+    check_widths(candidates.widths, widths)
     _check_any_inside(settings, options, listener)
     elsewhere = not is_this_device(profile.environment)
     if elsewhere:
         listener.say(
-            f"the profile is of another device ({profile.environment.processor}): latency and memory are estimated by "
-            "it, and not measured here"
+            f"the profile is of another device ({profile.environment.processor}): latency and memory are estimated "
+            "from it, not measured here"
         )
     epochs = settings.epochs or _full_epochs(settings, weights, len(dataset.train))
     trainings = Trainings(training, epochs, weights, settings.out, memory, listener.training_of, task.goal)
@@ -102,19 +104,19 @@ def _check_any_inside(settings: FitSettings, options: Sequence[Option], listener
         )
         found = closest.nearest
         raise GateError(
-            f"nothing is inside {limits.while_choosing}; the nearest is {closest.candidate} in {found.variant}: by "
-            f"estimate {found.p95_ms:.3g} ms at p95, a file of {shown_size(found.file_bytes)}, "
-            f"{shown_size(found.peak_bytes)} of memory; {limits.enough(found)} would do"
+            f"no candidate fits the budget of {limits.while_choosing}; the nearest, {closest.candidate} in "
+            f"{found.variant}, needs an estimated {found.p95_ms:.3g} ms at p95, a file of "
+            f"{shown_size(found.file_bytes)}, {shown_size(found.peak_bytes)} of memory; try {limits.enough(found)}"
         )
     beyond = len(options) - len(possible)
     wider = f"; {beyond} more are wider than the weights to start from, give wider ones to try them" if beyond else ""
-    budget = f", {len(inside)} inside the budget ({limits.while_choosing})" if limits.while_choosing else ""
+    budget = f", {len(inside)} within the budget ({limits.while_choosing})" if limits.while_choosing else ""
     if limits.accuracy is None:
         edge = front(options)
         names = ", ".join(str(option.candidate) for option in edge)
-        aim = f", {len(edge)} of them not smaller than another: {names}"
+        aim = f", {len(edge)} of them not dominated: {names}"
     else:
-        aim = f"; wanted is the smallest whose file reaches {limits.accuracy:.1%}"
+        aim = f"; looking for the smallest whose file reaches {limits.accuracy:.1%}"
     listener.say(f"{len(possible)} candidates{budget}{aim}{wider}")
 
 

@@ -1,4 +1,4 @@
-"""What a search found: every candidate, what it takes, how it was tried, and why it was taken or not."""
+"""The result of a search: every candidate, its figures, its trials, and why it was chosen or not."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -17,9 +17,9 @@ __all__ = ["Figures", "Fitted", "shown_accuracy"]
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What a candidate takes as one of its `variant`s, such as 'int8 on litert'.
+    """Figures of a candidate as one of its `variant`s, such as 'int8 on litert'.
 
-    `measured`: of a file, on the device; else latency and memory are what the profile expects.
+    `measured`: of a file, on the device; else latency and memory are estimates of the profile.
     """
 
     p95_ms: float
@@ -31,10 +31,10 @@ class Figures:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fitted:
-    """The end of a search. `chosen` is the file to use, of the candidate `winner`; None where none is inside.
+    """The end of a search. `chosen` is the file to use, of the candidate `winner`; None if none fits.
 
-    `files` are all that were exported and proven, by candidate. `seconds` is what trainings, exports and proofs took,
-    without measuring the device.
+    `files` are all that were exported and proven, by candidate. `seconds` is the time for trainings, exports and
+    proofs, without measuring the device.
     """
 
     folder: Path
@@ -52,51 +52,51 @@ class Fitted:
 
     @property
     def model(self) -> Path:
-        """Where the chosen file lies, under a name that does not depend on which it is."""
+        """The path of the chosen file, whose name does not depend on the choice."""
         return self.folder / f"model{Path(self.chosen.file).suffix if self.chosen else ''}"
 
     @property
     def training_seconds(self) -> float | None:
-        """What the full training of the winner took."""
+        """The time of the winner's full training, in seconds."""
         full = (one.seconds for one in self.trials if one.candidate == self.winner and one.epochs == self.epochs)
         return next(full, None)
 
     def trials_of(self, candidate: Candidate) -> tuple[Trial, ...]:
-        """Its trainings, from the shortest on."""
+        """Its trainings, shortest first."""
         return tuple(sorted((one for one in self.trials if one.candidate == candidate), key=lambda one: one.epochs))
 
     @property
     def short_trials(self) -> tuple[Trial, ...]:
-        """Those that were shorter than a full training."""
+        """The trainings shorter than a full one."""
         return tuple(one for one in self.trials if one.epochs < self.epochs)
 
     @property
     def estimated_for(self) -> str | None:
-        """The processor of another device, where files have its estimates; None where they were measured."""
+        """The processor of another device if files have its estimates; None if they were measured."""
         estimated = any(file.estimated for files in self.files.values() for file in files)
         return self.profile.environment.processor if estimated else None
 
     @property
     def photos(self) -> int | None:
-        """How many validation photos accuracies are of; None where no file tells."""
+        """The number of validation photos behind accuracies; None if no file has it."""
         proofs = (file.proof for files in self.files.values() for file in files)
         return next((int(proof["photos"]) for proof in proofs if proof.get("photos")), None)
 
     def interval(self, accuracy: float | None) -> tuple[float, float] | None:
-        """The 95 % interval (0…1) that so many photos leave an accuracy; None where either is not known."""
+        """The 95 % confidence interval (0…1) of an accuracy on that many photos; None if either is not known."""
         if accuracy is None or self.photos is None:
             return None
         return wilson_interval(round(accuracy * self.photos), self.photos)
 
     def file_of(self, candidate: Candidate) -> MeasuredFile | None:
-        """Of its files the chosen one, or the one that would have been, or the one that misses the budget least."""
+        """Of its files the chosen one, else the best one, else the one nearest to the budget."""
         files = self.files.get(str(candidate), ())
         if self.chosen in files:
             return self.chosen
         return best(files, self.limits) or nearest(files, self.limits)
 
     def figures(self, option: Option) -> Figures:
-        """What to show of a candidate: its file, else the estimate that suits the budget best."""
+        """The figures to show for a candidate: of its file, else of the estimate that fits the budget best."""
         if (file := self.file_of(option.candidate)) is not None:
             words = f"{file.precision} on {file.runtime}"
             return Figures(file.p95_ms, file.size_bytes, file.peak_bytes, words, not file.estimated)
@@ -105,12 +105,12 @@ class Fitted:
         return Figures(estimate.p95_ms, estimate.file_bytes, estimate.peak_bytes, words, measured=False)
 
     def _rank(self, estimate: Estimate) -> tuple[float, float, float]:
-        """The deepest inside comes first; the smallest, then the fastest, where an accuracy is the aim."""
+        """The best fit first; the smallest, then the fastest, if an accuracy is required."""
         outside = self.limits.distance(estimate.p95_ms, estimate.file_bytes, estimate.peak_bytes)
         return 0.0 if self.limits.accuracy is not None else outside, estimate.file_bytes, estimate.p95_ms
 
     def verdict(self, option: Option) -> str:
-        """Why this candidate was taken, or was not."""
+        """Why this candidate was chosen, or was not."""
         if option.candidate == self.winner:
             return "chosen"
         if option.why_not:
@@ -126,7 +126,7 @@ class Fitted:
         return self._beaten(file)
 
     def nearest_miss(self) -> str:
-        """Where nothing is chosen: what came nearest, in words."""
+        """The file nearest to the budget in words, if none was chosen."""
         missed = nearest((file for files in self.files.values() for file in files), self.limits)
         if missed is None:
             return "nothing was exported"
@@ -141,21 +141,19 @@ class Fitted:
 
     def _untried(self, option: Option) -> str:
         if (goal := self.limits.accuracy) is not None:
-            return (
-                "not needed: others told enough" if self.winner else f"others told that it would not reach {goal:.1%}"
-            )
+            return "not needed: others were conclusive" if self.winner else f"others show it would not reach {goal:.1%}"
         larger = [
             str(other.candidate)
             for other in front(self.options)
             if option.candidate.within(other.candidate) and (other.native or not option.native)
         ]
-        return f"gave way to {'a larger one' if len(larger) == 1 else 'larger ones'}: {', '.join(larger)}"
+        return f"dominated by {'a larger one' if len(larger) == 1 else 'larger ones'}: {', '.join(larger)}"
 
     def _left_behind(self, tried: tuple[Trial, ...]) -> str:
         """Why a candidate was not trained in full."""
         last, goal = tried[-1], self.limits.accuracy
         if self.winner is None:
-            return f"{last.accuracy:.1%} {_after(last)}; others came first, and none of their files is inside"
+            return f"{last.accuracy:.1%} {_after(last)}; others were tried first, and none of their files fits"
         if goal is not None:
             return _not_wanted(last, self.winner, goal)
         own = {one.epochs: one for one in self.trials_of(self.winner)}
@@ -163,23 +161,23 @@ class Fitted:
         if mine is None:
             return f"promise {last.promise:.1%} {_after(last)}"
         theirs = own[mine.epochs]
-        behind = "behind" if theirs.promise > mine.promise else "no more than"
+        behind = "behind" if theirs.promise > mine.promise else "not above"
         return f"promise {mine.promise:.1%} {_after(mine)}, {behind} {self.winner} with {theirs.promise:.1%}"
 
     def _beaten(self, file: MeasuredFile) -> str:
-        """Why a file that may be used was not."""
+        """Why a usable file was not chosen."""
         if self.chosen is None:
-            return "inside"
+            return "within the budget"
         if (goal := self.limits.accuracy) is not None:
             larger = "larger" if file.size_bytes > self.chosen.size_bytes else "no smaller, and no faster,"
-            return f"reaches {goal:.1%}, but is {larger} than the one chosen"
+            return f"reaches {goal:.1%}, but is {larger} than the chosen one"
         own, others = shown_accuracy(file.accuracy), shown_accuracy(self.chosen.accuracy)
         if file.accuracy == self.chosen.accuracy:
-            return f"{own} as a file, as {self.winner}, which is faster"
+            return f"{own} as a file, the same as {self.winner}, which is faster"
         return f"{own} as a file, behind {self.winner} with {others}"
 
     def to_json(self) -> dict[str, Any]:
-        """As a mapping that `json.dumps` takes."""
+        """As a mapping for `json.dumps`."""
         return {
             "format": 1,
             "limits": self.limits.to_json(),
@@ -223,7 +221,7 @@ def _after(trial: Trial) -> str:
 
 
 def _not_wanted(last: Trial, winner: Candidate, goal: float) -> str:
-    """Why the search for the smallest that reaches the `goal` left a candidate with a short training."""
+    """Why the search for the smallest that reaches the `goal` gave a candidate only a short training."""
     if last.candidate < winner:
         return f"would not reach {goal:.1%}: {last.accuracy:.1%} {_after(last)}"
     narrower = last.candidate.width_multiplier > winner.width_multiplier

@@ -1,11 +1,11 @@
-"""What a search is to look for, and who hears of it."""
+"""The settings of a search, and listeners for its progress."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from mobilenet.errors import ConfigError
-from mobilenet.export.formats import FORMATS
+from mobilenet.runtimes.engines import FORMATS
 from mobilenet.search.budget import Limits
 from mobilenet.training.resume.fingerprint import FREE_SETTINGS
 from mobilenet.training.settings import TrainingSettings
@@ -16,13 +16,14 @@ __all__ = ["FitListener", "FitSettings", "Nobody"]
 
 @dataclass(frozen=True, slots=True)
 class FitSettings:
-    """What to look for and how to train; `training` leaves width, resolution, weights and epochs open.
+    """What to search for and how to train; `training` leaves width, resolution, weights and epochs open. ConfigError
+    for invalid values.
 
-    `device`: a profile that `mobilenet benchmark --grid` wrote, on this device or on another one; None measures this
-    one. `runtimes`: engines to choose from; none: all that can prove a file here. `epochs`: of a full training, None
-    as `mobilenet train` would. `exhaustive`: every candidate that no larger one replaces is trained in full; where an
-    accuracy is the aim, every one. `renew_profile`: this machine is measured even if it was before; a search that has
-    begun to train keeps its profile.
+    `device`: a profile written by `mobilenet benchmark --grid`, on this device or another one; None measures this one.
+    `runtimes`: engines to choose from; empty for all that can verify a file here. `epochs`: of a full training, None
+    for the default of `mobilenet train`. `exhaustive`: train every candidate in full that is not dominated by a larger
+    one; if an accuracy is required, every one. `renew_profile`: measure this machine again; a search that has begun to
+    train keeps its profile.
     """
 
     training: TrainingSettings
@@ -32,6 +33,8 @@ class FitSettings:
     runtimes: tuple[str, ...] = ()
     device: Path | None = None
     weights: tuple[str, ...] = ()
+    widths: tuple[float, ...] = ()
+    resolutions: tuple[int, ...] = ()
     epochs: int | None = None
     exhaustive: bool = False
     renew_profile: bool = False
@@ -39,35 +42,42 @@ class FitSettings:
     def __post_init__(self) -> None:
         proving = [kind.runtime for kind in FORMATS.values()]
         if unknown := [name for name in self.runtimes if name not in proving]:
-            raise ConfigError(f"{unknown[0]} cannot prove a file; use {' or '.join(proving)}")
+            raise ConfigError(f"{unknown[0]} cannot verify a file; use {' or '.join(proving)}")
         if self.renew_profile and self.device is not None:
-            raise ConfigError(f"--renew-profile measures this machine, and --device gives {self.device}; leave out one")
+            raise ConfigError(f"--renew-profile measures this machine, and --device gives {self.device}; omit one")
 
     def to_json(self) -> dict[str, Any]:
-        """What decides the result besides photos, weights and device, for the memory of a search."""
+        """What determines the result besides photos, weights and device, for the journal of a search."""
         training = {key: value for key, value in self.training.to_json().items() if key not in FREE_SETTINGS}
         own = {"threads": self.threads, "runtimes": list(self.runtimes), "epochs": self.epochs}
-        return {**training, **self.limits.to_json(), **own}
+        candidates = {"widths": sorted(self.widths), "resolutions": sorted(self.resolutions)}
+        # Left out where they are not given, as in the journals of searches that could not be given any.
+        return {
+            **training,
+            **self.limits.to_json(),
+            **own,
+            **{key: value for key, value in candidates.items() if value},
+        }
 
 
 class FitListener(Protocol):
-    """Hears how a search is going."""
+    """Receives the progress of a search."""
 
     def training_of(self, name: str, epochs: int, /) -> Listener:
-        """Who hears of the training of a candidate over so many epochs."""
+        """The listener for the training of candidate `name` for `epochs` epochs."""
 
     def say(self, text: str) -> None:
-        """A step is done."""
+        """A message about the search."""
 
     def working(self, what: str, done: int, total: int) -> None:
-        """`done` of `total` parts of a step are."""
+        """`done` of `total` parts of the step `what` are complete."""
 
 
 class Nobody:
-    """Hears nothing."""
+    """A listener that ignores everything."""
 
     def training_of(self, _name: str, _epochs: int) -> Listener:
-        """Nobody does."""
+        """A listener that ignores everything."""
         return Silence()
 
     def say(self, text: str) -> None:

@@ -6,7 +6,7 @@ from math import prod
 from mobilenet.errors import SpecError
 from mobilenet.spec.rows import INPUT, Concat, Conv, GlobalPool, Linear, Padding, Pool, Row
 
-__all__ = ["Shape", "kernel_sides", "output_shapes", "padded", "sources"]
+__all__ = ["Shape", "has_fixed_resolution", "kernel_sides", "output_shapes", "padded", "sources"]
 
 Shape = tuple[int, int, int]
 """(height, width, channels) of one image's activations; (1, 1, n) after a global pool or a linear row."""
@@ -34,6 +34,13 @@ def output_shapes(rows: Sequence[Row], resolution: int) -> dict[str, Shape]:
             raise SpecError(f"resolution {resolution} is too small: nothing is left at {row.name}; use a larger one")
         shapes[row.name] = shape
     return shapes
+
+
+def has_fixed_resolution(rows: Sequence[Row], resolution: int) -> bool:
+    """Whether a linear row reads a plane: such a network takes images of one resolution alone."""
+    shapes = output_shapes(rows, resolution)
+    linear = [names[0] for row, names in zip(rows, sources(rows), strict=True) if isinstance(row, Linear)]
+    return any(shapes[name][:2] != (1, 1) for name in linear)
 
 
 def kernel_sides(conv: Conv) -> tuple[int, int]:

@@ -2,17 +2,15 @@
 
 from pathlib import Path
 
-from mobilenet.datasets import Dataset, Exclusions
 from mobilenet.datasets import dataset as datasets
-from mobilenet.datasets.exclusions import NOTHING
+from mobilenet.datasets.dataset import Dataset
+from mobilenet.datasets.exclusions import NOTHING, Exclusions
 from mobilenet.errors import ConfigError, ModelError
-from mobilenet.tasks.classification import Classification
+from mobilenet.tasks.classification.task import Classification
+from mobilenet.tasks.default import DEFAULT
 from mobilenet.tasks.task import Task
 
 __all__ = ["DEFAULT", "TASKS", "Task", "open_dataset", "task_named", "task_of", "task_of_model"]
-
-DEFAULT = "classification"
-"""The task of files from before there were others."""
 
 TASKS: dict[str, Task] = {DEFAULT: Classification()}
 """Every task by its name, in the order in which they are asked whether a data set is theirs."""

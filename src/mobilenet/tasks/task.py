@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mobilenet.datasets.dataset import Reader
+from mobilenet.datasets.reader import Reader
 from mobilenet.datasets.targets import Targets
 from mobilenet.model.card import ModelCard
 from mobilenet.model.head import Head

@@ -53,8 +53,8 @@ class Stopwatch:
 
 @dataclass(frozen=True, slots=True)
 class EpochResult:
-    """What one epoch of training came to; `values` are what the objective reports by name, the loss first: means over
-    the epoch's augmented photos, before each step."""
+    """The result of one epoch of training; `values` are what the objective reports by name, the loss first: means over
+    the epoch's augmented photos, each taken before its step."""
 
     values: dict[str, float]
     learning_rate: float
@@ -62,10 +62,10 @@ class EpochResult:
 
 
 class Trainer:
-    """Network, average, optimiser and photos; `step` and `elapsed_s` say how far the run is.
+    """Network, weight average, optimiser and photos; `step` and `elapsed_s` say how far the run is.
 
-    `photos` are squares of more pixels than the network's input, which random crops are taken from. Of the epoch that
-    has begun, `sums` are what the objective reported at each step so far, `frozen` is how many parts do not learn.
+    `photos` are images larger than the network input; random crops are taken from them. For the current epoch, `sums`
+    holds what the objective reported at each step so far, and `frozen` is the number of frozen parts.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class Trainer:
 
     @property
     def progress(self) -> float:
-        """Share of the run that is done, 0…1, by epochs or by minutes, whichever is further."""
+        """Fraction of the run that is complete, 0…1, by epochs or by minutes, whichever is further."""
         return self._progress_at(self.step)
 
     @property
@@ -113,10 +113,10 @@ class Trainer:
         progress: Callable[[int, int], None] | None = None,
         after_step: Callable[[], None] | None = None,
     ) -> EpochResult:
-        """Train on the photos of `epoch` (from 0) in its order, until its end or the run's, from where it has come to;
-        ConfigError when the loss diverges.
+        """Train on the photos of `epoch` (from 0) in its order, from the current step to the end of the epoch or of the
+        run; ConfigError if the loss diverges.
 
-        Between two steps the state is whole, and `after_step` may keep it or raise.
+        Between two steps the state is consistent: `after_step` may save it or raise.
         """
         self._thaw()
         order = epoch_order(len(self.photos), self.settings.seed, epoch, self._strata)
@@ -150,7 +150,8 @@ class Trainer:
         return EpochResult(named, self.learning_rate, len(self.sums) * size)
 
     def whole_photos(self, indices: IntArray) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
-        """Batches of network input as in evaluation, each photo as it is, and their targets."""
+        """The photos at `indices` (N,) in batches, uncropped as in evaluation: network input (B, 3, R, R) and
+        targets by name."""
         for chosen in np.split(indices, range(_READ_AT_ONCE, len(indices), _READ_AT_ONCE)):
             pixels = torch.from_numpy(self.photos.batch(chosen)).to(self.device)
             crops = whole_photos(len(chosen))
@@ -166,7 +167,7 @@ class Trainer:
         return min(max(by_steps, by_time), 1.0)
 
     def _add_time(self, seconds: float) -> None:
-        """Where time ends the run, all processes go by the same clock."""
+        """In a run limited by time, all processes use the same clock."""
         self.elapsed_s += seconds
         if self.settings.minutes is not None:
             self.elapsed_s = self._processes.largest(self.elapsed_s)
@@ -180,10 +181,10 @@ class Trainer:
         self.learning_rate = rate
 
     def _thaw(self) -> None:
-        """Let the parts learn whose turn has come: one after the other from the top, all from `unfreeze` on.
+        """Unfreeze the parts that are due, one after another from the top; from `unfreeze` on, all of them train.
 
-        A part that does not learn yet keeps its norms' statistics, and costs no gradient. In the middle of an epoch
-        nothing changes.
+        A frozen part keeps the statistics of its norms and needs no gradients. Nothing changes in the middle of an
+        epoch.
         """
         before = self.frozen
         if not self.sums:
@@ -196,7 +197,7 @@ class Trainer:
             self._forward = torch.compile(shared) if self.settings.compile else shared
 
     def _draw(self, epoch: int, samples: IntArray) -> list[Crops]:
-        """The crops of the next batches; many at once, because a batch is too few for NumPy to be quick."""
+        """Crops for the next batches, drawn together because NumPy is slow on arrays as small as one batch."""
         size = self.plan.batch_size
         parts = [self._processes.share(samples[start : start + size]) for start in range(0, len(samples), size)]
         crops = draw_crops(self.plan.augmentation, self.settings.seed, epoch, np.concatenate(parts))
@@ -213,11 +214,11 @@ class Trainer:
         return {name: torch.from_numpy(array).to(self.device, non_blocking=True) for name, array in arrays.items()}
 
     def _train_step(self, inputs: Tensor, targets: dict[str, Tensor], photos: int) -> Tensor:
-        """One step on this process's share of a batch; what the objective reports of the whole batch."""
+        """Take one step on this process's share of a batch; returns what the objective reports for the whole batch."""
         with self._undone_if_lost():
             values = self.objective(self._network_of_all()(inputs), targets)
             self.optimizer.zero_grad(set_to_none=True)
-            # Gradients are averaged over processes; shares that differ in size weigh by it.
+            # Gradients are averaged over processes, so shares are weighted by their size.
             share = photos / self.plan.batch_size
             (values[0] * (share * self._processes.count)).backward()
             result = self._processes.total(values.detach() * share)
@@ -227,12 +228,12 @@ class Trainer:
 
     def _network_of_all(self) -> Callable[[Tensor], dict[str, Tensor]]:
         if self._forward is None:
-            raise RuntimeError("a step belongs into an epoch")
+            raise RuntimeError("a step can only be taken within an epoch")
         return self._forward
 
     @contextmanager
     def _undone_if_lost(self) -> Iterator[None]:
-        """Where another process is lost in the middle of a step, the state stays what it was before: norms too."""
+        """If another process is lost in the middle of a step, restore the state from before it, norms included."""
         if self._processes.count == 1:
             yield
             return

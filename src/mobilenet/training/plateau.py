@@ -1,6 +1,7 @@
-"""Whether a run has learned anything: its training loss beside that of guessing.
+"""Whether a run has learned anything: its training loss compared with that of guessing.
 
-What a run folder says is enough to tell: `config` is its config.json, `lines` are those of its metrics.jsonl, in order.
+The files of a run folder are enough to tell: `config` is its config.json, `lines` are those of its metrics.jsonl, in
+order.
 """
 
 import math
@@ -10,19 +11,19 @@ from typing import Any
 __all__ = ["new_plateau_note", "plateau_note"]
 
 _FAIR_SHARE = 0.25
-"""Of a run: warm-up takes a sixth at most."""
+"""Fraction of a run to wait for; warm-up takes a sixth at most."""
 
 _FAIR_STEPS = 100
-"""Fewer say little, unless there are no more to come."""
+"""Steps to wait for; fewer say little, unless the run has no more."""
 
 _FAIR_EPOCHS = 3
-"""Of fewer steps: the mean loss of the first epochs is that of random weights then."""
+"""Epochs to wait for in a run of fewer steps, whose first epochs show the loss of random weights."""
 
 _WHOLE = 0.95
-"""Of a run that ends by the clock, whose parts do not add up to every millisecond."""
+"""Fraction at which a run counts as complete: timed parts do not add up to the exact time limit."""
 
 _CLEARLY = 0.03
-"""Share of the way from guessing to perfect answers that counts as having learned something."""
+"""Fraction of the way from guessing to perfect answers that counts as having learned something."""
 
 _UNTRAINED = frozenset({"checkpoint", "validation"})
 
@@ -30,11 +31,11 @@ Json = Mapping[str, Any]
 
 
 def plateau_note(config: Json, lines: Sequence[Json]) -> str | None:
-    """One line on a run whose training loss has never been clearly below that of guessing, and what to try; None while
-    it is too early to tell, and where files do not say.
+    """One line about a run whose training loss has never been clearly below that of guessing, and what to try; None
+    while it is too early to tell, or if the files do not say.
 
-    A quarter of the run and 100 steps must be over, or a whole run of three epochs. Once the loss has been lower, the
-    answer is None for good.
+    A quarter of the run and 100 steps must be complete, or a whole run of at least three epochs. Once the loss has been
+    lower, the answer is always None.
     """
     losses = [loss for line in lines if (loss := _number(line, "train_loss")) is not None]
     chance, perfect = (_number(config, "loss_range", name) for name in ("chance", "perfect"))
@@ -51,7 +52,7 @@ def plateau_note(config: Json, lines: Sequence[Json]) -> str | None:
 
 
 def new_plateau_note(config: Json, lines: Sequence[Json]) -> str | None:
-    """`plateau_note` where the last of `lines` is the first that it holds for: what to say once in a run."""
+    """`plateau_note` if the last of `lines` is the first that it applies to: a note to give once per run."""
     note = plateau_note(config, lines)
     return note if note and plateau_note(config, lines[:-1]) is None else None
 
@@ -69,7 +70,7 @@ def _remedy(config: Json, lines: Sequence[Json]) -> str:
     if rate is None:
         return "try another --learning-rate"
     if _number(config, "settings", "learning_rate") is not None:
-        return f"the learning rate of {rate:.2g} is probably wrong; leave out --learning-rate to take the default"
+        return f"the learning rate of {rate:.2g} is probably wrong; omit --learning-rate to use the default"
     return f"the learning rate of {rate:.2g} is probably too high; try --learning-rate {rate / 10:.2g}"
 
 
@@ -81,7 +82,7 @@ def _told_enough(config: Json, lines: Sequence[Json]) -> bool:
 
 
 def _share(config: Json, lines: Sequence[Json]) -> float:
-    """How much of the run is done, by epochs or by minutes, whichever is further; 0 where neither is known."""
+    """Fraction of the run that is complete, by epochs or by minutes, whichever is further; 0 if neither is known."""
     epochs, minutes = _number(config, "plan", "epochs"), _number(config, "settings", "minutes")
     by_epochs = _epoch(lines) / epochs if epochs else 0.0
     by_time = sum(map(_trained_s, lines)) / (60 * minutes) if minutes else 0.0
@@ -89,7 +90,7 @@ def _share(config: Json, lines: Sequence[Json]) -> float:
 
 
 def _steps(config: Json, lines: Sequence[Json]) -> int | None:
-    """Steps until the last of `lines`; None where photos or batch are not recorded."""
+    """Steps up to the last of `lines`; None if photos or batch size are not recorded."""
     photos, batch = _number(config, "data", "train_photos"), _number(config, "plan", "batch_size")
     return int(_epoch(lines) * (photos // batch)) if photos and batch else None
 

@@ -1,4 +1,4 @@
-"""The numbers that a run is made with, chosen where its settings leave them open."""
+"""The hyperparameters of a run, with defaults for those that its settings leave open."""
 
 import math
 from collections.abc import Callable
@@ -11,14 +11,14 @@ __all__ = ["Plan", "default_augmentation", "make_plan"]
 
 
 _PARTS = 6
-"""Warm-up, and what the average of weights looks back on, are at most a sixth of a run: in a short one, early weights
-are far away, and an average that reaches back to them is no network that ever was."""
+"""Warm-up and the window of the weight average are each at most a sixth of a run: in a short one, early weights are far
+from the final ones, and an average that includes them is far from both."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How long, how fast and on what crops; the meanings are those of `TrainingSettings`. `epochs` may be infinite,
-    where only minutes count."""
+    """How long, at what rate and on what crops to train; fields mean what they mean in `TrainingSettings`. `epochs` is
+    infinite if only minutes limit the run."""
 
     epochs: float
     batch_size: int
@@ -34,7 +34,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class _Recipe:
-    """What a run takes where its settings leave it open; rates are for a batch of 32."""
+    """Defaults for what the settings leave open; rates are for a batch of 32."""
 
     rates: dict[Optimizer, float]
     decays: dict[Optimizer, float]
@@ -73,14 +73,15 @@ _FINE_TUNING = _Recipe(
 
 
 def default_augmentation(weights: str | None) -> Augmentation:
-    """How far photos are changed, where nothing else is said, with such weights to start from."""
+    """The default augmentation of a run that starts from `weights`, or from random ones if None."""
     return _recipe(weights).augmentation
 
 
 def make_plan(settings: TrainingSettings, photos: int) -> Plan:
-    """The plan of a run on so many training photos.
+    """The plan of a run on this number of training photos.
 
-    Batches of at most an eighth of the photos (but 8), so that small data sets take enough steps an epoch.
+    A batch is at most an eighth of the photos (but no fewer than 8), so that small data sets take enough steps per
+    epoch.
     """
     recipe = _recipe(settings.weights)
     batch_size = min(settings.batch_size, max(min(photos, 8), photos // 8))
@@ -104,8 +105,8 @@ def _recipe(weights: str | None) -> _Recipe:
 
 
 def _training_side(side: int, recipe: _Recipe) -> int:
-    """About three quarters for smaller crops, in steps of 32 pixels: every stride then meets an even plane, as it does
-    at the resolution of the network. An odd one is padded differently, and what was learned on it is worth less.
+    """About three quarters for smaller crops, in steps of 32 pixels: every stride then sees a plane of even size, as at
+    the network's own resolution. Odd sizes are padded differently, and what is learned on them transfers less well.
     """
     return max(math.floor(side * 0.75 / 32 + 0.5) * 32, 32) if recipe.smaller_crops else side
 

@@ -1,4 +1,4 @@
-"""What a run folder says about how it was made: config.json, and the part of it that travels in the model file."""
+"""How a run was made: config.json, and the part of it that goes into the model file."""
 
 import hashlib
 import json
@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
-from mobilenet.datasets import Dataset
 from mobilenet.datasets.cache.load import CachedPhotos
+from mobilenet.datasets.dataset import Dataset
 from mobilenet.datasets.remote.urls import full_name, whole_path
 from mobilenet.model.card import ModelCard
 from mobilenet.model.vocabulary import Vocabulary
@@ -26,11 +26,11 @@ __all__ = ["card_of", "describe", "portable"]
 
 
 _OF_THIS_MACHINE = frozenset({"data", "validation", "exclude", "task", "track"})
-"""Settings that mean nothing to somebody who gets the model file, or that its card says itself."""
+"""Settings that mean nothing to a recipient of the model file, or that its card has already."""
 
 
 def card_of(settings: TrainingSettings, task: Task, vocabulary: Vocabulary) -> ModelCard:
-    """What the model file will say of the network that `settings` train, but for where it comes from."""
+    """The card of the network that `settings` train, without its provenance."""
     body = settings.body()
     return ModelCard(
         body.name,
@@ -56,7 +56,7 @@ def describe(
     device: torch.device,
     dtype: torch.dtype,
 ) -> dict[str, Any]:
-    """Everything that decided the run, for config.json: settings, data, machine, versions, cost."""
+    """Everything that determines the run, for config.json: settings, data, machine, versions, cost."""
     training, validation = photos
     network = card.network()
     return {
@@ -91,7 +91,7 @@ def _loss_range(settings: TrainingSettings, task: Task, training: CachedPhotos, 
 
 
 def _from_anywhere(settings: TrainingSettings) -> TrainingSettings:
-    """The settings with whole paths, so that a run goes on from whichever folder `resume` is called in."""
+    """The settings with absolute paths, so that `resume` works in any working directory."""
     validation = None if settings.validation is None else whole_path(settings.validation)
     weights = settings.weights
     if weights is not None and Path(weights).exists():
@@ -101,7 +101,7 @@ def _from_anywhere(settings: TrainingSettings) -> TrainingSettings:
 
 
 def portable(config: dict[str, Any]) -> dict[str, Any]:
-    """The configuration without the paths of this machine, for a file that is given away."""
+    """The configuration without the paths of this machine, for a file that is shared."""
     settings = {key: value for key, value in config["settings"].items() if key not in _OF_THIS_MACHINE}
     if settings["weights"] is not None:
         settings["weights"] = settings["weights"].rpartition("/")[2]
@@ -116,7 +116,7 @@ def portable(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _data_hash(photos: tuple[CachedPhotos, CachedPhotos], vocabulary: Vocabulary) -> str:
-    """Of all that training sees, in order: changes when a photo is added, removed, renamed, or changed in any bit."""
+    """Hash of all that training sees, in order: changes if a photo is added, removed, renamed or altered by one bit."""
     digest = hashlib.blake2b(json.dumps(list(vocabulary.names)).encode(), digest_size=16)
     for line in photo_lines(photos, vocabulary):
         digest.update(line.encode())

@@ -5,28 +5,33 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mobilenet.datasets import Dataset, open_dataset, read_exclusions
 from mobilenet.datasets.cache.load import CachedPhotos, load
 from mobilenet.datasets.check.check import quick_check
+from mobilenet.datasets.dataset import Dataset, open_dataset
+from mobilenet.datasets.exclusions import read_exclusions
 from mobilenet.datasets.remote.urls import name_for_folders, spelled
 from mobilenet.errors import ConfigError, DataError, ModelError
 from mobilenet.evaluate import Evaluation
 from mobilenet.files import check_writable
 from mobilenet.images.augment import training_side
-from mobilenet.runs import RunFolder
+from mobilenet.model.card import ModelCard
 from mobilenet.runs.config import parse_config, read_config_bytes, write_config
+from mobilenet.runs.folder import RunFolder
 from mobilenet.runs.split import photo_lines
+from mobilenet.spec.shapes import has_fixed_resolution
 from mobilenet.tasks import task_of
+from mobilenet.training.job import Job, Surroundings
 from mobilenet.training.recipe import make_plan
 from mobilenet.training.record import card_of, describe
 from mobilenet.training.resume.checkpoint import Checkpoints
 from mobilenet.training.resume.fingerprint import check_same
 from mobilenet.training.session import Session
 from mobilenet.training.settings import TrainingSettings
-from mobilenet.training.start.transfer import Source, adopt, open_source
+from mobilenet.training.start.transfer import Source, adopt, open_source, start
 from mobilenet.training.system.interruption import Interruption
 from mobilenet.training.system.lock import lock_folder
 from mobilenet.training.system.machine import keep_freed_memory, pick_device, pick_precision
@@ -38,7 +43,7 @@ __all__ = ["RunResult", "new_run_folder", "resume", "train"]
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """A finished run: its folder, the evaluation of its model on the validation photos, and seconds in all."""
+    """A finished run: its folder, the evaluation of its model on the validation photos, and total time in seconds."""
 
     folder: Path
     evaluation: Evaluation
@@ -46,8 +51,7 @@ class RunResult:
 
 
 def new_run_folder(settings: TrainingSettings, parent: Path) -> Path:
-    """A folder below `parent` named after the data and the network, which is not there yet; ModelError for weights that
-    cannot be read."""
+    """A new folder name below `parent`, after the data and the network; ModelError for weights that cannot be read."""
     if settings.weights is not None:
         settings = adopt(settings, open_source(settings.weights).card)
     network = settings.body()
@@ -61,29 +65,31 @@ def new_run_folder(settings: TrainingSettings, parent: Path) -> Path:
 def train(
     settings: TrainingSettings, folder: Path, *, command: Sequence[str] = (), listener: Listener | None = None
 ) -> RunResult:
-    """Train as `settings` say and leave everything in `folder`, which must be new or empty.
+    """Train as `settings` say and write everything to `folder`; ConfigError unless it is new or empty.
 
-    `command` is recorded as the way to reproduce the run. Every error in settings or data is raised before anything is
-    written; a run that is stopped later goes on with `resume(folder)`. Ctrl-C and SIGTERM raise Interrupted when the
-    state is saved. Among processes that torchrun has started, each calls this and gets the result; the first writes.
+    `command` is recorded as the way to reproduce the run. Errors in settings or data are raised before anything is
+    written; a run that is stopped later is resumed by `resume(folder)`. Ctrl-C and SIGTERM save the state, then raise
+    Interrupted. Under torchrun, every process calls this and gets the result; the first one writes.
     """
-    with _shared(listener) as (processes, interruption, heard):
+    with _shared(listener) as around:
         if (
-            processes.writes
+            around.processes.writes
             and folder.exists()
             and (not folder.is_dir() or any(path != RunFolder(folder).lock for path in folder.iterdir()))
         ):
             raise ConfigError(f"{folder} is there already; choose another --out, or go on with --resume {folder}")
-        return _run(settings, folder, tuple(command), heard, processes, interruption)
+        return _run(settings, folder, tuple(command), around)
 
 
 def resume(folder: Path, *, photos_of: TrainingSettings | None = None, listener: Listener | None = None) -> RunResult:
-    """Go on with the run in `folder` from its last checkpoint, with its own settings; DataError where there is none,
-    ConfigError naming what differs where photos, classes or settings are not those it was started with.
+    """Resume the run in `folder` from its last checkpoint, with its own settings; DataError if there is none,
+    ModelError if its config.json is damaged, ConfigError naming what differs if photos, classes or settings have
+    changed.
 
-    `photos_of`: settings that say where the photos are now, where they may have moved.
+    `photos_of`: settings that say where the photos are now, if they have moved.
     """
-    with _shared(listener) as (processes, interruption, heard):
+    with _shared(listener) as around:
+        processes = around.processes
         text = processes.said_by_the_first(read_config_bytes(folder) if processes.writes else b"")
         recorded = dict(parse_config(text, folder).values)
         try:
@@ -94,38 +100,36 @@ def resume(folder: Path, *, photos_of: TrainingSettings | None = None, listener:
             raise ModelError(f"{RunFolder(folder).config} is damaged: {error}; start a new run") from error
         if (now := photos_of) is not None:
             settings = replace(settings, data=now.data, validation=now.validation, exclude=now.exclude)
-        return _run(settings, folder, command, heard, processes, interruption, recorded)
+        return _run(settings, folder, command, around, recorded)
 
 
 @contextmanager
-def _shared(listener: Listener | None) -> Iterator[tuple[Processes, Interruption, Listener]]:
-    """The processes of the run, what they hear of signals, and who hears of the run: the first one's listener."""
+def _shared(listener: Listener | None) -> Iterator[Surroundings]:
     interruption = Interruption()
     with interruption.heard(), joined() as processes:
-        yield processes, interruption, listener if listener and processes.writes else Silence()
+        yield Surroundings(processes, interruption, listener if listener and processes.writes else Silence())
 
 
 def _run(
     settings: TrainingSettings,
     folder: Path,
     command: tuple[str, ...],
-    listener: Listener,
-    processes: Processes,
-    interruption: Interruption,
+    around: Surroundings,
     recorded: dict[str, Any] | None = None,
 ) -> RunResult:
-    begin = time.perf_counter()
+    began, listener = time.perf_counter(), around.listener
     keep_freed_memory()
-    device = pick_device(settings.device, processes)
-    processes = processes.on(device)
+    device = pick_device(settings.device, around.processes)
     dtype = pick_precision(settings.precision, device)
+    processes = around.processes.on(device)
+    around = replace(around, processes=processes)
     if processes.writes:
         check_writable(folder)
     with lock_folder(folder) if processes.writes else nullcontext():
         settings, source = _with_source(settings, folder, processes, listener)
         task = task_of(settings.data, settings.task)
         settings = replace(settings, task=task.name)
-        with processes.first_alone(), interruption.immediately():
+        with processes.first_alone(), around.interruption.immediately():
             exclude = read_exclusions(settings.exclude)
             dataset = open_dataset(
                 settings.data, task, validation=settings.validation, seed=settings.seed, exclude=exclude
@@ -135,30 +139,41 @@ def _run(
             training, validation, caching_s = _cache(dataset, settings, listener)
         if found := quick_check(dataset.vocabulary, training, validation):
             listener.note(f"check: {found}; see mobilenet check {spelled(settings.data)}")
+        card = card_of(settings, task, dataset.vocabulary)
+        settings = _with_crops(settings, card)
         plan = make_plan(settings, len(training))
         if plan.batch_size < settings.batch_size:
             photos = f"{len(training)} to train on"
             listener.note(f"batches of {plan.batch_size} photos, not {settings.batch_size}: there are {photos}")
-        card = card_of(settings, task, dataset.vocabulary)
         config = describe(settings, plan, dataset, task, card, (training, validation), command, device, dtype)
         config["machine"]["processes"] = processes.count
         lines = photo_lines((training, validation), dataset.vocabulary)
         _check(folder, config, recorded, lines, processes, listener)
-        session = Session(
-            settings, plan, folder, task, card, (training, validation), config, listener, processes, interruption
-        )
-        evaluation = session.finish(source, device, dtype)
-        total_s = time.perf_counter() - begin
+        session = Session(Job(settings, plan, folder, task, card, training, validation, config, device, dtype), around)
+        evaluation = session.finish(None if source is None else partial(start, source))
+        total_s = time.perf_counter() - began
         if processes.writes:
             config["seconds"] = {"caching": caching_s, "training": session.trainer.elapsed_s, "total": total_s}
             write_config(RunFolder(folder), config)
         return RunResult(folder, evaluation, total_s)
 
 
+def _with_crops(settings: TrainingSettings, card: ModelCard) -> TrainingSettings:
+    """Crops of the network's own resolution where it takes no other; ConfigError where another one is asked for."""
+    if not has_fixed_resolution(card.network().rows, card.resolution):
+        return settings
+    if settings.training_resolution not in (None, settings.side):
+        raise ConfigError(
+            f"--training-resolution {settings.training_resolution} does not fit a head that looks at positions; "
+            f"leave it out, or use {settings.side}"
+        )
+    return replace(settings, training_resolution=settings.side)
+
+
 def _with_source(
     settings: TrainingSettings, folder: Path, processes: Processes, listener: Listener
 ) -> tuple[TrainingSettings, Source | None]:
-    """The weights that a run starts from, which the first process reads, and the settings with their network."""
+    """The weights that a run starts from, read by the first process, and the settings with their network."""
     source = None
     if settings.weights is not None and processes.writes and not Checkpoints(RunFolder(folder).checkpoints, 1):
         source = open_source(settings.weights)
@@ -167,8 +182,8 @@ def _with_source(
             listener.note(note)
         if settings.width_multiplier != source.card.width_multiplier:
             listener.note(
-                f"the weights are of width {source.card.width_multiplier:g}; of each layer the channels that matter "
-                f"least are left out, for width {settings.width_multiplier:g}"
+                f"the weights have width {source.card.width_multiplier:g}; the least important channels of each layer "
+                f"are dropped for width {settings.width_multiplier:g}"
             )
     if processes.count > 1:
         said = processes.said_by_the_first(json.dumps(settings.to_json()).encode())
@@ -184,13 +199,15 @@ def _check(
     processes: Processes,
     listener: Listener,
 ) -> None:
-    """That this is the run it says it is, and that all processes see the same photos."""
+    """Check that a resumed run is the one that was stopped, and that all processes see the same photos."""
     mine = config["data"]["hash"]
     if processes.said_by_the_first(mine.encode()).decode() != mine:
-        raise ConfigError(f"process {processes.rank} sees other photos than the first one in {config['data']['root']}")
+        raise ConfigError(
+            f"process {processes.rank} sees different photos than the first one in {config['data']['root']}"
+        )
     batch = config["plan"]["batch_size"]
     if processes.count > batch:
-        raise ConfigError(f"{processes.count} processes cannot share batches of {batch} photos; use --batch-size")
+        raise ConfigError(f"{processes.count} processes cannot share batches of {batch} photos; raise --batch-size")
     if recorded is not None:
         for note in check_same(folder, recorded, config, photos):
             listener.note(note)
@@ -224,6 +241,6 @@ def _cache(
             listener.note(f"left out {spelled(photos.photos.root / left_out.file)}: {left_out.reason}")
     if len(training) < 2 or not len(validation):
         raise DataError(
-            f"{dataset.root}: too few photos can be decoded to train on and validate; see `mobilenet train --help`"
+            f"{dataset.root}: too few decodable photos for training and validation; see `mobilenet train --help`"
         )
     return training, validation, time.perf_counter() - start

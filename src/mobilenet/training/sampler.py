@@ -1,4 +1,4 @@
-"""Which photos come when: the order of an epoch, the same on every process, shared out among them."""
+"""The order of photos in an epoch, which is the same on every process."""
 
 import numpy as np
 import numpy.typing as npt
@@ -8,7 +8,7 @@ from mobilenet.images.augment import random_uniform
 __all__ = ["epoch_order", "sample_numbers", "steps_per_epoch"]
 
 _ORDER = 0x5EED
-"""Sets the order's random numbers apart from those of augmentation, which share the seed."""
+"""Separates the random numbers of the order from those of augmentation, which share the seed."""
 
 IntArray = npt.NDArray[np.int64]
 
@@ -16,8 +16,8 @@ IntArray = npt.NDArray[np.int64]
 def epoch_order(count: int, seed: int, epoch: int, strata: IntArray | None = None) -> IntArray:
     """(N,) indices of `count` photos in the order of `epoch`.
 
-    A permutation; or, where `strata` (N,) say which group each photo is in, equally many draws of each group: those of
-    rare groups repeat, those of frequent ones take turns.
+    A permutation; or, if `strata` (N,) give the group of each photo, equally many draws from each group: photos of rare
+    groups repeat, those of frequent groups alternate between epochs.
     """
     photos = np.arange(count, dtype=np.int64)
     keys = random_uniform(seed ^ _ORDER, epoch, photos, 2)
@@ -32,9 +32,9 @@ def epoch_order(count: int, seed: int, epoch: int, strata: IntArray | None = Non
 
 
 def sample_numbers(order: IntArray) -> IntArray:
-    """(N,) photo indices -> (N,) numbers that are all different: photo p for the k-th time (from 0) is p + k·N.
+    """(N,) photo indices -> (N,) distinct sample numbers: photo p for the k-th time (from 0) is p + k·N.
 
-    What is drawn for a sample follows from its number, so a photo that comes again in an epoch is cropped anew.
+    What is drawn for a sample follows from its number, so a photo that repeats in an epoch is cropped differently.
     """
     sorted_places = np.argsort(order, kind="stable")
     photos = order[sorted_places]
@@ -44,5 +44,5 @@ def sample_numbers(order: IntArray) -> IntArray:
 
 
 def steps_per_epoch(photos: int, batch_size: int) -> int:
-    """Whole batches in an epoch; the rest of the order is skipped (another rest each epoch)."""
+    """Whole batches per epoch; the remainder of the order is skipped (a different one each epoch)."""
     return photos // batch_size

@@ -1,12 +1,12 @@
-"""Everything that decides how a network is trained, in one frozen value that a run records."""
+"""All settings of a training run, as one frozen value that the run records."""
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from mobilenet.errors import ConfigError, SpecError
-from mobilenet.images import Preprocessing
 from mobilenet.images.augment import Augmentation
+from mobilenet.images.preprocessing import Preprocessing
 from mobilenet.spec.mobilenet import MOBILENETS
 from mobilenet.spec.rows import ConvStyle, Network
 
@@ -24,20 +24,20 @@ _MIDDLE = (127.5, 127.5, 127.5)
 
 @dataclass(frozen=True, slots=True)
 class TrainingSettings:
-    """One training run; ConfigError or SpecError on values that make no sense.
+    """One training run; ConfigError or SpecError for invalid values.
 
-    None leaves a choice open: the data, the weights and `recipe` make it. `weights`: a file to start from (or
-    `hf://…`); then architecture, width, resolution, style, mean and std are the file's, and the recipe is one for
+    None leaves a choice to the data, the weights and `recipe`. `weights`: a file to start from (or `hf://…`);
+    architecture, width, resolution, style, mean and std are then those of the file, and the recipe is that for
     fine-tuning.
-    `freeze="backbone"` trains the classifier alone. `training_resolution`: side of the training crops in pixels;
-    fewer than the network's `resolution` are faster, and often better (Touvron et al., 2019). `epochs` and `minutes`:
-    whichever is reached first ends the run, and the learning rate falls to zero by then; `patience`: epochs without a
-    lower validation loss after which it ends too. `learning_rate`: for `batch_size` photos a step. `layer_decay`: each
-    block learns by this factor slower than the block after it. `unfreeze`: share of the run by which all blocks
-    learn; they begin from the top. `average_epochs`: length of the moving average of the weights that is evaluated
-    and saved. `exclude`: a list of photos to leave out (`datasets.read_exclusions`). `workers`: threads that decode
-    photos, one a core by default. `checkpoint_minutes`: time between two checkpoints within an epoch; the last
-    `keep_checkpoints` are kept. `track`: who is told the numbers of each epoch, beside metrics.jsonl.
+    `freeze="backbone"` trains only the classifier. `training_resolution`: side of the training crops in pixels;
+    crops smaller than the network's `resolution` are faster, and often better (Touvron et al., 2019). `epochs` and
+    `minutes`: whichever is reached first ends the run, and the learning rate decays to zero by then; `patience`: stop
+    after this many epochs without improvement in validation loss. `learning_rate`: for a batch of `batch_size`.
+    `layer_decay`: learning-rate factor from each block to the one before it. `unfreeze`: fraction of the run by which
+    all blocks train; they are unfrozen from the top. `average_epochs`: length of the moving average of the weights that
+    is evaluated and saved. `exclude`: a list of photos to exclude (`datasets.read_exclusions`). `workers`: decoder
+    threads, one per core by default. `checkpoint_minutes`: time between two checkpoints within an epoch; the last
+    `keep_checkpoints` are kept. `track`: where to log metrics, besides metrics.jsonl.
     """
 
     data: Path
@@ -85,7 +85,7 @@ class TrainingSettings:
 
     @property
     def preprocessing(self) -> Preprocessing:
-        """What the network wants of a photo."""
+        """How photos are prepared for the network."""
         return Preprocessing(self.side, mean=self.mean, std=self.std)
 
     @property
@@ -94,7 +94,7 @@ class TrainingSettings:
         return 128 if self.resolution is None else self.resolution
 
     def body(self) -> Network:
-        """The table to train, without its head; SpecError for an unknown architecture, width or resolution."""
+        """The network to train, without its head; SpecError for an unknown architecture, width or resolution."""
         name = "mobilenet_v1" if self.architecture is None else self.architecture
         width_multiplier = 0.5 if self.width_multiplier is None else self.width_multiplier
         if name not in MOBILENETS:
@@ -102,7 +102,7 @@ class TrainingSettings:
         return MOBILENETS[name](width_multiplier, self.side, 0, self.style)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values, for config.json."""
+        """JSON values, for config.json."""
         values = asdict(self)
         values["data"] = str(self.data)
         values["validation"] = None if self.validation is None else str(self.validation)
@@ -130,7 +130,7 @@ class TrainingSettings:
             }
             return cls(**{**values, **read})
         except (KeyError, TypeError) as error:
-            raise ConfigError(f"these are no settings of this version: {error}; start a new run") from error
+            raise ConfigError(f"these settings are from an incompatible version: {error}; start a new run") from error
 
 
 def _problem(settings: TrainingSettings) -> str | None:
@@ -167,5 +167,5 @@ def _problem(settings: TrainingSettings) -> str | None:
         if choice not in known:
             return f"unknown {name} {choice!r}; use one of {', '.join(known)}"
     if settings.freeze != "none" and settings.weights is None:
-        return "--freeze backbone needs --weights: there is nothing worth keeping in random weights"
+        return "--freeze backbone needs --weights: freezing random weights is pointless"
     return None

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mobilenet.images import Preprocessing
+from mobilenet.images.preprocessing import Preprocessing
 from mobilenet.spec.rows import Activation, Padding
 
 __all__ = ["ForeignConv", "ForeignLinear", "ForeignNetwork", "ForeignNorm"]

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobilenet.errors import ConfigError, ModelError, SpecError
-from mobilenet.images import Preprocessing
+from mobilenet.images.preprocessing import Preprocessing
 from mobilenet.model.card import ModelCard
 from mobilenet.spec.mobilenet import MOBILENETS
 from mobilenet.spec.rows import Conv, ConvStyle, Network, Padding
-from mobilenet.tasks import DEFAULT
+from mobilenet.tasks.default import DEFAULT
 from mobilenet.weights.layers import ForeignConv, ForeignLinear, ForeignNetwork
 
 __all__ = ["Imported", "Triple", "recognise"]

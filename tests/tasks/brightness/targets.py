@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mobilenet.datasets.sources.find import Source
+from mobilenet.datasets.reader import Source
 from mobilenet.errors import DataError
 from mobilenet.model.vocabulary import Vocabulary
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brightness.targets import QUADRANTS, Light, is_light, light_of, read_light
-from mobilenet.datasets.sources.find import Place, Source
+from mobilenet.datasets.reader import Place, Source
 from mobilenet.datasets.targets import Targets
 from mobilenet.errors import DataError
 from mobilenet.model.card import ModelCard

@@ -124,3 +124,13 @@ def test_a_budget_becomes_a_proven_file(
     assert found["winner"] == {"width_multiplier": 0.25, "resolution": 64}
     (answer,) = json.loads(mobilenet("predict", found["model"], light_data.parent / "007.png", "--json"))
     assert answer["quadrant"] == "bottom right"
+
+
+def test_fine_tuning_takes_crops_of_the_only_resolution_that_fits(
+    run: Path, light_data: Path, tmp_path: Path, mobilenet: Run
+) -> None:
+    words = ("train", light_data, "--weights", run, "--epochs", "1", "--device", "cpu")
+    mobilenet(*words, "--out", tmp_path / "tuned")
+    plan = json.loads((tmp_path / "tuned" / "config.json").read_text())["plan"]
+    assert plan["training_resolution"] == 64
+    mobilenet(*words, "--training-resolution", "32", "--out", tmp_path / "other", exit_code=2)

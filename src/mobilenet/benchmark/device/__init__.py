@@ -1,1 +1,1 @@
-"""A device's profile: a grid of networks, measured, and estimates for the others."""
+"""The profile of a device: measurements of a grid of networks, and estimates for the others."""

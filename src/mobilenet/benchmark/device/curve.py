@@ -1,4 +1,4 @@
-"""What was measured of one way to run networks, and what follows from it for all others."""
+"""The measurements of one variant, and the estimates for all networks that follow from them."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,10 +22,10 @@ __all__ = ["Curve", "Estimate", "Point", "Variant"]
 
 _ERROR_QUANTILE = 0.9
 _LEAST_ERROR = 0.01
-"""No estimate is believed to a hundredth: so much changes from one hour to the next."""
+"""The error of an estimate is at least this, as latencies change by as much from hour to hour."""
 
 _LEAST_MEMORY_ERROR = 0.02
-"""Peaks of one file differ by a hundredth from process to process."""
+"""Peaks of the same file differ by a hundredth between processes."""
 
 _PAGE_BYTES = 4096
 
@@ -45,8 +45,8 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One candidate that was measured: latencies of single images in ms, bytes of the file; `peak_bytes` as in
-    `result.Timing`, None where memory was not measured."""
+    """One measured candidate: latencies of single images in ms, bytes of the file; `peak_bytes` as in `result.Timing`,
+    None if memory was not measured."""
 
     width_multiplier: float
     resolution: int
@@ -58,10 +58,10 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What a network takes: ms an image, bytes of memory on top of the engine, bytes of the file.
+    """Estimates for a network: ms per image, bytes of memory on top of the engine, bytes of the file.
 
-    `error` is the share by which nine of ten latencies of candidates that were left out were off, at most;
-    `memory_error` is that of their memory.
+    `error` is the 90th percentile of the relative error of latencies in leave-one-out cross-validation; `memory_error`
+    is that of memory.
     """
 
     variant: Variant
@@ -75,14 +75,14 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Curve:
-    """All that was measured of one variant, with networks of `classes` classes."""
+    """All measurements of one variant, with networks of `classes` classes."""
 
     variant: Variant
     classes: int
     points: tuple[Point, ...]
 
     def estimate(self, network: Network) -> Estimate:
-        """What `network`, any MobileNet V1, takes as this variant."""
+        """Estimates for `network`, any MobileNet V1, as this variant."""
         p50_ms = self._latency(latency_features(network), network.width_multiplier)
         tail, precision = self.tail, self.variant.precision
         return Estimate(
@@ -97,17 +97,17 @@ class Curve:
 
     @cached_property
     def tail(self) -> float:
-        """How much longer than the median 95 % of the images take at most: the median over the points."""
+        """The ratio of the 95th percentile of latency to its median: the median over the points."""
         return float(np.median([point.p95_ms / point.p50_ms for point in self.points]))
 
     @cached_property
     def error(self) -> float:
-        """The error of latency that nine of ten points stay below when they are estimated from all the others."""
+        """The 90th percentile of the error of latency of points that are estimated from all the others."""
         return max(_nine_of_ten(left_out_errors(*self._latencies())), _LEAST_ERROR)
 
     @cached_property
     def memory_error(self) -> float:
-        """As `error`, of memory, over the points whose memory was measured."""
+        """As `error`, for memory, over the points whose memory was measured."""
         return max(_nine_of_ten(left_out_errors(*self._peaks())), _LEAST_MEMORY_ERROR)
 
     @cached_property
@@ -125,7 +125,7 @@ class Curve:
     def _peaks(self) -> tuple[list[tuple[float, ...]], list[float]]:
         seen = [(point, point.peak_bytes) for point in self.points if point.peak_bytes is not None]
         features = [memory_features(self._network(point), self.variant.precision) for point, _ in seen]
-        # Less than a page is what an engine takes that has room left of its own.
+        # An engine with memory to spare grows by less than a page.
         return features, [max(peak, _PAGE_BYTES) for _, peak in seen]
 
     @cached_property

@@ -1,9 +1,9 @@
-"""What a network takes on one engine, from measurements of others: a sum of costs with coefficients that fit them.
+"""Estimates for a network on one engine, from measurements of others: a sum of costs with fitted coefficients.
 
 Latency is what its layers compute and move: time = Σ coefficient × feature, all coefficients at least 0, so that more
-work never takes less time. Features count channels in full vectors of 16, as the kernels of every engine do; without
-that, odd widths come out too fast. The fit is least squares of *relative* errors: small networks count as much as
-large ones.
+work never takes less time. Features count channels in full vectors of 16, as the kernels of every engine do; otherwise
+estimates for odd widths would be too low. The fit is least squares of *relative* errors: small networks count as much
+as large ones.
 """
 
 from collections.abc import Sequence
@@ -25,14 +25,14 @@ __all__ = ["Fit", "Floats", "fit", "latency_features", "left_out_errors", "memor
 Floats = NDArray[np.float64]
 
 _VECTOR = 16
-"""Channels that kernels work on at once: 64-byte registers of float32, tiles of int8 products."""
+"""Channels that kernels process at once: 64-byte registers of float32, tiles of int8 products."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """Coefficients for the features of a network, none below 0, and a factor for each width that was measured.
+    """Non-negative coefficients for the features of a network, and a correction factor for each measured width.
 
-    Kernels suit some widths better than others, at every resolution alike: the factor is what the sum leaves over.
+    Kernels suit some widths better than others, at all resolutions alike: the factor is the remaining ratio.
     """
 
     coefficients: tuple[float, ...]
@@ -70,8 +70,8 @@ def latency_features(network: Network) -> tuple[float, ...]:
 def memory_features(network: Network, precision: Precision) -> tuple[float, ...]:
     """1 MB; bytes of weights, of the largest planes alive at once, and of tables of addresses.
 
-    Engines list for each pixel of an output which pixels of the input its kernel reads: 8 bytes each, whatever the
-    width and precision. In narrow networks they take more than the planes.
+    Engines list for each pixel of an output the input pixels that its kernel reads: 8 bytes each, for any width and
+    precision. In narrow networks these lists are larger than the planes.
     """
     whole, shapes = cost(network), output_shapes(network.rows, network.resolution)
     addresses = sum(
@@ -91,9 +91,9 @@ def size_features(network: Network, precision: Precision) -> tuple[float, ...]:
 
 
 def fit(features: Sequence[Sequence[float]], measured: Sequence[float], widths: Sequence[float] | None = None) -> Fit:
-    """Non-negative least squares of relative errors: the best of all choices of features whose coefficients come out
-    positive, which is the exact solution where features are few. With `widths`, those of the networks, a factor each.
-    DataError for a measurement that is not finite or not above 0, from which anything would follow.
+    """Non-negative least squares of relative errors: the best of all subsets of features with non-negative
+    coefficients, which is exact and cheap for few features. `widths` of the networks add a factor for each width.
+    DataError for a measurement that is not finite or not above 0.
     """
     if wrong := [value for value in measured if not 0 < value < np.inf]:
         raise DataError(
@@ -116,7 +116,7 @@ def fit(features: Sequence[Sequence[float]], measured: Sequence[float], widths: 
 def left_out_errors(
     features: Sequence[Sequence[float]], measured: Sequence[float], widths: Sequence[float] | None = None
 ) -> Floats:
-    """(N,) relative error of each measurement as estimated from all the others."""
+    """(N,) relative error of each measurement when estimated from all the others."""
     errors = []
     for left_out in range(len(measured)):
         others = [number for number in range(len(measured)) if number != left_out]
@@ -131,7 +131,7 @@ def left_out_errors(
 
 
 def _factors(left_over: Floats, widths: Sequence[float]) -> tuple[tuple[float, float], ...]:
-    """The geometric mean of what is left over, by width."""
+    """The geometric mean of the remaining ratios, by width."""
     return tuple(
         (width, float(np.exp(np.mean(np.log(left_over[np.equal(widths, width)]))))) for width in sorted(set(widths))
     )

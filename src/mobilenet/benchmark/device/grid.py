@@ -1,9 +1,9 @@
-"""Measures a grid of candidates on this device: part of it, in turns; the rest is estimated. Needs no torch.
+"""Measures a grid of candidates on this device: part of it, in turns; the rest is estimated. Does not need torch.
 
-Networks have random weights, for latency, memory and size depend on the shape alone. A turn opens a file in a process
-that holds nothing else and times single images; every candidate has several turns, forwards and backwards over the
-grid, so that a busy moment meets one of its turns and not its figure. Memory is measured in processes of their own,
-since what one model has freed the next one takes without asking for more.
+Networks have random weights, because latency, memory and size depend only on the shape. A turn opens a file in a
+process that holds nothing else and times single images; every candidate has several turns, forwards and backwards over
+the grid, so that a busy moment affects one of its turns but not its figure. Memory is measured in separate processes,
+since a model would reuse what a previous one has freed.
 """
 
 import tempfile
@@ -20,21 +20,19 @@ from mobilenet.benchmark.device.curve import Curve, Point, Variant
 from mobilenet.benchmark.device.design import for_latency, for_memory
 from mobilenet.benchmark.device.profile import MOST_CLASSES, DeviceProfile
 from mobilenet.benchmark.device.untrained import untrained
-from mobilenet.benchmark.engines import ENGINES, MOST_THREADS
 from mobilenet.benchmark.result import Contender, Environment
 from mobilenet.benchmark.worker.process import Turn, Worker
 from mobilenet.errors import ConfigError
-from mobilenet.export.formats import FORMATS, Format
+from mobilenet.export.formats import WRITERS
 from mobilenet.extras import pip_install
 from mobilenet.files import storage_errors
-from mobilenet.images import Preprocessing
+from mobilenet.images.preprocessing import Preprocessing
 from mobilenet.model.card import ModelCard
 from mobilenet.model.precision import PRECISIONS, Precision
-from mobilenet.runtimes import RUNTIMES
-from mobilenet.tasks import DEFAULT
+from mobilenet.runtimes.engines import ENGINES, FORMAT_OF, FORMATS, MOST_THREADS
+from mobilenet.tasks.default import DEFAULT
 
 __all__ = [
-    "FORMAT_OF",
     "RESOLUTIONS",
     "WIDTHS",
     "GridSettings",
@@ -51,15 +49,15 @@ RESOLUTIONS = (96, 128, 160, 192, 224)
 _TURN_S, _WARM_UP_S = 0.08, 0.02
 _FEWEST_PASSES, _USUAL_PASSES, _MOST_PASSES = 2, 5, 8
 _SETTLED, _LONGEST = 0.05, 4 / 3
-"""Latencies that are estimated worse than that from the others met other programs: more turns are taken, for up to so
-many times the time."""
+"""A larger error of estimates means that other programs were running: more turns are taken, for up to this factor of
+the time."""
 
 
 @dataclass(frozen=True, slots=True)
 class GridSettings:
-    """Which candidates, and about how many `seconds` for all of them; ConfigError on what makes no sense.
+    """The candidates, and about how many `seconds` for all of them; ConfigError for values out of range.
 
-    No `runtimes`: every engine that is installed and runs exported files.
+    Without `runtimes`, every installed engine that runs exported files is used.
     """
 
     widths: tuple[float, ...] = WIDTHS
@@ -86,7 +84,7 @@ class GridSettings:
 
     @property
     def variants(self) -> tuple[Variant, ...]:
-        """How each candidate is run, on the engines that are named."""
+        """How each candidate is run, on `runtimes`."""
         return tuple(
             Variant(runtime, precision, threads)
             for runtime in self.runtimes
@@ -110,17 +108,14 @@ class _Seen:
 
 _Key = tuple[Variant, float, int]
 
-FORMAT_OF: dict[str, Format] = {runtime: kind for kind in FORMATS.values() for runtime in RUNTIMES[kind.suffix]}
-"""What an engine runs, of those formats that are exported."""
-
 
 def installed_runtimes() -> tuple[str, ...]:
     """The engines that are installed and whose files can be written here."""
-    return tuple(name for name, kind in FORMAT_OF.items() if ENGINES[name].installed and kind.writable)
+    return tuple(name for name, kind in FORMAT_OF.items() if ENGINES[name].installed and FORMATS[kind].writable)
 
 
 def measure_grid(settings: GridSettings, progress: Callable[[int, int], object] | None = None) -> DeviceProfile:
-    """Measure this device; `progress(done, all)` after each turn. ConfigError where an engine is not there."""
+    """Measure this device; `progress(done, all)` after each turn. ConfigError if an engine is not installed."""
     settings = resolved(settings)
     began = time.monotonic()
     points = for_latency(settings.widths, settings.resolutions)
@@ -159,12 +154,12 @@ def measure_grid(settings: GridSettings, progress: Callable[[int, int], object] 
 
 
 def resolved(settings: GridSettings) -> GridSettings:
-    """With the engines that are measured, and each number of threads once. ConfigError where an engine is not there."""
+    """The settings with the engines to measure, and each number of threads once; ConfigError for a missing engine."""
     return replace(settings, runtimes=_runtimes(settings.runtimes), threads=tuple(dict.fromkeys(settings.threads)))
 
 
 def grid_environment(settings: GridSettings) -> Environment:
-    """This machine, with the versions of what figures depend on: the engines, and what calls them."""
+    """This machine, with the versions that figures depend on: of the engines, and of the packages that call them."""
     packages = sorted({ENGINES[runtime].distribution for runtime in settings.runtimes})
     return environment.describe(["mobilenet", "numpy", *packages])
 
@@ -189,7 +184,7 @@ class _Work:
     progress: Callable[[int, int], object]
 
     def once_over(self, points: Sequence[tuple[float, int]], place: tuple[int, int]) -> None:
-        """A turn for each candidate as each variant."""
+        """One turn for each candidate in each variant."""
         number, passes = place
         done, total = number * len(self.seen), passes * len(self.seen)
         for width, side in points:
@@ -203,7 +198,7 @@ class _Work:
                     self.progress(done, total)
 
     def memory(self, points: Sequence[tuple[float, int]]) -> None:
-        """The peak of some candidates, each in a process of its own."""
+        """The peak of some candidates, each in its own process."""
         for width, side in points:
             for precision, runtime, file in self._files(width, side):
                 for threads in self.settings.threads:
@@ -212,17 +207,17 @@ class _Work:
                     self.seen[Variant(runtime, precision, threads), width, side].peak_bytes = peak
 
     def _files(self, width: float, side: int) -> Iterator[tuple[Precision, str, Path]]:
-        """Each precision on each engine, as a file that is there until the next one is asked for."""
+        """Each precision on each engine, as a file that exists until the next one is requested."""
         card = _card(self.settings, width, side)
         for precision in self.settings.precisions:
             graph = untrained(card, precision)
-            for kind in FORMATS.values():
-                runtimes = [runtime for runtime in self.settings.runtimes if FORMAT_OF[runtime] is kind]
+            for name, kind in FORMATS.items():
+                runtimes = [runtime for runtime in self.settings.runtimes if FORMAT_OF[runtime] == name]
                 if not runtimes:
                     continue
                 file = self.folder / f"candidate{kind.suffix}"
                 with storage_errors(file):
-                    file.write_bytes(kind.write(graph, None))
+                    file.write_bytes(WRITERS[name](graph, None))
                 for runtime in runtimes:
                     yield precision, runtime, file
 
@@ -233,8 +228,8 @@ def _point(width: float, side: int, seen: _Seen) -> Point:
 
 
 def latencies(turns: Sequence[Turn]) -> tuple[float, float]:
-    """In ms, the fastest turn's median, for other programs never make an image faster; with it the 95th percentile that
-    the middle one of the turns has beside its own median."""
+    """p50 and p95 in ms: the median of the fastest turn, as other programs never make an image faster, and that times
+    the median over the turns of their ratio of 95th percentile to median."""
     in_ms = [turn.latencies_ns / 1e6 for turn in turns]
     medians = np.array([np.median(turn) for turn in in_ms])
     tails = np.array([np.quantile(turn, 0.95) for turn in in_ms]) / medians
@@ -248,15 +243,15 @@ def _card(settings: GridSettings, width: float, resolution: int) -> ModelCard:
 
 def _runtimes(wanted: Sequence[str]) -> tuple[str, ...]:
     if unknown := [name for name in wanted if name not in FORMAT_OF]:
-        raise ConfigError(f"{unknown[0]} runs no exported files; use {', '.join(FORMAT_OF)}")
+        raise ConfigError(f"{unknown[0]} does not run exported files; use {', '.join(FORMAT_OF)}")
     if missing := [name for name in wanted if not ENGINES[name].installed]:
         raise ConfigError(f"{missing[0]} is not installed; {pip_install(ENGINES[missing[0]].package)}")
     installed = wanted or tuple(name for name in FORMAT_OF if ENGINES[name].installed)
     if not installed:
         raise ConfigError(f"no engine is installed; {pip_install(ENGINES['litert'].package)}")
-    able = tuple(dict.fromkeys(name for name in installed if FORMAT_OF[name].writable))
+    able = tuple(dict.fromkeys(name for name in installed if FORMATS[FORMAT_OF[name]].writable))
     mute = [name for name in installed if name not in able]
     if mute and (wanted or not able):
-        package = FORMAT_OF[mute[0]].package
+        package = FORMATS[FORMAT_OF[mute[0]]].package
         raise ConfigError(f"writing files for {mute[0]} needs {package}; {pip_install(package)}")
     return able

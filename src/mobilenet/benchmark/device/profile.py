@@ -1,6 +1,6 @@
-"""What a device can do: every width and resolution in every precision, engine and number of threads, as JSON.
+"""The profile of a device: every width and resolution in every precision, engine and number of threads, as JSON.
 
-Some candidates were measured, the rest is estimated from them (`estimate`). Estimates hold for any number of classes.
+Some candidates are measured, the others estimated from them (`estimate`). Estimates hold for any number of classes.
 """
 
 import json
@@ -10,31 +10,31 @@ from pathlib import Path
 from typing import Any
 
 from mobilenet.benchmark.device.curve import Curve, Estimate, Point, Variant
-from mobilenet.benchmark.engines import ENGINES, MOST_THREADS
 from mobilenet.benchmark.result import Environment, read_environment
 from mobilenet.errors import DataError, SpecError
 from mobilenet.fields import Fields
 from mobilenet.files import atomic_write
 from mobilenet.model.precision import PRECISIONS
+from mobilenet.runtimes.engines import ENGINES, MOST_THREADS
 from mobilenet.spec.mobilenet import MOBILENETS
 from mobilenet.spec.rows import Network
 
 __all__ = ["FORMAT", "MOST_CLASSES", "Curve", "DeviceProfile", "Estimate", "Point", "Variant"]
 
 FORMAT = 1
-"""Version of the document; one of another version is refused."""
+"""Version of the document; other versions are rejected."""
 
 _KIND = "device profile"
 _REMEDY = "make one with mobilenet benchmark --grid --out device.json"
 
 MOST_CLASSES = 100_000
 _LATENCY_MS = (1e-6, 1e9)
-"""A nanosecond to eleven days: whatever is measured lies between."""
+"""A nanosecond to eleven days: the range of any measurement."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceProfile:
-    """A device, and the grid of candidates that it was measured with; `seconds` is what that took."""
+    """A device, and the grid of candidates measured on it in `seconds`."""
 
     environment: Environment
     classes: int
@@ -45,15 +45,15 @@ class DeviceProfile:
 
     @property
     def variants(self) -> tuple[Variant, ...]:
-        """Those that can be estimated."""
+        """The variants that can be estimated."""
         return tuple(curve.variant for curve in self.curves)
 
     def estimates(self, network: Network) -> tuple[Estimate, ...]:
-        """What `network` takes, in every variant."""
+        """Estimates for `network` in every variant."""
         return tuple(curve.estimate(network) for curve in self.curves)
 
     def to_json(self) -> str:
-        """One JSON document; `from_json` gives the same profile back. `candidates` is for readers: all of the grid."""
+        """One JSON document; `from_json` is the inverse. `candidates` is for readers: the whole grid."""
         document = {
             "format": FORMAT,
             "kind": _KIND,
@@ -76,29 +76,29 @@ class DeviceProfile:
         return json.dumps(document, allow_nan=False)
 
     def write(self, path: Path) -> None:
-        """Write the document to `path`, whole or not at all; StorageError."""
+        """Write the document to `path` atomically; StorageError if that fails."""
         with atomic_write(path) as file:
             file.write(self.to_json().encode("ascii"))
 
     @classmethod
     def from_json(cls, text: str) -> "DeviceProfile":
-        """The inverse of `to_json`; DataError when `text` is not such a document."""
+        """The inverse of `to_json`; DataError if `text` is not such a document."""
         try:
             return _profile(Fields(json.loads(text)))
         except RecursionError as error:
-            raise DataError(f"not a {_KIND}: its lists lie too deep; {_REMEDY}") from error
+            raise DataError(f"not a {_KIND}: it is nested too deeply; {_REMEDY}") from error
         except (ValueError, TypeError, SpecError) as error:
             raise DataError(f"not a {_KIND}: {error}; {_REMEDY}") from error
 
     @classmethod
     def read(cls, path: Path) -> "DeviceProfile":
-        """Read what `write` wrote; DataError names the file."""
+        """Read a profile written by `write`; DataError, with the name of the file, if that fails."""
         try:
             return cls.from_json(path.read_text("utf-8"))
         except OSError as error:
             raise DataError(f"cannot read {path}: {(error.strerror or str(error)).lower()}; {_REMEDY}") from error
         except UnicodeDecodeError as error:
-            raise DataError(f"{path} is not a {_KIND}: it is not text in UTF-8; {_REMEDY}") from error
+            raise DataError(f"{path} is not a {_KIND}: it is not UTF-8 text; {_REMEDY}") from error
         except DataError as error:
             raise DataError(f"{path} is {error}") from error
 
@@ -130,7 +130,7 @@ def _profile(fields: Fields) -> DeviceProfile:
     curves = tuple(_curve(row, classes) for row in fields.rows("curves"))
     variants = [curve.variant for curve in curves]
     if twice := [variant for variant in variants if variants.count(variant) > 1]:
-        raise ValueError(f"it has {twice[0]} twice")
+        raise ValueError(f"it contains {twice[0]} twice")
     return DeviceProfile(
         environment=read_environment(fields.inside("environment")),
         classes=classes,
@@ -145,9 +145,9 @@ def _curve(row: Fields, classes: int) -> Curve:
     precision = next(name for name in PRECISIONS if name == row.text("precision", PRECISIONS))
     variant = Variant(row.text("runtime", tuple(ENGINES)), precision, row.whole("threads", 1, MOST_THREADS))
     points = tuple(_point(point, classes) for point in row.rows("points"))
-    # One that is left out is estimated from the others.
+    # For cross-validation each one is estimated from the others.
     if len(points) < 2 or sum(point.peak_bytes is not None for point in points) < 2:
-        raise ValueError(f"it has too few measurements of {variant}")
+        raise ValueError(f"it contains too few measurements of {variant}")
     return Curve(variant, classes, points)
 
 

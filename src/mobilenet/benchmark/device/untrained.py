@@ -1,4 +1,4 @@
-"""Networks of random numbers, folded and in either precision: what a network takes depends on its shape alone."""
+"""Networks with random weights, folded and in either precision: latency and size depend only on the shape."""
 
 import math
 from collections.abc import Sequence
@@ -31,15 +31,15 @@ from mobilenet.spec.rows import Concat, Conv, GlobalPool, Linear, Pool, Row
 __all__ = ["untrained"]
 
 _STEP = 1 / 32
-"""Of every 8-bit tensor: none of them saturates, none is zero throughout."""
+"""The scale of every 8-bit tensor: none saturates, and none is all zeros."""
 
 _POSITIVE, _AROUND_ZERO = Quantization(_STEP, -128), Quantization(_STEP, 0)
 
 
 def untrained(card: ModelCard, precision: Precision, seed: int = 0) -> Graph | QuantizedGraph:
-    """The inference graph of `card` with random filters of such a scale that numbers neither grow nor vanish.
+    """The inference graph of `card` with random filters, scaled so that activations neither grow nor vanish.
 
-    ModelError for a network with rows that have no place in an exported file.
+    ModelError for a network with rows that cannot be exported.
     """
     random = np.random.default_rng(seed)
     rows = exported_rows(card)
@@ -86,7 +86,7 @@ def _quantized(row: Row, random: np.random.Generator) -> QuantizedNode:
 
 
 def _alike(nodes: Sequence[QuantizedNode]) -> tuple[QuantizedNode, ...]:
-    """What is joined is rounded alike."""
+    """Nodes that are concatenated share a quantisation."""
     joined = frozenset().union(*concatenated(nodes))
     return tuple(replace(node, output=_AROUND_ZERO) if node.name in joined else node for node in nodes)
 
@@ -104,7 +104,7 @@ def _shape(row: Conv) -> tuple[int, ...]:
 
 
 def _floats(shape: tuple[int, ...], random: np.random.Generator) -> NDArray[np.float32]:
-    """He et al. (2015): the variance of what a layer answers is that of what it reads."""
+    """He et al. (2015): the output of a layer has the variance of its input."""
     return random.standard_normal(shape, np.float32) * np.float32(math.sqrt(2 / math.prod(shape[1:])))
 
 
@@ -113,7 +113,7 @@ def _whole(shape: tuple[int, ...], random: np.random.Generator) -> NDArray[np.in
 
 
 def _scales(shape: tuple[int, ...], random: np.random.Generator) -> NDArray[np.float32]:
-    """Another one for each channel, as in a trained network: what is equal is in a file once."""
+    """Different for each channel, as in a trained network: equal constants are stored in a file only once."""
     middle = math.sqrt(2 / math.prod(shape[1:])) / (127 / math.sqrt(3))
     return (middle * random.uniform(0.8, 1.25, shape[0])).astype(np.float32)
 

@@ -1,7 +1,7 @@
-"""How much memory this process holds, and held at its peak.
+"""The resident memory of this process, now and at its peak.
 
-Not `ru_maxrss`, where it can be avoided: Linux hands it down from the process that started this one, so that a small
-program started by a large one seems large.
+`ru_maxrss` is only a fallback: on Linux it is inherited from the parent process, so that a small program started by a
+large one seems large.
 """
 
 import resource
@@ -16,18 +16,18 @@ _CLEAR = Path("/proc/self/clear_refs")
 
 
 def resident_bytes() -> int:
-    """Memory held now; where the system does not tell, the peak until now."""
+    """Resident memory now; the peak so far if the system does not report it."""
     return _status("VmRSS") or _maxrss_bytes()
 
 
 def peak_bytes() -> int:
-    """The most memory held since the start, or since `forget_peak`."""
+    """Peak resident memory since the start, or since `forget_peak`."""
     return _status("VmHWM") or _maxrss_bytes()
 
 
 def forget_peak() -> None:
-    """Let `peak_bytes` begin again from what is held now, where the system can do that (Linux)."""
-    # Not allowed in some containers; the peak since the start is then the answer, which is never too small.
+    """Reset `peak_bytes` to the resident memory now, if the system supports it (Linux)."""
+    # Not allowed in some containers; the peak since the start is then returned, which is never too small.
     with suppress(OSError):
         _CLEAR.write_text("5", "ascii")
 
@@ -41,5 +41,5 @@ def _status(key: str) -> int | None:
 
 
 def _maxrss_bytes() -> int:
-    """In kilobytes everywhere but on macOS."""
+    """The kernel reports kilobytes, except on macOS."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

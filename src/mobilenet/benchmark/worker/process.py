@@ -1,4 +1,4 @@
-"""The near end of `worker`: a process that holds one open model, and waits without spinning."""
+"""The parent's side of `worker`: a process that holds one open model, and waits without spinning."""
 
 import json
 import signal
@@ -17,16 +17,16 @@ from mobilenet.errors import ModelError
 
 __all__ = ["Opening", "Turn", "Worker"]
 
-# Without the current folder on the path, where a file named like one of our imports may lie.
+# Without the current folder on the path, where a file may have the name of one of our imports.
 _COMMAND = (sys.executable, "-P", "-m", "mobilenet.benchmark.worker.worker")
 
 _PATIENCE_S = 5.0
-"""Given to a process that was told to end."""
+"""Time for a process to end after its stdin is closed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """What it took to open a model; as in `result.Timing`."""
+    """Time and memory to open a model; as in `result.Timing`."""
 
     resolution: int
     import_ms: float
@@ -38,8 +38,8 @@ class Opening:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """Latencies of single images one after another; how long that took in all, what all threads had of the processor
-    meanwhile, and how long the first thread waited for a core; `idles` as in `result.Timing`.
+    """Latencies (calls,) of single images one after another; the total time, the CPU time of all threads, and how long
+    the first thread waited for a core; `idles` as in `result.Timing`.
     """
 
     latencies_ns: NDArray[np.int64]
@@ -50,10 +50,10 @@ class Turn:
 
 
 class Worker:
-    """A process for one model at a time; use it in a `with`, which ends it.
+    """A process for one model at a time; use it as a context manager, which ends it.
 
-    ModelError where the model cannot be opened, and where the process ends on its own, as it does when an engine
-    crashes or memory runs out.
+    ModelError if the model cannot be opened, or if the process ends on its own, as when an engine crashes or memory
+    runs out.
     """
 
     def __init__(self) -> None:
@@ -72,7 +72,7 @@ class Worker:
         if error is not None:
             self._process.kill()
         try:
-            # Closes stdin, at which a worker that is well ends.
+            # Closes stdin, which ends a working process.
             self._process.communicate(timeout=_PATIENCE_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
@@ -80,17 +80,17 @@ class Worker:
         self._remarks.close()
 
     def open(self, contender: Contender, photo: str | None = None) -> Opening:
-        """Load a model in place of the one before, and run it once; `photo` is what it is shown later."""
+        """Load a model in place of the previous one, and run it once; `photo` is the input of later turns."""
         self._doing = str(contender)
         fields = {"file": contender.file, "runtime": contender.runtime, "threads": contender.threads, "photo": photo}
         return Opening(**self._ask({"open": fields}))
 
     def turn(self, seconds: float, warm_up: float = 0.0) -> Turn:
-        """Single images for `seconds`, after `warm_up` seconds that are not timed; each at least one image."""
+        """Time single images for `seconds`, after `warm_up` untimed seconds; at least one image in each."""
         answer = self._ask({"turn": {"seconds": seconds, "warm_up": warm_up}})
         latencies_ns = np.asarray(answer["latencies_ns"], np.int64)
         if not latencies_ns.size:
-            raise ModelError(f"{self._doing}: not one image was timed; measure it again")
+            raise ModelError(f"{self._doing}: no image was timed; measure it again")
         return Turn(**{**answer, "latencies_ns": latencies_ns})
 
     def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -111,10 +111,10 @@ class Worker:
         return answer
 
     def _obituary(self) -> str:
-        """How the process ended, with the last thing it said."""
+        """How the process ended, with the last line of its stderr."""
         code = self._process.wait()
-        how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
         self._remarks.seek(0)
         remarks = self._remarks.read().decode("utf-8", errors="replace").split("\n")
-        last = next((line.strip() for line in reversed(remarks) if line.strip()), "it said nothing")
+        last = next((line.strip() for line in reversed(remarks) if line.strip()), "no message")
         return f"{self._doing}: its process {how}: {last}; measure the others without it"

@@ -1,14 +1,15 @@
-"""The process that runs one model at a time: requests on stdin, answers on stdout, one JSON object a line.
+"""The process that runs one model at a time: requests on stdin, answers on stdout, one JSON object per line.
 
     {"open": {"file", "runtime", "threads", "photo"}}   -> {"resolution", "import_ms", "load_ms", "first_ms",
                                                             "engine_bytes", "peak_bytes"}
     {"turn": {"seconds", "warm_up"}}                    -> {"latencies_ns": […], "wall_ns", "processor_ns",
                                                             "waited_ns", "idles"}
 
-What the user can repair is answered with {"error": line}; whatever else happens ends the process. `process.Worker` is
-the other end.
+Errors that the user can fix are answered with {"error": line}; anything else ends the process. `process.Worker` is the
+other end.
 """
 
+import importlib
 import json
 import os
 import signal
@@ -21,10 +22,10 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mobilenet.benchmark.engines import import_engine
 from mobilenet.benchmark.worker.memory import forget_peak, peak_bytes, resident_bytes
 from mobilenet.errors import DataError, ImageError, MobilenetError
-from mobilenet.runtimes import Predictor, open_model
+from mobilenet.runtimes.engines import ENGINES
+from mobilenet.runtimes.predictor import Predictor, open_model
 
 __all__ = ["main"]
 
@@ -33,34 +34,34 @@ Image = NDArray[np.uint8]
 _Result = TypeVar("_Result")
 
 _SETTLING_S = 0.5
-"""How long an engine's threads may go on spinning after its turn before that is held against it."""
+"""How long an engine's threads may keep spinning after its turn without being reported."""
 
 _SCHEDULED = Path("/proc/thread-self/schedstat")
 """Nanoseconds on a core, nanoseconds waiting for one, number of turns (Linux)."""
 
 _GLANCE_S = 0.002
 _IDLE_SHARE = 0.1
-"""A process that takes less than this share of a core is idle: looking at the clock alone costs a hundredth."""
+"""A process that uses less than this fraction of a core is idle: reading the clock costs a hundredth."""
 
 
 class _Model:
-    """The model that is open and what it is shown."""
+    """The open model and its input."""
 
     def __init__(self) -> None:
         self._predictor: Predictor | None = None
         self._image: Image = np.empty((0, 0, 0, 3), np.uint8)
 
     def open(self, file: str, runtime: str, threads: int, photo: str | None) -> dict[str, Any]:
-        """Load it and run it once, each step timed, in milliseconds and bytes."""
+        """Load a model and run it once; returns milliseconds and bytes of each step."""
         self._predictor = None
         path, before = Path(file), resident_bytes()
-        _, import_ms = _timed(lambda: import_engine(runtime))
+        _, import_ms = _timed(lambda: importlib.import_module(ENGINES[runtime].module))
         forget_peak()
         with_engine = resident_bytes()
         predictor, load_ms = _timed(lambda: open_model(path, runtime=runtime, threads=threads))
         self._image = _noise(predictor.preprocessing.resolution)
         _, first_ms = _timed(lambda: predictor.predict(self._image))
-        # Some engines plan their memory at the second image only.
+        # Some engines plan their memory only at the second image.
         predictor.predict(self._image)
         most = peak_bytes()
         if photo is not None:
@@ -76,7 +77,7 @@ class _Model:
         }
 
     def turn(self, seconds: float, warm_up: float) -> dict[str, Any]:
-        """Images one after another: for `warm_up` seconds untimed, for `seconds` timed, each at least once."""
+        """Run single images, untimed for `warm_up` seconds, then timed for `seconds`; at least one in each."""
         if self._predictor is None:
             raise RuntimeError("no model is open")
         _latencies_ns(self._predictor.predict, self._image, warm_up)
@@ -109,7 +110,7 @@ def _latencies_ns(predict: _Predict, image: Image, seconds: float) -> list[int]:
 
 
 def _waited_ns() -> int:
-    """How long this thread could have run but others had the cores; always 0 where the kernel does not count it."""
+    """How long this thread has waited for a core; always 0 if the kernel does not count it."""
     try:
         return int(_SCHEDULED.read_text("ascii").split()[1])
     except (OSError, IndexError, ValueError):
@@ -117,9 +118,9 @@ def _waited_ns() -> int:
 
 
 def _settle() -> bool:
-    """Wait until this process takes no processor time: threads that spin for work would slow whoever is next.
+    """Wait until this process uses no CPU time: threads that spin for work would slow the next contender.
 
-    False where they still do after half a second.
+    False if they still do after half a second.
     """
     deadline = time.monotonic() + _SETTLING_S
     while time.monotonic() < deadline:
@@ -149,9 +150,9 @@ def _timed(step: Callable[[], _Result]) -> tuple[_Result, float]:
 
 def main() -> None:
     """Answer requests until stdin ends."""
-    # Ctrl-C reaches the whole group; the process that the user sees decides what it means.
+    # Ctrl-C reaches the whole group; the parent process decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # Engines write remarks to stdout, which is for answers: from here on it is stderr.
+    # Engines write messages to stdout, which is for answers: redirect it to stderr from here on.
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="ascii")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     model = _Model()

@@ -1,6 +1,5 @@
 """`mobilenet fit`: budget in, proven model out."""
 
-import re
 import shlex
 from dataclasses import replace
 from pathlib import Path
@@ -12,39 +11,20 @@ from mobilenet.cli.benchmark import Names
 from mobilenet.cli.console import print_json
 from mobilenet.cli.fit.progress import fit_progress
 from mobilenet.cli.fit.table import print_fitted
+from mobilenet.cli.params import SIZES, Numbers, Quantity
 from mobilenet.errors import GateError
 
 if TYPE_CHECKING:
+    from mobilenet.images.augment import Augmentation
     from mobilenet.search.settings import FitSettings
 
 __all__ = ["command"]
 
-_QUANTITY = re.compile(r"\s*([0-9]*[.]?[0-9]+(?:[eE][+-]?[0-9]+)?)\s*([^\s\d]*)\s*")
-
-
-class _Quantity(click.ParamType[float]):
-    """A number with a unit, converted by the factors of `units`."""
-
-    def __init__(self, name: str, example: str, units: dict[str, float]) -> None:
-        self.name = name
-        self._example = example
-        self._units = units
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        found, units = _QUANTITY.fullmatch(str(value)), {name.lower(): unit for name, unit in self._units.items()}
-        if found is None or found[2].lower() not in units:
-            known = ", ".join(filter(None, self._units))
-            line = f"{value!r} is not a valid {self.name}; write a number and a unit ({known}), such as {self._example}"
-            self.fail(line, param, ctx)
-        return float(found[1]) * units[found[2].lower()]
-
-
-_SIZES = {"B": 1.0, "kB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 2.0**10, "MiB": 2.0**20}
-_LATENCY = _Quantity("latency", "5ms", {"ms": 1.0, "us": 1e-3, "µs": 1e-3, "s": 1e3})
-_SIZE = _Quantity("size", "500kB", _SIZES)
-_MEMORY = _Quantity("amount of memory", "8MB", _SIZES)
-_SHARE = _Quantity("share", "10% or 0.1", {"": 1.0, "%": 0.01})
-_ACCURACY = _Quantity("accuracy", "0.9 or 90%", {"": 1.0, "%": 0.01})
+_LATENCY = Quantity("latency", "5ms", {"ms": 1.0, "us": 1e-3, "µs": 1e-3, "s": 1e3})
+_SIZE = Quantity("size", "500kB", SIZES)
+_MEMORY = Quantity("amount of memory", "8MB", SIZES)
+_SHARE = Quantity("share", "10% or 0.1", {"": 1.0, "%": 0.01})
+_ACCURACY = Quantity("accuracy", "0.9 or 90%", {"": 1.0, "%": 0.01})
 
 
 @click.command(short_help="Find, train, export and prove the best model within a budget.")
@@ -68,6 +48,8 @@ _ACCURACY = _Quantity("accuracy", "0.9 or 90%", {"": 1.0, "%": 0.01})
 )
 @click.option("--renew-profile", is_flag=True, help="Measure this machine again instead of using its cached profile.")
 @click.option("--runtime", "runtimes", default="", type=Names(), help="litert, onnxruntime.  [default: all installed]")
+@click.option("--widths", type=Numbers(float, "0.25,0.5"), help="Width multipliers to try.  [default: 0.25 to 1]")
+@click.option("--resolutions", type=Numbers(int, "96,128"), help="Input sides to try, in pixels.  [default: 96 to 224]")
 @click.option("--weights", multiple=True, metavar="FILE", help="Initial weights; repeat the option for several widths.")
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), help="Output folder.  [default: fits/DATA-BUDGET]"
@@ -75,6 +57,7 @@ _ACCURACY = _Quantity("accuracy", "0.9 or 90%", {"": 1.0, "%": 0.01})
 @click.option("--val", "validation", type=click.Path(path_type=Path), help="Validation photos: folder or CSV file.")
 @click.option("--exclude", type=click.Path(path_type=Path), help="List of photos to leave out; see mobilenet check.")
 @click.option("--epochs", type=int, help="Epochs of a full training.  [default: as mobilenet train]")
+@click.option("--crop-area", type=float, help="Smallest share of a photo in a training crop.  [default: by recipe]")
 @click.option(
     "--exhaustive",
     is_flag=True,
@@ -92,6 +75,7 @@ def command(data: Path, out: Path | None, *, as_json: bool, **options: Any) -> N
     mobilenet fit photos --latency 5ms
     mobilenet fit photos --size 500kB --memory 8MB --weights mobilenet_v1_0.5.tflite
     mobilenet fit photos --accuracy 0.9 --device phone.json
+    mobilenet fit photos --latency 1ms --widths 0.25,0.5 --resolutions 64,96
     """
     from mobilenet.report.fit_page import write_fit_page
     from mobilenet.search.fit import fit
@@ -125,8 +109,20 @@ def _settings(data: Path, out: Path | None, options: dict[str, Any]) -> "FitSett
 
     asked = ("latency_ms", "size_bytes", "memory_bytes", "accuracy", "reserve")
     limits = Limits(**{name: options.pop(name) for name in asked})
-    training = TrainingSettings(data, **{name: options.pop(name) for name in ("validation", "exclude", "seed")})
+    candidates: dict[str, Any] = {name: options.pop(name) or () for name in ("widths", "resolutions")}
+    augmentation = _augmentation(options.pop("crop_area"), options["weights"])
+    own = {name: options.pop(name) for name in ("validation", "exclude", "seed")}
+    training = TrainingSettings(data, augmentation=augmentation, **own)
     if (epochs := options["epochs"]) is not None:
         _ = replace(training, epochs=epochs)
     folder = out or Path("fits") / f"{name_for_folders(data)}-{limits.name}"
-    return FitSettings(training, limits, folder, **options)
+    return FitSettings(training, limits, folder, **candidates, **options)
+
+
+def _augmentation(crop_area: float | None, weights: tuple[str, ...]) -> "Augmentation | None":
+    """That of the recipe, with crops of at least this share of a photo; None leaves all of it to the recipe."""
+    from mobilenet.training.recipe import default_augmentation
+
+    if crop_area is None:
+        return None
+    return replace(default_augmentation(weights[0] if weights else None), crop_area=(crop_area, 1.0))

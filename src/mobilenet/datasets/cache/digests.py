@@ -1,11 +1,10 @@
-"""Digests of the bytes of photos: what makes two files the same photo.
+"""Digests of the bytes of photos, remembered.
 
 Reading every byte of a large data set takes minutes, so digests are remembered by what the system says of a file: its
 path, size, times and number. A file that changed within the last seconds is not remembered: another change could follow
 within the same tick of the clock.
 """
 
-import hashlib
 import os
 import stat
 import struct
@@ -17,26 +16,21 @@ from numpy.lib.format import read_array
 from numpy.typing import NDArray
 
 from mobilenet.datasets.archive import Members
+from mobilenet.datasets.digest import DIGEST_BYTES, digest
 from mobilenet.datasets.photos import Photos
 from mobilenet.errors import ImageError
 from mobilenet.files import atomic_write
 from mobilenet.images.decode import read_photo
 from mobilenet.parallel import in_order
 
-__all__ = ["DIGEST_BYTES", "DigestIndex", "digest", "digest_index", "digests"]
+__all__ = ["DigestIndex", "digest_index", "digests"]
 
-DIGEST_BYTES = 16
 _MOST_ENTRIES = 2_000_000
 _SETTLED_NS = 2_000_000_000
 _STATE = struct.Struct("<qqqQQ")
 _AT_ONCE = 512
 """Files that a thread reads before it reports: one report for each would cost more than a small file. Photos in shards
 are read one by one, so that all threads read in one place."""
-
-
-def digest(data: bytes) -> bytes:
-    """16 bytes that stand for `data`."""
-    return hashlib.blake2b(data, digest_size=DIGEST_BYTES).digest()
 
 
 def digest_index(directory: Path, photos: Photos) -> "DigestIndex":

@@ -1,14 +1,14 @@
 """Keeping the cache folder within its bound and free of what dead processes leave behind."""
 
 import contextlib
-import fcntl
 import os
 import shutil
 from collections.abc import Iterator, Set
 from pathlib import Path
 
 from mobilenet.datasets.cache.segment_file import ENDING
-from mobilenet.files import storage_errors
+from mobilenet.errors import StorageError
+from mobilenet.files import locked, locked_shared, storage_errors
 
 __all__ = ["default_directory", "default_max_bytes", "make_room", "remove_debris", "remove_quietly", "writing"]
 
@@ -56,8 +56,7 @@ def remove_debris(directory: Path, version: str) -> None:
     parts = list(directory.rglob(".*.part"))
     if not parts:
         return
-    with contextlib.suppress(OSError), (directory / _LOCK).open("ab") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with contextlib.suppress(OSError, StorageError), locked(directory / _LOCK):
         for part in parts:
             remove_quietly(part)
 
@@ -67,9 +66,7 @@ def writing(directory: Path) -> Iterator[None]:
     """Tell other processes, while this lasts, that temporary files here are being written; StorageError."""
     with storage_errors(directory):
         directory.mkdir(parents=True, exist_ok=True)
-        lock = (directory / _LOCK).open("ab")
-    with lock:
-        fcntl.flock(lock, fcntl.LOCK_SH)
+    with locked_shared(directory / _LOCK):
         yield
 
 

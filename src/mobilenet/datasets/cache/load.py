@@ -14,10 +14,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mobilenet.datasets.cache.digests import DIGEST_BYTES, DigestIndex, digest, digest_index
+from mobilenet.datasets.cache.digests import DigestIndex, digest_index
 from mobilenet.datasets.cache.eviction import default_directory, default_max_bytes, writing
 from mobilenet.datasets.cache.segment_file import Segment, empty_squares
 from mobilenet.datasets.cache.store import NOWHERE, Place, Store
+from mobilenet.datasets.digest import DIGEST_BYTES, digest
 from mobilenet.datasets.photos import LeftOut, Photos
 from mobilenet.datasets.remote.urls import spelled
 from mobilenet.datasets.targets import Targets

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mobilenet.datasets.cache.digests import DIGEST_BYTES, digest
+from mobilenet.datasets.digest import DIGEST_BYTES, digest
 from mobilenet.files import atomic_path
 
 __all__ = [

@@ -15,19 +15,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mobilenet.datasets.cache.digests import digest
 from mobilenet.datasets.cache.load import CachedPhotos
 from mobilenet.datasets.check.descriptors import thumbnail
 from mobilenet.datasets.check.duplicates import Thumbnails, exact_copies, groups, near_copies
 from mobilenet.datasets.check.findings import FEW_PHOTOS, Broken, Check, ClassSize, Copies, Member, Odd, Split
-from mobilenet.datasets.dataset import Dataset, Reader, open_dataset
+from mobilenet.datasets.dataset import Dataset, open_dataset
+from mobilenet.datasets.digest import digest
 from mobilenet.datasets.exclusions import NOTHING, Exclusions, prefix_below
 from mobilenet.datasets.photos import Photos
+from mobilenet.datasets.reader import Reader
 from mobilenet.datasets.remote.urls import spelled
 from mobilenet.datasets.sources.find import base_of
 from mobilenet.datasets.targets import Targets
 from mobilenet.errors import ImageError
-from mobilenet.images import decode
+from mobilenet.images.decode import decode
 from mobilenet.model.vocabulary import Vocabulary
 from mobilenet.parallel import in_order
 

@@ -15,7 +15,7 @@ from mobilenet.datasets.check.alignment import aligned, same_picture
 from mobilenet.datasets.check.descriptors import SIDE, candidates
 from mobilenet.errors import ImageError
 from mobilenet.files import storage_errors
-from mobilenet.images import decode
+from mobilenet.images.decode import decode
 from mobilenet.parallel import in_order
 
 __all__ = ["Thumbnails", "exact_copies", "groups", "near_copies"]

@@ -45,9 +45,10 @@ class Blob(Protocol):
 
 def list_files(url: Path) -> list[str]:
     """The whole names of all files below a URL, sorted; DataError where it cannot be reached."""
-    with _opening(spelled(url)):
-        system, inner = _file_system(spelled(url))
-        return sorted(str(system.unstrip_protocol(name)) for name in system.find(inner))
+    name = spelled(url)
+    with _opening(name):
+        system, inner = _file_system(name)
+        return sorted(str(system.unstrip_protocol(file)) for file in system.find(inner))
 
 
 def file_below(shard: str, name: str, most_bytes: int) -> bytes | None:

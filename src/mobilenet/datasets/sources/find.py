@@ -1,47 +1,23 @@
 """Where labelled photos come from: folders, CSV files, shards; one `Source` for each part of a data set."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from mobilenet.datasets.archive import Archive, Members
+from mobilenet.datasets.archive import Archive
 from mobilenet.datasets.exclusions import Exclusions, prefix_below
+from mobilenet.datasets.reader import Place, Source, Unread
 from mobilenet.datasets.remote.urls import is_url, spelled
 from mobilenet.datasets.sources.csv import read_csv
 from mobilenet.datasets.sources.folders import class_names, list_tree
 from mobilenet.datasets.sources.shards import Shards, find_shards
 from mobilenet.errors import DataError, ImageError
-from mobilenet.images import read_photo
+from mobilenet.images.decode import read_photo
 
-__all__ = ["VALIDATION", "Place", "Source", "base_of", "find_places", "photo_reader", "read_source", "without"]
+__all__ = ["VALIDATION", "base_of", "find_places", "photo_reader", "read_source", "without"]
 
 VALIDATION = ("validation", "valid", "val", "test")
 """Folders and beginnings of shards' names that stand for the photos to validate on; the first that has any is it."""
-
-Place = Path | Shards
-"""A folder, a CSV file or shards, not yet read."""
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """One folder, CSV file or group of shards, `path`: what it says of each photo, by the photo's name below `root`.
-
-    That is the name of a class, or whatever else a task reads.
-
-    `members` reads photos that are in shards.
-    """
-
-    path: Path
-    root: Path
-    annotations: Mapping[str, Any]
-    members: Members | None = None
-    notes: tuple[str, ...] = ()
-    empty: tuple[str, ...] = ()
-
-    def in_order(self) -> "Source":
-        """The same, photos sorted by their names."""
-        return replace(self, annotations=dict(sorted(self.annotations.items(), key=lambda item: item[0])))
 
 
 def find_places(data: Path) -> tuple[Place, tuple[Place, ...]]:
@@ -112,7 +88,7 @@ def _from_disk(path: Path) -> Source:
     return Source(path, path, classes, None, tuple(notes), tree.empty)
 
 
-def _from_shards(shards: Shards) -> Source:
+def _from_shards(shards: Unread) -> Source:
     archive = shards.read()
     notes: tuple[str, ...] = ()
     if archive.without_class:

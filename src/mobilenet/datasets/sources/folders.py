@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mobilenet.errors import DataError
-from mobilenet.images import ENDINGS
+from mobilenet.images.decode import ENDINGS
 
 __all__ = ["Tree", "class_names", "find_photos", "list_tree"]
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mobilenet.datasets.archive import Archive
 from mobilenet.datasets.remote.byte_files import Blob, Stream, open_blob
 from mobilenet.errors import DataError, ImageError
-from mobilenet.images import Limits
+from mobilenet.images.decode import Limits
 
 if TYPE_CHECKING:
     from pyarrow.parquet import ParquetFile

@@ -14,7 +14,7 @@ from typing import BinaryIO
 from mobilenet.datasets.archive import Archive
 from mobilenet.datasets.remote.byte_files import Blob, open_blob
 from mobilenet.errors import DataError, ImageError
-from mobilenet.images import ENDINGS, Limits
+from mobilenet.images.decode import ENDINGS, Limits
 
 __all__ = ["CLASSES", "read_shards"]
 

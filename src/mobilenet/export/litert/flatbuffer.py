@@ -1,7 +1,7 @@
-"""A TFLite file in the making: tensors, operators, constants, and the flatbuffer that holds them.
+"""Builder for a TFLite file: tensors, operators, constants, and the flatbuffer that holds them.
 
-The schema's tables are those of the package `tflite`. As TensorFlow's converter does, constants begin at multiples of
-16 bytes; beyond it, equal constants and equal vectors are written once.
+The tables of the schema are those of the package `tflite`. As in files of TensorFlow's converter, constants are aligned
+to 16 bytes; in addition, equal constants and equal vectors are written once.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -18,16 +18,16 @@ __all__ = ["Affine", "Options", "TfliteFile"]
 _SCHEMA = 3
 _IDENTIFIER = b"TFL3"
 _ALIGNMENT = 16
-"""Bytes; the schema's own rule for the data of a buffer."""
+"""Bytes; required by the schema for the data of a buffer."""
 
 _KINDS = {"float32": "FLOAT32", "int8": "INT8", "int32": "INT32"}
 
 _LARGEST_OLD_CODE = 127
-"""The numbers of operators once were one byte; readers of that time look at that byte."""
+"""Operator codes used to be one byte, which old readers still use."""
 
 _MIN_RUNTIME = "min_runtime_version"
 _LENGTH_OF_VERSION = 16
-"""Bytes, filled with zeros, as TensorFlow's converter writes it."""
+"""Bytes, zero-padded, as written by TensorFlow's converter."""
 
 _RUNTIMES = {
     ("CONCATENATION", 1): (1, 5, 0),
@@ -51,12 +51,12 @@ _RUNTIMES = {
     ("SOFTMAX", 1): (1, 5, 0),
     ("SUB", 1): (1, 6, 0),
 }
-"""The first TensorFlow Lite that knows an operator in this version (LiteRT, tools/versioning/runtime_version.cc)."""
+"""The first TensorFlow Lite that supports an operator in this version (LiteRT, tools/versioning/runtime_version.cc)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Affine:
-    """real = scales × (q - zero_point), one scale for the tensor or one for each place along `axis`."""
+    """real = scales × (q - zero_point), with `scales` (1,) for the tensor or (S,) along `axis`."""
 
     scales: NDArray[np.float32]
     zero_point: int = 0
@@ -65,7 +65,7 @@ class Affine:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The table of an operator's options, by its name in the schema, and its fields."""
+    """The options of an operator: the name of their table in the schema, and its fields."""
 
     table: str
     fields: Mapping[str, int | float | bool]
@@ -89,7 +89,7 @@ class _Operator:
 
 
 class TfliteFile:
-    """Each method adds to the file; tensors are known by their numbers."""
+    """Each method adds to the file; tensors are identified by their numbers."""
 
     def __init__(self) -> None:
         self._tensors: list[_Tensor] = []
@@ -101,7 +101,7 @@ class TfliteFile:
         return self._add(_Tensor(name, tuple(shape), kind, 0, quantization))
 
     def constant(self, name: str, values: NDArray[Any], quantization: Affine | None = None) -> int:
-        """A tensor whose float32, int8 or int32 values stand in the file."""
+        """A constant tensor: `values` (...,), of any shape, float32, int8 or int32."""
         little = np.ascontiguousarray(values, values.dtype.newbyteorder("<"))
         return self._add(
             _Tensor(name, values.shape, _KINDS[values.dtype.name], self._buffer(little.tobytes()), quantization)
@@ -110,7 +110,7 @@ class TfliteFile:
     def operator(
         self, kind: str, version: int, inputs: Sequence[int], output: int, options: Options | None = None
     ) -> int:
-        """Compute `output` by the operator of this name in the schema; returns `output`."""
+        """Compute `output` by the operator called `kind` in the schema; returns `output`."""
         self._operators.append(_Operator((kind, version), tuple(inputs), output, options))
         return output
 
@@ -163,7 +163,7 @@ class TfliteFile:
         )
 
     def _signature(self, packing: "_Packing", given: int, made: Sequence[int]) -> int:
-        """Names of input and outputs for callers who want names: those of the tensors."""
+        """Names of input and outputs for callers that use names: those of the tensors."""
         ends = [
             packing.tables(
                 [packing.table("TensorMap", Name=packing.text(self._tensors[n].name), TensorIndex=n) for n in tensors]
@@ -210,7 +210,7 @@ def _code(packing: "_Packing", kind: str, version: int) -> int:
 
 
 class _Packing:
-    """A flatbuffers.Builder whose tables are given by the names of their fields, and which writes equal parts once."""
+    """A flatbuffers.Builder that takes tables by the names of their fields, and writes equal parts once."""
 
     def __init__(self, size: int) -> None:
         self._builder = flatbuffers.Builder(size + 2**16)
@@ -251,7 +251,7 @@ class _Packing:
         return self._written[key]
 
     def _aligned(self, data: bytes) -> int:
-        """A vector of bytes that begins at a multiple of 16; the builder's own method knows no alignment."""
+        """A vector of bytes aligned to 16 bytes, which the builder's own method cannot do."""
         builder = self._builder
         builder.StartVector(1, len(data), _ALIGNMENT)
         builder.head = builder.Head() - len(data)

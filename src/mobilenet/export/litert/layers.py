@@ -1,7 +1,7 @@
 """The operators of a TFLite graph: pixels, one node after another, and the outputs with their endings.
 
-NHWC, with TensorFlow's own SAME where the network pads so; a PAD stands only before layers that pad both sides alike
-at a stride, and XNNPACK fuses it into them. Activations are fused.
+NHWC, with TensorFlow's own SAME if the network pads that way; only strided layers with symmetric padding need
+a PAD, which XNNPACK fuses into them. Activations are fused.
 
 In 8 bits every layer follows the TFLite 8-bit quantisation specification: filters per output channel, biases int32.
 """
@@ -41,8 +41,8 @@ _Weighted = ConvNode | LinearNode | QuantizedConv | QuantizedLinear
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """A tensor of the file by its `number`: `shape` is (1, height, width, channels) or (1, numbers), `steps` what its
-    numbers mean in 8 bits, None in float32."""
+    """A tensor of the file by its `number`: `shape` is (1, height, width, channels) or (1, features), `steps` its 8-bit
+    quantisation, None in float32."""
 
     number: int
     shape: tuple[int, ...]
@@ -50,13 +50,13 @@ class Tensor:
 
 
 class Layers:
-    """Appends operators to a file; each method gives the tensor that its last operator computes."""
+    """Appends operators to a file; each method returns the output of its last operator."""
 
     def __init__(self, file: TfliteFile) -> None:
         self.file = file
 
     def tensor(self, name: str, shape: tuple[int, ...], steps: Quantization | None = None) -> Tensor:
-        """A tensor to be computed."""
+        """A tensor that an operator computes."""
         if steps is None:
             return Tensor(self.file.tensor(name, shape, "FLOAT32"), shape)
         return Tensor(self.file.tensor(name, shape, "INT8", affine(steps)), shape, steps)
@@ -64,7 +64,7 @@ class Layers:
     def append(
         self, kind: str, version: int, inputs: Sequence[int], output: Tensor, options: Options | None = None
     ) -> Tensor:
-        """An operator by its name in the schema."""
+        """The operator called `kind` in the schema."""
         self.file.operator(kind, version, inputs, output.number, options)
         return output
 
@@ -81,14 +81,14 @@ class Layers:
                 return self._concat(node, inputs)
 
     def output(self, output: Output, given: Tensor, real_name: str) -> Tensor:
-        """The output's tensor (1, *shape) float32 under its own name, of its row's; `real_name` is for what 8-bit
-        numbers mean."""
+        """The tensor (1, *shape) float32 of an output, from its row `given`; `real_name` is that of the dequantised
+        row."""
         if given.steps is not None:
             real = self.tensor(real_name, given.shape)
             given = self.append("DEQUANTIZE", 2, [given.number], real, Options("DequantizeOptions", {}))
         shape = (1, *output.shape)
         if output.ending == "none":
-            # It may be what others read, and may have no name of its own yet.
+            # The row may have other readers, and needs a name of its own.
             return self._reshaped(given, shape, output.name)
         if given.shape != shape:
             given = self._reshaped(given, shape, f"{output.name}.shaped")
@@ -100,7 +100,7 @@ class Layers:
         return self.append(kind, 1, [given.number], self.tensor(output.name, shape), options)
 
     def _convolution(self, node: ConvNode | QuantizedConv, given: Tensor) -> Tensor:
-        """Filters (out, in / groups, h, w) become (out, h, w, in / groups), or (1, h, w, out) where depthwise."""
+        """Filters (out, in / groups, h, w) become (out, h, w, in / groups), or (1, h, w, out) if depthwise."""
         order, axis = ((1, 2, 3, 0), 3) if node.depthwise else ((0, 2, 3, 1), 0)
         same, given, sides = self._padded(node, given)
         constants = self._constants(node, node.filters.transpose(order), axis, given)
@@ -121,8 +121,8 @@ class Layers:
         return self.append(kind, version, [given.number, *constants], made, Options(table, fields))
 
     def _padded(self, node: ConvNode | QuantizedConv, given: Tensor) -> tuple[bool, Tensor, tuple[int, ...]]:
-        """Whether the layer is TensorFlow's SAME, what it reads, and its output's sides; where it is not SAME, a PAD
-        stands before it."""
+        """Whether the layer's padding is TensorFlow's SAME, its input, and the sides of its output; a PAD precedes any
+        other padding."""
         sides, kernel = given.shape[1:3], node.filters.shape[2:]
         pads, same = (
             [padded(side, size, node.stride, kind) for side, size in zip(sides, kernel, strict=True)]
@@ -170,7 +170,7 @@ class Layers:
         return self.append("CONCATENATION", version, [tensor.number for tensor in inputs], made, options)
 
     def _reshaped(self, given: Tensor, shape: tuple[int, ...], name: str) -> Tensor:
-        """The same numbers, in the same order; as many photos as there are."""
+        """The same values in the same order, for any batch size."""
         sides = self.file.constant(f"{name}.shape", np.array([-1, *shape[1:]], np.int32))
         return self.append("RESHAPE", 1, [given.number, sides], self.tensor(name, shape, given.steps))
 
@@ -187,7 +187,7 @@ class Layers:
 
 
 def affine(steps: Quantization) -> Affine:
-    """As the file has it."""
+    """The quantisation in the file's terms."""
     return Affine(np.array([steps.scale], np.float32), steps.zero_point)
 
 

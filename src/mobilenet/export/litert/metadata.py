@@ -1,8 +1,7 @@
-"""The standard metadata of a TFLite file, which Android's and MediaPipe's tools read: what goes in, what comes out, the
-classes.
+"""The standard metadata of a TFLite file, read by the tools of Android and MediaPipe: input, outputs, classes.
 
-A flatbuffer of its own (`metadata_schema.fbs` of TFLite Support, tables by the numbers of their fields), and a zip
-archive behind the file with the names of the classes. The archive is not compressed: MediaPipe reads no other.
+A separate flatbuffer (`metadata_schema.fbs` of TFLite Support, with fields by number), and a zip archive after the file
+with the names of the classes. The archive is not compressed, because MediaPipe requires that.
 """
 
 import io
@@ -23,7 +22,7 @@ __all__ = ["METADATA_ENTRY", "Normalization", "attach_labels", "describe", "labe
 METADATA_ENTRY = "TFLITE_METADATA"
 _IDENTIFIER = b"M001"
 _PARSER = "1.0.0"
-"""The first version of the readers, which knows all that is written here."""
+"""The first version of the readers, which supports everything written here."""
 
 _LABELS = "labels.txt"
 _FEATURE, _IMAGE = 1, 2
@@ -39,30 +38,30 @@ _SAYS: dict[Ending, str] = {
     "none": "Real numbers",
 }
 _BOUNDS: dict[Ending, tuple[float, float]] = {"softmax": (1.0, 0.0), "sigmoid": (1.0, 0.0), "l2": (1.0, -1.0)}
-"""The largest and the smallest number that there can be."""
+"""The largest and the smallest possible value."""
 
 _ENDS = {"Cc", "Cs", "Zl", "Zp"}
-"""Unicode's categories of what would end a line, or is no character at all (bytes of a folder's name)."""
+"""Unicode categories of line ends, and of bytes in folder names that are not characters."""
 
 
 @dataclass(frozen=True, slots=True)
 class Normalization:
-    """(pixel - mean) / std is the real number that the input tensor's own 8-bit number stands for."""
+    """(pixel - mean) / std is the real value of the input tensor's 8-bit value."""
 
     mean: float
     std: float
 
 
 def labelled(output: Output, card: ModelCard) -> bool:
-    """Whether the card's labels name the numbers of this output."""
+    """Whether the card's labels name the values of this output."""
     return bool(card.labels) and output.shape == (len(card.labels),)
 
 
 def describe(card: ModelCard, normalization: Normalization, *, given: str) -> bytes:
-    """What stands in the entry `METADATA_ENTRY` of a network with the input tensor `given` and the card's outputs.
+    """The entry `METADATA_ENTRY` of a network with the input tensor `given` and the card's outputs.
 
-    Tools normalise a pixel and then quantise it as the tensor says; with this normalisation the pixel itself comes out,
-    which is what the file takes.
+    Tools normalise a pixel and then quantise it as the tensor says; with this normalisation the result is the pixel
+    itself, which is what the file expects.
     """
     packing = _Packing()
     image = packing.table(
@@ -97,7 +96,7 @@ def _labels_file(packing: "_Packing") -> int:
 
 
 def attach_labels(data: bytes, labels: Sequence[str]) -> bytes:
-    """The file with the zip archive behind it; the same labels give the same bytes."""
+    """The file followed by the zip archive; the same labels give the same bytes."""
     file = io.BytesIO(data)
     file.seek(0, io.SEEK_END)
     with zipfile.ZipFile(file, "a", zipfile.ZIP_STORED) as archive:
@@ -106,9 +105,9 @@ def attach_labels(data: bytes, labels: Sequence[str]) -> bytes:
 
 
 def _line(label: str) -> str:
-    r"""One line of UTF-8, never empty, whatever the name: a line break is written \n, a byte that is no text \udcff.
+    r"""One line of UTF-8, never empty, for any name: a line break becomes \n, a byte that is not text \udcff.
 
-    The card has the names as they are; these lines are for other tools.
+    The card has the original names; these lines are for other tools.
     """
     line = "".join(
         character.encode("unicode_escape").decode() if unicodedata.category(character) in _ENDS else character
@@ -119,13 +118,13 @@ def _line(label: str) -> str:
 
 
 class _Packing:
-    """A flatbuffers.Builder whose tables are given by the numbers of their fields."""
+    """A flatbuffers.Builder that takes tables by the numbers of their fields."""
 
     def __init__(self) -> None:
         self._builder = flatbuffers.Builder(1024)
 
     def table(self, offsets: Mapping[int, int], small: Mapping[int, int] | None = None) -> int:
-        """`offsets` are other parts, `small` numbers of one byte."""
+        """`offsets` are fields that refer to other parts, `small` those of one byte."""
         small = small or {}
         self._builder.StartObject(max([*offsets, *small], default=-1) + 1)
         for field, offset in offsets.items():
@@ -135,11 +134,11 @@ class _Packing:
         return int(self._builder.EndObject())
 
     def union(self, kind: int, offset: int) -> int:
-        """A table that holds one of several kinds: its number, and itself."""
+        """A table with a union: the number of its kind, and its value."""
         return self.table({1: offset}, {0: kind})
 
     def ranges(self, first: float, second: float) -> int:
-        """NormalizationOptions (mean, std) or Stats (max, min): one number for all channels in either."""
+        """NormalizationOptions (mean, std) or Stats (max, min), each with one value for all channels."""
         vectors = [int(self._builder.CreateNumpyVector(np.array([value], np.float32))) for value in (first, second)]
         return self.table(dict(enumerate(vectors)))
 

@@ -1,6 +1,6 @@
 """The LiteRT writer: an inference graph -> the bytes of a `.tflite` file, operator by operator.
 
-The file takes uint8 pixels (1, R, R, 3) named `pixels` and answers with the outputs of its card by their names, float32
+The file takes uint8 pixels (1, R, R, 3) named `pixels` and returns the outputs of its card by name, float32
 (1, *shape), for a classifier `probabilities` (1, classes); an interpreter may resize the first axis.
 """
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mobilenet.export.litert.flatbuffer import Options, TfliteFile
 from mobilenet.export.litert.layers import Layers, Tensor, affine
 from mobilenet.export.litert.metadata import METADATA_ENTRY, Normalization, attach_labels, describe, labelled
-from mobilenet.images import Preprocessing
+from mobilenet.images.preprocessing import Preprocessing
 from mobilenet.model.card import ModelCard
 from mobilenet.model.fold import on_centred_pixels
 from mobilenet.model.graph import Graph, Node, Quantization, QuantizedGraph, QuantizedNode
@@ -27,7 +27,7 @@ _PIXELS = "pixels"
 
 
 def litert_model(graph: Graph | QuantizedGraph) -> bytes:
-    """The `.tflite` file of a graph, sealed: float32 of a `Graph`, int8 of a `QuantizedGraph`."""
+    """The sealed `.tflite` file of a graph: float32 for a `Graph`, int8 for a `QuantizedGraph`."""
     layers = Layers(TfliteFile())
     match graph:
         case Graph():
@@ -43,9 +43,9 @@ def litert_model(graph: Graph | QuantizedGraph) -> bytes:
 
 
 def _floats(preprocessing: Preprocessing, layers: Layers) -> tuple[int, Quantization, Tensor]:
-    """uint8 -> float32 pixel - mean: DEQUANTIZE takes off a whole number, else SUB what is to be taken off.
+    """uint8 -> float32 pixel - mean: DEQUANTIZE subtracts an integer mean, SUB any other.
 
-    The input's number, what its numbers mean, and what the first layers read.
+    Returns the number of the input tensor, its quantisation, and the tensor that the first layers read.
     """
     mean = preprocessing.mean
     whole = int(mean[0]) if len(set(mean)) == 1 and float(mean[0]).is_integer() else 0
@@ -60,7 +60,7 @@ def _floats(preprocessing: Preprocessing, layers: Layers) -> tuple[int, Quantiza
 
 
 def _int8(graph: QuantizedGraph, layers: Layers) -> tuple[int, Quantization, Tensor]:
-    """uint8 -> int8, the same pixels, 128 lower; as `_floats`."""
+    """uint8 -> int8, pixel - 128; returns the same as `_floats`."""
     steps = Quantization(graph.input.scale, graph.input.zero_point + _INT8_OFFSET)
     shape = _shape(graph.card.preprocessing)
     pixels = layers.file.tensor(_PIXELS, shape, "UINT8", affine(steps))
@@ -69,7 +69,7 @@ def _int8(graph: QuantizedGraph, layers: Layers) -> tuple[int, Quantization, Ten
 
 
 def _finished(card: ModelCard, layers: Layers, pixels: int, steps: Quantization, tensors: dict[str, Tensor]) -> bytes:
-    """The outputs in float32, then all that is not the graph, and the seal."""
+    """Add the outputs in float32, then everything besides the graph, and seal the file."""
     made = [
         layers.output(output, tensors[output.row], "logits" if card.head is None else f"{output.name}.real").number
         for output in card.outputs
@@ -85,8 +85,8 @@ def _shape(preprocessing: Preprocessing) -> tuple[int, ...]:
 
 
 def _mean(mean: tuple[float, float, float], width: int) -> NDArray[np.float32]:
-    """What is subtracted: one number, or where channels differ one row of pixels, because XNNPACK goes through planes
-    as fast as their rows are long."""
+    """The value to subtract: a single one, or a row of pixels (1, 1, R, 3) if channels differ, as XNNPACK prefers long
+    rows."""
     if len(set(mean)) == 1:
         return np.array(mean[:1], np.float32)
     return np.tile(np.array(mean, np.float32), (1, 1, width, 1))

@@ -1,10 +1,10 @@
-"""The nodes of a float32 graph, as ONNX has them."""
+"""The nodes of a float32 graph in ONNX."""
 
 import numpy as np
 
 from mobilenet.export.onnx.outputs import write_output
 from mobilenet.export.onnx.parts import IMAGES, Parts, Value, conv_attributes, flattened
-from mobilenet.images import Preprocessing
+from mobilenet.images.preprocessing import Preprocessing
 from mobilenet.model.fold import on_centred_pixels
 from mobilenet.model.graph import ConcatNode, ConvNode, Graph, LinearNode, Node, PoolNode
 from mobilenet.spec.rows import INPUT, Activation
@@ -24,7 +24,7 @@ def write_float(graph: Graph, parts: Parts) -> None:
 
 
 def _planes(preprocessing: Preprocessing, parts: Parts) -> str:
-    """(N, R, R, 3) uint8 -> (N, 3, R, R) float32, pixel - mean; turned while each pixel is still one byte."""
+    """(N, R, R, 3) uint8 -> (N, 3, R, R) float32, pixel - mean; transposed while each pixel is still one byte."""
     mean = parts.constant("mean", np.reshape(preprocessing.mean, (3, 1, 1)), np.float32)
     turned = parts.node("Transpose", [IMAGES], "pixels", perm=[0, 3, 1, 2])
     floats = parts.node("Cast", [turned], "pixels/float32", to=1)
@@ -63,7 +63,7 @@ def _linear(node: LinearNode, given: Value, parts: Parts) -> Value:
 
 
 def _before(name: str, what: str, activation: Activation) -> str:
-    """The node's own name is that of what comes last."""
+    """The last operator of a node has the node's own name."""
     return name if activation == "none" else f"{name}/{what}"
 
 

@@ -1,4 +1,4 @@
-"""The nodes of an 8-bit graph, as ONNX has them: float operators between DequantizeLinear and QuantizeLinear (QDQ).
+"""The nodes of an 8-bit graph in ONNX: float operators between DequantizeLinear and QuantizeLinear (QDQ).
 
 Activations are uint8 (zero point + 128), filters int8: pixels are uint8 already, and x86 multiplies unsigned by signed
 bytes in one instruction.
@@ -26,14 +26,14 @@ __all__ = ["write_int8"]
 
 
 def write_int8(graph: QuantizedGraph, parts: Parts) -> None:
-    """Pixels, taken as they are -> `graph.nodes` -> outputs in float32."""
+    """Pixels, unchanged -> `graph.nodes` -> outputs in float32."""
     side, steps = graph.card.resolution, graph.steps
     values = {INPUT: Value(parts.node("Transpose", [IMAGES], "pixels", perm=[0, 3, 1, 2]), (3, side, side))}
     real = _Real(parts)
     for node in graph.nodes:
         inputs = [values[name] for name in node.inputs]
         if isinstance(node, QuantizedLinear):
-            # While each number is still one byte.
+            # While each value is still one byte.
             inputs = [flattened(inputs[0], node.name, parts)]
         given = steps[node.inputs[0]]
         values[node.name] = _node(node, [real.value(value, given) for value in inputs], given, parts)
@@ -42,14 +42,14 @@ def write_int8(graph: QuantizedGraph, parts: Parts) -> None:
 
 
 class _Real:
-    """The real numbers of 8-bit tensors, once for all who read them."""
+    """The real values of 8-bit tensors, dequantised once for all readers."""
 
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
         self._made: dict[str, str] = {}
 
     def value(self, value: Value, quantization: Quantization) -> Value:
-        """The same numbers as float32."""
+        """The same values as float32."""
         tensor = value.tensor
         if tensor not in self._made:
             inputs = [tensor, *_step(tensor, quantization, self.parts)]
@@ -58,7 +58,7 @@ class _Real:
 
 
 def _node(node: QuantizedNode, inputs: list[Value], given: Quantization, parts: Parts) -> Value:
-    """The node's 8-bit numbers, of the real ones that it reads."""
+    """The 8-bit output of a node, from real inputs."""
     real = inputs[0]
     match node:
         case QuantizedConv(name):
@@ -81,7 +81,7 @@ def _node(node: QuantizedNode, inputs: list[Value], given: Quantization, parts: 
 
 
 def _step(name: str, quantization: Quantization, parts: Parts) -> list[str]:
-    """Scale and zero point of the tensor of this name."""
+    """Scale and zero point of the tensor called `name`."""
     return [
         parts.shared(f"{name}/scale", quantization.scale, np.float32),
         parts.shared(f"{name}/zero_point", quantization.zero_point + 128, np.uint8),
@@ -94,10 +94,10 @@ def _quantized(real: str, quantization: Quantization, name: str, parts: Parts) -
 
 
 def _activated(node: QuantizedConv | QuantizedLinear, current: str, parts: Parts) -> str:
-    """The 8-bit numbers that the activation lets through.
+    """The 8-bit values after the activation.
 
-    Nearly always that is all of them, since `output` ends where the activation does. Where it does not, numbers are cut
-    as 8-bit ones: a Clip of real numbers would keep engines from computing this layer in 8 bits.
+    Nearly always they are unchanged, since the range of `output` ends where the activation does. Otherwise they are
+    clipped in 8 bits: a Clip of real values would keep engines from computing this layer in 8 bits.
     """
     zero, scale = node.output.zero_point + 128, node.output.scale
     low = 0 if node.activation == "none" else zero
@@ -116,7 +116,7 @@ def _weights(
     given: Quantization,
     parts: Parts,
 ) -> list[str]:
-    """Filters in steps of `scales` and bias in steps of input scale × `scales`, one for each output channel."""
+    """Filters in steps of `scales` (out,) and bias (out,) in steps of input scale × `scales`."""
     steps = parts.constant(f"{name}/filters/scale", scales, np.float32)
     zeros = parts.constant(f"{name}/filters/zero_point", np.zeros(len(scales)), np.int8)
     whole = parts.constant(f"{name}/filters/int8", filters, np.int8)

@@ -1,7 +1,7 @@
-"""A graph as an ONNX file: written node by node, checked, sealed; one file, whatever its size.
+"""A graph as an ONNX file: written node by node, checked, sealed; a single file of any size.
 
-Input `images`, uint8 pixels (N, R, R, 3); outputs as the card names them, float32, for a classifier `probabilities` (N,
-classes). Normalisation and the outputs' endings are inside, and so is the card: labels, preprocessing and provenance
+Input `images`, uint8 pixels (N, R, R, 3); outputs named as in the card, float32, for a classifier `probabilities` (N,
+classes). Normalisation and the endings of outputs are inside, and so is the card: labels, preprocessing and provenance
 are in the file's metadata.
 """
 
@@ -23,19 +23,19 @@ from mobilenet.model.seal import UNSEALED, seal
 __all__ = ["IR_VERSION", "OPSET", "onnx_model"]
 
 OPSET = 13
-"""Of December 2020: the first in which a tensor has one scale for each channel, and so the oldest that can say both
-precisions. ONNX Runtime reads it since 1.7, OpenVINO, TensorRT and onnxruntime-web in every version in use."""
+"""Of December 2020: the first with one scale per channel, so the oldest that supports both precisions. ONNX Runtime
+reads it since 1.7, OpenVINO, TensorRT and onnxruntime-web in every version in use."""
 
 IR_VERSION = 7
-"""The file format of the same release; older readers refuse newer numbers."""
+"""The file format of the same release; older readers reject newer ones."""
 
 _BATCH = "N"
 
 
 def onnx_model(graph: Graph | QuantizedGraph, *, batch: int | None) -> bytes:
-    """The bytes of a `.onnx` file; `batch` photos at once, any number where None.
+    """The bytes of a `.onnx` file for batches of `batch` photos, of any size if None.
 
-    8-bit graphs are in QDQ form: a runtime that has 8-bit kernels uses them, any other computes the same in float32.
+    8-bit graphs are in QDQ form: a runtime with 8-bit kernels uses them, any other computes the same in float32.
     """
     card = graph.card
     parts = Parts([IMAGES, *(output.name for output in card.outputs)])
@@ -81,7 +81,7 @@ def _described(output: Output) -> str:
 
 
 def _describe(model: ModelProto, card: ModelCard, description: str) -> None:
-    """The card for this tool, and what people and other tools look for; JSON in ASCII, since names may be no UTF-8."""
+    """The card for this tool, and entries for people and other tools; ASCII JSON, as names may not be valid UTF-8."""
     helper.set_model_props(
         model,
         {

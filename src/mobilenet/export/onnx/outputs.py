@@ -1,4 +1,4 @@
-"""The outputs of a graph, as ONNX has them: real numbers of a row -> the shape and the ending of the output."""
+"""The outputs of a graph in ONNX: real values of a row -> the shape and ending of the output."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ __all__ = ["write_output"]
 
 
 def write_output(output: Output, value: Value, parts: Parts) -> None:
-    """The tensor `output.name` (N, *shape), of the float32 numbers of its row."""
+    """The tensor `output.name` (N, *shape) from the float32 values of its row."""
     tensor = _shaped(output, value, parts)
     last = len(output.shape)
     match output.ending:
@@ -27,13 +27,13 @@ def write_output(output: Output, value: Value, parts: Parts) -> None:
 
 
 def _shaped(output: Output, value: Value, parts: Parts) -> str:
-    """(N, *shape); a plane row by row and pixel by pixel."""
+    """(N, *shape); a plane is read row by row and pixel by pixel."""
     tensor, shape = value.tensor, value.shape
     if len(shape) == 3:
         tensor = parts.node("Transpose", [tensor], f"{output.name}/pixels", perm=[0, 2, 3, 1])
         shape = (*shape[1:], shape[0])
     if shape == output.shape:
         return tensor
-    # 0 is as many photos as there are.
+    # 0 keeps the batch size.
     sides = parts.constant(f"{output.name}/shape", [0, *output.shape], np.int64)
     return parts.node("Reshape", [tensor, sides], f"{output.name}/shaped")

@@ -1,4 +1,4 @@
-"""The nodes and constants of an ONNX graph in the making."""
+"""Builder for the nodes and constants of an ONNX graph."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,16 +18,16 @@ IMAGES = "images"
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A tensor by its name in the file, and its `shape` for one photo: (C, H, W) of a plane, (F,) of a vector."""
+    """The name of a tensor in the file, and its `shape` for one photo: (C, H, W) for a plane, (F,) for a vector."""
 
     tensor: str
     shape: tuple[int, ...]
 
 
 class Parts:
-    """What a writer has added so far; tensors are known by their names, which each method gives back.
+    """The parts added so far; tensors are identified by their names, which each method returns.
 
-    A name that is taken already gets a mark behind it; `ends` are those of the file's own inputs and outputs.
+    A quote is appended to a name that is already taken; `ends` are the names of the file's own inputs and outputs.
     """
 
     def __init__(self, ends: Iterable[str]) -> None:
@@ -37,13 +37,13 @@ class Parts:
         self._shared: dict[str, str] = {}
 
     def constant(self, name: str, values: ArrayLike, kind: DTypeLike) -> str:
-        """An array inside the file, of numbers of this kind."""
+        """A constant in the file: `values` (...,), of any shape, as dtype `kind`."""
         name = self.own(name)
         self.constants.append(numpy_helper.from_array(np.asarray(values, kind), name))
         return name
 
     def shared(self, name: str, values: ArrayLike, kind: DTypeLike) -> str:
-        """As `constant`, once in the file for all who ask for it by this name."""
+        """As `constant`, for `values` (...,) that are stored once for all uses of this name."""
         if name not in self._shared:
             self._shared[name] = self.constant(name, values, kind)
         return self._shared[name]
@@ -53,12 +53,12 @@ class Parts:
         return self.end(operator, inputs, self.own(output), **attributes)
 
     def end(self, operator: str, inputs: list[str], output: str, **attributes: Any) -> str:
-        """A node whose output is one of the `ends`, or a name that was taken for it."""
+        """A node whose output is one of the `ends`, or a name reserved for it."""
         self.nodes.append(helper.make_node(operator, inputs, [output], output, **attributes))
         return output
 
     def own(self, name: str) -> str:
-        """The name, with marks behind it until nothing else has it; from now on it is taken."""
+        """Reserve `name`, with quotes appended until it is unique."""
         while name in self._taken:
             name += "'"
         self._taken.add(name)
@@ -66,7 +66,7 @@ class Parts:
 
 
 def flattened(value: Value, name: str, parts: Parts) -> Value:
-    """A plane as a vector, row by row and pixel by pixel; a vector as it is."""
+    """A plane as a vector, row by row and pixel by pixel; a vector is unchanged."""
     if len(value.shape) == 1:
         return value
     turned = parts.node("Transpose", [value.tensor], f"{name}/pixels", perm=[0, 2, 3, 1])
@@ -77,7 +77,7 @@ def flattened(value: Value, name: str, parts: Parts) -> Value:
 def conv_attributes(node: ConvNode | QuantizedConv, plane: tuple[int, ...]) -> tuple[dict[str, Any], tuple[int, ...]]:
     """Attributes of ONNX's Conv on a plane (C, H, W), and the shape of its output.
 
-    Pads are written out in pixels: `auto_pad` is deprecated and engines differ on it.
+    Pads are explicit, in pixels: `auto_pad` is deprecated, and engines disagree on it.
     """
     sides, kernel = plane[1:], node.filters.shape[2:]
     pads = [padded(side, size, node.stride, node.padding) for side, size in zip(sides, kernel, strict=True)]

@@ -3,7 +3,7 @@
 from mobilenet.errors import ModelError, SpecError
 from mobilenet.model.arrays import has_card, read_arrays
 from mobilenet.report.run_facts import Run
-from mobilenet.runs import RunFolder
+from mobilenet.runs.folder import RunFolder
 from mobilenet.spec.architectures import build
 from mobilenet.spec.cost import Cost, cost
 from mobilenet.spec.rows import Network

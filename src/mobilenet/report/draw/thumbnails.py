@@ -21,7 +21,7 @@ def thumbnail(read: Callable[[str], bytes], file: str) -> str | None:
     """
     from PIL import Image
 
-    from mobilenet.images import decode
+    from mobilenet.images.decode import decode
 
     try:
         pixels = decode(read(file), at_least=_SIDE)

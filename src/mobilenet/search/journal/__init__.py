@@ -1,1 +1,1 @@
-"""What a search has done so far, on disk, so that it can be resumed."""
+"""The finished steps of a search, on disk, so that it can be resumed."""

@@ -1,4 +1,4 @@
-"""What a search works on, as digests: something else behind the same names is noticed."""
+"""Digests of the inputs of a search: changed content behind the same names is detected."""
 
 import hashlib
 import json
@@ -7,14 +7,14 @@ from pathlib import Path
 
 from mobilenet.benchmark.device.profile import DeviceProfile
 from mobilenet.datasets.dataset import Dataset, remembered_digests
-from mobilenet.runtimes import model_file
+from mobilenet.runtimes.predictor import model_file
 
 __all__ = ["identity", "json_digest"]
 
 
 def identity(dataset: Dataset, weights: Sequence[str], profile: DeviceProfile | None) -> dict[str, str]:
-    """SHA-256 of the photos (names, classes, bytes), of the weights to start from, and of the profile that is given,
-    by the name under which a message speaks of them. Weights that are no files here stand for themselves."""
+    """SHA-256 of the photos (names, classes, bytes), of the weights to start from, and of the given profile, by the
+    name used in messages. Weights that are not local files are represented by their name."""
     return {
         "photos": json_digest(_photos(dataset)),
         "weights": json_digest([_content(source) for source in weights]),
@@ -44,5 +44,5 @@ def _content(source: str) -> str:
 
 
 def json_digest(value: object) -> str:
-    """SHA-256 of what `json.dumps` takes, in hexadecimal, whatever the order of its keys."""
+    """Hexadecimal SHA-256 of a JSON value, independent of the order of its keys."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""What a search has found out so far, on disk, so that one that was interrupted goes on where it stopped."""
+"""The finished steps of a search, on disk, so that an interrupted search can be resumed."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from mobilenet.errors import ConfigError, ModelError
-from mobilenet.export.formats import FORMATS
 from mobilenet.files import atomic_write
+from mobilenet.runtimes.engines import FORMATS
 from mobilenet.search.journal.fingerprint import json_digest
 
 __all__ = ["Memory"]
@@ -22,17 +22,17 @@ _MADE = (
     "report.html",
     *(f"model{kind.suffix}" for kind in FORMATS.values()),
 )
-"""What a search writes beside its memory."""
+"""What a search writes besides its journal."""
 
 
 class Memory:
-    """The settings of a search, and its steps by name, in one file that is written whole after each of them."""
+    """The settings of a search and its steps by name, in one file that is written atomically after each step."""
 
     def __init__(self, path: Path, settings: Step, digests: dict[str, str]) -> None:
-        """Open the memory of a search in its folder, or begin one there.
+        """Open the journal of a search in its folder, or begin one there.
 
-        `settings` are numbers and words by name, `digests` say what the search works on. ConfigError, naming what
-        differs, where something was trained with others, and where the folder has what a search writes, and none wrote.
+        `settings` are numbers and words by name, `digests` those of its inputs. ConfigError, naming the differences, if
+        anything was trained with others, or if the folder has such files but no journal; ModelError for a damaged one.
         """
         self._path = path
         self._steps: dict[str, Step] = {}
@@ -40,9 +40,9 @@ class Memory:
         if path.is_file():
             before = self._read()
             if self.begun and (found := list(_differences(before, self._document))):
-                raise ConfigError(f"{path.parent} holds another search: {'; '.join(found)}; choose another --out")
+                raise ConfigError(f"{path.parent} contains another search: {'; '.join(found)}; choose another --out")
         elif foreign := [name for name in _MADE if (path.parent / name).exists()]:
-            raise ConfigError(f"{path.parent} has {' and '.join(foreign)} that no search wrote; choose another --out")
+            raise ConfigError(f"{path.parent} contains {' and '.join(foreign)} but no search; choose another --out")
         self._write()
 
     @property
@@ -51,7 +51,7 @@ class Memory:
         return bool(self._steps) or (self._path.parent / "runs").exists()
 
     def step(self, name: str, work: Callable[[], Step]) -> Step:
-        """What `work` gives, or gave before the search was interrupted."""
+        """The result of `work`, or its recorded result from before the search was interrupted."""
         if name not in self._steps:
             self._steps[name] = work()
             self._write()
@@ -70,19 +70,19 @@ class Memory:
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise ModelError(f"{self._path} is damaged: {error}; choose another --out") from error
         if digest != json_digest(document):
-            raise ModelError(f"{self._path} is damaged: it is not as it was written; choose another --out")
+            raise ModelError(f"{self._path} is damaged: its checksum differs; choose another --out")
         return {name: document[name] for name in ("settings", "digests")}
 
 
 def _differences(before: Step, now: Step) -> Iterator[str]:
-    """In words, what was otherwise when the search began."""
+    """In words, what was different when the search began."""
     then, today = before["settings"], now["settings"]
     for name in sorted({*then, *today}):
         if then.get(name) != today.get(name):
             yield f"{name.replace('_', ' ')} was {_said(then.get(name))} and is {_said(today.get(name))}"
     for name in sorted({*before["digests"], *now["digests"]}):
         if before["digests"].get(name) != now["digests"].get(name):
-            yield f"it began with other {name}"
+            yield f"it began with different {name}"
 
 
 def _said(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""Which candidate becomes the file: trained, exported, proven and measured, until one is inside the budget."""
+"""The choice of a file: candidates are trained, exported, proven and measured until one fits the budget."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -14,21 +14,22 @@ from mobilenet.search.settings import FitListener, FitSettings
 from mobilenet.search.strategy.halving import halve
 from mobilenet.search.strategy.smallest import smallest_that_reach
 from mobilenet.search.trial.events import Trial
-from mobilenet.search.trial.files import MeasuredFile, best, formats_of, nearest, prove_and_measure
+from mobilenet.search.trial.files import MeasuredFile, best, nearest
+from mobilenet.search.trial.proving import formats_of, prove_and_measure
 from mobilenet.search.trial.trainings import Trainings
 
 __all__ = ["Choice"]
 
 _MOST_FULL_TRAININGS = 3
-"""Candidates that are trained in full, exported and measured, before the search gives up."""
+"""The most candidates to train in full, export and measure before the search gives up."""
 
 
 @dataclass(slots=True)
 class Choice:
-    """A choice among `options` and what it has found out: `trials`, and `files` by candidate.
+    """A choice among `options` with its results so far: `trials`, and `files` by candidate.
 
-    `elsewhere`: the budget is that of another device. `epochs` are those of a full training, `seconds` what exporting,
-    proving and measuring took.
+    `elsewhere`: the budget is for another device. `epochs` are those of a full training, `seconds` the time for
+    exporting, proving and measuring.
     """
 
     settings: FitSettings
@@ -43,8 +44,8 @@ class Choice:
     seconds: float = 0.0
 
     def decide(self) -> MeasuredFile | None:
-        """The file to use: of the first candidate, in the order of promise, whose file is proven and inside the
-        budget; with `exhaustive` the best file of all."""
+        """The file to use: that of the first candidate, in order of promise, whose file is proven and fits the budget;
+        with `exhaustive` the best file of all."""
         limits = self.settings.limits
         if self.settings.exhaustive:
             return best([file for option in self._every() for file in self._complete(option)], limits)
@@ -56,19 +57,19 @@ class Choice:
                 return found
             if (missed := nearest(files, limits)) is not None:
                 reasons = "; ".join(missed.why_not)
-                self.listener.say(f"{option.candidate}: as a file it is not what was asked for: {reasons}")
+                self.listener.say(f"{option.candidate}: its file does not meet the requirements: {reasons}")
             if len(self.files) == _MOST_FULL_TRAININGS:
                 break
         return None
 
     def _every(self) -> Sequence[Option]:
-        """All that could be the best: what a larger one replaces could only be the smallest."""
+        """All candidates that could be the best: dominated ones only if the smallest is wanted."""
         if self.settings.limits.accuracy is None:
             return front(self.options)
         return [option for option in self.options if option.inside]
 
     def _in_order(self) -> Iterator[Option]:
-        """The most promising candidates first; each is trained, or remembered, when it is asked for."""
+        """The most promising candidates first; each is trained, or read from the journal, on demand."""
         goal = self.settings.limits.accuracy
         if goal is not None:
             yield from smallest_that_reach(
@@ -78,11 +79,11 @@ class Choice:
         left = list(self.options)
         while contenders := front(left):
             yield from halve(contenders, self.epochs, self._promise)
-            # All of them failed as files: what gave way to them has its turn.
+            # All of their files failed: candidates that they dominated are next.
             left = [option for option in left if option not in contenders and not self._refuted(option)]
 
     def _chains(self) -> list[list[Option]]:
-        """By width, from the smallest resolution on."""
+        """Candidates by width, smallest resolution first."""
         widths = sorted({option.candidate.width_multiplier for option in self.options})
         return [
             [option for option in self.options if option.inside and option.candidate.width_multiplier == width]
@@ -90,8 +91,8 @@ class Choice:
         ]
 
     def _refuted(self, option: Option) -> bool:
-        """Whether files that were outside the budget say that this candidate will be too: it is larger than one of
-        them, or its estimates of size and memory are inside by less than theirs were wrong."""
+        """Whether files over the budget show that this candidate will be too: it is larger than one of them, or its
+        estimates of size and memory fit by less than the errors of theirs."""
         failed = [one for one in self.options if str(one.candidate) in self.files]
         if any(one.candidate.within(option.candidate) and self._too_large(one) for one in failed):
             return True
@@ -109,7 +110,7 @@ class Choice:
         )
 
     def _pairs(self, options: Sequence[Option]) -> Iterator[tuple[MeasuredFile, Estimate]]:
-        """Files with what was estimated of them."""
+        """Files with their estimates."""
         for option in options:
             for file in self.files[str(option.candidate)]:
                 for estimate in option.inside:
@@ -135,17 +136,17 @@ class Choice:
         return trial
 
     def _complete(self, option: Option) -> tuple[MeasuredFile, ...]:
-        """The files of a candidate, trained in full, exported, proven and measured; fine-tuned with rounding where 8
-        bits alone lose too much."""
+        """The files of a candidate, trained in full, exported, proven and measured; fine-tuned with rounding if 8 bits
+        alone lose too much."""
         self._tried(option, self.epochs)
         files = self._exported(option, qat=False)
         if not self._worth_fine_tuning(files):
             return files
-        self.listener.say(f"{option.candidate}: 8 bits lose too much; it is fine-tuned with rounding")
+        self.listener.say(f"{option.candidate}: 8 bits lose too much; fine-tuning with rounding")
         return self._exported(option, qat=True)
 
     def _worth_fine_tuning(self, files: Sequence[MeasuredFile]) -> bool:
-        """Whether rounding has cost the file to use, or, where the smallest is looked for, a smaller one."""
+        """Whether rounding has ruled out the only usable file, or, if the smallest is wanted, a smaller one."""
         limits = self.settings.limits
         lost, usable = [file for file in files if self._lost_by_rounding(file)], best(files, limits)
         if usable is None or limits.accuracy is None:
@@ -153,7 +154,7 @@ class Choice:
         return any(file.size_bytes < usable.size_bytes for file in lost)
 
     def _lost_by_rounding(self, file: MeasuredFile) -> bool:
-        """Whether answers are all that is wrong with an 8-bit file, and its network gives better ones."""
+        """Whether only the outputs of an 8-bit file are wrong, and those of its network are better."""
         limits = self.settings.limits
         outside = limits.excess(file.p95_ms, file.size_bytes, file.peak_bytes)
         if file.precision != "int8" or file.usable or outside or file.unknown or not file.wrong_in_answers_alone:

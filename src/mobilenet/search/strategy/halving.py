@@ -1,7 +1,7 @@
 """Successive halving (Jamieson and Talwalkar, 2016): many short trainings, fewer longer ones, the best in full.
 
-Every training is one of its own whose learning rate falls to zero at its end: what a network can do in a third of the
-time tells more of what it will do in all of it than a third of its way does.
+Every training is separate, with a learning rate that falls to zero at its end: a complete short training predicts the
+result of a full one better than the first part of a full one does.
 """
 
 import math
@@ -14,7 +14,7 @@ __all__ = ["Round", "halve", "plan_rounds"]
 Contender = TypeVar("Contender")
 
 _FIRST_ROUND, _SECOND_ROUND = 0.6, 0.6
-"""What a round may take in all, as a share of one full training: with that training, search stays below three."""
+"""Cost of a round, as a fraction of one full training: with that training, a search costs less than three."""
 
 _SHORTEST, _SECOND = 1 / 12, 0.27
 _KEPT = 2
@@ -22,7 +22,7 @@ _KEPT = 2
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """How many contenders train for how many epochs each."""
+    """The number of contenders, and the epochs that each trains for."""
 
     contenders: int
     epochs: int
@@ -31,7 +31,7 @@ class Round:
 def plan_rounds(contenders: int, epochs: int) -> tuple[Round, ...]:
     """The rounds before the full training of `epochs`; none for one contender.
 
-    The first round shares 0.6 trainings among all, the second as much between the best two.
+    The first round divides 0.6 trainings among all, the second as much between the best two.
     """
     if contenders < 2:
         return ()
@@ -46,9 +46,9 @@ def plan_rounds(contenders: int, epochs: int) -> tuple[Round, ...]:
 def halve(
     contenders: Sequence[Contender], epochs: int, score: Callable[[Contender, int], float]
 ) -> tuple[Contender, ...]:
-    """All contenders, the most promising first: by `score(contender, epochs)` of the last round that each was in.
+    """All contenders, the most promising first: by `score(contender, epochs)` in the last round of each.
 
-    Of equal ones the earlier wins, so that the result does not depend on chance; a score that is no number comes last.
+    Of equal ones the earlier wins, so that the result does not depend on chance; NaN comes last.
     """
     ranked = list(contenders)
     for planned in plan_rounds(len(contenders), epochs):

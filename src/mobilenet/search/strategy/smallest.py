@@ -1,7 +1,7 @@
-"""The smallest candidate that reaches an accuracy: short trainings tell where to look, a full one decides.
+"""The smallest candidate that reaches an accuracy: short trainings show where to look, a full one decides.
 
-Candidates stand in the order of their width, which decides the size of the file, then of their resolution. A short
-training makes more mistakes than a full one; by which factor is learned from those that were trained both ways.
+Candidates are ordered by width, which determines the size of the file, then by resolution. A short training makes more
+mistakes than a full one; the factor is learned from candidates with both.
 """
 
 import math
@@ -13,27 +13,27 @@ __all__ = ["Foresight", "smallest_that_reach"]
 Contender = TypeVar("Contender")
 
 _FIRST_GUESS = 0.8
-"""Mistakes of a full training by those of a short one, before anything is known."""
+"""Mistakes of a full training divided by those of a short one, before any are known."""
 
 _SHORT = 0.2
-"""Length of a short training, as a share of a full one."""
+"""Length of a short training, as a fraction of a full one."""
 
 
 class Foresight:
-    """Guesses what a full training will reach from what a short one did."""
+    """Predicts the accuracy of a full training from that of a short one."""
 
     def __init__(self) -> None:
         self._ratios: list[float] = []
 
     def guess(self, short: float) -> float:
-        """The accuracy to expect; below all others where nothing is known of the short training."""
+        """The accuracy to expect; minus infinity if that of the short training is not known."""
         if not math.isfinite(short):
             return -math.inf
         ratios = self._ratios or [_FIRST_GUESS]
         return 1 - (1 - short) * sum(ratios) / len(ratios)
 
     def learn(self, short: float, full: float) -> None:
-        """Both were measured of one candidate; a training without a figure teaches nothing."""
+        """Learn from both accuracies of one candidate; ignored if one is not finite."""
         if math.isfinite(short) and math.isfinite(full):
             self._ratios.append((1 - full) / max(1 - short, 1e-3))
 
@@ -47,10 +47,10 @@ def smallest_that_reach(
 ) -> Iterator[Contender]:
     """Candidates to train in full, in this order, until one reaches the `goal`.
 
-    `chains`: for each width, from the smallest on, its candidates from the smallest resolution on. Within a chain
-    accuracy is taken to grow, from one chain to the next it is not: in a budget of latency, wider ones see fewer
-    pixels. Where none seems able, the best one is tried, once. `score(candidate, epochs)` trains, or remembers;
-    `possible` is asked again after each one that failed.
+    `chains`: for each width, smallest first, its candidates, smallest resolution first. Accuracy is assumed to grow
+    within a chain, but not from one chain to the next: under a latency limit, wider ones have fewer pixels. If none
+    seems good enough, the best one is tried, once. `score(candidate, epochs)` trains, or looks up the result;
+    `possible` is evaluated again after each failure.
     """
     short, foresight = max(round(_SHORT * epochs), 1), Foresight()
 
@@ -68,7 +68,7 @@ def smallest_that_reach(
         chosen = able[place]
         yield chosen
         foresight.learn(score(chosen, short), score(chosen, epochs))
-        # What failed was the smallest of its width that seemed able: only more pixels are left to try.
+        # The smallest of its width that seemed good enough failed: only more pixels are left to try.
         chains = [chain[place + 1 :] if chain is able else chain for chain in chains]
 
 
@@ -78,7 +78,7 @@ def _kept(chains: Sequence[Sequence[Contender]], possible: Callable[[Contender],
 
 
 def _first(items: Sequence[Contender], holds: Callable[[Contender], bool]) -> int:
-    """The place of the first item for which `holds`, which then holds for all behind it; their number for none."""
+    """The index of the first item for which `holds`, and so does for all after it; `len(items)` if none."""
     low, high = 0, len(items)
     while low < high:
         middle = (low + high) // 2

@@ -1,4 +1,4 @@
-"""One training of a search, and what it tells of a longer one."""
+"""One training of a search, and its promise for a longer one."""
 
 from dataclasses import dataclass
 
@@ -9,12 +9,12 @@ __all__ = ["Trial"]
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """`accuracy` is the task's goal on the validation photos after so many epochs, `promise` what candidates are
+    """`accuracy` is the task's goal on the validation photos after `epochs` epochs, `promise` is what candidates are
     compared by.
 
-    After a full training the two are the same. After a short one, `promise` is the mean of `accuracy` and of the same
-    figure on the training photos in the last epoch, as they were cropped: validation photos are few, of two networks that differ
-    by a point the worse one often answers more of them, and nothing has been learned by heart yet.
+    After a full training the two are equal. After a short one, `promise` is the mean of `accuracy` and of the same
+    figure on the augmented training photos of the last epoch: validation photos are few, so that of two networks that
+    differ by a point the worse one often scores higher on them, and there is no overfitting yet.
     """
 
     candidate: Candidate

@@ -1,4 +1,4 @@
-"""Trains candidates, each in a run folder of its own; what was trained once is not trained again."""
+"""Trains candidates, each in its own run folder; no training is repeated."""
 
 import shutil
 from collections.abc import Callable, Sequence
@@ -7,11 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from mobilenet.errors import ConfigError
-from mobilenet.model.arrays import has_card, read_arrays
-from mobilenet.model.card import ModelCard
-from mobilenet.runs import RunFolder
+from mobilenet.runs.folder import RunFolder
 from mobilenet.runs.metrics_log import read_metrics
-from mobilenet.runtimes import model_file
 from mobilenet.search.candidates import Candidate
 from mobilenet.search.journal.journal import Memory
 from mobilenet.search.trial.events import Trial
@@ -19,14 +16,14 @@ from mobilenet.tasks.task import Goal
 from mobilenet.training.run import resume, train
 from mobilenet.training.settings import TrainingSettings
 from mobilenet.training.tracking.listener import Listener
-from mobilenet.weights.read import import_weights
+from mobilenet.weights.open import open_weights
 
 __all__ = ["Trainings", "WeightFile", "read_weights"]
 
 
 @dataclass(frozen=True, slots=True)
 class WeightFile:
-    """Weights to start from, and the network that they are of."""
+    """Weights to start from, and the width and resolution of their network."""
 
     source: str
     width_multiplier: float
@@ -34,31 +31,23 @@ class WeightFile:
 
 
 def read_weights(sources: Sequence[str]) -> tuple[WeightFile, ...]:
-    """Which networks these are; ModelError for what cannot be read, ConfigError for what is no MobileNet V1."""
+    """The networks of these weights; ModelError if they cannot be read, ConfigError for any but a MobileNet V1."""
     return tuple(_read(source) for source in sources)
 
 
 def _read(source: str) -> WeightFile:
-    card, _ = _open(source)
+    card = open_weights(source).card
     if card.architecture != "mobilenet_v1":
-        raise ConfigError(f"{source} holds a {card.architecture}; a search needs a mobilenet_v1")
+        raise ConfigError(f"{source} contains a {card.architecture}; a search needs a mobilenet_v1")
     return WeightFile(source, card.width_multiplier, card.resolution)
-
-
-def _open(source: str) -> tuple[ModelCard, dict[str, Any]]:
-    path = Path(source)
-    if path.is_dir() or has_card(path):
-        return read_arrays(model_file(path))
-    imported = import_weights(source)
-    return imported.card, imported.tensors
 
 
 @dataclass(frozen=True, slots=True)
 class Trainings:
-    """Trains by `settings`, which leave width and resolution open, below `folder`; `memory` knows what is done.
+    """Trains by `settings`, which leave width and resolution open, below `folder`; `memory` records what is done.
 
-    `epochs` are those of a full training, whose run folder has the candidate's name alone. `listener(name, epochs)`
-    hears of one training.
+    `epochs` are those of a full training, whose run folder is named after the candidate alone. `listener(name, epochs)`
+    returns the listener for one training.
     """
 
     settings: TrainingSettings
@@ -70,20 +59,20 @@ class Trainings:
     goal: Goal
 
     def trial(self, candidate: Candidate, epochs: int) -> Trial:
-        """Train a candidate for so many epochs, or remember how that went."""
+        """Train a candidate for `epochs` epochs, or look up the result in the journal."""
         found = self.memory.step(f"train {candidate} for {epochs} epochs", lambda: self._train(candidate, epochs))
         accuracy, learned = float(found["accuracy"]), float(found["learned"])
         promise = accuracy if epochs == self.epochs else (accuracy + learned) / 2
         return Trial(candidate, epochs, accuracy, promise, float(found["seconds"]))
 
     def run_folder(self, candidate: Candidate, epochs: int) -> Path:
-        """Where a training lies, or will."""
+        """The run folder of a training."""
         name = str(candidate) if epochs == self.epochs else f"{candidate}-{epochs}-epochs"
         return self.folder / "runs" / name
 
     def source(self, candidate: Candidate) -> str | None:
-        """The weights that a candidate starts from: those of the nearest width that is not below its own, of these
-        those of the nearest resolution; None for random ones. Training makes wider ones thinner."""
+        """The weights that a candidate starts from: those of the smallest width that is not below its own, and of these
+        those of the nearest resolution; None for random ones. Training prunes wider ones."""
         wide = [file for file in self.weights if file.width_multiplier >= candidate.width_multiplier]
         if not wide:
             return None
@@ -97,7 +86,7 @@ class Trainings:
         if RunFolder(folder).is_run:
             found = resume(folder, photos_of=self.settings, listener=listener)
         else:
-            # Killed before it had said what it was: there is nothing to go on from.
+            # Killed before it wrote its configuration: there is nothing to resume from.
             shutil.rmtree(folder, ignore_errors=True)
             source = self.source(candidate)
             settings = replace(
@@ -116,5 +105,5 @@ class Trainings:
 
 
 def _spent(folder: Path) -> float:
-    """Seconds of the epochs that are recorded: what a training took before it was interrupted."""
+    """The total time of recorded epochs: that of a training before it was interrupted."""
     return sum(sum(line["seconds"].values()) for line in read_metrics(RunFolder(folder).metrics).lines)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from mobilenet.datasets.reader import Source
 from mobilenet.datasets.remote.urls import spelled
-from mobilenet.datasets.sources.find import Source
 from mobilenet.errors import DataError
 from mobilenet.model.vocabulary import Vocabulary
 from mobilenet.tasks.classification.targets import ClassTargets

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mobilenet.datasets.sources.find import Place, Source, read_source
+from mobilenet.datasets.reader import Place, Source
+from mobilenet.datasets.sources.find import read_source
 from mobilenet.datasets.targets import Targets
 from mobilenet.metrics.classification import loss_range
 from mobilenet.model.card import ModelCard

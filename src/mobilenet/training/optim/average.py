@@ -13,7 +13,7 @@ __all__ = ["WeightAverage"]
 class WeightAverage:
     """An exponential moving average of parameters and batch-norm statistics (Polyak averaging).
 
-    Starts short and grows to `decay`, so that the first epochs are not remembered.
+    Its window starts short and grows until the decay is `decay`, so that the first epochs are soon forgotten.
     """
 
     def __init__(self, network: TableNetwork, decay: float) -> None:
@@ -25,13 +25,13 @@ class WeightAverage:
 
     @torch.no_grad()
     def restart(self) -> None:
-        """Forget the past: the average is the network as it is now."""
+        """Reset the average to the network's current weights."""
         self.updates = 0
         torch._foreach_copy_(self._averaged, self._followed)
 
     @torch.no_grad()
     def update(self) -> None:
-        """Move towards the network's present weights."""
+        """Move the average towards the network's current weights."""
         self.updates += 1
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
         torch._foreach_lerp_(self._averaged, self._followed, 1 - decay)

@@ -1,4 +1,4 @@
-"""The optimisers, and which parameters they decay."""
+"""The optimisers, and the parameters that weight decay applies to."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -13,9 +13,9 @@ __all__ = ["PaperRMSprop", "build_optimizer", "parameter_groups", "parts"]
 
 
 class PaperRMSprop(torch.optim.Optimizer):
-    """RMSprop as in TensorFlow, with which the paper trained: epsilon inside the root, the mean square starting at one.
+    """RMSprop as in TensorFlow, which the paper used: epsilon inside the root, the mean square initialised to one.
 
-    torch's own adds epsilon outside the root, which at the paper's epsilon of 1 is another algorithm.
+    torch's own adds epsilon outside the root, which is a different algorithm at the paper's epsilon of 1.
     """
 
     def __init__(
@@ -27,7 +27,7 @@ class PaperRMSprop(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """One update of every parameter that has a gradient."""
+        """Update every parameter that has a gradient; returns what `closure` does."""
         loss = None if closure is None else closure()
         for group in self.param_groups:
             for parameter in group["params"]:
@@ -49,10 +49,10 @@ class PaperRMSprop(torch.optim.Optimizer):
 
 
 def parameter_groups(network: nn.Module, weight_decay: float, layer_decay: float = 1.0) -> list[dict[str, Any]]:
-    """Parameters by what they decay and how fast they learn: `weight_decay` and `scale` (of the learning rate).
+    """Parameter groups for an optimiser, each with its `weight_decay` and its `scale` of the learning rate.
 
     Filters and matrices decay; depthwise filters, norms and biases do not (paper, section 3.2). The last part of the
-    network (`parts`) learns at scale 1, each part before it at `layer_decay` of the next one's.
+    network (`parts`) has scale 1, each part before it `layer_decay` times the scale of the next.
     """
     groups: list[dict[str, Any]] = []
     for depth, part in enumerate(reversed(parts(network))):
@@ -61,7 +61,7 @@ def parameter_groups(network: nn.Module, weight_decay: float, layer_decay: float
 
 
 def parts(network: nn.Module) -> list[nn.Module]:
-    """What learns at one rate and is unfrozen together: stem, each block, classifier, in the order of computation."""
+    """What shares a learning rate and is unfrozen together: stem, each block, classifier, in order of computation."""
     return [part for part in network.children() if any(True for _ in part.parameters())]
 
 
@@ -75,7 +75,7 @@ def _add(groups: list[dict[str, Any]], part: nn.Module, weight_decay: float, sca
 
 
 def build_optimizer(network: nn.Module, name: Optimizer, plan: Plan) -> torch.optim.Optimizer:
-    """The optimiser of that name, at the plan's peak learning rate."""
+    """The optimiser called `name`, at the plan's peak learning rate."""
     groups = parameter_groups(network, plan.weight_decay, plan.layer_decay)
     rate = plan.learning_rate
     match name:

@@ -1,8 +1,8 @@
-"""The state of a run on a disk, to go on from: the last few of them, each a safetensors file and a JSON file beside it.
+"""The state of a run on disk, to resume from: the last few checkpoints, each a safetensors file and a JSON file.
 
-A checkpoint is there when its JSON file is, which is renamed last, so a run that is stopped at any moment leaves the
-old checkpoints or these and the new one. The JSON file has the digest of the tensors and of itself, and one spelling:
-a bit that flips in either file is noticed, and the checkpoint before is taken.
+A checkpoint exists once its JSON file does, which is renamed into place last, so a run that is stopped at any moment
+leaves the old checkpoints, with or without the new one. The JSON file has digests of the tensors and of itself, in a
+canonical form: a flipped bit in either file is detected, and the previous checkpoint is used.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ _TENSORS, _STATE = ".safetensors", ".json"
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """What was saved: `fields` are plain values; `damaged` says of newer checkpoints, one line each, what is wrong."""
+    """What was saved: `fields` are JSON values; `damaged` has one line about each newer, damaged checkpoint."""
 
     fields: dict[str, Any]
     tensors: dict[str, Tensor]
@@ -39,19 +39,19 @@ class _DamageError(Exception):
 
 
 class Checkpoints:
-    """The checkpoints of one run in `folder`: numbered files, of which the last `keep` stay."""
+    """The checkpoints of one run in `folder`: numbered files, of which the last `keep` are kept."""
 
     def __init__(self, folder: Path, keep: int) -> None:
         self._folder, self._keep = folder, keep
         self._damaged: set[int] = set()
 
     def __bool__(self) -> bool:
-        """Whether there is one to load, damaged or not."""
+        """Whether there is a checkpoint to load, damaged or not."""
         return bool(self._numbers())
 
     def save(self, fields: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
-        """Write one more, then remove what is older than the last few. StorageError leaves all others as they were,
-        and nothing of this one.
+        """Write a checkpoint of JSON values and tensors (...,), any shape and dtype, then remove all but the last few.
+        StorageError leaves the others as they were, and nothing of this one.
         """
         data = save({name: value.contiguous() for name, value in tensors.items()})
         with storage_errors(self._folder):
@@ -70,7 +70,7 @@ class Checkpoints:
         self._remove_old()
 
     def load(self) -> Checkpoint | None:
-        """The newest one that is whole; None where there is none yet. ModelError where all are damaged."""
+        """The newest intact checkpoint; None if there is none yet. ModelError if all are damaged."""
         damaged: list[str] = []
         for number in reversed(self._numbers()):
             try:
@@ -81,11 +81,11 @@ class Checkpoints:
             else:
                 return Checkpoint(fields, tensors, tuple(damaged))
         if damaged:
-            raise ModelError(f"no checkpoint is whole: {'; '.join(damaged)}; start a new run")
+            raise ModelError(f"no checkpoint is intact: {'; '.join(damaged)}; start a new run")
         return None
 
     def tidy(self) -> None:
-        """Remove what a process that was killed in the middle of a save has left behind."""
+        """Remove what a process killed in the middle of a save has left behind."""
         with storage_errors(self._folder):
             for part in self._folder.glob(".*.part"):
                 part.unlink(missing_ok=True)
@@ -95,7 +95,7 @@ class Checkpoints:
         return self._folder / f"{number:06d}{ending}"
 
     def _numbers(self, ending: str = _STATE) -> list[int]:
-        # Not by glob, to which a folder that cannot be read is an empty one.
+        # Not by glob, which takes an unreadable folder for an empty one.
         paths = self._folder.iterdir() if self._folder.exists() else ()
         return sorted(int(path.stem) for path in paths if path.suffix == ending and path.stem.isdecimal())
 
@@ -108,7 +108,7 @@ class Checkpoints:
                 raise _DamageError("its checksum differs")
             data = self._path(number, _TENSORS).read_bytes()
             if len(data) != checksums["bytes"]:
-                raise _DamageError(f"{len(data):,} bytes of tensors, not {checksums['bytes']:,}")
+                raise _DamageError(f"{len(data):,} bytes of tensors, expected {checksums['bytes']:,}")
             if hashlib.sha256(data).hexdigest() != checksums["sha256"]:
                 raise _DamageError("the checksum of its tensors differs")
             return fields, load(data)
@@ -127,14 +127,14 @@ class Checkpoints:
         self._remove_orphans()
 
     def _remove_orphans(self) -> None:
-        """Tensors without the file that makes them a checkpoint."""
+        """Remove tensors without a JSON file."""
         with storage_errors(self._folder):
             for number in set(self._numbers(_TENSORS)) - set(self._numbers()):
                 self._path(number, _TENSORS).unlink(missing_ok=True)
 
 
 def _spell(document: dict[str, Any]) -> bytes:
-    """The one way of writing a document: its values in their order, and their digest."""
+    """The canonical form of a document: its values in their order, and their digest."""
     text = json.dumps(document, separators=(",", ":"))
     signed = {**document, "checksum": hashlib.sha256(text.encode()).hexdigest()}
     return json.dumps(signed, separators=(",", ":")).encode()

@@ -1,4 +1,4 @@
-"""Whether a run that goes on is the one that was stopped, and if not, what differs."""
+"""Whether a resumed run is the one that was stopped, and if not, what differs."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mobilenet.errors import ConfigError
-from mobilenet.runs import RunFolder
+from mobilenet.runs.folder import RunFolder
 
 __all__ = ["FREE_SETTINGS", "check_same", "check_settings"]
 
@@ -25,7 +25,7 @@ FREE_SETTINGS = frozenset(
         "workers",
     }
 )
-"""Settings that do not change what is learned; other photos are noticed by their content, wherever they are."""
+"""Settings that do not affect what is learned; changed photos are detected by their content, wherever they are."""
 
 _MOST_NAMED = 3
 
@@ -33,8 +33,8 @@ _MOST_NAMED = 3
 def check_same(
     folder: Path, before: Mapping[str, Any], now: Mapping[str, Any], photos: Iterable[str]
 ) -> tuple[str, ...]:
-    """ConfigError naming the first difference between the config.json of a run (`before`) and what goes on with it;
-    `photos` are `runs.split.photo_lines` of now. Remarks on what may differ, but shows in the figures.
+    """ConfigError naming the first difference between the config.json of a run (`before`) and that of its resumption;
+    `photos` are its current `runs.split.photo_lines`. Returns notes on differences that only affect the figures.
     """
     difference = (
         _classes(before["data"]["classes"], now["data"]["classes"])
@@ -46,17 +46,17 @@ def check_same(
     others = [what for what in ("precision", "machine") if before[what] != now[what]]
     if not others:
         return ()
-    return (f"goes on with another {others[0]}: not bit for bit what an undisturbed run would have learned",)
+    return (f"resuming with another {others[0]}: the result will not be bit-identical to that of an uninterrupted run",)
 
 
 def check_settings(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """ConfigError naming a setting that is not what the checkpoint in `folder` was made with."""
+    """ConfigError naming a setting that differs from those of the checkpoint in `folder`."""
     difference = _values(
         {key: value for key, value in before.items() if key not in FREE_SETTINGS},
         {key: value for key, value in now.items() if key not in FREE_SETTINGS},
     )
     if difference:
-        raise ConfigError(f"the checkpoint in {folder} was made with other settings: {difference}; start a new run")
+        raise ConfigError(f"the checkpoint in {folder} was made with different settings: {difference}; start a new run")
 
 
 def _classes(before: Sequence[str], now: Sequence[str]) -> str | None:
@@ -90,7 +90,7 @@ def _photos(file: Path, now: Iterable[str]) -> str:
         "added": [name for name in today if name not in then],
         "removed": [name for name in then if name not in today],
         "changed": [name for name in today if name in then and then[name][1] != today[name][1]],
-        "labelled anew": [name for name in today if name in then and then[name][0] != today[name][0]],
+        "relabelled": [name for name in today if name in then and then[name][0] != today[name][0]],
     }
     named = [f"{what}: {_some([file for _, file in names])}" for what, names in kinds.items() if names]
     return f"photos {'; '.join(named)}" if named else "the order of its photos has changed"

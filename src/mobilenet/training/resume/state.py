@@ -1,6 +1,6 @@
-"""All that a run knows between two steps, as plain values and tensors, and back.
+"""The state of a run between two steps as JSON values and tensors, and back.
 
-There is no stream of random numbers among it: whatever is drawn follows from (seed, epoch, sample).
+It includes no random number generator: every draw follows from (seed, epoch, sample).
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ _SUMS = "epoch.sums"
 
 
 def capture(trainer: Trainer) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Plain values and tensors: network, average, optimiser, and how far the epoch that has begun is."""
+    """JSON values and tensors (...,): network, weight average, optimiser, and progress in the current epoch."""
     fields = {
         "step": trainer.step,
         "elapsed_s": trainer.elapsed_s,
@@ -36,7 +36,7 @@ def capture(trainer: Trainer) -> tuple[dict[str, Any], dict[str, Tensor]]:
 
 
 def restore(trainer: Trainer, fields: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
-    """Bring a trainer to a state that `capture` gave; ModelError when that is of another network."""
+    """Restore a trainer to the values and tensors (...,) of `capture`; ModelError if they are for another network."""
     try:
         trainer.network.load_state_dict(_below("network.", tensors))
         trainer.average.network.load_state_dict(_below("average.", tensors))
@@ -44,7 +44,7 @@ def restore(trainer: Trainer, fields: Mapping[str, Any], tensors: Mapping[str, T
         trainer.frozen, trainer.learning_rate = int(fields["frozen"]), float(fields["learning_rate"])
         trainer.average.updates = int(fields["average_updates"])
     except (RuntimeError, KeyError) as error:
-        raise ModelError(f"the checkpoint is of another network: {' '.join(str(error).split())[:300]}") from error
+        raise ModelError(f"the checkpoint is for another network: {' '.join(str(error).split())[:300]}") from error
     _restore_optimizer(trainer.optimizer, _below("optimizer.", tensors))
     trainer.sums = list(tensors[_SUMS].to(trainer.device)) if _SUMS in tensors else []
 
@@ -59,7 +59,7 @@ def _restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, T
 
 
 def _laid_out_like(parameter: Tensor, value: Tensor) -> Tensor:
-    """The file keeps values, not strides; fused optimisers walk through memory and need the parameter's."""
+    """The file keeps values, not strides; fused optimisers need those of the parameter."""
     return torch.empty_like(parameter).copy_(value) if value.shape == parameter.shape else value
 
 

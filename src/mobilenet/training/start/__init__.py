@@ -1,1 +1,1 @@
-"""Starting from other weights."""
+"""Starting from existing weights."""

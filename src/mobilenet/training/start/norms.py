@@ -1,4 +1,4 @@
-"""The statistics of norms, measured on photos."""
+"""Statistics of batch norms, measured on photos."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -14,9 +14,10 @@ __all__ = ["measure_norms", "restate_norms"]
 
 
 def restate_norms(network: TableNetwork, batches: Iterable[Tensor]) -> None:
-    """Give every norm the statistics of its input on `batches` of network input, and change none of its outputs.
+    """Set the statistics of every norm to those of its input on `batches` of network input (B, 3, R, R), without
+    changing its output.
 
-    A norm's scale and shift are set so that its output stays what it was: y = x + b becomes
+    Scale and shift make up for it: y = x + b becomes
     y = (x - mean) / sqrt(variance + epsilon) · sqrt(variance + epsilon) + (mean + b).
     """
     with torch.no_grad():
@@ -29,8 +30,8 @@ def restate_norms(network: TableNetwork, batches: Iterable[Tensor]) -> None:
 
 
 def measure_norms(network: TableNetwork, batches: Iterable[Tensor]) -> None:
-    """Give every norm the statistics of its input on `batches`, where all norms before it normalise by each batch's
-    own; scale and shift stay as they are."""
+    """Set the statistics of every norm to those of its input on `batches` of network input (B, 3, R, R), with the norms
+    before it using batch statistics; scale and shift stay unchanged."""
     for norm, mean, variance in _statistics(network.train(), batches):
         norm.running_mean.copy_(mean)
         norm.running_var.copy_(variance)
@@ -38,7 +39,7 @@ def measure_norms(network: TableNetwork, batches: Iterable[Tensor]) -> None:
 
 
 def _statistics(network: TableNetwork, batches: Iterable[Tensor]) -> list[tuple[BatchNorm, Tensor, Tensor]]:
-    """Each norm with the mean and the variance of its input on all of `batches`."""
+    """Each norm with the mean and the variance of its input over all `batches`."""
     norms = [module for module in network.modules() if isinstance(module, BatchNorm)]
     with _measured(norms) as moments, torch.inference_mode():
         for batch in batches:
@@ -53,7 +54,7 @@ def _statistics(network: TableNetwork, batches: Iterable[Tensor]) -> list[tuple[
 
 @contextmanager
 def _measured(norms: list[BatchNorm]) -> Iterator[list[list[tuple[Tensor, Tensor]]]]:
-    """While inside, (variance, mean) of the input of each norm, for every batch that passes through it."""
+    """Inside the context, collect (variance, mean) of the input of each norm for every batch."""
     moments: list[list[tuple[Tensor, Tensor]]] = [[] for _ in norms]
     hooks = [
         norm.register_forward_pre_hook(lambda _, inputs, seen=seen: seen.append(_moments(inputs[0])))
@@ -67,7 +68,7 @@ def _measured(norms: list[BatchNorm]) -> Iterator[list[list[tuple[Tensor, Tensor
 
 
 def _moments(x: Tensor) -> tuple[Tensor, Tensor]:
-    """By torch's batch norm, whose output is thrown away: ten times as fast as the variance over three dimensions."""
+    """Uses torch's batch norm and discards its output: ten times as fast as the variance over three dimensions."""
     variance, mean = x.new_ones(x.shape[1], dtype=torch.float32), x.new_zeros(x.shape[1], dtype=torch.float32)
     functional.batch_norm(x, mean, variance, training=True, momentum=1.0)
     count = x.numel() // x.shape[1]

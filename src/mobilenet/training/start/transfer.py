@@ -1,4 +1,4 @@
-"""A network that starts from other weights: what is kept of them, and what is made new."""
+"""A network that starts from existing weights: what is kept of them, and what is new."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -12,27 +12,26 @@ from torch import Tensor, nn
 
 from mobilenet.errors import ConfigError
 from mobilenet.images.augment import random_uniform
-from mobilenet.model.arrays import has_card
 from mobilenet.model.card import ModelCard
 from mobilenet.nn.layers import BatchNorm, ConvUnit
-from mobilenet.nn.model_file import build_network, read_model
+from mobilenet.nn.model_file import build_network, network_of_arrays
 from mobilenet.nn.network import TableNetwork, place
-from mobilenet.runtimes import model_file
 from mobilenet.training.loop import Stopwatch, Trainer
 from mobilenet.training.settings import TrainingSettings
 from mobilenet.training.start.norms import measure_norms, restate_norms
+from mobilenet.weights.open import open_weights
 from mobilenet.weights.thin import thinned
 
 __all__ = ["Source", "adopt", "begin", "open_source", "start", "thinner", "with_norms"]
 
 _MOST_FOR_NORMS = 512
 _MOST_FOR_HEAD = 50_000
-"""Photos that are enough; taken at random where there are more."""
+"""The most photos to use; a random sample if there are more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Weights to start from, as their file has them, and remarks on how it was read."""
+    """Weights to start from, as in their file, and notes on how it was read."""
 
     network: TableNetwork
     card: ModelCard
@@ -41,29 +40,22 @@ class Source:
 
 def open_source(weights: str) -> Source:
     """Read a run folder, a model of this tool, or anything that `mobilenet import` reads; ModelError."""
-    path = Path(weights)
-    if path.is_dir() or has_card(path):
-        return Source(*read_model(model_file(path)))
-    # Readers of foreign files are needed by those alone who have one.
-    from mobilenet.weights.read import import_weights
-
-    imported = import_weights(weights)
-    tensors = {name: torch.from_numpy(values) for name, values in imported.tensors.items()}
-    return Source(build_network(imported.card, tensors, path), imported.card, imported.notes)
+    found = open_weights(weights)
+    return Source(network_of_arrays(found.card, found.arrays, found.file), found.card, found.notes)
 
 
 def adopt(settings: TrainingSettings, card: ModelCard) -> TrainingSettings:
-    """The settings with the network and the normalisation of the weights; ConfigError where they ask for another one.
+    """The settings with the network and the normalisation of the weights; ConfigError if they ask for another one.
 
-    Another resolution is no contradiction: convolutions take any. Nor is a smaller width: channels are left out.
+    Another resolution is allowed, since convolutions take any, and so is a smaller width: channels are dropped.
     """
     if settings.architecture not in (None, card.architecture):
-        held = f"what {settings.weights} holds: {card.architecture}"
-        raise ConfigError(f"--arch {settings.architecture} is not {held}; leave it out")
+        held = f"that of {settings.weights}: {card.architecture}"
+        raise ConfigError(f"--arch {settings.architecture} is not {held}; omit it")
     width = card.width_multiplier if settings.width_multiplier is None else settings.width_multiplier
     if width > card.width_multiplier:
         raise ConfigError(
-            f"--width {width} is more than {settings.weights} holds: {card.width_multiplier}; give that or less"
+            f"--width {width} exceeds that of {settings.weights}: {card.width_multiplier}; use that or less"
         )
     return replace(
         settings,
@@ -76,7 +68,7 @@ def adopt(settings: TrainingSettings, card: ModelCard) -> TrainingSettings:
     )
 
 
-def start(trainer: Trainer, source: Source, watch: Stopwatch, progress: Callable[[int, int], None]) -> None:
+def start(source: Source, trainer: Trainer, watch: Stopwatch, progress: Callable[[int, int], None]) -> None:
     """Make the trainer's network ready: the body of `source`, norms that fit the photos, and a head fitted to the
     features that the body gives of them, where the task has one that can be.
     """
@@ -85,7 +77,7 @@ def start(trainer: Trainer, source: Source, watch: Stopwatch, progress: Callable
     photos = _shuffled(trainer)
 
     def some() -> Iterator[Tensor]:
-        # One photo alone has no variance where a plane is one pixel.
+        # A single photo has no variance in a plane of one pixel.
         return (inputs for inputs, _ in trainer.whole_photos(photos[:_MOST_FOR_NORMS]) if len(inputs) > 1)
 
     with watch.part("norms"):
@@ -128,7 +120,7 @@ def _features(
 
 
 def with_norms(source: Source, batches: Callable[[], Iterable[Tensor]], device: torch.device) -> Source:
-    """The same function with a norm behind every convolution, which fits what `batches` of network input show."""
+    """The same function with a norm after every convolution, fitted to `batches` of network input (B, 3, R, R)."""
     if source.card.style.batch_norm:
         return source
     card = replace(source.card, style=replace(source.card.style, batch_norm=True))
@@ -142,10 +134,10 @@ def with_norms(source: Source, batches: Callable[[], Iterable[Tensor]], device: 
 def thinner(
     source: Source, width_multiplier: float, batches: Callable[[], Iterable[Tensor]], device: torch.device
 ) -> Source:
-    """`source` with the channels that matter most (`weights.thin`), and without the head where a task gave it one.
+    """`source` with its most important channels (`weights.thin`), and without its head if that is of a task.
 
-    A sum of fewer terms has another mean and another variance. Norms that are measured anew make up for that: every
-    channel that is left comes out with the mean and the variance that it had in the wide network.
+    A sum of fewer terms has another mean and variance. Norms are measured again on `batches` of network input
+    (B, 3, R, R) to make up for that: every remaining channel keeps the mean and variance of the wide network.
     """
     if width_multiplier == source.card.width_multiplier:
         return source
@@ -161,16 +153,16 @@ def thinner(
 
 
 def begin(source: TableNetwork, target: TableNetwork) -> None:
-    """Give `target` the body of `source`; both are of one architecture and width, the head stays as it is.
+    """Copy the body of `source` to `target`, whose head stays unchanged; ConfigError for another architecture or width.
 
-    Norms that were folded away come back as norms that change nothing but by the folded bias; `restate_norms` makes
-    them fit for training.
+    Norms that were folded away come back as norms that only add the folded bias; `restate_norms` makes them fit for
+    training.
     """
     with torch.no_grad():
         for name, unit in _units(target.body()):
             old = source.get_submodule(name)
             if not isinstance(old, ConvUnit):
-                raise ConfigError(f"the weights have no row {name}; they are of another architecture")
+                raise ConfigError(f"the weights have no row {name}: they are for another architecture")
             _take(unit, old)
 
 

@@ -1,1 +1,1 @@
-"""The machine that a run is on: device, processes, signals, the lock of its folder."""
+"""What a run needs of its machine: device, processes, signals, the lock on its folder."""

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first one lets a run save its state, the second one ends it on the spot."""
+"""Ctrl-C and SIGTERM: the first one lets a run save its state, the second one ends it immediately."""
 
 import contextlib
 import os
@@ -13,16 +13,16 @@ from mobilenet.errors import Interrupted
 __all__ = ["TERMINATED", "Interruption"]
 
 TERMINATED = signal.SIGTERM
-"""What a process is told to have heard where it was another one of the run that heard it."""
+"""The signal to report if another process of the run received it."""
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 _ONE_PRESS_S = 3.0
-"""torchrun passes on the Ctrl-C that the terminal has sent to its processes already: that is no second one."""
+"""torchrun forwards a Ctrl-C that the terminal has already sent to its processes; it does not count as a second."""
 
 
 class Interruption:
-    """Hears the signals while its context lasts. They are kept for `check`, or raised at once inside `immediately`."""
+    """Handles the signals inside `heard`. They are kept for `check`, or raised at once inside `immediately`."""
 
     def __init__(self) -> None:
         self._received: int | None = None
@@ -32,7 +32,7 @@ class Interruption:
 
     @contextlib.contextmanager
     def heard(self) -> Iterator[None]:
-        """Hear signals; only Python's main thread can, so elsewhere this does nothing."""
+        """Handle signals; only Python's main thread can, so elsewhere this does nothing."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -44,18 +44,18 @@ class Interruption:
                 signal.signal(number, handler)
 
     def check(self) -> None:
-        """Raise Interrupted if a signal has come."""
+        """Raise Interrupted if a signal was received."""
         if self._received is not None:
             raise Interrupted(self._received)
 
     @property
     def pending(self) -> bool:
-        """Whether a signal has come."""
+        """Whether a signal was received."""
         return self._received is not None
 
     @contextlib.contextmanager
     def immediately(self) -> Iterator[None]:
-        """Inside, a signal ends what is being done: for work that leaves the run's state alone."""
+        """Inside, a signal interrupts at once: for work that does not change the state of the run."""
         self._at_once = True
         try:
             self.check()

@@ -1,70 +1,71 @@
-"""One run folder, one process."""
+"""One process per run folder."""
 
 import contextlib
-import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from mobilenet.errors import ConfigError
-from mobilenet.files import storage_errors
-from mobilenet.runs import RunFolder
+from mobilenet.files import locked, storage_errors
+from mobilenet.runs.folder import RunFolder
 
 __all__ = ["lock_folder"]
 
 
 @contextlib.contextmanager
 def lock_folder(folder: Path) -> Iterator[None]:
-    """Keep other processes from training in `folder` while this lasts; ConfigError says which one does already.
+    """Keep other processes from training in `folder` while this lasts; ConfigError names the one that already does.
 
-    The folder is made if need be, and removed at the end, with the parents that were made, if nothing came into it.
+    The folder is created if necessary, and removed at the end, with any parents created, if it stayed empty.
     """
     lock = RunFolder(folder).lock
     made = [path for path in (folder, *folder.parents) if not path.exists()]
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     try:
-        handle = _acquire(lock)
-        try:
-            yield
-        finally:
-            # Removed while it is still held: whoever opened it meanwhile sees that it is no longer the folder's.
-            lock.unlink(missing_ok=True)
-            os.close(handle)
+        with contextlib.ExitStack() as held:
+            _acquire(lock, held)
+            try:
+                yield
+            finally:
+                # Removed while it is still held: whoever opened it meanwhile sees that it is no longer the folder's.
+                lock.unlink(missing_ok=True)
     finally:
         with contextlib.suppress(OSError):
             for path in made:
                 path.rmdir()
 
 
-def _acquire(path: Path) -> int:
-    """The file, locked; the system forgets the lock when its process ends, however it ends."""
+def _acquire(path: Path, held: contextlib.ExitStack) -> None:
+    """Lock the file that is at `path` once it is locked, and write into it whose it is."""
     while True:
-        with storage_errors(path):
-            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        _lock(handle, path)
-        if _is_at(handle, path):
-            os.ftruncate(handle, 0)
-            with storage_errors(path):
-                os.write(handle, str(os.getpid()).encode())
-            return handle
-        os.close(handle)
+        with contextlib.ExitStack() as attempt:
+            handle = _locked(path, attempt)
+            if _is_at(handle, path):
+                os.ftruncate(handle, 0)
+                with storage_errors(path):
+                    os.write(handle, str(os.getpid()).encode())
+                held.push(attempt.pop_all())
+                return
 
 
-def _lock(handle: int, path: Path) -> None:
+def _locked(path: Path, attempt: contextlib.ExitStack) -> int:
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return attempt.enter_context(locked(path))
     except BlockingIOError as error:
-        owner = os.read(handle, 20).decode("ascii", "replace").strip() or "another one"
-        os.close(handle)
         raise ConfigError(
-            f"process {owner} is training in {path.parent}; wait for it, or choose another --out"
+            f"process {_owner(path)} is training in {path.parent}; wait for it, or choose another --out"
         ) from error
     except OSError as error:
-        os.close(handle)
         raise ConfigError(
-            f"cannot lock {path}: {(error.strerror or str(error)).lower()}; choose an --out on a disk that locks files"
+            f"cannot lock {path}: {(error.strerror or str(error)).lower()}; choose an --out on a file system with locks"
         ) from error
+
+
+def _owner(path: Path) -> str:
+    with contextlib.suppress(OSError):
+        return path.read_bytes()[:20].decode("ascii", "replace").strip() or "another one"
+    return "another one"
 
 
 def _is_at(handle: int, path: Path) -> bool:

@@ -1,4 +1,4 @@
-"""The machine a run is on: its device, its number formats, its memory allocator, and what to record of it."""
+"""The machine of a run: its device, precision and memory allocator, and a description for the record."""
 
 import ctypes
 import os
@@ -24,10 +24,10 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
 
 def keep_freed_memory() -> None:
-    """Let glibc reuse the memory of freed tensors instead of giving it back to the system after every layer.
+    """Let glibc reuse the memory of freed tensors instead of returning it to the system after every layer.
 
-    Otherwise each activation of more than 32 MB is new pages from the kernel, zeroed one by one: up to a third of a
-    step. Elsewhere than on Linux with glibc this does nothing.
+    Otherwise each activation of more than 32 MB takes new pages from the kernel, zeroed one by one: up to a third of
+    the time of a step. Does nothing except on Linux with glibc.
     """
     if not sys.platform.startswith("linux"):
         return
@@ -38,9 +38,9 @@ def keep_freed_memory() -> None:
 
 
 def pick_device(name: str, processes: Processes = _ALONE) -> torch.device:
-    """`auto` takes CUDA, then MPS, then the processor; ConfigError for a device that is not there.
+    """`auto` picks CUDA, then MPS, then the CPU; ConfigError for a device that does not exist.
 
-    Of several processes on one machine, each takes a graphics card of its own; ConfigError where there are too few.
+    Of several processes on one machine, each uses a GPU of its own; ConfigError if there are too few.
     """
     cards = torch.cuda.device_count() if torch.cuda.is_available() else 0
     there = {"cpu": 1, "cuda": cards, "mps": int(torch.backends.mps.is_available())}
@@ -57,33 +57,31 @@ def _named(name: str, there: Mapping[str, int]) -> torch.device:
     try:
         device = torch.device(name) if there.get(kind) else None
     except RuntimeError as error:
-        raise ConfigError(f"{name!r} is not the name of a device; use {kind} or {kind}:0") from error
+        raise ConfigError(f"{name!r} is not a valid device; use {kind} or {kind}:0") from error
     if device is None or (device.index or 0) >= there[kind]:
         cards = [f"cuda:{number}" for number in range(there["cuda"])]
         present = ["cpu", *cards, *(["mps"] if there["mps"] else [])]
-        raise ConfigError(f"there is no device {name!r} on this machine; there is {', '.join(present)}")
+        raise ConfigError(f"there is no device {name!r} on this machine; use {', '.join(present)}")
     return device
 
 
 def _own_card(name: str, processes: Processes, there: Mapping[str, int]) -> torch.device:
-    """The card of one of several processes: NCCL refuses two of them on one card."""
+    """The GPU of one of several processes: NCCL does not allow two of them on one GPU."""
     cards, local_count = there["cuda"], processes.local_count
     if local_count > cards:
         raise ConfigError(
-            f"there are more processes on this machine ({local_count}) than graphics cards ({cards}); give torchrun "
-            f"--nproc-per-node {cards}, or train on the processor, over gloo, with --device cpu"
+            f"there are more processes on this machine ({local_count}) than GPUs ({cards}); give torchrun "
+            f"--nproc-per-node {cards}, or train on the CPU, over gloo, with --device cpu"
         )
     if local_count > 1 and name != "cuda":
-        raise ConfigError(f"{local_count} processes cannot share {name}; with --device cuda each takes its own card")
+        raise ConfigError(f"{local_count} processes cannot share {name}; with --device cuda each uses its own GPU")
     device = _named(f"cuda:{processes.local_rank}" if name == "cuda" else name, there)
     torch.cuda.set_device(device)
     return device
 
 
 def pick_precision(name: str, device: torch.device) -> torch.dtype:
-    """`auto` takes bfloat16 where the device multiplies it natively, else float32 (docs/training.md has the
-    figures).
-    """
+    """`auto` picks bfloat16 if the device multiplies it natively, else float32 (figures: docs/training.md)."""
     if name != "auto":
         return torch.bfloat16 if name == "bfloat16" else torch.float32
     if device.type == "cuda":
@@ -95,7 +93,7 @@ def pick_precision(name: str, device: torch.device) -> torch.dtype:
 
 
 def describe_machine(device: torch.device) -> dict[str, Any]:
-    """What a reader of the report needs to compare figures."""
+    """The hardware, without which figures cannot be compared."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     accelerator = torch.cuda.get_device_name(device) if device.type == "cuda" else None
     return {
@@ -109,7 +107,7 @@ def describe_machine(device: torch.device) -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Versions of what computes the result."""
+    """Versions of the software that computes the result."""
     return {
         "mobilenet": __version__,
         "python": platform.python_version(),
@@ -120,7 +118,7 @@ def versions() -> dict[str, str]:
 
 
 def _abilities() -> Mapping[str, Any]:
-    """What torch knows of the processor; older versions of torch cannot tell, and know of nothing special."""
+    """The CPU features that torch reports; older versions of torch report none."""
     ask = getattr(torch.cpu, "get_capabilities", dict)
     return ask()
 

@@ -1,7 +1,7 @@
-"""The processes that share a run: each trains on its part of every batch, and the first alone writes.
+"""The processes that share a run: each trains on its share of every batch, and only the first one writes.
 
-They are started by torchrun, which tells each of them its place. Gradients travel by torch's DistributedDataParallel,
-by NCCL where they are on graphics cards, else by gloo, as does what is said here beside them.
+They are started by torchrun, which gives each of them its rank. Gradients are averaged by torch's
+DistributedDataParallel, over NCCL on GPUs, else over gloo, which carries everything else too.
 """
 
 import contextlib
@@ -24,10 +24,10 @@ __all__ = ["Processes", "joined", "lost_process", "torchrun_place"]
 
 _STDOUT, _STDERR = 1, 2
 _PATIENCE = timedelta(days=7)
-"""The others wait for the first one as long as it decodes and evaluates; a process that ends is noticed at once."""
+"""The others wait while the first one decodes and evaluates; a process that ends is noticed at once."""
 
 _GLOO_TRANSPORT = re.compile(r"(Gloo connectFullMesh failed with )?\[\S*/gloo/transport/\S+:\d+\] ")
-"""How gloo's messages about a broken or silent connection begin; they are RuntimeErrors without a type of their own."""
+"""How gloo's messages about a broken or silent connection begin; they are plain RuntimeErrors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,25 +47,25 @@ class Processes:
         return self.rank == 0
 
     def on(self, device: torch.device) -> "Processes":
-        """The same processes for training on `device`: gradients on graphics cards travel by NCCL."""
+        """The same processes for training on `device`: gradients on GPUs are averaged over NCCL."""
         if self.count == 1 or device.type != "cuda":
             return self
         with lost_process():
             return replace(self, gradients=distributed.new_group(backend="nccl"))
 
     def share(self, batch: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """This process's samples of a whole batch; together the processes have each sample once."""
+        """This process's samples of a whole batch (B,); together the processes have each sample once."""
         return batch[self.rank :: self.count]
 
     def wait(self) -> None:
-        """Go on when all are here."""
+        """Wait until all processes have reached this point."""
         if self.count > 1:
             with lost_process():
                 distributed.barrier(self.talk)
 
     @contextlib.contextmanager
     def first_alone(self) -> Iterator[None]:
-        """What the first process of each machine does inside is done before the others begin."""
+        """The first process of each machine finishes what is inside before the others begin it."""
         if self.local_rank:
             self.wait()
         yield
@@ -73,7 +73,7 @@ class Processes:
             self.wait()
 
     def largest(self, value: float) -> float:
-        """The largest of all processes' values, known to all."""
+        """The largest of all processes' values, on every process."""
         if self.count == 1:
             return value
         held = torch.tensor([value], dtype=torch.float64)
@@ -82,14 +82,14 @@ class Processes:
         return float(held)
 
     def total(self, values: Tensor) -> Tensor:
-        """The sum of all processes' `values`, known to all."""
+        """The sum of all processes' `values` (...,), on every process; changes them in place."""
         if self.count > 1:
             with lost_process():
                 distributed.all_reduce(values, group=self.gradients)
         return values
 
     def said_by_the_first(self, data: bytes) -> bytes:
-        """The first process's `data`, known to all."""
+        """The first process's `data`, on every process."""
         if self.count == 1:
             return data
         length = torch.tensor([len(data)])
@@ -102,10 +102,10 @@ class Processes:
         return held.numpy().tobytes()
 
     def wrap(self, network: nn.Module, device: torch.device) -> nn.Module:
-        """A network whose gradients are means over the processes, which all begin with the first one's weights.
+        """A network whose gradients are averaged over the processes, which all start with the first one's weights.
 
-        Batch norm takes the statistics of each process's own share of a batch; the running averages, with which the
-        network is evaluated, are the first one's.
+        Batch norm uses the statistics of each process's own share of a batch; the running averages, with which the
+        network is evaluated, are those of the first one.
         """
         if self.count == 1 or not any(parameter.requires_grad for parameter in network.parameters()):
             return network
@@ -116,28 +116,28 @@ class Processes:
 
 @contextlib.contextmanager
 def lost_process() -> Iterator[None]:
-    """Turn what torch raises when another process does not answer into ProcessError; all else goes through."""
+    """Turn what torch raises when another process does not respond into ProcessError; other errors pass through."""
     try:
         yield
     except RuntimeError as error:
         if isinstance(error, distributed.DistError) or _GLOO_TRANSPORT.match(str(error)):
-            raise ProcessError("a process of this run has ended before its time") from error
+            raise ProcessError("a process of this run has ended unexpectedly") from error
         raise
 
 
 def torchrun_place() -> Processes:
-    """The place that torchrun gives this process; alone without torchrun."""
+    """The rank that torchrun gave this process; a single process without torchrun. ConfigError for invalid ranks."""
     names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
     try:
         rank, count, local_rank, local_count = (int(os.environ.get(name, "0")) for name in names)
     except ValueError as error:
-        raise ConfigError(f"{', '.join(names)} are not all whole numbers: {error}; unset them") from error
+        raise ConfigError(f"{', '.join(names)} are not all integers: {error}; unset them") from error
     return Processes(rank, count, local_rank, max(local_count, local_rank + 1)) if count > 1 else Processes()
 
 
 @contextlib.contextmanager
 def _stdout_to_stderr() -> Iterator[None]:
-    """In some versions of torch gloo prints who is connected to stdout, where only answers belong."""
+    """In some versions of torch, gloo prints its connections to stdout, which is for results only."""
     sys.stdout.flush()
     kept = os.dup(_STDOUT)
     os.dup2(_STDERR, _STDOUT)
@@ -150,7 +150,7 @@ def _stdout_to_stderr() -> Iterator[None]:
 
 @contextlib.contextmanager
 def joined() -> Iterator[Processes]:
-    """Join the processes that torchrun has started, if it did."""
+    """Join the processes that torchrun has started, if any."""
     place = torchrun_place()
     if place.count == 1:
         yield place

@@ -1,1 +1,1 @@
-"""Where the metrics of a run go, and who listens to it."""
+"""Where the metrics of a run are logged, and listeners for its progress."""

@@ -1,4 +1,4 @@
-"""Who hears how a run is going."""
+"""Listeners for the progress of a run."""
 
 from typing import Any, Protocol
 
@@ -6,26 +6,26 @@ __all__ = ["Listener", "Silence"]
 
 
 class Listener(Protocol):
-    """Hears how a run is going."""
+    """Receives the progress of a run."""
 
     def caching(self, done: int, total: int) -> None:
         """`done` of `total` photos are decoded."""
 
     def reading(self, done: int, total: int) -> None:
-        """The weights that the run starts from have seen `done` of `total` photos."""
+        """`done` of `total` photos have passed through the weights that the run starts from."""
 
     def stepping(self, done: int, total: int) -> None:
-        """`done` of `total` steps of this epoch are made."""
+        """`done` of `total` steps of this epoch are complete."""
 
     def epoch(self, line: dict[str, Any]) -> None:
-        """An epoch is over; `line` is its line of metrics.jsonl."""
+        """An epoch has ended; `line` is its line of metrics.jsonl."""
 
     def note(self, text: str) -> None:
         """Something the user should know."""
 
 
 class Silence:
-    """A listener that hears nothing."""
+    """A listener that ignores everything."""
 
     def caching(self, done: int, total: int) -> None:
         """Ignored."""

@@ -1,7 +1,7 @@
-"""MLflow: a run's numbers beside those of other runs, in its SQLite store or on a server.
+"""MLflow: a run's metrics next to those of other runs, in an SQLite store or on a server.
 
-The store is `mlflow.db` beside the run folder, unless MLFLOW_TRACKING_URI names another. A store that fails while a run
-trains does not end it: what it missed is told again at the next epoch, and when the run goes on.
+The store is `mlflow.db` next to the run folder, unless MLFLOW_TRACKING_URI names another. A store that fails during
+training does not end the run: what it missed is logged again after the next epoch, and on resume.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from mobilenet.errors import ConfigError
 from mobilenet.extras import pip_install
 from mobilenet.files import atomic_write
-from mobilenet.runs import RunFolder
+from mobilenet.runs.folder import RunFolder
 
 if TYPE_CHECKING:
     from mlflow.entities import Metric
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 __all__ = ["STORE", "MlflowRun", "add_artifact"]
 
 STORE = "mlflow.db"
-"""The store, beside the run folders."""
+"""The store, next to the run folders."""
 
 _ARTIFACTS = "mlflow-artifacts"
-"""In the run folder: which run of which store it is."""
+"""The folder of artifacts, next to the store."""
 
 _SKIPPED = frozenset({"augmentation", "style", "mean", "std", "track"})
 _MOST_METRICS = 500
@@ -36,11 +36,11 @@ _MOST_LETTERS = 500
 
 
 class MlflowRun:
-    """One run in an MLflow store, which goes on where the run folder goes on.
+    """One run in an MLflow store, which is resumed with the run folder.
 
-    `config` is that of `config.json`. `metrics` turns a line of metrics.jsonl into numbers by name; those that begin
-    with a name in `timing` differ each time they are measured, and are told once. ConfigError where the store cannot
-    be used; `note` hears, in one line, what fails later.
+    `config` is that of `config.json`. `metrics` turns a line of metrics.jsonl into numbers by name; those whose name
+    begins with one in `timing` differ each time they are measured, and are logged once. ConfigError if the store cannot
+    be used; `note` receives later failures, one line each.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class MlflowRun:
                 file.write(json.dumps(record).encode())
 
     def tell(self, lines: Sequence[Mapping[str, Any]]) -> None:
-        """Tell of all epochs so far what is not told yet."""
+        """Log what has not been logged yet of all epochs so far."""
         wanted = {(name, int(line["epoch"])): value for line in lines for name, value in self._metrics(line).items()}
         new = {key: value for key, value in wanted.items() if not self._knows(key, value)}
         try:
@@ -72,17 +72,17 @@ class MlflowRun:
                 self._client.log_batch(self._id, metrics=_entities(part))
                 self._told |= part
         except _failures() as error:
-            self._note(f"MLflow in {self._uri} missed an epoch: {_reason(error)}; it is told again at the next one")
+            self._note(f"MLflow in {self._uri} missed an epoch: {_reason(error)}; it is logged again with the next")
 
     def close(self, status: str) -> None:
-        """End the run: `FINISHED`, `KILLED` where somebody stopped it, `FAILED`."""
+        """End the run: `FINISHED`, `KILLED` if the user stopped it, `FAILED`."""
         try:
             self._client.set_terminated(self._id, status)
         except _failures() as error:
-            self._note(f"MLflow in {self._uri} does not know that the run has ended: {_reason(error)}")
+            self._note(f"MLflow in {self._uri} could not record the end of the run: {_reason(error)}")
 
     def _find(self, run: Path, config: Mapping[str, Any]) -> tuple[str, bool]:
-        """The run of this folder, and whether it was made now."""
+        """The run of this folder, and whether it is new."""
         from mlflow.exceptions import MlflowException
 
         known = _recorded(run)
@@ -122,15 +122,15 @@ class MlflowRun:
 
 
 def add_artifact(run: Path, file: Path) -> str | None:
-    """Put a file of a run folder beside its numbers in the store; None where that is done or the run is in no store,
-    else why it failed, in one line."""
+    """Log a file of a run folder as an artifact; None if that worked or the run is in no store, else why it failed, in
+    one line."""
     known = _recorded(run)
     if known is None:
         return None
     try:
         _client(known["store"]).log_artifact(known["run_id"], str(file))
     except _failures() as error:
-        return f"MLflow in {known['store']} has not got {file.name}: {_reason(error)}"
+        return f"MLflow in {known['store']} could not store {file.name}: {_reason(error)}"
     return None
 
 
@@ -151,7 +151,7 @@ def _recorded(run: Path) -> dict[str, str] | None:
 
 
 def _client(uri: str) -> "MlflowClient":
-    # Nobody has asked for what it would tell its makers.
+    # Telemetry is for users to turn on.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     from mlflow.tracking import MlflowClient
 
@@ -161,7 +161,7 @@ def _client(uri: str) -> "MlflowClient":
 
 
 def _params(config: Mapping[str, Any]) -> dict[str, str]:
-    """What decides the run, each with one value: settings, and in place of those that leave a choice open, the plan."""
+    """What determines the run, one value each: settings, and the plan in place of those that leave a choice open."""
     values = {**config["settings"], **config["plan"], **config["network"], "precision": config["precision"]}
     values["photos"] = config["data"]["train_photos"]
     plain = {name: value for name, value in values.items() if name not in _SKIPPED and value is not None}
@@ -169,7 +169,7 @@ def _params(config: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _text(name: str) -> str:
-    """Names of files may hold bytes that are no UTF-8, which no store takes."""
+    """File names may contain bytes that are not valid UTF-8, which no store accepts."""
     return name.encode("utf-8", "backslashreplace").decode()
 
 
@@ -183,7 +183,7 @@ def _entities(values: Mapping[tuple[str, int], float]) -> "list[Metric]":
 def _failures() -> tuple[type[Exception], ...]:
     from mlflow.exceptions import MlflowException
 
-    # A store's own libraries raise what they like on a full disk or a line that is cut.
+    # On a full disk or a lost connection, the libraries of a store raise errors of many types.
     return (MlflowException, OSError, RuntimeError, ValueError)
 
 

@@ -1,4 +1,4 @@
-"""Where the numbers of a run go: one JSON line an epoch, TensorBoard, MLflow."""
+"""Where the metrics of a run are logged: one JSON line per epoch, TensorBoard, MLflow."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -6,23 +6,23 @@ from types import TracebackType
 from typing import Any
 
 from mobilenet.files import storage_errors
-from mobilenet.runs import RunFolder
+from mobilenet.runs.folder import RunFolder
 from mobilenet.runs.metrics_log import Line, write_metrics
 from mobilenet.training.tracking.mlflow_runs import MlflowRun
 
 __all__ = ["TIMING", "Tracker"]
 
 TIMING = ("seconds", "images_per_second")
-"""What differs from one run to the next: everything else in a line follows from settings, photos and machine."""
+"""What varies between runs: everything else in a line follows from settings, photos and machine."""
 
 
 class Tracker:
-    """Writes the metrics of each epoch to `metrics.jsonl` in a run folder, and tells those that `track` names:
-    `tensorboard`, in the folder of that name, and `mlflow` (see `mlflow_runs`), to which `config` describes the run.
+    """Writes the metrics of each epoch to `metrics.jsonl` in a run folder, and to what `track` names: `tensorboard`, in
+    the folder of that name, and `mlflow` (see `mlflow_runs`), which gets `config` as the description of the run.
 
-    `lines` are those of the checkpoint that a run goes on from. Whatever the folder says beyond them is dropped; the
-    last of them is told once more, in case it was missed when the run was stopped. `note` hears what a tracker failed
-    to do. As a context it ends with the run, and tells how that has ended.
+    `lines` are those of the checkpoint that a run is resumed from. Anything beyond them in the folder is dropped; the
+    last of them is logged again, in case it was missed when the run was stopped. `note` receives the failures of
+    trackers. As a context manager it ends with the run, and records how that ended.
     """
 
     def __init__(
@@ -53,11 +53,11 @@ class Tracker:
 
     @property
     def lines(self) -> tuple[Line, ...]:
-        """What is recorded so far, an epoch a line."""
+        """The lines recorded so far, one per epoch."""
         return tuple(self._lines)
 
     def keep(self, line: Line) -> None:
-        """Record one epoch in `metrics.jsonl` alone; a line of the same epoch is replaced."""
+        """Record one epoch in `metrics.jsonl` only; a line of the same epoch is replaced."""
         self._lines = [other for other in self._lines if other["epoch"] != line["epoch"]] + [line]
         self._write()
 
@@ -80,7 +80,7 @@ class _Board:
     """TensorBoard's files in a run folder."""
 
     def __init__(self, run: Path, lines: Sequence[Line]) -> None:
-        # It takes a second to import.
+        # Importing it takes a second.
         from torch.utils.tensorboard import SummaryWriter
 
         self._run = run

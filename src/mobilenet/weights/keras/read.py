@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from mobilenet.errors import ConfigError, ModelError
-from mobilenet.images import Preprocessing
+from mobilenet.images.preprocessing import Preprocessing
 from mobilenet.weights.keras.chain import Chain
 from mobilenet.weights.keras.config import Layer, application_layers, config_layers
 from mobilenet.weights.keras.hdf5 import open_hdf5

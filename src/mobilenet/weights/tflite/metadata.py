@@ -17,7 +17,7 @@ from flatbuffers.table import Table
 from numpy.typing import NDArray
 
 from mobilenet.errors import ConfigError
-from mobilenet.images import Preprocessing
+from mobilenet.images.preprocessing import Preprocessing
 from mobilenet.weights.tflite.file import DAMAGE
 
 __all__ = ["Metadata", "read_metadata"]

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from mobilenet.errors import ConfigError, ModelError
-from mobilenet.images import Preprocessing
+from mobilenet.images.preprocessing import Preprocessing
 from mobilenet.spec.rows import Activation, Padding
 from mobilenet.weights.layers import Floats, ForeignConv, ForeignLinear, ForeignNetwork
 from mobilenet.weights.tflite.file import Graph, Operator, Tensor, read_graph

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mobilenet.errors import ConfigError, ModelError
-from mobilenet.images import Preprocessing
+from mobilenet.images.preprocessing import Preprocessing
 from mobilenet.weights.layers import ForeignConv
 from mobilenet.weights.pixel_scale import guess_units
 

@@ -1,4 +1,4 @@
-"""The smallest candidate of a grid, known in seconds: no other one takes less."""
+"""The smallest candidate of a grid, measured in seconds: no other one needs less."""
 
 import tempfile
 from collections.abc import Callable
@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mobilenet.benchmark.device.curve import Variant
-from mobilenet.benchmark.device.grid import FORMAT_OF, GridSettings, latencies
+from mobilenet.benchmark.device.grid import GridSettings, latencies
 from mobilenet.benchmark.device.untrained import untrained
 from mobilenet.benchmark.result import Contender
 from mobilenet.benchmark.worker.process import Worker
+from mobilenet.export.formats import WRITERS
 from mobilenet.files import storage_errors
 from mobilenet.model.card import ModelCard
+from mobilenet.runtimes.engines import ENGINES, FORMAT_OF
 
 __all__ = ["Least", "measure_smallest", "smallest_files"]
 
@@ -20,8 +22,8 @@ _TURNS, _TURN_S, _WARM_UP_S = 5, 0.08, 0.02
 
 @dataclass(frozen=True, slots=True)
 class Least:
-    """What the smallest candidate takes as one variant: ms for the fastest image of all and at p95, bytes of memory on
-    top of the engine, bytes of the file."""
+    """What the smallest candidate needs as one variant: ms for the fastest image and at p95, bytes of memory on top of
+    the engine, bytes of the file."""
 
     fastest_ms: float
     p95_ms: float
@@ -31,17 +33,17 @@ class Least:
 
 def smallest_files(grid: GridSettings, card: ModelCard) -> dict[Variant, bytes]:
     """The files of the narrowest candidate at the lowest resolution, whose card this is, for every variant of the
-    grid; nothing is measured. A trained one is as large, but for what its card says of where it comes from."""
+    grid; nothing is measured. A trained one is as large, except for the provenance in its card."""
     graphs = {precision: untrained(card, precision) for precision in grid.precisions}
-    return {one: FORMAT_OF[one.runtime].write(graphs[one.precision], None) for one in grid.variants}
+    return {one: WRITERS[FORMAT_OF[one.runtime]](graphs[one.precision], None) for one in grid.variants}
 
 
 def measure_smallest(files: dict[Variant, bytes], progress: Callable[[int, int], object]) -> dict[Variant, Least]:
-    """Latency and memory of `smallest_files`, each in a process of its own; `progress(done, all)` after each."""
+    """Latency and memory of `smallest_files`, each in its own process; `progress(done, all)` after each."""
     found: dict[Variant, Least] = {}
     with tempfile.TemporaryDirectory(prefix="mobilenet-smallest-") as folder:
         for variant, content in files.items():
-            path = Path(folder) / f"smallest{FORMAT_OF[variant.runtime].suffix}"
+            path = Path(folder) / f"smallest{ENGINES[variant.runtime].suffix}"
             with storage_errors(path):
                 path.write_bytes(content)
             with Worker() as worker:

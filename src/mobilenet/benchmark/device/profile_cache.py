@@ -1,7 +1,7 @@
 """The profile of this machine in the user's cache folder, for later searches.
 
-A profile is found by what its figures depend on: processor, cores and their governor, engines with their versions, and
-the grid. Where any of them is another one, so is the file.
+The key of a profile is what its figures depend on: processor, cores and their governor, engines with their versions,
+and the grid. If any of them changes, so does the file.
 """
 
 import hashlib
@@ -39,9 +39,9 @@ class CachedProfile:
 
 
 def cached_profile(grid: GridSettings) -> CachedProfile | None:
-    """What was measured of this machine with these settings; None where nothing was.
+    """The cached profile of this machine with these settings; None if there is none.
 
-    DataError for a file that is damaged, of another machine, more than `MOST_DAYS` old, or from the future.
+    DataError for a file that is damaged, from another machine, more than `MOST_DAYS` old, or from the future.
     """
     path = _path(grid)
     try:
@@ -52,16 +52,16 @@ def cached_profile(grid: GridSettings) -> CachedProfile | None:
         raise DataError(f"{path} cannot be read: {error}") from error
     profile, measured_s = _opened(path, text)
     if _key(profile.environment, profile, profile.variants) != _wanted(grid):
-        raise DataError(f"{path} is of another machine or of other versions")
+        raise DataError(f"{path} is from another machine or other versions")
     age_s = time.time() - measured_s
     if not 0 <= age_s <= MOST_DAYS * _DAY_S:
-        told = "from the future" if age_s < 0 else f"{age_s / _DAY_S:.0f} days old, and {MOST_DAYS} are allowed"
+        told = "from the future" if age_s < 0 else f"{age_s / _DAY_S:.0f} days old, {MOST_DAYS} allowed"
         raise DataError(f"{path} is {told}")
     return CachedProfile(profile, age_s)
 
 
 def cache_profile(grid: GridSettings, profile: DeviceProfile) -> None:
-    """Keep what was measured just now with these settings; what is too old to be used is removed. StorageError."""
+    """Cache a profile just measured with these settings, and remove those too old to use; StorageError on failure."""
     path = _path(grid)
     content = {"measured_s": time.time(), "profile": json.loads(profile.to_json())}
     text = json.dumps({"kind": _KIND, **content, "sha256": _digest(content)}, allow_nan=False)
@@ -72,12 +72,12 @@ def cache_profile(grid: GridSettings, profile: DeviceProfile) -> None:
 
 
 def drop_cached_profile(grid: GridSettings) -> None:
-    """Forget what was measured of this machine with these settings, if anything was."""
+    """Remove the cached profile of this machine with these settings, if there is one."""
     remove_quietly(_path(grid))
 
 
 def _opened(path: Path, text: str) -> tuple[DeviceProfile, float]:
-    """The profile, and when it was measured, in seconds since 1970; DataError for anything but what was written."""
+    """The profile, and when it was measured, in seconds since 1970; DataError if the file was changed."""
     try:
         document = json.loads(text)
         fields = Fields(document)
@@ -87,7 +87,7 @@ def _opened(path: Path, text: str) -> tuple[DeviceProfile, float]:
     except (ValueError, TypeError, RecursionError, DataError) as error:
         raise DataError(f"{path} is damaged: {error}") from error
     if digest != _digest({name: document[name] for name in ("measured_s", "profile")}):
-        raise DataError(f"{path} is damaged: it is not as it was written")
+        raise DataError(f"{path} is damaged: its checksum differs")
     return profile, measured_s
 
 

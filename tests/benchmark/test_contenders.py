@@ -5,9 +5,8 @@ from pathlib import Path
 import pytest
 
 from mobilenet.benchmark import Contender
-from mobilenet.benchmark.engines import ENGINES, choose_contenders
+from mobilenet.benchmark.contenders import choose_contenders
 from mobilenet.errors import ConfigError, ModelError
-from mobilenet.runtimes import RUNTIMES
 
 
 @pytest.fixture
@@ -24,10 +23,6 @@ def weights(tmp_path: Path) -> Path:
     path = tmp_path / "a.safetensors"
     path.touch()
     return path
-
-
-def test_every_runtime_has_its_package() -> None:
-    assert ENGINES.keys() == {name for engines in RUNTIMES.values() for name in engines}
 
 
 def test_each_file_on_each_engine_with_each_number_of_threads(tflite: Path, weights: Path) -> None:
@@ -55,7 +50,7 @@ def test_the_same_file_twice_is_two_contenders(tflite: Path) -> None:
 def test_what_cannot_take_part_is_one_line_with_the_remedy(
     tflite: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(ConfigError, match=r"^no runtime is named 'lite'; there are torch, litert"):
+    with pytest.raises(ConfigError, match=r"^unknown runtime 'lite'; use one of torch, litert"):
         choose_contenders([tflite], ["lite"])
     with pytest.raises(ConfigError, match=r"a.tflite does not run on torch; use --runtime litert$"):
         choose_contenders([weights, tflite], ["torch"])
@@ -64,7 +59,7 @@ def test_what_cannot_take_part_is_one_line_with_the_remedy(
     for threads in (0, -1, 1025):
         with pytest.raises(ConfigError, match=rf"^{threads} threads are out of range; use 1 to 1024$"):
             choose_contenders([tflite], threads=(1, threads))
-    monkeypatch.setattr("mobilenet.benchmark.engines.find_spec", lambda _: None)
+    monkeypatch.setattr("mobilenet.runtimes.engines.find_spec", lambda _: None)
     with pytest.raises(ConfigError, match=r"^litert is not installed; pip install 'mobilenet\[litert\]'$"):
         choose_contenders([tflite], ["litert"])
     with pytest.raises(ConfigError, match=r"a.tflite needs litert; pip install 'mobilenet\[litert\]'$"):

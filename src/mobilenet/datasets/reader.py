@@ -1,0 +1,67 @@
+"""What a task reads of a data set: the protocol of readers, and what they are given."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from mobilenet.datasets.archive import Archive, Members
+from mobilenet.datasets.targets import Targets
+from mobilenet.model.vocabulary import Vocabulary
+
+__all__ = ["Place", "Reader", "Source", "Unread"]
+
+
+class Unread(Protocol):
+    """Shards of one part of a data set, which nobody has opened yet."""
+
+    @property
+    def path(self) -> Path:
+        """What was given for them."""
+        ...
+
+    def read(self) -> Archive:
+        """What they hold; DataError."""
+        ...
+
+
+Place = Path | Unread
+"""A folder, a CSV file or shards, not yet read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One folder, CSV file or group of shards, `path`: what it says of each photo, by the photo's name below `root`.
+
+    That is the name of a class, or whatever else a task reads.
+
+    `members` reads photos that are in shards.
+    """
+
+    path: Path
+    root: Path
+    annotations: Mapping[str, Any]
+    members: Members | None = None
+    notes: tuple[str, ...] = ()
+    empty: tuple[str, ...] = ()
+
+    def in_order(self) -> "Source":
+        """The same, photos sorted by their names."""
+        return replace(self, annotations=dict(sorted(self.annotations.items(), key=lambda item: item[0])))
+
+
+class Reader(Protocol):
+    """The part of a task that reads data sets."""
+
+    def source(self, place: Place, /) -> Source:
+        """What a folder, a file or shards say of each photo; DataError."""
+        ...
+
+    def read(self, data: Path, train: Source, judges: Source | None, /) -> tuple[Vocabulary, Targets, Targets | None]:
+        """The vocabulary of a data set, its training targets, and those for validation where they are given; each in
+        the order of its source. DataError where there is nothing to learn from."""
+        ...
+
+    def targets(self, source: Source, vocabulary: Vocabulary, /) -> Targets:
+        """The targets of photos to measure a model of this vocabulary on; DataError for what it does not know."""
+        ...

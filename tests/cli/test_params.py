@@ -1,0 +1,37 @@
+"""Quantities as people type them, against the units' own definitions."""
+
+import click
+import pytest
+
+from mobilenet.cli.params import SIZES, Bytes, Quantity
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("8GB", 8_000_000_000),
+        ("500 MB", 500_000_000),
+        ("200KB", 200_000),
+        ("0.5kb", 500),
+        ("2TB", 2_000_000_000_000),
+        ("1.5KiB", 1536),
+        ("3mib", 3_145_728),
+        ("1GiB", 1_073_741_824),
+        ("17B", 17),
+        ("123456", 123_456),
+    ],
+)
+def test_sizes_are_read_with_and_without_a_unit(text: str, size: int) -> None:
+    assert Bytes().convert(text, None, None) == size
+
+
+@pytest.mark.parametrize("text", ["much", "8 gigabytes", "-1kB", "", "1e999", "nan"])
+def test_what_is_no_size_is_refused(text: str) -> None:
+    with pytest.raises(click.BadParameter, match="is no size; write"):
+        Bytes().convert(text, None, None)
+
+
+def test_a_budget_needs_its_unit() -> None:
+    assert Quantity("size", "500kB", SIZES).convert("564kB", None, None) == 564_000
+    with pytest.raises(click.BadParameter, match=r"^'500' is no size; write a number and a unit \(B, kB, .*500kB$"):
+        Quantity("size", "500kB", SIZES).convert("500", None, None)
