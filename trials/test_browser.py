@@ -140,4 +140,4 @@ def test_what_is_no_photo_is_one_line(model: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(b"not a photo")
     (said,) = _browse(model, tmp_path, [broken])["photos"]
-    assert said["message"] == "broken.jpg is no photo that this browser can read"
+    assert said["message"] == "this browser cannot read broken.jpg as a photo"

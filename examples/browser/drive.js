@@ -1,4 +1,4 @@
-// Opens the page in a headless Chromium, gives it photos, and prints what it answered: one JSON document.
+// Opens the page in headless Chromium, gives it photos, and prints the predictions as one JSON document.
 //
 //     node drive.js URL CHROMIUM PROFILE SCREENSHOT PHOTO…
 
@@ -31,12 +31,12 @@ try {
       answers: [...document.querySelectorAll("#answers li")].map(({ dataset }) => ({
         label: dataset.label, probability: Number(dataset.probability),
       })),
-      // What the network was fed, for a comparison with Python's pixels.
+      // The input of the network, for comparison with Python's pixels.
       pixels: [...document.getElementById("square").getContext("2d")
         .getImageData(0, 0, document.getElementById("square").width, document.getElementById("square").height).data],
     })));
   }
-  await page.waitForTimeout(500); // the bars have grown
+  await page.waitForTimeout(500); // for the animation of the bars
   await page.screenshot({ path: screenshot, fullPage: true });
   console.log(JSON.stringify({ model: await page.textContent("#model"), problems, photos: answers }));
 } finally {

@@ -1,24 +1,24 @@
-// A photo, a .onnx file that `mobilenet export` wrote, and onnxruntime-web between them.
+// Classifies a photo with a .onnx file written by `mobilenet export`, using onnxruntime-web.
 //
-// The file says everything that is needed: its metadata hold the labels and how a photo becomes pixels, so there is no
-// second file to keep in step. onnxruntime-web does not offer metadata, so they are read from the file's own bytes.
+// The file is self-contained: its metadata holds the labels and the preprocessing, so there is no second file to keep in
+// sync. onnxruntime-web does not expose metadata, so it is parsed from the file's bytes.
 
 import * as ort from "./node_modules/onnxruntime-web/dist/ort.wasm.bundle.min.mjs";
 
 const TOP = 5;
-const MOST_PIXELS = 100e6; // as the Python side: more is no photo but an attack on memory
+const MOST_PIXELS = 100e6; // as in Python: guards against images that exhaust memory
 
 const at = (id) => document.getElementById(id);
 
 let model = null; // { session, batch, labels, preprocessing }
-let photo = null; // the last File, to answer again when the model changes
+let photo = null; // the last File, to classify again when the model changes
 
 ort.env.wasm.numThreads = self.crossOriginIsolated ? Math.min(4, navigator.hardwareConcurrency || 1) : 1;
 
 // --- The file's metadata ---------------------------------------------------------------------------------------------
 
-// ONNX files are protobufs: fields one behind the other, each a number and a length. Field 14 of a model is an entry of
-// its metadata, in which field 1 is the key and field 2 the value; the network itself (field 7) is stepped over.
+// ONNX files are protobufs: a sequence of fields, each with a number and a length. Field 14 of a model is a metadata
+// entry, in which field 1 is the key and field 2 the value; the network itself (field 7) is skipped.
 export function readMetadata(bytes) {
   const text = new TextDecoder("utf-8", { fatal: true });
   const metadata = new Map();
@@ -30,7 +30,7 @@ export function readMetadata(bytes) {
   return metadata;
 }
 
-// [field number, bytes] for each field that has a length; numbers are stepped over.
+// [field number, bytes] for each length-delimited field; numeric fields are skipped.
 function* fields(bytes) {
   let place = 0;
   const varint = () => {
@@ -41,7 +41,7 @@ function* fields(bytes) {
       value += (byte & 127) * shift;
       if (byte < 128) return value;
     }
-    throw new Error("this is no ONNX file, or it is damaged");
+    throw new Error("this is not an ONNX file, or it is damaged");
   };
   while (place < bytes.length) {
     const tag = varint();
@@ -51,10 +51,10 @@ function* fields(bytes) {
     else if (kind === 5) place += 4;
     else if (kind === 2) {
       const length = varint();
-      if (place + length > bytes.length) throw new Error("this ONNX file ends too early; copy it again");
+      if (place + length > bytes.length) throw new Error("this ONNX file is truncated; copy it again");
       yield [Math.floor(tag / 8), bytes.subarray(place, place + length)];
       place += length;
-    } else throw new Error("this is no ONNX file, or it is damaged");
+    } else throw new Error("this is not an ONNX file, or it is damaged");
   }
 }
 
@@ -87,11 +87,11 @@ function fact(value, unit = "") {
 
 // --- A photo's pixels ------------------------------------------------------------------------------------------------
 
-// As `mobilenet.images` prepares it: upright, colour profiles left aside, transparency on white.
+// As `mobilenet.images` prepares it: upright, colour profiles ignored, transparency on white.
 async function decode(file) {
   const bitmap = await createImageBitmap(file, { imageOrientation: "from-image", colorSpaceConversion: "none" });
   const { width, height } = bitmap;
-  if (width * height > MOST_PIXELS) throw new Error(`${width} × ${height} pixels are too many; choose a smaller photo`);
+  if (width * height > MOST_PIXELS) throw new Error(`${width} × ${height} pixels is too large; choose a smaller photo`);
   const canvas = new OffscreenCanvas(width, height);
   const context = canvas.getContext("2d", { willReadFrequently: true });
   context.fillStyle = "white";
@@ -102,12 +102,12 @@ async function decode(file) {
 }
 
 // The whole photo stretched to the square, or the centred square of `crop_fraction` of its shorter side, as the file
-// says -> (R, R, 3) bytes.
+// specifies -> (R, R, 3) bytes.
 //
-// A canvas that shrinks a photo itself (`imageSmoothingQuality`) averages in a way that each browser chooses, so the
-// averaging is done here: the same triangle filter as Pillow's, as wide as the reduction, which gives the same bytes.
-// A large JPEG differs a little, since Python decodes it at 1/2, 1/4 or 1/8 of its size and here its pixels are
-// averaged in squares of 2, 4 or 8: by 0.3 of 255 in the mean over photos of clothes 400 pixels wide.
+// How a canvas itself shrinks a photo (`imageSmoothingQuality`) depends on the browser, so resampling is done here:
+// with the same triangle filter as Pillow's, scaled to the reduction, which gives the same bytes. A large JPEG differs
+// slightly, since Python decodes it at 1/2, 1/4 or 1/8 of its size, whereas here its pixels are averaged in squares of
+// 2, 4 or 8: by 0.3 of 255 on average, over photos of clothes 400 pixels wide.
 export function toSquare(whole, side, cropFraction, isJpeg) {
   const image = isJpeg ? reduced(whole, Math.ceil(side / (cropFraction ?? 1))) : whole;
   const { width, height, data } = image;
@@ -126,7 +126,7 @@ export function toSquare(whole, side, cropFraction, isJpeg) {
   return new Uint8Array(square.buffer);
 }
 
-// The mean of squares of 8, 4 or 2 pixels, the largest that leaves `atLeast` whole ones on both sides.
+// The means of squares of 8, 4 or 2 pixels, the largest size that leaves `atLeast` whole squares along both sides.
 function reduced(image, atLeast) {
   const { width, height, data } = image;
   const step = [8, 4, 2].find((size) => Math.min(Math.trunc(width / size), Math.trunc(height / size)) >= atLeast);
@@ -138,7 +138,7 @@ function reduced(image, atLeast) {
       let red = 0, green = 0, blue = 0;
       for (let row = y * step; row < (y + 1) * step; row++) {
         for (let column = x * step; column < (x + 1) * step; column++) {
-          // Behind the last pixel it is repeated.
+          // The last pixel is repeated beyond the edge.
           const place = (Math.min(row, height - 1) * width + Math.min(column, width - 1)) * 4;
           red += data[place];
           green += data[place + 1];
@@ -169,7 +169,7 @@ function average(filters, from, source, target, to) {
   }
 }
 
-// Triangle filters from `count` input pixels, of which [start, start + extent) is looked at, to `side` output pixels.
+// Triangle filters from the interval [start, start + extent) of `count` input pixels to `side` output pixels.
 function taps(count, start, extent, side) {
   const scale = extent / side;
   const reach = Math.max(scale, 1);
@@ -206,7 +206,7 @@ function show(answers, pixels, elapsed) {
   at("answers").replaceChildren(...answers.map(row));
   at("empty").hidden = true;
   drawSquare(pixels, model.preprocessing.resolution);
-  at("timing").textContent = `What the network sees. It answered in ${elapsed.toFixed(elapsed < 10 ? 1 : 0)}\u00a0ms.`;
+  at("timing").textContent = `The input of the network. Inference took ${elapsed.toFixed(elapsed < 10 ? 1 : 0)}\u00a0ms.`;
   at("seen").hidden = false;
 }
 
@@ -254,11 +254,11 @@ async function takePhoto(file) {
   image.src = URL.createObjectURL(file);
   await image.decode().catch(() => {
     at("drop").classList.remove("filled");
-    throw new Error(`${file.name} is no photo that this browser can read`);
+    throw new Error(`this browser cannot read ${file.name} as a photo`);
   });
   at("drop").classList.add("filled");
   photo = file;
-  if (!model) throw new Error("there is no model yet; choose or drop an exported .onnx file");
+  if (!model) throw new Error("no model is loaded; choose or drop an exported .onnx file");
 }
 
 function fail(error) {

@@ -33,7 +33,7 @@ def _page(data: Path, path: Path) -> str:
 
 def test_a_sound_data_set_has_a_page_too(tmp_path: Path) -> None:
     html = _page(_tree(tmp_path / "data"), tmp_path / "page.html")
-    assert "Nothing that changes results was found." in html
+    assert "Found nothing that affects results." in html
     assert html.count("<section") == 1
     assert "<img" not in html
 
@@ -77,8 +77,8 @@ def test_long_lists_are_cut_and_say_so(tmp_path: Path) -> None:
             _draw(data / "train" / "a" / f"{number}-{copy}.png", 1000 + number)
     html = _page(data, tmp_path / "page.html")
     assert html.count('class="group"') == check_page._GROUPS
-    assert f"The first {check_page._GROUPS} are shown." in html
-    assert "same file, 1 more" in html
+    assert f"Only the first {check_page._GROUPS} are shown." in html
+    assert "identical files, 1 more" in html
 
 
 def test_odd_names_do_not_stop_the_page(tmp_path: Path) -> None:

@@ -210,9 +210,9 @@ def test_the_page_says_how_many_photos_and_how_sure(halved: Fitted, tmp_path: Pa
     low, high = map(float, re.search(r"95 % interval ([\d.]+) % to ([\d.]+) %", page).groups())  # type: ignore[union-attr]
     for bound in (low / 100, high / 100):
         assert abs(bound - 0.875) == pytest.approx(1.96 * math.sqrt(bound * (1 - bound) / 400), abs=6e-4)
-    assert "of 400 validation photos" in page
+    assert "on 400 validation photos" in page
     assert not re.search(r"\d%(?![^<]*\})", page.split("</style>")[1])
-    assert "training, export and proof; 4.0 times one training of the winner" in page
+    assert "training, export and proof; 4.0 times the winner's training time" in page
 
 
 def test_where_no_photos_are_known_none_are_named(halved: Fitted, tmp_path: Path) -> None:
@@ -229,9 +229,9 @@ def test_what_is_estimated_is_never_called_measured(
     files = {name: tuple(replace(file, estimated=True) for file in of) for name, of in halved.files.items()}
     found = replace(halved, files=files, chosen=files["1-96"][0])
     page = _page(found, tmp_path / "page.html")
-    assert "inside the budget as estimated for ARM Cortex-A53, not measured there" in page
+    assert "fits the budget as estimated for ARM Cortex-A53, not measured there" in page
     assert "<pre>mobilenet benchmark model.tflite --threads 1 --runtime litert</pre>" in page
-    assert not re.search("(as|was|and) measured|timed when warm", page)
+    assert not re.search("(as|was|and) measured|timed after warm-up", page)
     assert _rows(page, "Candidates that were trained")["1-96"][2:4] == ["≈ 0.8 ms", "13.0 MB"]
     print_fitted(found, tmp_path / "page.html")
     out = capsys.readouterr().out
@@ -271,8 +271,8 @@ def test_dots_stand_where_files_were_measured(halved: Fitted) -> None:
         (Limits(memory_bytes=16e6), "memory on top of the engine, MB", {"budget"}),
         (Limits(accuracy=0.8), "file, MB", {"accuracy"}),
         (Limits(size_bytes=1e6, memory_bytes=16e6, accuracy=0.8), "file, MB", {"budget", "accuracy"}),
-        (Limits(latency_ms=1, size_bytes=1e6, reserve=0), "ms an image at p95", {"budget"}),
-        (Limits(latency_ms=1, accuracy=0.8), "ms an image at p95", {"budget", "choosing", "accuracy"}),
+        (Limits(latency_ms=1, size_bytes=1e6, reserve=0), "ms per image at p95", {"budget"}),
+        (Limits(latency_ms=1, accuracy=0.8), "ms per image at p95", {"budget", "choosing", "accuracy"}),
     ],
 )
 def test_axes_and_lines_are_those_of_the_budget(halved: Fitted, limits: Limits, label: str, lines: set[str]) -> None:
@@ -358,7 +358,7 @@ def test_the_terminal_is_brief_and_the_page_is_not(
         "0.80",
     ]
     assert re.split(r" {2,}", row)[-2:] == ["90.0% (12)", "69.0% (1)"]
-    assert "240 s of training, export and proof, 4.0 times the training of the winner" in out
+    assert "240 s of training, export and proof, 4.0 times the winner's training time" in out
     page = _page(found, tmp_path / "page.html")
     assert "--qat" not in page
     why = _rows(page, "Candidates that were trained")["0.25-224"][0]

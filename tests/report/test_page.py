@@ -162,7 +162,7 @@ def test_it_can_be_read_without_seeing_it(make_run: MakeRun) -> None:
 def test_the_mistake_is_shown_with_its_photo(make_run: MakeRun) -> None:
     page = _written(make_run())
     (image,) = page.all("img")
-    assert image["alt"] == "A photo labelled dog; the model said cat"
+    assert image["alt"] == "A photo labelled dog; the model predicted cat"
     assert "cat 60 % labelled dog b.jpg" in page.text
     assert "1 of 2 photos got a wrong answer" in page.text
 
@@ -230,9 +230,9 @@ def test_what_is_not_recorded_is_not_invented(tmp_path: Path) -> None:
     assert not page.faults
     for words in (
         "not evaluated",
-        "No epoch was recorded",
+        "No epochs were recorded",
         "does not record which network",
-        "does not record its times",
+        "does not record its timings",
     ):
         assert words in page.text
     assert "0.0 %" not in page.text

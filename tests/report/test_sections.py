@@ -135,7 +135,7 @@ def test_the_gallery_shows_mistakes_even_without_their_photos(run: Path) -> None
 def test_curves_are_the_tasks_in_one_plot(run: Path) -> None:
     part = _parts(_page(run))["learning"]
     assert re.findall("<h3>([^<]*)</h3>", part) == ["Validation luck"]
-    assert 'aria-label="Validation luck over 2 epochs; at the end: hit rate 0.2, near hits 0.2, far hits 0.3"' in part
+    assert 'aria-label="Validation luck over 2 epochs; final values: hit rate 0.2, near hits 0.2, far hits 0.3"' in part
 
 
 def test_nothing_of_another_task_is_said(run: Path) -> None:

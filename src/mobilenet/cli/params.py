@@ -18,7 +18,7 @@ SIZES = {"B": 1.0, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12, "KiB": 2.0**10, 
 
 
 class Quantity(click.ParamType[float]):
-    """A number with its unit, in terms of the one of `units` that is 1; capitals or not is the same."""
+    """A number with a unit, converted by the factors of `units`; case-insensitive."""
 
     def __init__(self, name: str, example: str, units: dict[str, float]) -> None:
         self.name = name

@@ -1,4 +1,4 @@
-"""What a check found -> one HTML file that needs nothing else: the pictures side by side, to judge them by eye."""
+"""The result of a check -> one self-contained HTML file, with the pictures side by side to judge by eye."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from mobilenet.report.draw.thumbnails import thumbnail
 __all__ = ["write_check_page"]
 
 _GROUPS = 60
-"""Pictures with copies that are shown in a section."""
+"""Pictures with copies shown per section."""
 
 _SHOWN_OF_A_GROUP = 6
 _ODD = 48
@@ -26,7 +26,7 @@ _ROWS = 500
 
 @dataclass(frozen=True, slots=True)
 class _Photo:
-    """A photo with its thumbnail, a `data:` URL; None when it has vanished."""
+    """A photo with its thumbnail, a `data:` URL; None if the file is gone."""
 
     member: Member
     image: str | None
@@ -35,7 +35,7 @@ class _Photo:
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """The photos of one picture, the first of them shown."""
+    """The photos of one picture, of which the first are shown."""
 
     photos: tuple[_Photo, ...]
     more: int
@@ -54,10 +54,10 @@ class _Section:
 
 
 def write_check_page(check: Check, path: Path) -> None:
-    """Write the page of `check` to `path`, whole or not at all; StorageError."""
+    """Write the page of `check` to `path`, completely or not at all; StorageError."""
     html = environment().get_template("check.html").render(_context(check))
     with atomic_write(path) as file:
-        # names of files may hold bytes that are no UTF-8
+        # file names may contain bytes that are not UTF-8
         file.write(html.encode("utf-8", "replace"))
 
 
@@ -85,11 +85,11 @@ def _context(check: Check) -> dict[str, Any]:
 def _headline(check: Check) -> list[tuple[str, str, str]]:
     readable = sum(size.train + size.validation for size in check.classes)
     return [
-        ("Photos", f"{readable:,}", "can be read"),
-        ("Cannot be read", f"{len(check.broken):,}", "files"),
-        ("On both sides", f"{len(check.leaks):,}", "pictures, of the split"),
+        ("Photos", f"{readable:,}", "readable"),
+        ("Unreadable", f"{len(check.broken):,}", "files"),
+        ("Across the split", f"{len(check.leaks):,}", "pictures on both sides"),
         ("Two labels", f"{len(check.conflicts):,}", "pictures"),
-        ("More than once", f"{len(check.repeats):,}", "pictures, in one class"),
+        ("Duplicates", f"{len(check.repeats):,}", "pictures within one class"),
         ("Classes", f"{len(check.classes):,}", f"{len(check.few) + len(check.missing)} with few photos or none"),
     ]
 
@@ -99,11 +99,11 @@ def _sections(check: Check, read: Callable[[str], bytes]) -> Iterator[_Section]:
         (
             "leaks",
             "On both sides of the split",
-            "Trained on and validated on: the accuracy says too much.",
+            "Both trained and validated on: they inflate the accuracy.",
             check.leaks,
         ),
         ("conflicts", "Two labels", "The same picture under different labels: one of them is wrong.", check.conflicts),
-        ("repeats", "More than once", "On one side and under one label: such pictures weigh more.", check.repeats),
+        ("repeats", "Duplicates", "On one side and under one label: such pictures carry extra weight.", check.repeats),
     )
     for name, title, note, groups in kinds:
         yield _Section(name, title, note, tuple(_shown(read, islice(groups, _GROUPS))), len(groups))

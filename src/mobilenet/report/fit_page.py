@@ -1,4 +1,4 @@
-"""What a search found -> one HTML file that needs nothing else."""
+"""The result of a search -> one self-contained HTML file."""
 
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,12 +19,12 @@ from mobilenet.spec.cost import Cost, cost
 __all__ = ["write_fit_page"]
 
 _ABOUT = "≈\u202f"
-"""Before what is estimated."""
+"""Marks estimates."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Compared:
-    """A network that the chosen one is compared with, and by how much it takes more."""
+    """A network that the chosen one is compared with, and its cost as a multiple of the chosen one's."""
 
     name: str
     cost: Cost
@@ -34,17 +34,17 @@ class _Compared:
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """Candidates in rows; the first column names them, the second says why."""
+    """Candidates in rows; the first column names them, the second gives the verdict."""
 
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
 
 
 def write_fit_page(found: Fitted, path: Path, command: Sequence[str] = ()) -> None:
-    """Write the page of a search, which `command` made, to `path`, whole or not at all; StorageError."""
+    """Write the page of a search, started by `command`, to `path`, completely or not at all; StorageError."""
     html = environment().get_template("fit.html").render(_context(found, command))
     with atomic_write(path) as file:
-        # names of files may hold bytes that are no UTF-8
+        # file names may contain bytes that are not UTF-8
         file.write(html.encode("utf-8", "replace"))
 
 
@@ -73,22 +73,22 @@ def _context(found: Fitted, command: Sequence[str]) -> dict[str, Any]:
 def _headline(found: Fitted) -> Iterator[tuple[str, str, str]]:
     file = found.chosen
     if file is None:
-        yield "Inside the budget", "nothing", "as a file"
+        yield "Fits the budget", "none", "of the files"
         return
     estimated = f"; estimated for {found.estimated_for}" if file.estimated else ""
     yield "Top-1 accuracy", formats.known(file.accuracy), "; ".join(_accuracy_notes(found, file))
-    yield "Latency", f"{file.p95_ms:.3g}\u202fms", f"95\u202f% of photos, {_threads(file)}, {file.runtime}{estimated}"
+    yield "Latency", f"{file.p95_ms:.3g}\u202fms", f"at p95, {_threads(file)}, {file.runtime}{estimated}"
     yield "Model file", formats.size(file.size_bytes), f"{file.precision}, {Path(file.file).suffix[1:]}"
     yield "Memory", formats.size(file.peak_bytes), f"on top of the engine{estimated}"
-    yield "Same answer", formats.percent(file.agreement), "as the trained network"
+    yield "Agreement", formats.percent(file.agreement), "with the trained network"
     yield "Search", formats.duration(found.seconds), _effort(found)
 
 
 def _accuracy_notes(found: Fitted, file: MeasuredFile) -> Iterator[str]:
     if (bounds := found.interval(file.accuracy)) is not None:
-        yield f"of {found.photos:,} validation photos"
+        yield f"on {found.photos:,} validation photos"
         yield f"95\u202f% interval {formats.percent(bounds[0])} to {formats.percent(bounds[1])}"
-    yield f"the network's {formats.known(file.network_accuracy)}"
+    yield f"network {formats.known(file.network_accuracy)}"
 
 
 def _threads(file: MeasuredFile) -> str:
@@ -97,7 +97,7 @@ def _threads(file: MeasuredFile) -> str:
 
 def _effort(found: Fitted) -> str:
     whole = found.training_seconds
-    times = f"; {found.seconds / whole:.1f} times one training of the winner" if whole else ""
+    times = f"; {found.seconds / whole:.1f} times the winner's training time" if whole else ""
     return f"training, export and proof{times}"
 
 
@@ -112,7 +112,7 @@ def _table(columns: Sequence[_Column], options: Iterable[Option]) -> _Table:
 
 
 def _taken(found: Fitted) -> Iterator[_Column]:
-    """Why a candidate was taken or not, and what it takes; latency and memory of a file may be estimated, its size is
+    """The verdict on a candidate and what it takes; latency and memory of a file may be estimated, its size is
     known."""
 
     def about(option: Option) -> str:
@@ -122,15 +122,15 @@ def _taken(found: Fitted) -> Iterator[_Column]:
         return "" if found.file_of(option.candidate) else _ABOUT
 
     yield "Width-resolution", lambda option: str(option.candidate)
-    yield "Why", found.verdict
-    yield "As", lambda option: found.figures(option).variant
+    yield "Verdict", found.verdict
+    yield "Variant", lambda option: found.figures(option).variant
     yield "p95", lambda option: f"{about(option)}{found.figures(option).p95_ms:.3g}\u202fms"
     yield "File", lambda option: f"{about_size(option)}{formats.size(found.figures(option).file_bytes)}"
     yield "Memory", lambda option: f"{about(option)}{formats.size(found.figures(option).peak_bytes)}"
 
 
 def _told(found: Fitted) -> Iterator[_Column]:
-    """What trainings told; short ones are compared by their promise, but for an accuracy that is asked for."""
+    """Results of the trainings; short ones are compared by their promise, unless an accuracy is required."""
 
     def accuracies(option: Option) -> str:
         told = [f"{formats.percent(one.accuracy)} ({one.epochs})" for one in found.trials_of(option.candidate)]
@@ -163,7 +163,7 @@ def _compared(found: Fitted) -> Iterator[_Compared]:
 
 
 def _again(command: Sequence[str], folder: Path) -> Iterator[str]:
-    """The command for a folder of its own: in the old one it prints what is remembered."""
+    """The command with a new output folder: in the old one it only prints the stored result."""
     words = iter(command)
     for word in words:
         if word == "--out":

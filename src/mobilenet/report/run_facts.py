@@ -1,4 +1,4 @@
-"""What a run folder says about itself; what it does not say stays None."""
+"""What a run folder records about itself; whatever is missing is None."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ __all__ = ["Run", "read_run", "task_of_run"]
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """`config` as in config.json, `epochs` as the lines of metrics.jsonl in order, each epoch once; `notes` say what of
-    them is damaged, one line each."""
+    """`config` as in config.json, `epochs` the lines of metrics.jsonl in order, each epoch once; `notes` report damage
+    to them, one line each."""
 
     folder: Path
     config: RunConfig
@@ -27,7 +27,7 @@ class Run:
 
     @property
     def task(self) -> str:
-        """The name of the task that it was trained for."""
+        """The name of the task that the model was trained for."""
         return self.evaluation.task if self.evaluation else self.text("settings", "task") or DEFAULT
 
     def section(self, name: str) -> Mapping[str, Any]:
@@ -43,7 +43,7 @@ class Run:
         return self.config.number(section, name)
 
     def curve(self, name: str) -> tuple[list[int], list[float]]:
-        """A figure of each epoch: (epochs, values), without the epochs that lack it."""
+        """A figure by epoch: (epochs, values), without the epochs that lack it."""
         points = [
             (int(epoch["epoch"]), value) for epoch in self.epochs if (value := finite(epoch.get(name))) is not None
         ]
@@ -51,7 +51,7 @@ class Run:
 
 
 def read_run(path: Path) -> Run:
-    """Read a run folder; DataError when it is not one, or when one of its files is damaged."""
+    """Read a run folder; DataError if it is not one or one of its files is damaged."""
     folder = open_run(path)
     log = read_metrics(folder.metrics)
     evaluation = Evaluation.read(folder.evaluation) if folder.evaluation.is_file() else None

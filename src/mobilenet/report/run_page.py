@@ -1,4 +1,4 @@
-"""A run folder -> one HTML file that needs nothing else: no network, no script, no other file."""
+"""A run folder -> one self-contained HTML file: no network, no script, no other file."""
 
 import shlex
 from collections.abc import Sequence
@@ -41,16 +41,16 @@ class _Figure:
 
 
 def write_report(run: Path) -> Path:
-    """Write `report.html` into the run folder from its files and give its path; DataError, ModelError for an
+    """Write `report.html` into the run folder from its files and return its path; DataError, ModelError for an
     unknown task, StorageError.
 
-    Sections whose files or fields are absent say so; nothing is invented.
+    Sections whose files or fields are missing say so; nothing is guessed.
     """
     facts = read_run(run)
     html = _render(facts, task_of_model(facts.task, run))
     path = RunFolder(run).report
     with atomic_write(path) as file:
-        # names of files may hold bytes that are no UTF-8
+        # file names may contain bytes that are not UTF-8
         file.write(html.encode("utf-8", "replace"))
     return path
 
@@ -83,7 +83,7 @@ def _context(run: Run, task: Task) -> dict[str, Any]:
 
 
 def _said(task: Task, evaluation: Evaluation) -> tuple[tuple[Figure, ...], tuple[Section, ...]]:
-    """What the task says of an evaluation; DataError where its figures are not those of the task."""
+    """The task's presentation of an evaluation; DataError if its figures are not those of the task."""
     try:
         return task.headline(evaluation), task.sections(evaluation)
     except KeyError as error:
@@ -112,15 +112,15 @@ def _subtitle(run: Run, task: Task) -> str:
 
 
 def _epochs(run: Run) -> str | None:
-    """Line 0 is what came before the first epoch."""
+    """Line 0 is the state before the first epoch."""
     if not run.epochs:
         return None
     trained = sum(epoch["epoch"] > 0 for epoch in run.epochs)
-    return f"{trained} epochs" if trained else "head alone"
+    return f"{trained} epochs" if trained else "head only"
 
 
 def _settings(run: Run) -> list[tuple[str, Any]]:
-    """What was chosen, and what followed where it was left open."""
+    """The chosen settings, and the values derived for those left open."""
     chosen = {name: value for name, value in run.section("settings").items() if value is not None}
     return sorted({**chosen, **run.section("network"), **run.section("plan")}.items())
 
@@ -129,8 +129,8 @@ def _headline(run: Run, network_cost: Cost | None) -> list[_Figure]:
     mult_adds = network_cost.mult_adds if network_cost else run.number("cost", "mult_adds")
     params = network_cost.params if network_cost else run.number("cost", "params")
     return [
-        _Figure("Mult-adds", formats.count(mult_adds), "for one photo"),
-        _Figure("Parameters", formats.count(params), "learnt numbers"),
+        _Figure("Mult-adds", formats.count(mult_adds), "per photo"),
+        _Figure("Parameters", formats.count(params), "trainable"),
         _Figure("Model file", *_file_size(RunFolder(run.folder).model)),
         _Figure("Training time", formats.duration(training_seconds(run)), _machine(run)),
     ]
@@ -182,13 +182,13 @@ def _curves(run: Run, task: Task) -> list[tuple[str, str]]:
         series = [line for line in series if line.values]
         if series:
             last = ", ".join(f"{line.name} {line.values[-1]:.4g}" for line in series)
-            description = f"{title} over {series[0].epochs[-1]} epochs; at the end: {last}"
+            description = f"{title} over {series[0].epochs[-1]} epochs; final values: {last}"
             plots.append((title, curves(name, description, series, unit=unit)))
     return plots
 
 
 def _plateau(run: Run) -> str | None:
-    """A sentence on a run that has learned nothing."""
+    """A warning about a run that has learned nothing, else None."""
     note = plateau_note(run.config.values, run.epochs)
     return None if note is None else f"{note[0].upper()}{note[1:]}."
 
@@ -199,7 +199,7 @@ def _mistakes(run: Run, evaluation: Evaluation) -> tuple[Photo, ...]:
 
 
 def _left_out(run: Run) -> list[LeftOut]:
-    """Those of the whole data set, or, where the run does not list them, those of its validation photos."""
+    """Those of the whole data set or, if the run does not list them, those of its validation photos."""
     recorded = run.section("data").get("left_out")
     if not isinstance(recorded, list):
         return list(run.evaluation.left_out) if run.evaluation else []
@@ -210,7 +210,7 @@ def _left_out(run: Run) -> list[LeftOut]:
 def _facts(run: Run) -> list[tuple[str, str]]:
     facts = [
         ("Seed", run.text("settings", "seed")),
-        ("Weights to start from", run.text("settings", "weights")),
+        ("Initial weights", run.text("settings", "weights")),
         ("Data", run.text("data", "root")),
         ("Split", run.text("data", "split")),
         ("Training photos", run.text("data", "train_photos")),

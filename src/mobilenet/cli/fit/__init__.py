@@ -49,7 +49,7 @@ _ACCURACY = Quantity("accuracy", "0.9 or 90%", {"": 1.0, "%": 0.01})
 @click.option("--renew-profile", is_flag=True, help="Measure this machine again instead of using its cached profile.")
 @click.option("--runtime", "runtimes", default="", type=Names(), help="litert, onnxruntime.  [default: all installed]")
 @click.option("--widths", type=Numbers(float, "0.25,0.5"), help="Width multipliers to try.  [default: 0.25 to 1]")
-@click.option("--resolutions", type=Numbers(int, "96,128"), help="Input sides to try, in pixels.  [default: 96 to 224]")
+@click.option("--resolutions", type=Numbers(int, "96,128"), help="Resolutions to try, in pixels.  [default: 96 to 224]")
 @click.option("--weights", multiple=True, metavar="FILE", help="Initial weights; repeat the option for several widths.")
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), help="Output folder.  [default: fits/DATA-BUDGET]"
@@ -57,7 +57,9 @@ _ACCURACY = Quantity("accuracy", "0.9 or 90%", {"": 1.0, "%": 0.01})
 @click.option("--val", "validation", type=click.Path(path_type=Path), help="Validation photos: folder or CSV file.")
 @click.option("--exclude", type=click.Path(path_type=Path), help="List of photos to leave out; see mobilenet check.")
 @click.option("--epochs", type=int, help="Epochs of a full training.  [default: as mobilenet train]")
-@click.option("--crop-area", type=float, help="Smallest share of a photo in a training crop.  [default: by recipe]")
+@click.option(
+    "--crop-area", type=float, help="Smallest random crop, as a fraction of a photo's area.  [default: by recipe]"
+)
 @click.option(
     "--exhaustive",
     is_flag=True,
@@ -120,7 +122,7 @@ def _settings(data: Path, out: Path | None, options: dict[str, Any]) -> "FitSett
 
 
 def _augmentation(crop_area: float | None, weights: tuple[str, ...]) -> "Augmentation | None":
-    """That of the recipe, with crops of at least this share of a photo; None leaves all of it to the recipe."""
+    """The recipe's augmentation with crops of at least this fraction of a photo's area; None: the recipe decides."""
     from mobilenet.training.recipe import default_augmentation
 
     if crop_area is None:

@@ -1,1 +1,1 @@
-"""What the pages of a report are made of: plots, tables, thumbnails, numbers."""
+"""The building blocks of report pages: plots, tables, thumbnails, numbers."""

@@ -1,4 +1,4 @@
-"""The table of costs of the network that a run trained."""
+"""The cost of the network that a run trained."""
 
 from mobilenet.errors import ModelError, SpecError
 from mobilenet.model.arrays import has_card, read_arrays
@@ -12,8 +12,8 @@ __all__ = ["run_cost"]
 
 
 def run_cost(run: Run) -> Cost | None:
-    """Count the network of the model file, or, before there is one, the network that the run recorded; None where
-    neither says which it was."""
+    """The cost of the network in the model file or, before there is one, of the network that the run recorded; None if
+    neither is known."""
     network = _of_the_model(run)
     return _recorded(run) if network is None else cost(network)
 
@@ -38,5 +38,5 @@ def _recorded(run: Run) -> Cost | None:
     except SpecError:
         return None
     params = run.number("cost", "params")
-    # The run does not record the head that a task gave its network: then the count tells that it had one.
+    # The run does not record a head that the task added to its network; a differing count reveals one.
     return found if params in {None, found.params} else None

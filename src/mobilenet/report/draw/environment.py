@@ -1,4 +1,4 @@
-"""The templates of pages, with what they may call."""
+"""The Jinja environment of the page templates."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ __all__ = ["environment"]
 
 
 def environment() -> "Environment":
-    """Templates that escape everything and stop at a name that is not there."""
+    """The templates with their filters; everything is escaped, and an undefined name is an error."""
     import jinja2
 
     made = jinja2.Environment(

@@ -1,4 +1,4 @@
-"""The candidates of a search as dots, and what is to be said of them."""
+"""The candidates of a search as dots, with captions."""
 
 from collections.abc import Iterator
 from typing import Literal
@@ -11,13 +11,13 @@ from mobilenet.search.result import Figures, Fitted
 __all__ = ["fit_plot"]
 
 _PAGE = 4096
-"""Bytes: the least memory that a dot can stand for."""
+"""Smallest memory that is plotted, in bytes."""
 
-_Axis = Literal["ms an image at p95", "file, MB", "memory on top of the engine, MB"]
+_Axis = Literal["ms per image at p95", "file, MB", "memory on top of the engine, MB"]
 
 
 def fit_plot(found: Fitted) -> tuple[str, list[str]]:
-    """Accuracy against what the budget limits, as an SVG element, and sentences that explain what is drawn."""
+    """Accuracy against what the budget limits, as an SVG element, and the sentences of its caption."""
     axis, lines = _axis(found), _lines(found)
     dots = [_dot(found, option, axis) for option in found.options]
     description = f"Accuracy against {axis} of {len(dots)} candidates; chosen: {found.winner or 'none'}"
@@ -25,10 +25,10 @@ def fit_plot(found: Fitted) -> tuple[str, list[str]]:
 
 
 def _axis(found: Fitted) -> _Axis:
-    """The first limit there is; the file where only an accuracy is asked for, and the smallest wins."""
+    """The first limit of the budget; file size where only an accuracy is required, and the smallest file wins."""
     limits = found.limits
     if limits.latency_ms is not None:
-        return "ms an image at p95"
+        return "ms per image at p95"
     only_memory = limits.size_bytes is None and limits.memory_bytes is not None
     return "memory on top of the engine, MB" if only_memory else "file, MB"
 
@@ -65,24 +65,24 @@ def _kind(found: Fitted, option: Option) -> Kind:
 
 
 def _across(figures: Figures, axis: _Axis) -> float:
-    if axis == "ms an image at p95":
+    if axis == "ms per image at p95":
         return figures.p95_ms
-    # Where the peak cannot be measured, all of the memory may be the engine's; a logarithm has no place for none.
+    # Where the peak cannot be measured, all memory may count as the engine's; a logarithmic axis has no zero.
     return (figures.file_bytes if axis == "file, MB" else max(figures.peak_bytes, _PAGE)) / 1e6
 
 
 def _captions(found: Fitted, dots: list[Dot], lines: Lines, axis: _Axis) -> Iterator[str]:
     kinds = {dot.kind for dot in dots}
     if found.files and (found.estimated_for is None or axis == "file, MB"):
-        yield "What was trained in full stands where its file was measured, all else where it is estimated."
+        yield "Fully trained candidates are at the measured values of their files, all others at estimates."
     else:
-        yield f"All stand where they are estimated{f' for {found.estimated_for}' if found.estimated_for else ''}."
+        yield f"All candidates are at estimates{f' for {found.estimated_for}' if found.estimated_for else ''}."
     if "failed" in kinds:
-        yield "A cross is a file that is outside the budget or not proven."
+        yield "A cross marks a file that is over budget or not proven."
     if "short" in kinds:
-        yield "Short trainings have their epochs beside their names, and reach less than full ones would."
+        yield "Short trainings are labelled with their epochs, and reach lower accuracy than full ones would."
     if lines.choosing is not None:
         reserve = f"{formats.percent(found.limits.reserve, 0)} of latency in reserve"
-        yield f"Estimates, with their error on top, had to stay left of the lighter line: {reserve}."
+        yield f"Estimates plus their error had to stay left of the lighter line: {reserve}."
     if lines.accuracy is not None:
-        yield "A file had to reach the horizontal line."
+        yield "The horizontal line is the accuracy that a file had to reach."

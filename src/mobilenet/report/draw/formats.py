@@ -1,4 +1,4 @@
-"""Numbers as people read them; None is an en dash."""
+"""Formatting of numbers for people; None becomes an en dash."""
 
 import re
 
@@ -19,7 +19,7 @@ __all__ = [
 NOTHING = "–"
 
 _THIN = "\u202f"
-"""A narrow space between number and unit that never breaks the line."""
+"""A narrow no-break space between number and unit."""
 
 
 def percent(share: float | None, digits: int = 1) -> str:
@@ -28,22 +28,22 @@ def percent(share: float | None, digits: int = 1) -> str:
 
 
 def known(share: float | None) -> str:
-    """`percent`, and 'not known' for None."""
+    """As `percent`, with 'not known' for None."""
     return "not known" if share is None else percent(share)
 
 
 def spaced(text: str) -> str:
-    """'3% of 9 photos' -> '3 % of 9 photos': sentences that are written for a terminal too, as `percent` writes."""
+    """'3% of 9 photos' -> '3 % of 9 photos': sentences written for the terminal, spaced as by `percent`."""
     return re.sub(r"(?<=\d)%", f"{_THIN}%", text)
 
 
 def narrow(text: str) -> str:
-    """'3 % of 9 photos' with the narrow space that `percent` has."""
+    """'3 % of 9 photos' with the narrow space that `percent` uses."""
     return re.sub(r"(?<=\d) %", f"{_THIN}%", text)
 
 
 def capitalised(text: str) -> str:
-    """'top-1 accuracy' -> 'Top-1 accuracy'; a first word that has capitals of its own, such as mAP, stays as it is."""
+    """'top-1 accuracy' -> 'Top-1 accuracy'; a first word with capitals of its own, such as mAP, is kept."""
     return text[:1].upper() + text[1:] if text.partition(" ")[0].islower() else text
 
 
@@ -83,7 +83,7 @@ def epochs(number: int) -> str:
 
 
 def short(text: str, most: int = 24) -> str:
-    """A long name loses its middle: both ends tell names apart."""
+    """Shorten a long name in the middle, since both ends tell names apart."""
     if len(text) <= most:
         return text
     head = (most - 1) // 2

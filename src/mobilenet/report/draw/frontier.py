@@ -19,26 +19,26 @@ Kind = Literal["chosen", "beaten", "failed", "short", "untried"]
 
 _LOOKS: dict[Kind, tuple[str, dict[str, Any]]] = {
     "chosen": ("chosen", {"s": 90, "facecolor": SECOND, "edgecolor": SECOND}),
-    "beaten": ("in full, file inside", {"s": 45, "facecolor": FIRST, "edgecolor": FIRST}),
-    "failed": ("in full, file fails", {"s": 55, "marker": "x", "color": FIRST, "linewidth": 2}),
+    "beaten": ("fully trained, file fits", {"s": 45, "facecolor": FIRST, "edgecolor": FIRST}),
+    "failed": ("fully trained, file fails", {"s": 55, "marker": "x", "color": FIRST, "linewidth": 2}),
     "short": ("short training", {"s": 45, "facecolor": "none", "edgecolor": FIRST}),
     "untried": ("not trained", {"s": 45, "marker": "|", "color": INK, "linewidth": 1.5}),
 }
-"""What each kind is called, and how it is drawn."""
+"""The name of each kind in the legend, and its style."""
 
 _NAME_SIZE = 9.0
 _DOT = 5.0
-"""Points from a dot's centre that names keep clear of."""
+"""Clearance of names from a dot's centre, in points."""
 
 _FOOT = 0.03
-"""Of the plot's height: where strokes of what was not trained stand."""
+"""Where strokes of untrained candidates stand, as a fraction of the plot's height."""
 
 _TICKS = ((1.0, 2.0, 5.0), (1.0, 1.5, 2.0, 3.0, 5.0, 7.0), tuple(number / 10 for number in range(10, 100)))
 
 
 @dataclass(frozen=True, slots=True)
 class Dot:
-    """A candidate: `x` is what it takes, `accuracy` None where it was not trained; `note` stands beside its name."""
+    """A candidate: `x` is its cost, `accuracy` is None if it was not trained; `note` follows its name."""
 
     name: str
     x: float
@@ -48,13 +48,13 @@ class Dot:
 
     @property
     def label(self) -> str:
-        """What is written beside it."""
+        """The text beside the dot."""
         return f"{self.name}, {self.note}" if self.note else self.name
 
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """Limits to draw, None for none: the budget, what is left of it while choosing, the accuracy asked for."""
+    """Limits to draw, None for none: the budget, the budget less the reserve, the required accuracy."""
 
     budget: float | None = None
     choosing: float | None = None
@@ -62,7 +62,7 @@ class Lines:
 
 
 def frontier(name: str, description: str, dots: Sequence[Dot], lines: Lines, x_label: str) -> str:
-    """An SVG element with a logarithmic axis, a legend of what is drawn, and names that do not overlap."""
+    """An SVG element with a logarithmic axis, a legend, and names that do not overlap."""
     with mpl.rc_context(STYLE):
         figure, axes = new_axes(9.6, 4.9)
         axes.set_xscale("log")
@@ -78,7 +78,7 @@ def frontier(name: str, description: str, dots: Sequence[Dot], lines: Lines, x_l
 
 
 def _scale(axes: Axes, dots: Sequence[Dot], lines: Lines) -> None:
-    """Both axes hold every dot and line; ticks are round numbers, no two of which are written alike."""
+    """Scale both axes to hold every dot and line, with ticks at round numbers and no two labels alike."""
     across = [dot.x for dot in dots] + [x for x in (lines.budget, lines.choosing) if x is not None]
     left, right = min(across), max(across)
     room = (right / left) ** 0.08 if right > left else 1.5
@@ -104,7 +104,7 @@ def _is_whole(number: float) -> bool:
 
 
 def _round_numbers(low: float, high: float) -> list[float]:
-    """At least three between the two, where a tenth of a power of ten is fine enough."""
+    """At least three round numbers from `low` to `high`, if tenths of a power of ten are fine enough."""
     found: list[float] = []
     for digits in _TICKS:
         powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
@@ -121,14 +121,14 @@ def _draw_lines(axes: Axes, lines: Lines) -> None:
     if lines.choosing is not None:
         axes.axvline(lines.choosing, label="budget less reserve", gid="choosing", **{**look, "alpha": 0.45})
     if lines.accuracy is not None:
-        axes.axhline(lines.accuracy, label="accuracy asked for", gid="accuracy", **look)
+        axes.axhline(lines.accuracy, label="required accuracy", gid="accuracy", **look)
 
 
 def _draw_dots(axes: Axes, kind: Kind, dots: Sequence[Dot]) -> None:
     if not dots:
         return
     label, look = _LOOKS[kind]
-    # Strokes stand at the foot, whatever the accuracies are.
+    # Strokes stand at the bottom, whatever the accuracies are.
     transform = axes.get_xaxis_transform() if kind == "untried" else axes.transData
     up = [_FOOT if dot.accuracy is None else dot.accuracy for dot in dots]
     axes.scatter([dot.x for dot in dots], up, zorder=3, label=label, gid=kind, transform=transform, **look)
@@ -160,7 +160,7 @@ def _name(figure: Figure, axes: Axes, dots: Sequence[Dot], lines: Lines) -> None
 
 
 def _points(figure: Figure, axes: Axes, x: float, y: float) -> tuple[float, float]:
-    """Where data stand in the figure, in points."""
+    """The position of a data point in the figure, in points."""
     across, up = axes.transData.transform((x, y)) * 72 / figure.dpi
     return float(across), float(up)
 

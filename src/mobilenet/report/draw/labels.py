@@ -1,4 +1,4 @@
-"""Where names of points stand in a plot, so that they hide neither each other nor a line; all lengths in points."""
+"""Placement of point labels in a plot so that they overlap neither each other nor a line; all lengths in points."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 __all__ = ["Box", "place"]
 
 _CHARACTER, _LINE = 0.6, 1.2
-"""Width of a character and height of a line, by the size of the font, rather too large: each browser has its own."""
+"""Width of a character and height of a line, relative to the font size; generous, since browsers differ."""
 
 _GAPS = (7.0, 12.0, 18.0, 26.0)
 _SIDES = ((1, 1), (1, -1), (-1, 1), (-1, -1), (1, 0), (-1, 0), (0, 1), (0, -1))
 _SLANT = 0.35
-"""A name that stands right or left of its point is raised or lowered by this share of its gap."""
+"""A name to the right or left of its point is raised or lowered by this fraction of its gap."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,22 +24,22 @@ class Box:
     top: float
 
     def shared(self, other: "Box") -> float:
-        """The area that both cover."""
+        """The area of the intersection."""
         width = min(self.right, other.right) - max(self.left, other.left)
         height = min(self.top, other.top) - max(self.bottom, other.bottom)
         return max(width, 0.0) * max(height, 0.0)
 
     @property
     def area(self) -> float:
-        """Width by height."""
+        """Width times height."""
         return (self.right - self.left) * (self.top - self.bottom)
 
 
 def place(
     names: Sequence[str], points: Sequence[tuple[float, float]], taken: Sequence[Box], within: Box, size: float
 ) -> tuple[Box, ...]:
-    """A box for each name near its point, one after another: the first that is free of those before it and of `taken`
-    and lies `within`, else the one that is least in the way. `size`: of the font."""
+    """A box for each name near its point, in order: the first position that overlaps neither earlier boxes nor `taken`
+    and lies `within`, else the one that overlaps least. `size` is the font size."""
     found: list[Box] = []
     for name, point in zip(names, points, strict=True):
         others = [*taken, *found]
@@ -52,7 +52,7 @@ def _in_the_way(box: Box, others: Sequence[Box], within: Box) -> float:
 
 
 def _around(name: str, point: tuple[float, float], size: float) -> Iterator[Box]:
-    """Places to try, the best first."""
+    """Candidate positions, best first."""
     width, height = _CHARACTER * size * len(name), _LINE * size
     for gap in _GAPS:
         for right, up in _SIDES:

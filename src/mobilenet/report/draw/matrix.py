@@ -1,4 +1,4 @@
-"""A matrix of true things against answers as geometry for the page's SVG: readable from 2 to about 200 rows."""
+"""A matrix of labels against answers as geometry for the page's SVG, readable from 2 to about 200 rows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,16 +9,16 @@ from mobilenet.tasks.sections import Matrix
 __all__ = ["Drawing", "Heading", "Square", "drawing"]
 
 _MOST_ROWS = 200
-"""Beyond this a square would be thinner than 6 pixels."""
+"""Beyond this, squares would be smaller than 6 pixels."""
 
 _WIDTH = 1040
 _NUMBERED_SIDE = 22
-"""Squares at least this wide carry their number."""
+"""Squares at least this wide show their count."""
 
 
 @dataclass(frozen=True, slots=True)
 class Square:
-    """A square of the matrix, `x` and `y` in pixels; `share` (0…1) is its part of the row, for the colour."""
+    """A square of the matrix, `x` and `y` in pixels; `share` (0…1) is its fraction of the row, for the colour."""
 
     x: float
     y: float
@@ -30,7 +30,7 @@ class Square:
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """A name beside its row and above its column: `at` is the middle of both, in pixels."""
+    """A name beside its row and above its column: `at` is the centre of both, in pixels."""
 
     at: float
     text: str
@@ -39,8 +39,8 @@ class Heading:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """Sizes in pixels; empty squares are not drawn. The grid starts at (`margin`, `margin`); `right` are on its
-    diagonal, of `total` in all."""
+    """Sizes in pixels; empty squares are not drawn. The grid starts at (`margin`, `margin`); `right` of `total` counts
+    are on its diagonal."""
 
     title: str
     side: float
@@ -55,13 +55,13 @@ class Drawing:
 
 
 def drawing(matrix: Matrix) -> Drawing | None:
-    """The drawing of a matrix; None with more than 200 rows."""
+    """The drawing of a matrix; None for more than 200 rows."""
     rows = len(matrix.labels)
     if rows > _MOST_ROWS:
         return None
     font = 12.5 if rows <= 40 else 9.0 if rows <= 100 else 5.0
     names = [short(name) for name in matrix.names or matrix.labels]
-    # no usual name has wider letters than 0.64 em in the mean; 12 pixels keep the names off the grid
+    # letters of ordinary names average at most 0.64 em; 12 pixels keep the names off the grid
     margin = max(len(name) for name in names) * font * 0.64 + 12
     side = min(56.0, (_WIDTH - margin) / rows)
     return Drawing(

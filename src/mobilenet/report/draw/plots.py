@@ -1,4 +1,4 @@
-"""Curves and calibration as inline SVG."""
+"""Learning curves and reliability diagrams as inline SVG."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ __all__ = ["Series", "curves", "reliability"]
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One line of a plot: a value for each epoch."""
+    """One line of a plot: a value per epoch."""
 
     name: str
     epochs: Sequence[int]
@@ -39,8 +39,8 @@ def curves(name: str, description: str, series: Sequence[Series], *, unit: str =
 
 
 def reliability(name: str, bars: Bars) -> str:
-    """How many answers were right in each range of confidence, against the diagonal of a perfectly calibrated model, as
-    an SVG element; `name` makes its ids unique on the page."""
+    """A reliability diagram, accuracy by confidence against the diagonal of perfect calibration, as an SVG element;
+    `name` makes its ids unique on the page."""
     filled = [(lower, upper - lower, right) for lower, upper, _, _, right in bars.bins if right is not None]
     with mpl.rc_context(STYLE):
         figure, axes = new_axes(5.2, 4.2)

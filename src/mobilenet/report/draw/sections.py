@@ -1,4 +1,4 @@
-"""What a task says of an evaluation -> blocks that the page's template draws."""
+"""A task's sections about an evaluation -> blocks for the page template."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ __all__ = ["Block", "DrawnCell", "DrawnMatrix", "DrawnSection", "DrawnTable", "P
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """A mistake with its thumbnail, a `data:` URL; None when the photo has vanished."""
+    """A mistake with its thumbnail, a `data:` URL; None if the photo is gone."""
 
     mistake: Mistake
     image: str | None
@@ -23,7 +23,7 @@ class Photo:
 
 @dataclass(frozen=True, slots=True)
 class DrawnCell:
-    """Its text, and the length (0…1) of the bar beside it, where there is one."""
+    """The text of a cell, and the length (0…1) of the bar beside it, if any."""
 
     text: str
     share: float | None = None
@@ -31,7 +31,7 @@ class DrawnCell:
 
 @dataclass(frozen=True, slots=True)
 class DrawnTable:
-    """`label` is what it is called for who cannot see it, `caption` what stands above it, if anything."""
+    """`label` is for screen readers, `caption` is shown above the table unless empty."""
 
     label: str
     caption: str
@@ -41,7 +41,7 @@ class DrawnTable:
 
 @dataclass(frozen=True, slots=True)
 class DrawnMatrix:
-    """`heading` is empty where the title of the section says it; `drawing` is None where there are too many rows."""
+    """`heading` is empty where it repeats the section's title; `drawing` is None where there are too many rows."""
 
     heading: str
     drawing: Drawing | None
@@ -50,8 +50,8 @@ class DrawnMatrix:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One block of the page, with what its `kind` needs: `beside` has the diagram at its left as `svg`, and `blocks` at
-    its right."""
+    """One block of the page, with the fields that its `kind` needs: `beside` has the diagram `svg` on the left and
+    `blocks` on the right."""
 
     kind: Literal["text", "table", "matrices", "gallery", "beside"]
     text: str = ""
@@ -64,7 +64,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class DrawnSection:
-    """A section of the page; `link` is what leads to it."""
+    """A section of the page; `link` is its name in the navigation."""
 
     anchor: str
     link: str
@@ -74,14 +74,14 @@ class DrawnSection:
 
 
 def drawn_section(section: Section, photos: Sequence[Photo]) -> DrawnSection:
-    """A section ready for the template; `photos` are the mistakes that a gallery shows."""
+    """A section ready for the template; `photos` are the mistakes shown in a gallery."""
     link = section.anchor.replace("-", " ").capitalize()
     blocks = tuple(_blocks(section, section.parts, tuple(photos)))
     return DrawnSection(section.anchor, link, section.title, narrow(section.note), blocks)
 
 
 def _blocks(section: Section, parts: Sequence[Part], photos: tuple[Photo, ...]) -> Iterator[Block]:
-    """Matrices in a row are one block; a reliability diagram stands beside all that follows."""
+    """Consecutive matrices form one block; a reliability diagram stands beside all that follows it."""
     for kind, group in groupby(enumerate(parts), lambda part: type(part[1])):
         numbered = list(group)
         if kind is Matrix:
@@ -114,7 +114,7 @@ def _matrix(section: Section, matrix: Matrix) -> DrawnMatrix:
 
 
 def _diagram(section: Section, bars: Bars) -> str:
-    # Whoever only imports this room need not have matplotlib.
+    # Importing this module must not require matplotlib.
     from mobilenet.report.draw.plots import reliability
 
     return reliability(section.anchor, bars)

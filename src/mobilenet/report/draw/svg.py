@@ -1,4 +1,4 @@
-"""Axes and SVG of all plots: colours are the page's CSS variables, so that they follow light and dark."""
+"""Axes and SVG for all plots; colours are the page's CSS variables, so plots follow light and dark mode."""
 
 import io
 import re
@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 __all__ = ["FIRST", "FOURTH", "GRID", "INK", "SECOND", "STYLE", "THIRD", "new_axes", "to_svg"]
 
 INK, GRID, FIRST, SECOND, THIRD, FOURTH = "#010203", "#040506", "#070809", "#0a0b0c", "#0d0e0f", "#101112"
-"""Colours that stand for CSS variables until the SVG is written."""
+"""Placeholder colours, replaced by CSS variables when the SVG is written."""
 
 _VARIABLES = {
     INK: "var(--muted)",
@@ -23,11 +23,11 @@ _VARIABLES = {
 }
 
 STYLE: Any = {"svg.fonttype": "none", "svg.hashsalt": "mobilenet", "font.size": 11}
-"""Text stays text, in the page's font; ids do not change from one writing to the next."""
+"""Text stays text, in the page's font; ids are the same every time."""
 
 
 def new_axes(width: float, height: float) -> tuple[Figure, Axes]:
-    """A figure of so many inches and its only axes."""
+    """A figure of `width` by `height` inches, and its only axes."""
     figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.add_subplot()
     axes.spines[["top", "right", "left"]].set_visible(False)

@@ -1,4 +1,4 @@
-"""Photos small enough to travel inside the page."""
+"""Thumbnails for embedding in the page."""
 
 import base64
 import io
@@ -9,15 +9,15 @@ from mobilenet.errors import DataError, ImageError
 __all__ = ["thumbnail"]
 
 _SIDE = 240
-"""Pixels of the longer side: shown at 160, sharp on a dense screen."""
+"""Longer side in pixels: displayed at 160, so sharp on high-density screens."""
 
 _QUALITY = 80
 
 
 def thumbnail(read: Callable[[str], bytes], file: str) -> str | None:
-    """The whole photo as a `data:` URL (JPEG); None when it has vanished or cannot be decoded.
+    """The whole photo as a `data:` URL (JPEG); None if it is gone or cannot be decoded.
 
-    `read` is what `datasets.photo_reader` gives.
+    `read` comes from `datasets.photo_reader`.
     """
     from PIL import Image
 

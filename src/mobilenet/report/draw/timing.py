@@ -1,4 +1,4 @@
-"""Where the time of a run went, from the `seconds` of its files."""
+"""The time of a run by activity, from the `seconds` in its files."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ _NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """One part of the time: `share` is 0…1 of the whole bar."""
+    """One part of the time: `share` is its fraction (0…1) of the whole."""
 
     name: str
     seconds: float
@@ -35,7 +35,7 @@ class Share:
 
 
 def shares(run: Run) -> tuple[Share, ...]:
-    """The parts, in the order in which they happen; empty when the run recorded none."""
+    """The parts in order of occurrence; empty if the run recorded none."""
     seconds: dict[str, float] = defaultdict(float)
     for parts in (run.section("seconds"), *(epoch.get("seconds") for epoch in run.epochs)):
         for name, value in parts.items() if isinstance(parts, dict) else ():
@@ -50,5 +50,5 @@ def shares(run: Run) -> tuple[Share, ...]:
 
 
 def training_seconds(run: Run) -> float | None:
-    """Seconds of training over all sessions of a run that was resumed; None when they are not recorded."""
+    """Seconds of training, over all sessions of a resumed run; None if not recorded."""
     return run.number("seconds", "training")
