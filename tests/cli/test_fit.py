@@ -12,7 +12,7 @@ import pytest
 from mobilenet.benchmark import Contender, Settings, measure
 from mobilenet.benchmark.device.grid import GridSettings, measure_grid
 from mobilenet.cli.main import main
-from mobilenet.search.journal.journal import Memory
+from mobilenet.search.journal.journal import Journal
 from mobilenet.search.strategy import choice
 
 
@@ -231,7 +231,7 @@ def test_another_budget_in_the_same_folder_is_refused(
     photos: Path, device: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "fit").mkdir()
-    Memory(tmp_path / "fit" / "search.json", {"size_bytes": 1}, {}).step("train", dict)
+    Journal(tmp_path / "fit" / "search.json", {"size_bytes": 1}, {}).step("train", dict)
     assert _run(*_words(photos, device, tmp_path / "fit"), "--size", "400kB") == 2
     err = capsys.readouterr().err
     assert "contains another search: " in err
