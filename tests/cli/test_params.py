@@ -33,5 +33,7 @@ def test_what_is_no_size_is_refused(text: str) -> None:
 
 def test_a_budget_needs_its_unit() -> None:
     assert Quantity("size", "500kB", SIZES).convert("564kB", None, None) == 564_000
-    with pytest.raises(click.BadParameter, match=r"^'500' is not a valid size; write a number and a unit \(B, kB, .*500kB$"):
+    with pytest.raises(
+        click.BadParameter, match=r"^'500' is not a valid size; write a number and a unit \(B, kB, .*500kB$"
+    ):
         Quantity("size", "500kB", SIZES).convert("500", None, None)
