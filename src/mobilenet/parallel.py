@@ -1,4 +1,4 @@
-"""Work in threads whose results come in order, with few of them waiting at any time."""
+"""Ordered results from a thread pool, with a bounded number of items in flight."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -8,14 +8,14 @@ from typing import TypeVar
 __all__ = ["in_order"]
 
 _AHEAD = 8
-"""Pieces in work for each thread: enough that a large photo does not hold up the others."""
+"""Items in flight per thread: enough that a large photo does not hold up the others."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
 def in_order(work: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[tuple[Item, Result]]:
-    """Each item with `work(item)`, done by `workers` threads (0: by this one); ends them when it is closed."""
+    """Each item with `work(item)`, run in `workers` threads (0: in the calling one), which end when it is closed."""
     if not workers:
         yield from ((item, work(item)) for item in items)
         return
