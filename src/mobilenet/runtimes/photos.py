@@ -1,4 +1,4 @@
-"""Photos on a disk -> answers, a batch at a time, however many there are."""
+"""Photos on disk -> outputs, a batch at a time, for any number of photos."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,8 +21,8 @@ _Prepared = tuple[NDArray[np.uint8], tuple[int, int]]
 
 @dataclass(frozen=True, slots=True)
 class Predicted:
-    """One photo: its own part (1, *shape) of each output, and its height and width in pixels; or the `reason` why there
-    is none."""
+    """One photo: its part (1, *shape) of each output, and its height and width in pixels; or the `reason` why it has
+    none."""
 
     path: Path
     outputs: Outputs | None
@@ -31,8 +31,8 @@ class Predicted:
 
 
 def predict_photos(predictor: Predictor, paths: Iterable[Path], *, batch_size: int = 32) -> Iterator[Predicted]:
-    """Answers in the order of `paths`; a photo that cannot be read does not stop the others. ModelError where the
-    answers are not what the model's card says."""
+    """Outputs in the order of `paths`; a photo that cannot be read does not stop the others. ModelError if the outputs
+    do not match the model's card."""
     remaining = iter(paths)
     with ThreadPoolExecutor(thread_name_prefix="decode") as pool:
         while chunk := list(islice(remaining, batch_size)):
