@@ -30,7 +30,7 @@ def write_arrays(path: Path, card: ModelCard, arrays: Arrays) -> None:
 
 
 def read_arrays(path: Path) -> tuple[ModelCard, dict[str, NDArray[np.float32]]]:
-    """Read what `write_arrays` wrote: the card, and arrays shaped as in `model.graph.Arrays`.
+    """Read what `write_arrays` wrote: the card, and arrays by name: filters (out, in / groups, height, width), ….
 
     ModelError for anything else, or if there are fewer numbers than the card requires.
     """
