@@ -2,9 +2,9 @@
 
     python benchmarks/batch_size.py PHOTOS [--weights FILE] [--batches 8,32,128,512,2048] [--powers 0.5,1] [--out FILE]
 
-Power 1 is the linear rule, 0.5 the square root; the default rate of each batch is measured too. Everything else is what
-`mobilenet train` takes by default. PHOTOS must hold eight times as many training photos as the largest batch. Prints a
-table; figures that FILE.json has already are not measured again.
+Power 1 is the linear rule, 0.5 the square root; the default rate of each batch is measured too. All other settings are
+the defaults of `mobilenet train`. PHOTOS must have eight times as many training photos as the largest batch. Prints a
+table; figures already in FILE are not measured again.
 """
 
 import argparse
@@ -28,13 +28,13 @@ from mobilenet.training.system.machine import describe_machine
 
 _REFERENCE = 32
 _OF_A_RUN = ("data", "weights", "network", "epochs", "seed", "optimizer", "batch", "rate")
-"""What tells one record from another."""
+"""The fields that identify a record."""
 
 Record = dict[str, Any]
 
 
 def rates(settings: TrainingSettings, powers: list[float], photos: int) -> dict[str, float]:
-    """The rates to try for the optimiser and batch of `settings`, by the name of their rule; equal ones are one."""
+    """The rates to try for the optimiser and batch of `settings`, by the name of their rule."""
     enough = 8 * _REFERENCE
     reference = make_plan(replace(settings, batch_size=_REFERENCE), enough).learning_rate
     found = {f"power {power:g}": reference * (settings.batch_size / _REFERENCE) ** power for power in powers}
@@ -42,7 +42,7 @@ def rates(settings: TrainingSettings, powers: list[float], photos: int) -> dict[
 
 
 def planned(options: argparse.Namespace, photos: int) -> Iterator[TrainingSettings]:
-    """The settings of every run, small batches first; ConfigError where a batch is too large for so many photos."""
+    """The settings of every run, small batches first; ConfigError if a batch is too large for `photos` photos."""
     for optimizer in options.optimizers:
         for batch in options.batches:
             settings = TrainingSettings(
@@ -63,7 +63,7 @@ def planned(options: argparse.Namespace, photos: int) -> Iterator[TrainingSettin
 
 
 def described(settings: TrainingSettings) -> Record:
-    """What a record says of its run."""
+    """The part of a record that identifies its run."""
     return {
         "data": settings.data.name,
         "weights": None if settings.weights is None else Path(settings.weights).name,
@@ -77,7 +77,7 @@ def described(settings: TrainingSettings) -> Record:
 
 
 def trained(settings: TrainingSettings) -> Record:
-    """One run; `top1` and `loss` on the validation photos are None where it diverged."""
+    """One run; `top1` and `loss` on the validation photos are None if it diverged."""
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         try:
@@ -93,7 +93,7 @@ def trained(settings: TrainingSettings) -> Record:
 
 
 def measure(options: argparse.Namespace, photos: int) -> list[Record]:
-    """A record for each run, also written to `options.out` as they come."""
+    """A record for each run, also written to `options.out` one by one."""
     records: list[Record] = json.loads(options.out.read_text()) if options.out.exists() else []
     for settings in planned(options, photos):
         if any(described(settings).items() <= record.items() for record in records):
@@ -107,7 +107,7 @@ def measure(options: argparse.Namespace, photos: int) -> list[Record]:
 
 
 def table(options: argparse.Namespace, photos: int, records: list[Record]) -> str:
-    """Top-1 in per cent and the rate behind it, of each optimiser and batch by each rule, as Markdown."""
+    """Top-1 in percent and its learning rate for each optimiser, batch and rule, as Markdown."""
     names = [*(f"power {power:g}" for power in options.powers), "default"]
     lines = ["| optimiser | batch | " + " | ".join(names) + " |", "|---|---|" + "---|" * len(names)]
     found = {tuple(record[name] for name in _OF_A_RUN): record["top1"] for record in records}

@@ -1,4 +1,4 @@
-"""The side of `litert_converter.py` that runs in TensorFlow's own environment: network.npz -> two .tflite files.
+"""The part of `litert_converter.py` that runs in TensorFlow's own environment: network.npz -> two .tflite files.
 
 python convert_with_tensorflow.py FOLDER
 """
@@ -15,7 +15,7 @@ _HALF = 127.5
 
 
 def build(arrays: Any, *, takes_pixels: bool) -> Any:
-    """The network as a Keras model: of uint8 pixels with the normalisation inside, or of normalised numbers."""
+    """The network as a Keras model for uint8 pixels, with normalisation inside, or for normalised input."""
     side = int(arrays["resolution"])
     given = tf.keras.Input((side, side, 3), 1, dtype="uint8" if takes_pixels else "float32")
     x = tf.keras.layers.Rescaling(1 / _HALF, -1.0)(given) if takes_pixels else given

@@ -1,10 +1,10 @@
-"""What few photos are worth: accuracy from 5, 20 and 100 photos a class, with other people's weights and without.
+"""Accuracy from few photos: 5, 20 and 100 per class, with pretrained weights and without.
 
     python benchmarks/few_shot.py PHOTOS --weights FILE [--per-class 5,20,100] [--seeds 3] [--out docs/few_shot]
 
-PHOTOS has train/ and a validation folder. For each seed so many photos of each class are drawn from train/; three ways
-learn from the same ones: the classifier alone, fine-tuning with all defaults, and random weights. Accuracies are on all
-validation photos. Writes OUT.json and OUT.svg; figures that OUT.json has already are not measured again.
+PHOTOS has train/ and a validation folder. For each seed that many photos of each class are drawn from train/, and three
+methods are trained on them: the classifier alone, fine-tuning with all defaults, and random weights. Accuracies are on
+all validation photos. Writes OUT.json and OUT.svg; figures already in OUT.json are not measured again.
 """
 
 import argparse
@@ -34,8 +34,7 @@ Record = dict[str, object]
 
 
 def drawn(dataset: Dataset, per_class: int, seed: int, folder: Path) -> Path:
-    """A data set of links: `per_class` photos of each class (or all, where there are fewer), and all validation
-    photos."""
+    """A data set of links: `per_class` photos of each class (or all, if there are fewer), and all validation photos."""
     rank = random_uniform(seed, per_class, np.arange(len(dataset.train)), 1)[:, 0]
     labels = dataset.train.targets.numbers
     chosen = [
@@ -56,7 +55,7 @@ def drawn(dataset: Dataset, per_class: int, seed: int, folder: Path) -> Path:
 
 
 def ways(data: Path, weights: str, seed: int) -> Iterator[tuple[str, TrainingSettings]]:
-    """The settings of each way to learn, all defaults but the seed; from random weights that is 0.5-128."""
+    """The settings of each method, all defaults but the seed; from random weights the network is 0.5-128."""
     fine = TrainingSettings(data, weights=weights, seed=seed)
     yield "classifier alone", replace(fine, freeze="backbone")
     yield "fine-tuning", fine
@@ -64,7 +63,7 @@ def ways(data: Path, weights: str, seed: int) -> Iterator[tuple[str, TrainingSet
 
 
 def measure(data: Path, weights: str, counts: list[int], seeds: int, out: Path) -> list[Record]:
-    """One record for each count, seed and way, also written to `out` as they come."""
+    """One record for each count, seed and way, also written to `out` one by one."""
     records: list[Record] = json.loads(out.read_text()) if out.exists() else []
     done = {(record["per_class"], record["seed"], record["way"]) for record in records}
     dataset = open_dataset(data)
@@ -80,7 +79,7 @@ def measure(data: Path, weights: str, counts: list[int], seeds: int, out: Path) 
                     seconds = round(time.perf_counter() - start, 1)
                     top1 = result.evaluation.figures["top1"]
                     records.append({"per_class": per_class, "seed": seed, "way": way, "top1": top1, "s": seconds})
-                    print(f"{per_class:4d} a class, seed {seed}, {way:17s} {top1:6.1%}  {seconds} s")
+                    print(f"{per_class:4d} per class, seed {seed}, {way:17s} {top1:6.1%}  {seconds} s")
                     with atomic_write(out) as file:
                         file.write(json.dumps(records, indent=1).encode())
     return records
@@ -89,7 +88,7 @@ def measure(data: Path, weights: str, counts: list[int], seeds: int, out: Path) 
 def table(records: list[Record]) -> str:
     """Mean and standard deviation of each count and way, as Markdown."""
     counts = sorted({int(str(record["per_class"])) for record in records})
-    lines = ["| photos a class | " + " | ".join(_WAYS) + " |", "|---|" + "---|" * len(_WAYS)]
+    lines = ["| photos per class | " + " | ".join(_WAYS) + " |", "|---|" + "---|" * len(_WAYS)]
     for count in counts:
         cells = []
         for way in _WAYS:
@@ -100,7 +99,7 @@ def table(records: list[Record]) -> str:
 
 
 def plot(records: list[Record], out: Path) -> None:
-    """Accuracy against photos a class, with one standard deviation, as SVG."""
+    """Accuracy against photos per class, with one standard deviation, as SVG."""
     counts = sorted({int(str(record["per_class"])) for record in records})
     mpl.rcParams.update({"svg.hashsalt": "mobilenet", "font.size": 11})
     figure, axes = plt.subplots(figsize=(7, 4.2), layout="constrained")
@@ -112,7 +111,7 @@ def plot(records: list[Record], out: Path) -> None:
     axes.set_xscale("log")
     axes.set_xticks(counts, [str(count) for count in counts])
     axes.minorticks_off()
-    axes.set_xlabel("training photos a class")
+    axes.set_xlabel("training photos per class")
     axes.set_ylabel("top-1 on validation photos, %")
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)

@@ -2,10 +2,9 @@
 
     python benchmarks/fit.py fits/one PHOTOS --latency 1ms --threads 1 --weights FILE …
 
-The first word is the folder; all others are those of `mobilenet fit`. Prints both choices and the regret: the accuracy
-of the best file inside the budget less that of the chosen one; with --accuracy, by how many bytes the chosen one is
-larger than the smallest. The two share their trainings, and go on where they stopped. Where no file is inside, a line
-says so.
+The first argument is the folder; all others are those of `mobilenet fit`. Prints both choices and the regret: the
+accuracy of the best file that fits the budget minus that of the chosen one; with --accuracy, how many bytes larger the
+chosen one is than the smallest. The two share their trainings, and can be resumed. If no file fits, a line says so.
 """
 
 import json
@@ -18,12 +17,11 @@ from typing import Any
 from mobilenet.cli.main import main as mobilenet
 
 NO_FILE = 1
-"""What `mobilenet fit` ends with where no file is inside the budget."""
+"""The exit code of `mobilenet fit` if no file fits the budget."""
 
 
 def found(folder: Path, words: list[str]) -> dict[str, Any] | None:
-    """What `mobilenet fit` says, as its JSON document; None where no file is inside the budget. Ends as it does where
-    it cannot search."""
+    """The JSON document of `mobilenet fit`; None if no file fits the budget. Exits with its code if it fails."""
     with redirect_stdout(StringIO()) as said:
         code = mobilenet(["fit", *words, "--out", str(folder), "--json"])
     if code == NO_FILE:
@@ -37,7 +35,7 @@ def found(folder: Path, words: list[str]) -> dict[str, Any] | None:
 def line(name: str, document: dict[str, Any] | None) -> str:
     """One choice in words."""
     if document is None:
-        return f"{name}: no file is inside the budget; the reason stands above"
+        return f"{name}: no file fits the budget; see above for the reason"
     winner, file = document["winner"], document["chosen"]
     return (
         f"{name}: {winner['width_multiplier']:g}-{winner['resolution']} in {file['precision']} on {file['runtime']}: "
@@ -48,7 +46,7 @@ def line(name: str, document: dict[str, Any] | None) -> str:
 
 
 def regret(chosen: dict[str, Any], best: dict[str, Any]) -> str:
-    """What the choice has cost, in words."""
+    """The regret of the choice, in words."""
     ours, other = chosen["chosen"], best["chosen"]
     if chosen["limits"]["accuracy"] is None:
         return f"regret {100 * (other['accuracy'] - ours['accuracy']):.2f} points"

@@ -1,5 +1,5 @@
-"""What each choice made for speed is worth on this processor: batch norm of few channels, the gradient of strided
-depthwise convolutions in bfloat16, TensorFlow's padding, the number format, the allocator, torch.compile.
+"""The effect of each optimisation on this processor: batch norm of few channels, the gradient of strided depthwise
+convolutions in bfloat16, TensorFlow's padding, the precision, the allocator, torch.compile.
 
     python benchmarks/layers.py [--steps] [--compile]
 """
@@ -23,7 +23,7 @@ _CPU = torch.device("cpu")
 
 
 def milliseconds(*sides: Callable[[], object], repeat: int = 15) -> list[float]:
-    """Median milliseconds of each side; they take turns."""
+    """Median milliseconds of each side, alternating."""
     times: list[list[float]] = [[] for _ in sides]
     for number in range(repeat + 2):
         for side, measured in zip(sides, times, strict=True):
@@ -65,7 +65,7 @@ def strided_depthwise() -> None:
 
 
 def paddings() -> None:
-    """Whole steps with TensorFlow's padding against symmetric padding, in the number format that training takes."""
+    """Whole steps with TensorFlow's padding against symmetric padding, in the default precision of training."""
     dtype = pick_precision("auto", _CPU)
     for width, resolution, batch in ((0.25, 128, 64), (0.75, 192, 32)):
         x = torch.randn(batch, 3, resolution, resolution).to(dtype).contiguous(memory_format=torch.channels_last)
@@ -101,7 +101,7 @@ def step_time(width: float, resolution: int, dtype: torch.dtype, *, compiled: bo
 
 
 def steps(*, compiled: bool) -> None:
-    """Steps by number format, with and without the allocator's memory kept, each in a process of its own."""
+    """Steps by precision, with and without keeping freed memory, each in its own process."""
     for width, resolution in ((1.0, 224), (0.5, 128), (0.25, 128)):
         for dtype in ("float32", "bfloat16"):
             for variant in ("plain", "kept", *(["compiled"] if compiled else [])):

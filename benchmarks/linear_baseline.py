@@ -1,11 +1,11 @@
-"""How far a linear classifier gets on the pixels themselves: the figure that a network has to beat.
+"""The accuracy of a linear classifier on raw pixels: the baseline that a network has to beat.
 
     python benchmarks/linear_baseline.py DATA [--sides 32,96]
 
-DATA holds train/CLASS/*.jpg and validation/CLASS/*.jpg. For each side every photo is stretched to side × side × 3
+DATA contains train/CLASS/*.jpg and validation/CLASS/*.jpg. For each side every photo is stretched to side × side × 3
 pixels, each pixel is standardised over the training photos, and a multinomial logistic regression is fitted with
 L-BFGS for each of a range of L2 penalties. The best validation accuracy over the penalties is printed, which flatters
-the linear classifier: the penalty is chosen on the very photos it is judged by.
+the linear classifier: the penalty is chosen on the photos that it is evaluated on.
 """
 
 import argparse
@@ -21,7 +21,7 @@ PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 
 
 def pixels(folder: Path, side: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """All photos of a split: (N, side * side * 3) float32 of 0–255 and (N,) int64 labels."""
+    """All photos of a split: (N, side * side * 3) float32, 0–255, and (N,) int64 labels."""
     classes = sorted(path.name for path in folder.iterdir() if path.is_dir())
     rows, labels = [], []
     for label, name in enumerate(classes):
@@ -34,7 +34,7 @@ def pixels(folder: Path, side: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def fit(images: torch.Tensor, labels: torch.Tensor, penalty: float, steps: int = 150) -> torch.Tensor:
-    """Weights (features + 1, classes) of the logistic regression; the last row is the bias, which goes unpenalised."""
+    """Weights (features + 1, classes) of the logistic regression; the last row is the bias, which is not penalised."""
     weights = torch.zeros(images.shape[1] + 1, int(labels.max()) + 1, requires_grad=True)
     optimiser = torch.optim.LBFGS([weights], max_iter=steps, history_size=10, line_search_fn="strong_wolfe")
 
@@ -55,7 +55,7 @@ def accuracy(weights: torch.Tensor, images: torch.Tensor, labels: torch.Tensor) 
 
 
 def measure(data: Path, side: int) -> dict[str, object]:
-    """The best linear classifier on photos of `side` pixels, with what it reaches on both splits."""
+    """The best linear classifier on photos of `side` pixels, with its accuracy on both splits."""
     train, train_labels = pixels(data / "train", side)
     validation, validation_labels = pixels(data / "validation", side)
     mean, deviation = train.mean(0), train.std(0) + 1e-6

@@ -1,9 +1,9 @@
-"""Our `.tflite` files against those that TensorFlow's converter writes for the same network: bytes, and milliseconds in
-LiteRT on one thread, the two in turns. Both take uint8 pixels, both end in softmax.
+"""Our `.tflite` files against those of TensorFlow's converter for the same network: bytes, and milliseconds in LiteRT
+on one thread, alternating. Both take uint8 pixels and end in softmax.
 
     python benchmarks/litert_converter.py --tensorflow-python PATH [--seconds 20] [--labels FILE] [--keep FOLDER]
 
-PATH is the python of an environment with tensorflow-cpu, which is no dependency of this tool.
+PATH is the python of an environment with tensorflow-cpu, which is not a dependency of this tool.
 """
 
 import argparse
@@ -29,13 +29,13 @@ from mobilenet.spec import Conv, ConvStyle, Linear, Padding
 _CONVERT = Path(__file__).with_name("convert_with_tensorflow.py")
 
 TARGET = 1.02
-"""Of the ratio of the medians."""
+"""The target for the ratio of medians."""
 
 _OPENINGS = 10
 
 
 def network(width: float, resolution: int, labels: Sequence[str], padding: Padding) -> Graph:
-    """A MobileNet with random numbers."""
+    """A MobileNet with random weights."""
     style = ConvStyle(padding, "relu6", batch_norm=False)
     card = ModelCard(
         "mobilenet_v1", width, resolution, tuple(labels), Preprocessing(resolution), style, task="classification"
@@ -56,13 +56,13 @@ def network(width: float, resolution: int, labels: Sequence[str], padding: Paddi
 
 
 def in_8_bits(graph: Graph) -> QuantizedGraph:
-    """The graph by guessed ranges: neither time nor size depends on them."""
+    """The 8-bit graph with arbitrary ranges: neither time nor size depends on them."""
     plane, logits = Quantization(6 / 255, -128), Quantization(0.1, 0)
     return quantized(graph, {node.name: logits if isinstance(node, LinearNode) else plane for node in graph.nodes})
 
 
 def converted(graph: Graph, python: Path, folder: Path) -> dict[str, bytes]:
-    """What TensorFlow's converter writes, by precision."""
+    """The files of TensorFlow's converter, by precision."""
     arrays, rows = {}, []
     for node in graph.nodes:
         if isinstance(node, ConvNode):
@@ -79,7 +79,7 @@ def converted(graph: Graph, python: Path, folder: Path) -> dict[str, bytes]:
 
 
 class Side:
-    """One file, and what its inferences took: on the clock, and of the processor, which others' work hardly touches."""
+    """One file with its wall and CPU times per inference; CPU time is hardly affected by other processes."""
 
     def __init__(self, data: bytes, resolution: int) -> None:
         self.data = data
@@ -88,7 +88,7 @@ class Side:
         self.cpu_ms: list[float] = []
 
     def open(self) -> None:
-        """Open the file anew: where its arrays land in memory is worth some percent, and is luck."""
+        """Open the file again: the random placement of its arrays in memory affects times by some percent."""
         self.engine = Interpreter(model_content=self.data, num_threads=1)
         self.engine.allocate_tensors()
         self.engine.set_tensor(self.engine.get_input_details()[0]["index"], self.image)
@@ -104,7 +104,7 @@ class Side:
 
 
 def compare(ours: bytes, theirs: bytes, resolution: int, seconds: float) -> tuple[Side, Side]:
-    """Both files for `seconds`, in turns, each first as often as the other, opened anew ten times."""
+    """Both files for `seconds`, alternating, each first equally often, reopened ten times."""
     sides = Side(ours, resolution), Side(theirs, resolution)
     for _ in range(_OPENINGS):
         for side in sides:
@@ -130,8 +130,8 @@ def main() -> None:
     """Parse, convert, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tensorflow-python", type=Path, required=True)
-    parser.add_argument("--seconds", type=float, default=20.0, help="of each comparison")
-    parser.add_argument("--labels", type=Path, help="names of 1000 classes, one a line")
+    parser.add_argument("--seconds", type=float, default=20.0, help="seconds per comparison")
+    parser.add_argument("--labels", type=Path, help="names of 1000 classes, one per line")
     parser.add_argument("--keep", type=Path, help="a folder for all files")
     options = parser.parse_args()
     labels = [f"class {number}" for number in range(1000)]

@@ -1,8 +1,8 @@
-"""What TensorFlow's padding costs in training: steps with it against steps with symmetric padding, taking turns.
+"""The cost of TensorFlow's padding in training: steps with it against steps with symmetric padding, alternating.
 
     python benchmarks/padding.py
 
-Batches of 32 random images, forward, backward and optimiser, bfloat16 where it pays. Prints the ratio of medians.
+Batches of 32 random images, forward, backward and optimiser, bfloat16 if it is faster. Prints the ratio of medians.
 """
 
 import time
@@ -42,7 +42,7 @@ def stepper(width: float, side: int, padding: Padding) -> Callable[[], None]:
 
 
 def main() -> None:
-    """Take turns, and print the ratio for each size."""
+    """Alternate, and print the ratio for each size."""
     for width, side in _SIZES:
         steppers = {padding: stepper(width, side, padding) for padding in _PADDINGS}
         taken: dict[Padding, list[float]] = {padding: [] for padding in _PADDINGS}

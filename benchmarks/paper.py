@@ -1,12 +1,12 @@
-"""The paper's comparisons on other photos: costs exact, accuracies from random weights, one recipe for all.
+"""The paper's comparisons on other photos: exact costs, accuracies from random weights, one recipe for all.
 
     python benchmarks/paper.py PHOTOS [--epochs 48] [--seeds 3] [--tables 4,5,6,7] [--jobs 1] [--out docs/paper]
 
-Trains every network of Howard et al. 2017, tables 4 to 7, with `mobilenet train`'s own defaults: the first seed of all,
-the cheapest network first, then the second. Writes OUT.json after each training, draws OUT.svg like the paper's figures
-4 and 5, and prints the tables as Markdown. It takes hours, and goes on where it stopped: what OUT.json has is not
-trained again, and a run that was cut short resumes. With `--jobs 2` two train at once, with one thread each: on two
-cores that is half as fast again. Each record of OUT.json has the machine and the versions that it was trained with.
+Trains every network of Howard et al. 2017, tables 4 to 7, with the defaults of `mobilenet train`: the first seed of all
+networks, cheapest first, then the second. Writes OUT.json after each training, draws OUT.svg like the paper's figures 4
+and 5, and prints the tables as Markdown. It takes hours and can be resumed: records in OUT.json are not trained again,
+and interrupted runs are resumed. With `--jobs 2` two train at once, with one thread each: on two cores that is 1.5
+times as fast. Each record of OUT.json has the machine and the versions that it was trained with.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from mobilenet.spec.mobilenet import MOBILENETS
 from paper_plot import Dot, plot
 
 _SIDE = 64
-"""Pixels where the paper takes 224: at 128 one standard body takes an hour to train on two cores."""
+"""Pixels in place of the paper's 224: at 128 one standard body takes an hour to train on two cores."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Entry:
 
     @property
     def key(self) -> str:
-        """The network, whatever table it stands in."""
+        """The network, independent of the table."""
         return f"{self.architecture}-{self.width_multiplier:g}-{self.resolution}"
 
 
@@ -75,13 +75,13 @@ def networks(tables: Sequence[int]) -> list[Entry]:
 
 
 def costs(entry: Entry, classes: int = 10) -> dict[str, int]:
-    """Exact, of the network with so many classes."""
+    """Exact costs of the network with `classes` classes."""
     whole = cost(MOBILENETS[entry.architecture](entry.width_multiplier, entry.resolution, classes))
     return {"mult_adds": whole.mult_adds, "params": whole.params}
 
 
 def read(path: Path) -> list[Record]:
-    """The records of a document, none where there is none. In older ones machine and versions stand once for all."""
+    """The records of a document, empty if there is none. Older ones have machine and versions once for all records."""
     if not path.exists():
         return []
     document: dict[str, Any] = json.loads(path.read_text())
@@ -92,7 +92,7 @@ def read(path: Path) -> list[Record]:
 
 
 def measure(options: argparse.Namespace) -> list[Record]:
-    """Train what is missing; all records, which are on the disk after each training."""
+    """Train what is missing, saving records after each training; returns all of them."""
     path = options.out.with_name(options.out.name + ".json")
     records = read(path)
     with ThreadPoolExecutor(options.jobs) as pool:
@@ -101,7 +101,7 @@ def measure(options: argparse.Namespace) -> list[Record]:
             for training in as_completed(trainings):
                 keep(training.result(), records, path)
         finally:
-            # After a failure or Ctrl-C all that are waiting would be trained first, and none of them kept.
+            # Otherwise all waiting trainings would run after a failure or Ctrl-C, and be lost.
             pool.shutdown(wait=False, cancel_futures=True)
     return records
 
@@ -116,7 +116,7 @@ def keep(record: Record, records: list[Record], path: Path) -> None:
 
 
 def missing(options: argparse.Namespace, records: Sequence[Record]) -> list[tuple[Entry, int]]:
-    """The networks and seeds that no record is of: the first seed of all, then the second."""
+    """The networks and seeds without a record: the first seed of all, then the second."""
     done = {(record["network"], record["seed"]) for record in records if record["epochs"] == options.epochs}
     return [
         (entry, seed)
@@ -127,7 +127,7 @@ def missing(options: argparse.Namespace, records: Sequence[Record]) -> list[tupl
 
 
 def trained(options: argparse.Namespace, entry: Entry, seed: int) -> Record:
-    """One training, or what is left of it, by the command that users run."""
+    """One training, or the rest of it, by the command that users run."""
     folder = options.runs / f"{entry.key}-{options.epochs}-epochs-seed-{seed}"
     words = [str(options.data), "--arch", entry.architecture, "--width", str(entry.width_multiplier)]
     words += ["--resolution", str(entry.resolution), "--epochs", str(options.epochs), "--seed", str(seed)]
@@ -153,12 +153,12 @@ def trained(options: argparse.Namespace, entry: Entry, seed: int) -> Record:
 
 
 def of(records: Sequence[Record], entry: Entry, epochs: int) -> list[Record]:
-    """A record of each seed."""
+    """The records of a network, one per seed."""
     return [record for record in records if record["network"] == entry.key and record["epochs"] == epochs]
 
 
 def tables(records: Sequence[Record], epochs: int) -> str:
-    """One Markdown table for each table of the paper of which something is measured."""
+    """One Markdown table for each table of the paper."""
     lines: list[str] = []
     for number in sorted({entry.table for entry in ENTRIES}):
         lines += [
@@ -171,7 +171,7 @@ def tables(records: Sequence[Record], epochs: int) -> str:
 
 
 def rows(records: Sequence[Record], epochs: int, number: int) -> Iterator[str]:
-    """The rows of one table; costs with the classes of the photos, with 10 where nothing is measured."""
+    """The rows of one table; costs are for the classes of the photos, or 10 if nothing is measured."""
     for entry in (entry for entry in ENTRIES if entry.table == number):
         found = of(records, entry, epochs)
         top1 = [100 * record["top1"] for record in found]
@@ -184,7 +184,7 @@ def rows(records: Sequence[Record], epochs: int, number: int) -> Iterator[str]:
 
 
 def dots(records: Sequence[Record], epochs: int) -> list[Dot]:
-    """Each network of which something is measured."""
+    """Each network with measurements."""
     once = {entry.key: entry for entry in ENTRIES}
     return [
         Dot(

@@ -1,4 +1,4 @@
-"""The picture of `paper.py`: accuracy against cost, like figures 4 and 5 of the paper."""
+"""The plot of `paper.py`: accuracy against cost, like figures 4 and 5 of the paper."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,12 +20,12 @@ COLOURS = {
 }
 
 _BESIDE = 1.0
-"""Percent of top-1 within which two names are at one height."""
+"""Points of top-1 within which two names are at the same height."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dot:
-    """A network: its architecture is its `kind`, `top1` are the percents of its seeds."""
+    """A network: `kind` is its architecture, `top1` has the percentage of each seed."""
 
     name: str
     kind: str
@@ -53,7 +53,7 @@ def plot(dots: Sequence[Dot], path: Path) -> None:
         axes.set_xlabel(label)
         axes.grid(alpha=0.3)
     kinds = [Line2D([], [], marker="o", linestyle="", color=colour, label=kind) for colour, kind in COLOURS.values()]
-    # Below both, where no name of a network can be.
+    # Below both panels, where it hides no names.
     figure.legend(handles=kinds, loc="outside lower center", ncols=len(kinds))
     both[0].set_ylabel("top-1 on validation photos, %")
     with atomic_path(path) as temporary:
@@ -62,7 +62,7 @@ def plot(dots: Sequence[Dot], path: Path) -> None:
 
 
 def panel(axes: Axes, dots: Sequence[Dot], costs: Sequence[float]) -> None:
-    """Every network as a dot at its cost, with the spread of its seeds where there are several, and its name."""
+    """Every network as a dot at its cost, with its name, and the deviation of its seeds if there are several."""
     places = [(cost, mean(dot.top1)) for dot, cost in zip(dots, costs, strict=True)]
     for number, (dot, (cost, top1)) in enumerate(zip(dots, places, strict=True)):
         spread = [stdev(dot.top1)] if len(dot.top1) > 1 else None
@@ -72,7 +72,7 @@ def panel(axes: Axes, dots: Sequence[Dot], costs: Sequence[float]) -> None:
 
 
 def stands_right(number: int, places: Sequence[tuple[float, float]]) -> bool:
-    """Whether a name stands on the right of its dot: away from the nearest other dot at its height."""
+    """Whether a name is to the right of its dot: away from the nearest other dot at the same height."""
     cost, top1 = places[number]
     beside = [
         (abs(log(other / cost)), other < cost or (other == cost and place < number))

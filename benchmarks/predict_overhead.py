@@ -1,6 +1,6 @@
-"""What our Python adds to an engine: `predict` of one photo beside the engine's own call, taking turns.
+"""The overhead of our Python: `predict` of one photo against the engine's own call, alternating.
 
-python benchmarks/predict_overhead.py FILE...    files that `mobilenet export` wrote
+python benchmarks/predict_overhead.py FILE...    files written by `mobilenet export`
 """
 
 import sys
@@ -20,7 +20,7 @@ _ROUNDS, _CALLS = 200, 10
 
 
 def engine_call(runtime: str, predictor: Predictor, image: Image) -> Callable[[], Any]:
-    """The least that runs the network, on pixels that are there already; ONNX Runtime takes them along."""
+    """The minimal call that runs the network on pixels already set; ONNX Runtime takes them as an argument."""
     inside = vars(predictor)
     if runtime == "onnxruntime":
         session, pixels = inside["_session"], {inside["_input"]: image}
@@ -30,7 +30,7 @@ def engine_call(runtime: str, predictor: Predictor, image: Image) -> Callable[[]
 
 
 def latencies_us(calls: dict[str, Callable[[], Any]]) -> dict[str, float]:
-    """The lower quartile of each in microseconds: what it takes when nobody else wants the core."""
+    """The lower quartile of each in microseconds, which other processes hardly affect."""
     found: dict[str, list[int]] = {name: [] for name in calls}
     for _ in range(_ROUNDS):
         for name, call in calls.items():
@@ -43,7 +43,7 @@ def latencies_us(calls: dict[str, Callable[[], Any]]) -> dict[str, float]:
 
 
 def main() -> None:
-    """A line for each file and engine."""
+    """Print one line for each file and engine."""
     for path in map(Path, sys.argv[1:]):
         for runtime in engines_of(path.suffix):
             predictor = open_model(path, runtime, 1)

@@ -3,16 +3,14 @@ run.
 
     python benchmarks/training.py DATA [--configurations 1.0-224,0.25-128] [--rounds 3] [--out FILE.json]
 
-Each side is a process of its own, so that none profits from another's memory or threads; sides take turns, and ratios
-are between medians. The first epoch of ours decodes into an empty cache, and that is counted.
+Each side is a separate process, so that none profits from another's memory or threads; sides take turns, and ratios are
+between medians. The first epoch of ours decodes into an empty cache, and that is counted.
 
-- stock: what a newcomer writes. Eager float32, default memory layout, Pillow decoding in 2 DataLoader workers, random
-resized
-  crop and flip by Pillow, SGD.
+- stock: what a beginner writes. Eager float32, default memory layout, Pillow decoding in 2 DataLoader workers, random
+  resized crop and flip by Pillow, SGD.
 - tuned: what an expert writes. channels_last, photos decoded into memory once at the network's own resolution, flip
-alone,
-  float32 or bfloat16 autocast (whichever is faster here), fused SGD, glibc told to keep its memory.
-- ours: `mobilenet.training` as `mobilenet train` runs it, with its augmentation and the average of the weights.
+  only, float32 or bfloat16 autocast (whichever is faster here), fused SGD, glibc keeping freed memory.
+- ours: `mobilenet.training` as run by `mobilenet train`, with its augmentation and the weight average.
 """
 
 import argparse
@@ -50,7 +48,7 @@ _GFLOPS = {"float32": 266, "bfloat16": 536}
 
 
 def plain_network(width: float, classes: int) -> nn.Module:
-    """MobileNet V1 as a newcomer writes it with torch.nn."""
+    """MobileNet V1 as a beginner writes it with torch.nn."""
     channels = int(32 * width)
     layers: list[nn.Module] = [
         nn.Conv2d(3, channels, 3, 2, 1, bias=False),
@@ -146,7 +144,7 @@ def tuned(
 def ours(
     data: Path, width: float, resolution: int, batch: int, epochs: int, limit: int
 ) -> Iterator[tuple[int, float, float]]:
-    """(photos, seconds, share of them spent on input) of each epoch of `mobilenet.training`, from an empty cache."""
+    """(photos, seconds, fraction of time spent on input) of each epoch of `mobilenet.training`, from an empty cache."""
     keep_freed_memory()
     device = torch.device("cpu")
     dtype = pick_precision("auto", device)
@@ -168,7 +166,7 @@ def ours(
 
 
 def run_side(side: str, *arguments: object) -> list[list[float]]:
-    """One side in a process of its own -> a row for each epoch."""
+    """Run one side in its own process; returns a row for each epoch."""
     command = [sys.executable, __file__, "--side", side, *map(str, arguments)]
     done = subprocess.run(
         command, check=True, capture_output=True, text=True, env={**os.environ, "PYTHONWARNINGS": "ignore"}
@@ -204,7 +202,7 @@ def compare(data: Path, width: float, resolution: int, photos: int, rounds: int)
 
 
 def _limit(table: object, precision: str) -> float:
-    """Photos a second if forward and backward (three times the mult-adds) ran at the processor's peak."""
+    """Photos per second if forward and backward (three times the mult-adds) ran at the processor's peak."""
     from mobilenet.spec.cost import cost
 
     cores = torch.get_num_threads()
@@ -229,7 +227,7 @@ def main() -> None:
     parser.add_argument("data", nargs="*")
     parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
     parser.add_argument("--configurations", default="1.0-224,0.25-128")
-    parser.add_argument("--photos", type=int, default=512, help="photos an epoch")
+    parser.add_argument("--photos", type=int, default=512, help="photos per epoch")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()

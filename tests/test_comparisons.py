@@ -142,18 +142,18 @@ def test_names_build_the_network_of_that_name() -> None:
 def test_an_unknown_name_gets_the_close_one_and_the_list(name: str, close: str) -> None:
     with pytest.raises(SpecError) as caught:
         build(name)
-    message = f"no architecture is named {name!r}; did you mean {close}? There are {', '.join(architecture_names())}"
+    message = f"unknown architecture {name!r}; did you mean {close}? Available: {', '.join(architecture_names())}"
     assert str(caught.value) == message
 
 
 def test_a_name_like_no_other_gets_the_list() -> None:
-    with pytest.raises(SpecError, match="no architecture is named 'zzz'; there are mobilenet_v1, "):
+    with pytest.raises(SpecError, match="unknown architecture 'zzz'; available: mobilenet_v1, "):
         build("zzz")
 
 
 def test_a_network_of_one_width_refuses_another() -> None:
     assert build("vgg16", 1.0) == build("vgg16")
-    with pytest.raises(SpecError, match=r"vgg16 has one width only, not 0\.5; leave the width out"):
+    with pytest.raises(SpecError, match=r"vgg16 has only one width, not 0\.5; omit the width"):
         build("vgg16", 0.5)
 
 

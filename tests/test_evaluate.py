@@ -156,7 +156,7 @@ def test_flat_classes_have_neither_levels_nor_families() -> None:
 def test_what_an_evaluation_lacks_is_named() -> None:
     fields = json.loads(_evaluated(Oracle()).to_json())
     del fields["mistakes"]
-    with pytest.raises(DataError, match="it lacks 'mistakes'; run mobilenet evaluate again"):
+    with pytest.raises(DataError, match="'mistakes' is missing; run mobilenet evaluate again"):
         Evaluation.from_json(json.dumps(fields))
 
 
@@ -195,7 +195,7 @@ def test_an_evaluation_from_before_there_were_tasks_is_one_of_a_classifier() -> 
 def test_an_evaluation_with_a_figure_that_is_no_number_is_refused(constant: str) -> None:
     result = _evaluated(Oracle())
     text = result.to_json().replace(f'"top1": {result.figures["top1"]}', f'"top1": {constant}', 1)
-    with pytest.raises(DataError, match=f"not an evaluation: it has {constant} for a figure; run mobilenet evaluate"):
+    with pytest.raises(DataError, match=f"not an evaluation: it contains {constant}; run mobilenet evaluate"):
         Evaluation.from_json(text)
 
 

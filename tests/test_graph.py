@@ -131,21 +131,21 @@ def test_rows_that_no_output_needs_are_left_out_and_the_others_say_what_they_rea
     [
         (
             [Pool("window", "max", 1, 1, inputs=("block13.pointwise",)), Linear("made", 256, 4)],
-            "row window pools windows, which is not exported; use a Conv with a stride",
+            "row window pools windows, which cannot be exported; use a Conv with a stride",
         ),
         ([Conv("made", 256, 4, 1)], "row made reads pool, which is a vector; use a Linear"),
         ([GlobalPool("again"), Linear("made", 256, 4)], "row again reads pool, which is a vector; use a Linear"),
         (
             [Concat("both", ("block13.pointwise", "pool")), Linear("made", 512, 4)],
-            "row both joins pool, which is a vector, with planes; join like with like",
+            "row both concatenates pool, a vector, with planes; concatenate like with like",
         ),
         (
             [Conv("grouped", 256, 256, 1, groups=2, inputs=("block13.pointwise",)), Linear("made", 256, 4)],
-            "row grouped has 2 groups; an exported Conv has one, or one for each channel",
+            "row grouped has 2 groups; an exported Conv has one, or one per channel",
         ),
         (
             [Linear("made", 32 * 32 * 3, 4, inputs=("input",))],
-            "row made reads the photo, which only a convolution of all its channels can",
+            "row made reads the photo, which only a convolution over all channels can",
         ),
     ],
 )
@@ -155,7 +155,7 @@ def test_rows_that_cannot_be_exported_are_one_line(rows: list[Row], message: str
 
 
 def test_an_output_that_its_row_does_not_compute_is_refused() -> None:
-    with pytest.raises(ModelError, match=r"output made of shape \(5,\) is not what its row made computes"):
+    with pytest.raises(ModelError, match=r"output made of shape \(5,\) does not match what its row made computes"):
         exported_rows(_headed(Linear("made", 256, 4), output=Output("made", "made", (5,))))
 
 

@@ -74,7 +74,7 @@ def test_windows_slide_as_in_torch(*, side: int, kernel_size: int, stride: int, 
 @pytest.mark.parametrize("ceil", [False, True])
 def test_a_window_larger_than_the_photo_leaves_nothing(*, ceil: bool) -> None:
     assert _shape(Pool("p", "max", 3, 2, ceil=True), 2) == (1, 1, 3)
-    with pytest.raises(SpecError, match="resolution 1 is too small: nothing is left at p"):
+    with pytest.raises(SpecError, match="resolution 1 is too small: the output of p is empty"):
         _shape(Pool("p", "max", 3, 2, ceil=ceil), 1)
 
 
@@ -101,8 +101,11 @@ def test_branches_read_what_they_name_and_join_their_channels() -> None:
         ((Conv("a", 4, 8),), "row a expects 4 channels but gets 3"),
         ((Conv("a", 3, 8, groups=2),), "row a cannot split 3 to 8 channels into 2 groups"),
         ((Linear("a", 100, 8),), "row a expects 100 inputs but gets 192"),
-        ((Conv("a", 3, 8, 9, padding="valid"),), "resolution 8 is too small: nothing is left at a"),
-        ((Conv("a", 3, 8), Pool("b", "max", 2, 2), Concat("c", ("a", "b"))), "row c joins planes of different sizes"),
+        ((Conv("a", 3, 8, 9, padding="valid"),), "resolution 8 is too small: the output of a is empty"),
+        (
+            (Conv("a", 3, 8), Pool("b", "max", 2, 2), Concat("c", ("a", "b"))),
+            "row c concatenates planes of different sizes",
+        ),
         ((Conv("a", 3, 8), Conv("b", 8, 8, inputs=("a", "input"))), "row b reads 2 rows; only a Concat reads several"),
     ],
 )

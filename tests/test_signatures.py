@@ -42,13 +42,18 @@ def public_functions(tree: ast.Module) -> Iterator[Public]:
     names = _offered(tree)
     for node in tree.body:
         if isinstance(node, Function) and node.name in names:
-            yield Public(node.name, node, ast.get_docstring(node) or "")
+            yield Public(node.name, node, _on_one_line(ast.get_docstring(node)))
         elif isinstance(node, ast.ClassDef) and node.name in names:
-            about = ast.get_docstring(node) or ""
+            about = _on_one_line(ast.get_docstring(node))
             for method in (part for part in node.body if isinstance(part, Function)):
                 if method.name in _CALLED or not method.name.startswith("_"):
-                    text = f"{about}\n{ast.get_docstring(method) or ''}"
+                    text = f"{about} {_on_one_line(ast.get_docstring(method))}"
                     yield Public(f"{node.name}.{method.name}", method, text)
+
+
+def _on_one_line(text: str | None) -> str:
+    """A shape may be broken over two lines."""
+    return " ".join((text or "").split())
 
 
 def _offered(tree: ast.Module) -> set[str]:
@@ -78,7 +83,7 @@ def _text_behind(tree: ast.Module, number: int) -> str:
     """The string below an assignment, which documents it."""
     below = tree.body[number + 1] if number + 1 < len(tree.body) else None
     value = below.value if isinstance(below, ast.Expr) else None
-    return value.value if isinstance(value, ast.Constant) and isinstance(value.value, str) else ""
+    return _on_one_line(value.value) if isinstance(value, ast.Constant) and isinstance(value.value, str) else ""
 
 
 def _words(node: ast.AST) -> set[str]:
@@ -215,7 +220,9 @@ def test_a_missing_shape_is_reported(kind: str, text: str) -> None:
     assert found == ["double", "Box.corners"]
 
 
-@pytest.mark.parametrize("shape", ["()", "(N,)", "(N, R, R, 3)", "(len(names),)", "(N, *shape)", "(out, in / groups)"])
+@pytest.mark.parametrize(
+    "shape", ["()", "(N,)", "(N, R, R, 3)", "(len(names),)", "(N, *shape)", "(out, in /\n groups)"]
+)
 def test_a_stated_shape_is_found(shape: str) -> None:
     tree = _planted("Pixels", f"Twice {shape} float32.")
     assert not without_shape(tree, aliases({"": tree})[0])

@@ -72,7 +72,7 @@ def test_a_width_that_is_none_names_the_value_and_one_that_works(build: type, wi
         (0, "resolution 0 is out of range; use 32 or 64"),
         (-32, "resolution -32 is out of range; use 32 or 64"),
         (8224, "resolution 8224 is out of range; use 8160 or 8192"),
-        (10**15 + 1, "resolution beyond a million million is not a multiple of 32; use 8160 or 8192"),
+        (10**15 + 1, "resolution above a million million is not a multiple of 32; use 8160 or 8192"),
     ],
 )
 def test_a_wrong_resolution_names_two_right_ones(resolution: int, message: str) -> None:
@@ -94,9 +94,9 @@ def test_class_counts_out_of_range_are_refused(classes: int) -> None:
 
 
 def test_numbers_that_python_will_not_print_are_refused_in_one_line() -> None:
-    with pytest.raises(SpecError, match="resolution beyond a million million"):
+    with pytest.raises(SpecError, match="resolution above a million million"):
         mobilenet_v1(resolution=32 * 10**5000)
-    with pytest.raises(SpecError, match="classes beyond a million million"):
+    with pytest.raises(SpecError, match="classes above a million million"):
         mobilenet_v1(classes=10**5000)
 
 

@@ -1,4 +1,4 @@
-"""Many short-lived processes, quickly: each is a copy of one that has imported everything."""
+"""Fast start of many short-lived processes: each is forked from one that has imported everything."""
 
 import contextlib
 import json
@@ -36,7 +36,7 @@ def save(arguments):
 jobs = {"train": lambda arguments: main(["train", *arguments]), "save": save}
 
 torch.set_num_threads(1)
-# What is imported, opened or allocated at first use alone happens here.
+# Whatever is imported, opened or allocated at first use is done here.
 with tempfile.TemporaryDirectory() as folder:
     for step in (1, 2, 3):
         save([folder, step])
@@ -73,7 +73,7 @@ for line in sys.stdin:
 
 
 class Forks:
-    """Runs jobs, each in a process of its own that has torch and the tool imported already.
+    """Runs jobs, each in its own process with torch and the tool already imported.
 
     `train` takes the arguments of `mobilenet train`; `save` writes a checkpoint of a step into a folder.
     """
@@ -91,11 +91,11 @@ class Forks:
         assert self._answer() == "ready"
 
     def fork(self, job: str, arguments: list[str]) -> int:
-        """The process of a copy that waits for `go`."""
+        """Fork a process that waits for `go`; returns its number."""
         return int(self._ask({"fork": job, "arguments": arguments, "log": str(self.log)}))
 
     def go(self, process: int) -> None:
-        """Let it run."""
+        """Start a forked process."""
         self._ask({"go": process})
 
     def wait(self, process: int) -> int:
@@ -103,7 +103,7 @@ class Forks:
         return int(self._ask({"wait": process}))
 
     def run(self, job: str, *arguments: object) -> int:
-        """All of it."""
+        """Fork, start and wait."""
         process = self.fork(job, list(map(str, arguments)))
         self.go(process)
         return self.wait(process)
@@ -126,6 +126,6 @@ class Forks:
 
 @pytest.fixture
 def forks(tmp_path: Path) -> Iterator[Forks]:
-    """A server of copies, with a cache of photos of its own."""
+    """A server of forked processes, with its own cache of photos."""
     with contextlib.closing(Forks({"MOBILENET_CACHE": str(tmp_path / "cache")}, tmp_path / "forks.log")) as server:
         yield server

@@ -1,4 +1,4 @@
-"""The browser example: a headless Chromium gives the answers that Python gives, for float32 and for 8-bit files."""
+"""The browser example: headless Chromium gives the same answers as Python, for float32 and 8-bit files."""
 
 import functools
 import http.server
@@ -44,7 +44,7 @@ _LONGEST_S = 300
 
 
 class _Files(http.server.SimpleHTTPRequestHandler):
-    """The example's folder, with a model in it that lies elsewhere."""
+    """The example's folder, with a model from elsewhere."""
 
     model: Path
 
@@ -104,7 +104,7 @@ def _browse(model: Path, folder: Path, photos: list[Path]) -> Any:
 
 
 def _compare(predictor: Predictor, photos: list[Path], answered: list[Any]) -> tuple[float, float, float, float]:
-    """Share of equal first answers; largest difference of their probability; mean and largest difference of pixels."""
+    """Top-1 agreement; largest difference of their probability; mean and largest difference of pixels."""
     side = predictor.preprocessing.resolution
     same, differences, pixels = [], [], []
     for photo, said in zip(photos, answered, strict=True):
@@ -116,7 +116,7 @@ def _compare(predictor: Predictor, photos: list[Path], answered: list[Any]) -> t
         differences.append(abs(first["probability"] - float(expected.max())))
         fed = np.reshape(said["pixels"], (side, side, 4))[:, :, :3].astype(int)
         pixels.append(np.abs(fed - image))
-        # The same pixels give the same answer, whatever the decoder made of the photo.
+        # The same pixels give the same answer, independent of the decoder.
         exact = predictor.predict(fed[None].astype(np.uint8))["probabilities"][0]
         assert abs(first["probability"] - float(exact.max())) <= 1e-3
         assert first["label"] == predictor.labels[int(exact.argmax())]

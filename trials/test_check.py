@@ -1,4 +1,4 @@
-"""Broken photos and planted copies among real ones: all found, nothing harmed, nothing changed."""
+"""Broken photos and planted copies among real ones: all are found, training is not affected, no file is changed."""
 
 import hashlib
 import json
@@ -35,7 +35,7 @@ def _digests(folder: Path) -> dict[str, str]:
 
 
 def _train(data: Path, out: Path) -> tuple[float, str]:
-    """Accuracy, and what was said."""
+    """Accuracy, and the text on stderr."""
     options = ["--width", "0.25", "--resolution", "64", "--epochs", "16", "--out", str(out), "--json"]
     command = [sys.executable, "-m", "mobilenet", "train", str(data), *options]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
@@ -89,13 +89,13 @@ def test_broken_photos_in_a_class_are_named_and_harm_nothing(tmp_path: Path, sha
     assert left_out == wanted
     assert all(name in said for name in wanted)
     assert _digests(tmp_path / "photos") == before
-    # Two accuracies on 300 photos differ by eight points in one of twenty cases where nothing differs.
+    # By chance alone, two accuracies on 300 photos differ by eight points in one of twenty cases.
     assert top1 >= clean_top1 - 0.08
     assert peak_mb < 1500
 
 
 def _clean(tmp_path: Path) -> tuple[Path, list[Path], list[Path]]:
-    """A copy of the photos by links, and files of each side that are in no group of copies."""
+    """Hard links to the photos, and the files of each side that are in no group of copies."""
     data = tmp_path / "clothing"
     for path in sorted(_CLOTHING.rglob("*.jpg")):
         link = data / path.relative_to(_CLOTHING)
@@ -117,7 +117,7 @@ def _all(*parts: tuple[Copies, ...]) -> Iterator[Copies]:
 
 
 def _pairs(data: Path) -> set[frozenset[str]]:
-    """Every pair that a check says is one picture on both sides."""
+    """Every pair that a check reports as the same picture on both sides."""
     found = check(data, Classification())
     return {
         frozenset((one.file, other.file))
@@ -173,7 +173,7 @@ def _change(source: Path, copy: Path, number: int) -> None:
 
 @needs_clothing
 def test_pairs_among_the_photos_as_they_are_can_be_looked_at() -> None:
-    """What is found in the data itself is printed, to be judged by eye; it is pictures that are there twice."""
+    """Prints what is found in the data itself, to be judged by eye: these are true duplicates."""
     found = check(_CLOTHING, Classification())
     for name, groups in (("leaks", found.leaks), ("conflicts", found.conflicts), ("repeats", found.repeats)):
         print(name, len(groups))

@@ -1,4 +1,4 @@
-"""A checkpoint is written whole or not at all: killed at each system call, refused each one, damaged in each way."""
+"""A checkpoint is written atomically: killed at each system call, each one refused, damaged in every way."""
 
 import os
 import re
@@ -40,7 +40,7 @@ def _content(folder: Path) -> dict[str, bytes]:
 
 
 def _save_under(strace: str, forks: Any, folder: Path, *options: str) -> int:
-    """The exit code of a process that saves a third checkpoint while strace watches or meddles."""
+    """The exit code of a process that saves a third checkpoint while strace watches or interferes."""
     process = forks.fork("save", [str(folder), "3"])
     command = [strace, "-f", "-p", str(process), *options]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as tracer:
@@ -52,7 +52,7 @@ def _save_under(strace: str, forks: Any, folder: Path, *options: str) -> int:
 
 
 def _calls(strace: str, forks: Any, folder: Path) -> list[tuple[str, int]]:
-    """Each system call of a save in order: its name, and the how-manieth of that name it is."""
+    """Each system call of a save in order: its name, and its number among those of that name."""
     log = folder.with_suffix(".strace")
     assert _save_under(strace, forks, folder, "-o", str(log)) == 0
     names = re.findall(r"^\d+ +(\w+)\(", log.read_text(), re.MULTILINE)
@@ -60,7 +60,7 @@ def _calls(strace: str, forks: Any, folder: Path) -> list[tuple[str, int]]:
 
 
 def _loads(folder: Path) -> int:
-    """The step of the checkpoint that loads, whose values are right, and beside which none is damaged."""
+    """The step of the checkpoint that loads; checks that its values are right and no other is damaged."""
     saved = Checkpoints(folder, 2).load()
     assert saved is not None
     assert saved.damaged == ()
@@ -85,7 +85,7 @@ def test_killed_at_each_system_call_of_a_save(tmp_path: Path, strace: str, forks
         if loaded[-1] == 2:
             assert _content(folder) == before
     old, new = loaded.count(2), loaded.count(3)
-    print(f"killed at each of {len(calls)} system calls of a save: {old} times the old one loads, {new} the new one")
+    print(f"killed at each of {len(calls)} system calls of a save: {old} load the old one, {new} the new one")
     assert loaded == sorted(loaded)
     assert old > 12
     assert new > 1
@@ -111,7 +111,7 @@ def test_a_disk_that_refuses_a_call(tmp_path: Path, strace: str, forks: Any, cal
             assert len(said) == 1
             assert "no space left on device; free some space and run again" in said[0].lower()
         assert _content(folder) == before or (_loads(folder) == 3 and len(_content(folder)) in (4, 6))
-    print(f"ENOSPC at each of {refused} {call} calls, {lasting}: one line, what was there is there, nothing else is")
+    print(f"ENOSPC at each of {refused} {call} calls, {lasting}: one line, and the folder is unchanged")
     assert refused or call == "mkdir"
 
 
@@ -135,5 +135,5 @@ def test_flipped_bits_and_cuts_are_noticed(tmp_path: Path) -> None:
         saved = Checkpoints(folder, 3).load()
         noticed += saved is not None and saved.fields["epoch"] == 1 and len(saved.damaged) == 1
         path.write_bytes(data)
-    print(f"{noticed} of {_FLIPS} flipped bits and {_CUTS} cuts noticed, and the checkpoint before taken")
+    print(f"{noticed} of {_FLIPS} flipped bits and {_CUTS} cuts detected, and the previous checkpoint used")
     assert noticed == _FLIPS + _CUTS

@@ -1,4 +1,4 @@
-"""The main job on real photos: ten kinds of clothing, from random weights."""
+"""The main use case on real photos: ten kinds of clothing, from random weights."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""A search that is killed, again and again, ends with the file of one that was not."""
+"""A search that is killed repeatedly ends with the same file as an uninterrupted one."""
 
 import hashlib
 import json
@@ -25,7 +25,7 @@ def _mobilenet(*words: object) -> list[str]:
 
 
 def test_killed_at_random_moments_and_started_again(tmp_path: Path) -> None:
-    """Two candidates, one of them cut out of a wider network: short trainings, a full one, proof and measurement."""
+    """Two candidates, one pruned from a wider network: short trainings, a full one, proof and measurement."""
     data, device = tmp_path / "photos", tmp_path / "device.json"
     _paint(data)
     measure_grid(GridSettings(widths=(0.25, 0.375), resolutions=(32, 64), seconds=1)).write(device)
@@ -52,7 +52,7 @@ def test_killed_at_random_moments_and_started_again(tmp_path: Path) -> None:
             os.killpg(process.pid, signal.SIGKILL)
         steps.append(_steps(tmp_path / "killed"))
     found = json.loads(subprocess.run(search(tmp_path / "killed"), check=True, capture_output=True).stdout)
-    print(f"{_KILLS} kills of a search of {seconds:.0f} s, with so many steps done by then: {steps}")
+    print(f"{_KILLS} kills of a search of {seconds:.0f} s, with these numbers of steps complete: {steps}")
     assert _told(found) == _told(whole)
     files = [hashlib.sha256(Path(one["model"]).read_bytes()).hexdigest() for one in (whole, found)]
     assert files[0] == files[1]
@@ -72,13 +72,13 @@ def _paint(folder: Path) -> None:
 
 
 def _steps(folder: Path) -> int:
-    """Steps that are done for good."""
+    """The number of recorded steps."""
     path = folder / "search.json"
     return len(json.loads(path.read_text())["steps"]) if path.exists() else 0
 
 
 def _told(found: dict[str, Any]) -> dict[tuple[float, int], list[tuple[int, float, float]]]:
-    """What each candidate did after how many epochs."""
+    """Epochs, accuracy and promise of each candidate's trials."""
     return {
         (row["width_multiplier"], row["resolution"]): [
             (one["epochs"], one["accuracy"], one["promise"]) for one in row["trials"]

@@ -1,4 +1,4 @@
-"""A disk that fills up: one line, the exit code of bad input, and nothing half-written."""
+"""A full disk: one line, the exit code for bad input, and no partial files."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ import pytest
 from mobilenet.scenes import SceneSettings, write_scenes
 
 _SIZES_KB = (64, 256, 700, 1500, 2500, 4000)
-"""Room on the disk: for the settings alone, up to the first checkpoints."""
+"""Size of the disk: from enough for the settings only, to enough for the first checkpoints."""
 
 
 @pytest.fixture

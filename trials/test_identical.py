@@ -1,13 +1,13 @@
-"""A refactoring changes no result: trainings, exported files and a search are what they were, bit for bit.
+"""A refactoring changes no result: trainings, exported files and a search are bit-identical to before.
 
-`identical.json` keeps what was found, for each environment: the processor, versions, all that sums of floats and bytes
-of files depend on. `make trial-identical` compares with it and names what differs, the first difference first; where
-this environment has no record, it compares two runs with each other and says so. To record this environment:
+`identical.json` has the results for each environment: the processor, versions, all that floating-point sums and bytes
+of files depend on. `make trial-identical` compares with it and lists the differences in order; if this environment has
+no record, it compares two runs with each other and says so. To record this environment:
 
     python trials/test_identical.py --record
 
-Left out, besides what is said below: config.json, report.html and tensorboard/, which hold paths, times and the
-command; checkpoint/, which holds times, and what trial-resume compares; and sentences, which may be reworded.
+Not compared, besides what is noted below: config.json, report.html and tensorboard/, which contain paths, times and the
+command; checkpoint/, which contains times, and is compared by trial-resume; and sentences, which may be reworded.
 """
 
 import argparse
@@ -46,22 +46,22 @@ _WEIGHTS = next(filter(Path.is_dir, _BESIDE), _ROOT.parent / "shared" / "weights
 
 _SCENES, _EPOCHS, _FINE_TUNING_EPOCHS = 600, 6, 2
 _SEARCH = ("--size", "5MB", "--latency", "1.1ms", "--reserve", "0")
-"""Three candidates of the device below are at the edge of this budget; the float32 file of the widest is outside."""
+"""Three candidates of the device below are at the edge of this budget; the float32 file of the widest exceeds it."""
 
 _MOST_SHOWN = 12
-"""Differences that are named for each part: what comes after the first ones follows from them."""
+"""Differences listed for each part: later ones follow from the first."""
 
 _TIMED_METRICS = {"seconds", "images_per_second"}
-"""Of a line of metrics.jsonl: how long an epoch took."""
+"""Fields of a line of metrics.jsonl that depend on the time of an epoch."""
 
 _TIMED_GATE = "faster than float32"
-"""Compares two latencies of a few hundredths of a millisecond, which are near each other."""
+"""Compares two similar latencies of a few hundredths of a millisecond."""
 
 _ENVIRONMENT_OF_A_CARD = {"versions", "machine"}
-"""In the provenance of a model: part of the environment that a record is for."""
+"""Fields of a model's provenance that are part of the environment of a record."""
 
 _PATH_OF_AN_EVALUATION = "root"
-"""Where the photos were."""
+"""The path of the photos."""
 
 _FIGURES = ("p95_ms", "file_bytes", "peak_bytes")
 
@@ -79,11 +79,11 @@ _PACKAGES = (
 )
 
 Findings = dict[str, Any]
-"""Plain values and digests by a name that says where each was found, in the order in which they came to be."""
+"""Plain values and digests by a name that says where each was found, in order of creation."""
 
 
 def environment() -> dict[str, str]:
-    """What results may depend on besides the code: which kernels a processor gets, and what stands in a model file."""
+    """What results may depend on besides the code: the kernels for a processor, and the content of a model file."""
     abilities = getattr(torch.cpu, "get_capabilities", dict)()
     cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
     version = subprocess.run(_words("--version"), env=_variables(), check=True, capture_output=True, text=True).stdout
@@ -101,7 +101,7 @@ def environment() -> dict[str, str]:
 
 
 class Workspace:
-    """A folder in which the commands run; scenes and the training that is exported are made when first asked for."""
+    """A folder in which the commands run; scenes and the exported training are made on first use."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -115,16 +115,16 @@ class Workspace:
 
     @cached_property
     def trained(self) -> Path:
-        """A run from random weights, in the number format that the processor suggests."""
+        """A run from random weights, in the default precision for the processor."""
         return self.train("trained", "--width", 0.25, "--resolution", 64, "--epochs", _EPOCHS)
 
     def train(self, name: str, *options: object) -> Path:
-        """A run folder."""
+        """Train; returns the run folder."""
         self.run("train", self.scenes, *options, "--out", name)
         return self.folder / name
 
     def run(self, *words: object, may_fail: bool = False) -> None:
-        """One command, which ends well; where it `may_fail`, also because a file is not proven."""
+        """Run one command, which must succeed; with `may_fail`, a file may fail its proof."""
         done = subprocess.run(
             _words(*words), cwd=self.folder, env=_variables(self.folder), capture_output=True, text=True, check=False
         )
@@ -138,7 +138,7 @@ def _words(*words: object) -> list[str]:
 
 
 def _variables(folder: Path | None = None) -> dict[str, str]:
-    """The code beside this file, one thread and no graphics card: sums depend on how they are divided."""
+    """The code next to this file, one thread and no GPU: sums depend on how they are divided."""
     one = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
     cache = {} if folder is None else {"MOBILENET_CACHE": str(folder / "cache")}
     return {**os.environ, **one, **cache, "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(_ROOT / "src")}
@@ -189,11 +189,11 @@ PARTS: dict[str, Callable[[Workspace], Findings]] = {
     "export after fine-tuning with rounding": _export_after_fine_tuning,
     "search": _search,
 }
-"""In the order in which one needs the other."""
+"""In order of dependency."""
 
 
 def _made_up_device() -> dict[str, Any]:
-    """The profile of another device: a search takes its figures, and measures no time that it could choose by."""
+    """The profile of another device: a search uses its figures, and no measured times."""
     widths, resolutions = (0.25, 0.5, 0.75), (32, 64, 96)
     kilobytes = {"float32": lambda width: 10 + 12_800 * width**2 + 240 * width}
     kilobytes["int8"] = lambda width: 60 + 3_200 * width**2 + 80 * width
@@ -255,7 +255,7 @@ def _of_model(path: Path) -> Findings:
 
 
 def _of_export(folder: Path) -> Findings:
-    """How 8 bits were chosen, and of each file its proof, its weights and its bytes, without times.
+    """The choices for 8 bits, and the proof, weights and bytes of each file, without times.
 
     The name of a file says whether it is proven, which may depend on a time.
     """
@@ -276,7 +276,7 @@ def _of_export(folder: Path) -> Findings:
 
 
 def _of_search(folder: Path) -> Findings:
-    """What was estimated and trained, what became of it, and what was chosen; a card is in the bytes of its file."""
+    """Estimates, trainings, files and the choice; cards are compared as bytes of their files."""
     document = json.loads((folder / "fit.json").read_text("utf-8"))
     chosen = document["chosen"] or {"runtime": None, "precision": None}
     found = _flat("chosen", document["winner"] or {})
@@ -310,7 +310,7 @@ def _weights(path: Path) -> Iterator[np.ndarray]:
 
 
 def _flat(name: str, values: dict[str, Any]) -> Findings:
-    """Plain values of a nested mapping by their whole name; a list is one value, as text."""
+    """Plain values of a nested mapping by their full name; a list is one value, as text."""
     found: Findings = {}
     for key, value in values.items():
         if isinstance(value, dict):
@@ -331,7 +331,7 @@ def _digest_arrays(arrays: Iterable[np.ndarray]) -> str:
 
 
 def _digest(parts: Iterable[Any]) -> str:
-    """SHA-256 of parts of bytes, each behind its length, in hexadecimal."""
+    """Hexadecimal SHA-256 of parts of bytes, each preceded by its length."""
     digest = hashlib.sha256()
     for part in parts:
         digest.update(f"{memoryview(part).nbytes} ".encode())
@@ -340,7 +340,7 @@ def _digest(parts: Iterable[Any]) -> str:
 
 
 def differences(found: Findings, recorded: Findings) -> list[str]:
-    """Lines that name what differs, in the order in which it was found."""
+    """Lines with the differences, in order."""
     lines = [
         f"{name}: {_shown(value)}, not {_shown(recorded[name])}" if name in recorded else f"{name}: not recorded"
         for name, value in found.items()
@@ -350,7 +350,7 @@ def differences(found: Findings, recorded: Findings) -> list[str]:
 
 
 def _shown(value: object) -> str:
-    """A value; a digest by its first letters."""
+    """A value; a digest is abbreviated."""
     text = str(value)
     whole = len(text) < 64 or " " in text.removeprefix("digest ")
     return text if whole else f"{text[:20]}…"
@@ -370,7 +370,7 @@ def _recorded(here: dict[str, str]) -> dict[str, Findings] | None:
 
 
 def _nearest(here: dict[str, str]) -> str:
-    """What the most similar environment of a record has instead."""
+    """The differences from the most similar recorded environment."""
     others = [differences(here, record["environment"]) for record in _records()]
     return "; ".join(min(others, key=len, default=["nothing is recorded"]))
 
@@ -392,7 +392,7 @@ def test_results_are_what_they_were(part: str, works: tuple[Workspace, Workspace
     recorded = _recorded(here)
     began, worked = time.perf_counter(), _processor_s()
     found = PARTS[part](works[0])
-    took = f"{time.perf_counter() - began:.0f} s, {_processor_s() - worked:.0f} s of them of a processor"
+    took = f"{time.perf_counter() - began:.0f} s, {_processor_s() - worked:.0f} s of CPU time"
     print(f"{part}: {len(found)} values and digests in {took}")
     if recorded is not None:
         lines = differences(found, recorded[part])
@@ -413,13 +413,13 @@ def test_what_differs_is_named() -> None:
 
 
 def _processor_s() -> float:
-    """What the commands have taken of a processor so far."""
+    """CPU time of the commands so far."""
     times = os.times()
     return times.children_user + times.children_system
 
 
 def _record() -> None:
-    """Write what two runs agree on, in place of an earlier record of this environment."""
+    """Write the common result of two runs, replacing any earlier record of this environment."""
     if not _WEIGHTS.exists():
         sys.exit(f"shared/weights/{_WEIGHTS.name} is in no folder above the project: a record needs all parts")
     with tempfile.TemporaryDirectory() as first, tempfile.TemporaryDirectory() as second:
@@ -436,6 +436,6 @@ def _record() -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--record", action="store_true", required=True, help="Run everything twice and keep it.")
+    parser.add_argument("--record", action="store_true", required=True, help="Run everything twice and record it.")
     parser.parse_args()
     _record()

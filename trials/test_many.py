@@ -1,4 +1,4 @@
-"""Many photos take little: a million names, and fifty thousand images."""
+"""Large data sets need little time and memory: a million names, and fifty thousand images."""
 
 import json
 import os
@@ -38,7 +38,7 @@ sys.exit(code)
 
 
 def _names(folder: Path, *, split: bool) -> None:
-    """Empty files: listing and splitting looks at names, and at content only where it must."""
+    """Empty files: listing and splitting reads names, and content only if necessary."""
     parts = ("train", "validation") if split else ("",)
     for number in range(_CLASSES):
         for part in parts:
@@ -60,7 +60,7 @@ def test_a_million_names_are_listed_and_split(tmp_path: Path) -> None:
 
 
 def test_a_million_lines_of_a_table_are_read_and_split(tmp_path: Path) -> None:
-    """A CSV file beside one folder of photos; the split is made by content, of files of 32 bytes each."""
+    """A CSV file next to one folder of photos; the split is by content, of files of 32 bytes each."""
     lines = ["file_name,label"]
     (tmp_path / "photos").mkdir()
     for number in range(_NAMES):
@@ -100,6 +100,6 @@ def test_training_from_fifty_thousand_images_takes_no_more_memory(tmp_path: Path
         found[count] = json.loads(done.stdout.splitlines()[-1])
         print(f"{count} images, cache {cache}: {found[count]} MB, {time.perf_counter() - began:.0f} s")
     grown = found[50_000]["VmHWM"] - found[1000]["VmHWM"]
-    print(f"{grown:.0f} MB more at the peak, {found[50_000]['RssAnon'] - found[1000]['RssAnon']:.0f} of them its own")
+    print(f"{grown:.0f} MB more at the peak, {found[50_000]['RssAnon'] - found[1000]['RssAnon']:.0f} of them anonymous")
     assert grown <= 200
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024 < 4096

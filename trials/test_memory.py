@@ -1,4 +1,4 @@
-"""Training from ten times as many photos takes no more memory of its own."""
+"""Training on ten times as many photos needs no more anonymous memory."""
 
 import resource
 import subprocess
@@ -30,6 +30,6 @@ def test_memory_does_not_grow_with_the_photos(tmp_path: Path) -> None:
     small, large = (_peak_mb(tmp_path / str(count), tmp_path / f"run{count}") for count in (800, 8000))
     pixels_mb = 7200 * 112 * 112 * 3 / 2**20
     print(f"800 photos: {small:.0f} MB, 8000 photos: {large:.0f} MB, of which {pixels_mb:.0f} MB are mapped pixels")
-    # Pages of the memory-mapped cache count as resident; the system takes them back when it needs them.
+    # Pages of the memory-mapped cache count as resident; the system reclaims them on demand.
     assert large - small < pixels_mb + 100
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024 < 4096

@@ -1,4 +1,4 @@
-"""Two processes learn what one learns; one that is lost leaves a run that goes on with another number of them."""
+"""Two processes learn what one learns; after one is lost, the run can be resumed with any number of processes."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""A run that is killed, again and again, ends with the weights of one that was not."""
+"""A run that is killed repeatedly ends with the same weights as an uninterrupted one."""
 
 import contextlib
 import json
@@ -19,14 +19,14 @@ from mobilenet.training.tracking.tracker import TIMING
 
 _KILLS = 50
 _SAVES_BETWEEN = 8
-"""At most: there is one after each of 300 steps and each epoch."""
+"""At most this many: there is one after each of 300 steps and each epoch."""
 
 _OPTIONS = ("--width", "0.25", "--resolution", "32", "--epochs", "12", "--batch-size", "8", "--precision", "float32")
 
 
 @pytest.mark.parametrize("workers", [0, 1, 2])
 def test_killed_at_random_moments_and_resumed(tmp_path: Path, forks: Any, workers: int) -> None:
-    """Nothing is cached, so the workers decode each photo each time; half of the kills are in the middle of a save."""
+    """Nothing is cached, so workers decode each photo every time; half of the kills are in the middle of a save."""
     data, whole, killed = tmp_path / "photos", tmp_path / "whole", tmp_path / "killed"
     write_scenes(data, SceneSettings(train=200, validation=40, side=48))
     options = [*_OPTIONS, "--workers", str(workers), "--cache-size", "0", "--checkpoint-minutes", "0"]
@@ -58,7 +58,7 @@ def test_killed_at_random_moments_and_resumed(tmp_path: Path, forks: Any, worker
 
 
 def _kill(process: int, checkpoints: Path, moments: random.Random, *, in_save: bool) -> None:
-    """SIGKILL at some time after some checkpoints, or while the next one is written."""
+    """SIGKILL at a random time after a random number of checkpoints, or while the next one is written."""
     wanted = _newest(checkpoints) + moments.randint(1, _SAVES_BETWEEN)
     while _newest(checkpoints) < wanted and _lives(process):
         time.sleep(0.001)
@@ -74,7 +74,7 @@ def _newest(checkpoints: Path) -> int:
 
 
 def _lives(process: int) -> bool:
-    """Whether it runs: one that has ended is a zombie until it is waited for."""
+    """Whether a process is running: an ended one is a zombie until it is waited for."""
     try:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
@@ -86,7 +86,7 @@ def _names(folder: Path) -> list[str]:
 
 
 def _in_a_save(folder: Path) -> bool:
-    """Whether something half-written, or tensors without the file that makes them a checkpoint, lie there."""
+    """Whether there are partial files, or tensors without their JSON file."""
     names = {*_names(folder)}
     return any(
         n.endswith(".part") or (n.endswith("s") and n.replace("safetensors", "json") not in names) for n in names

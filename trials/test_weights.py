@@ -1,4 +1,4 @@
-"""Other people's files: imported networks agree with LiteRT on 300 photos, and 10,000 damaged files do no harm."""
+"""Third-party files: imported networks agree with LiteRT on 300 photos, and 10,000 damaged files do no harm."""
 
 import time
 import tracemalloc
@@ -41,7 +41,7 @@ def _photos() -> list[Path]:
 
 
 class _Engine:
-    """A TFLite file as LiteRT runs it; float inputs are pixels from -1 to 1."""
+    """A TFLite file in LiteRT; float inputs are pixels scaled to -1 … 1."""
 
     def __init__(self, path: Path) -> None:
         self.interpreter = Interpreter(str(path), num_threads=1)
@@ -61,7 +61,7 @@ class _Engine:
 
 
 def _round_to_8_bits(network: nn.Module) -> None:
-    """Make every layer end in 256 steps from 0 to 6, as LiteRT's 8-bit layers do."""
+    """Round the output of every layer to 256 steps from 0 to 6, like LiteRT's 8-bit layers."""
     step = 6 / 255
     for module in network.modules():
         if isinstance(module, ConvUnit | GlobalAverage):
@@ -69,7 +69,7 @@ def _round_to_8_bits(network: nn.Module) -> None:
 
 
 def _answers(name: str) -> tuple[Outputs, Outputs, Outputs]:
-    """Probabilities of the imported network, of the same with layers rounded to 8 bits, and of LiteRT."""
+    """Probabilities of the imported network, of the same network with layers rounded to 8 bits, and of LiteRT."""
     imported = import_weights(_WEIGHTS / name)
     tensors = {key: torch.from_numpy(values) for key, values in imported.tensors.items()}
     network = build_network(imported.card, tensors, Path(name))
@@ -84,7 +84,7 @@ def _answers(name: str) -> tuple[Outputs, Outputs, Outputs]:
 
 
 def _agreement(found: Outputs, expected: Outputs) -> float:
-    """Share of photos whose first answer is one of LiteRT's first: 8-bit probabilities are often equal."""
+    """Top-1 agreement with LiteRT, counting ties, since 8-bit probabilities are often equal."""
     return float((expected[np.arange(len(found)), found.argmax(1)] == expected.max(1)).mean())
 
 
@@ -103,17 +103,17 @@ def test_8_bit_files_differ_by_the_rounding_between_layers(name: str) -> None:
     sure = expected.max(1) >= 0.5
     same_sure = _agreement(plain[sure], expected[sure])
     print(
-        f"8-bit {name}: {len(plain)} photos, top-1 as LiteRT's {same:.1%}; where LiteRT is sure to 50 % ({sure.sum()} "
-        f"photos) {same_sure:.1%}; with layers rounded to 8 bits {same_rounded:.1%}"
+        f"8-bit {name}: {len(plain)} photos, top-1 agreement with LiteRT {same:.1%}; with LiteRT at 50 % or more "
+        f"({sure.sum()} photos) {same_sure:.1%}; with layers rounded to 8 bits {same_rounded:.1%}"
     )
-    # These photos show few of ImageNet's classes: LiteRT's own median confidence is 20 to 45 %.
+    # Few of these photos show an ImageNet class: LiteRT's own median confidence is 20 to 45 %.
     assert same >= 0.8
     assert same_sure >= 0.95
     assert same_rounded >= 0.95
 
 
 def _tables(data: bytes) -> NDArray[np.int64]:
-    """Where the bytes of a TFLite file lie that are no constant's values."""
+    """Positions of all bytes of a TFLite file that are not values of constants."""
     model = tflite.Model.GetRootAs(data, 0)
     start = np.frombuffer(data, np.uint8).__array_interface__["data"][0]
     inside = np.zeros(len(data), bool)
@@ -126,7 +126,7 @@ def _tables(data: bytes) -> NDArray[np.int64]:
 
 
 def _mutations(data: bytes, places: NDArray[np.int64]) -> Iterator[bytes]:
-    """The file cut short, or with a few bytes or whole numbers of another value, nine of ten at `places`."""
+    """The file truncated, or with a few bytes or integers changed, nine of ten at `places`."""
     random = np.random.default_rng(0)
     for _ in range(_MUTATIONS):
         changed = bytearray(data)
@@ -146,7 +146,7 @@ def _harm(data: bytes, places: NDArray[np.int64], path: Path) -> None:
     refused, slowest, peak = 0, 0.0, 0
     for number, changed in enumerate(_mutations(data, places)):
         path.write_bytes(changed)
-        # Counting memory slows everything down: of every tenth file is enough.
+        # Tracing memory slows everything down: every tenth file is enough.
         if counts := number % 10 == 0:
             tracemalloc.start()
         began = time.perf_counter()
@@ -154,13 +154,13 @@ def _harm(data: bytes, places: NDArray[np.int64], path: Path) -> None:
             import_weights(path).card.network()
         except ModelError as error:
             refused += 1
-            assert len(str(error).splitlines()) == 1  # noqa: PT017 - some are right
+            assert len(str(error).splitlines()) == 1  # noqa: PT017 - some files are still valid
         if counts:
             peak = max(peak, tracemalloc.get_traced_memory()[1])
             tracemalloc.stop()
         slowest = max(slowest, time.perf_counter() - began)
     print(
-        f"{path.suffix}: {_MUTATIONS:,} files of {len(data):,} bytes, {refused:,} refused, the slowest after "
+        f"{path.suffix}: {_MUTATIONS:,} files of {len(data):,} bytes, {refused:,} rejected, slowest "
         f"{slowest:.2f} s, at most {peak / 2**20:.0f} MB"
     )
     assert slowest <= _LONGEST_S

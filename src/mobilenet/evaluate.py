@@ -1,4 +1,4 @@
-"""A predictor and labelled photos -> how good it is: one evaluator for every engine and every task."""
+"""Evaluation of a predictor on labelled photos: one evaluator for every engine and every task."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -22,14 +22,14 @@ from mobilenet.tasks.task import Task
 __all__ = ["Evaluation", "Mistake", "evaluate"]
 
 _MOST_MISTAKES = 200
-"""Mistakes kept by name; the task's figures count all of them."""
+"""Mistakes listed by file; the task's figures count all of them."""
 
 _OWN = ("task", "photos", "mistakes", "left_out", "root")
 
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """A photo that was answered wrongly: what it shows, the answer, and how sure that was (0…1)."""
+    """A photo with a wrong prediction: its label, the prediction, and its confidence (0…1)."""
 
     file: str
     label: str
@@ -39,10 +39,10 @@ class Mistake:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """How a model does on labelled photos.
+    """The performance of a model on labelled photos.
 
-    `figures` are what its task measures, as JSON has them; `mistakes` are the 200 most confident ones, worst first.
-    Files are absolute paths, or paths below `root`.
+    `figures` are the measures of its task, as JSON values; `mistakes` are the 200 most confident ones, worst first.
+    Files are absolute paths, or paths relative to `root`.
     """
 
     task: str
@@ -53,7 +53,7 @@ class Evaluation:
     root: str = ""
 
     def to_json(self) -> str:
-        """One JSON document, in which the figures stand beside the rest; `from_json` gives the same Evaluation back."""
+        """One JSON document with the figures at the top level; `from_json` restores the same Evaluation."""
         document = {
             "task": self.task,
             "photos": self.photos,
@@ -66,7 +66,7 @@ class Evaluation:
 
     @classmethod
     def from_json(cls, text: str) -> "Evaluation":
-        """The inverse of `to_json`; DataError when `text` is not such a document."""
+        """The inverse of `to_json`; DataError if `text` is not such a document."""
         try:
             fields = json.loads(text, parse_constant=_refuse)
             return cls(
@@ -78,18 +78,18 @@ class Evaluation:
                 root=str(fields["root"]),
             )
         except KeyError as error:
-            raise DataError(f"not an evaluation: it lacks {error}; run mobilenet evaluate again") from error
+            raise DataError(f"not an evaluation: {error} is missing; run mobilenet evaluate again") from error
         except (ValueError, TypeError, AttributeError) as error:
             raise DataError(f"not an evaluation: {error}; run mobilenet evaluate again") from error
 
     def write(self, path: Path) -> None:
-        """Write `to_json` to `path`, whole or not at all; StorageError."""
+        """Write `to_json` to `path` atomically; StorageError."""
         with atomic_write(path) as file:
             file.write(self.to_json().encode())
 
     @classmethod
     def read(cls, path: Path) -> "Evaluation":
-        """Read what `write` wrote; DataError when it is absent or damaged."""
+        """Read what `write` wrote; DataError if it is missing or damaged."""
         try:
             text = path.read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
@@ -109,12 +109,12 @@ def evaluate(
     batch_size: int = 64,
     progress: Callable[[int, int], object] | None = None,
 ) -> Evaluation:
-    """Run every photo through `predictor` and score the answers.
+    """Run every photo through `predictor` and score the outputs.
 
     `images` (N, R, R, 3) uint8 or anything with `.batch(indices)`, R being the predictor's resolution; `targets` of N
-    photos, in the vocabulary of the predictor's card; `files` N paths below `root` (as `Photos.files` are below
-    `Photos.root`; by default the current folder), for the mistakes; `progress(done, N)` is called after each batch.
-    DataError without photos, ModelError when the answers are not what the card says.
+    photos, in the vocabulary of the predictor's card; `files` N paths relative to `root` (as `Photos.files` to
+    `Photos.root`; default: the current folder), for the mistakes; `progress(done, N)` is called after each batch.
+    DataError if there are no photos, ModelError if the outputs do not match the card.
     """
     if not len(targets):
         raise DataError("no photos to evaluate; at least one readable photo with a label is needed")
@@ -134,4 +134,4 @@ def evaluate(
 
 
 def _refuse(constant: str) -> float:
-    raise ValueError(f"it has {constant} for a figure")
+    raise ValueError(f"it contains {constant}")

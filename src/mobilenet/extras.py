@@ -1,4 +1,4 @@
-"""Packages that a plain installation leaves out, and the extra of pyproject.toml that brings each."""
+"""Optional packages, and the extra in pyproject.toml that installs each."""
 
 __all__ = ["EXTRAS", "missing_package", "pip_install"]
 
@@ -22,7 +22,7 @@ EXTRAS = {
     "tflite": "litert",
     "torch": "train",
 }
-"""By the name that is imported; of several extras the one that brings least."""
+"""By import name; if several extras bring a package, the smallest."""
 
 
 def pip_install(package: str) -> str:
@@ -31,6 +31,6 @@ def pip_install(package: str) -> str:
 
 
 def missing_package(error: ModuleNotFoundError) -> str | None:
-    """`needs torch; pip install 'mobilenet[train]'`, to follow what needs it; None for a package of no extra."""
+    """`needs torch; pip install 'mobilenet[train]'`, to follow a subject; None for a package that no extra brings."""
     package = (error.name or "").split(".")[0]
     return f"needs {package}; {pip_install(package)}" if package in EXTRAS else None

@@ -1,4 +1,4 @@
-"""Values of a JSON document that somebody may have edited or damaged: of the right type and in range, or refused."""
+"""Validated access to JSON documents that may have been edited or damaged: values of the right type and in range."""
 
 import reprlib
 from collections.abc import Sequence
@@ -7,13 +7,13 @@ from typing import Any
 __all__ = ["Fields"]
 
 _LARGEST = 2.0**53
-"""Whole numbers up to this one are exact as floating-point numbers too."""
+"""Integers up to this one are exact as floating-point numbers."""
 
 
 class Fields:
-    """One object of a document; `place` says which, for messages.
+    """One object of a document; `place` is its path, for messages.
 
-    TypeError or ValueError for what is not there, of another type or out of range.
+    TypeError or ValueError for a value that is missing, of the wrong type or out of range.
     """
 
     def __init__(self, values: object, place: str = "") -> None:
@@ -39,10 +39,10 @@ class Fields:
         return None if self._value(name) is None else self.whole(name, least)
 
     def text(self, name: str, choices: Sequence[str] = ()) -> str:
-        """Words; one of `choices`, if there are any."""
+        """A string; one of `choices`, if any are given."""
         value = self._value(name)
         if not isinstance(value, str) or (choices and value not in choices):
-            wanted = " or ".join(choices) or "words"
+            wanted = " or ".join(choices) or "a string"
             raise ValueError(f"{self._name(name)} is {_brief(value)} instead of {wanted}")
         return value
 
@@ -68,7 +68,7 @@ class Fields:
         return first, second
 
     def inside(self, name: str) -> "Fields":
-        """The object of that name."""
+        """The object with that name."""
         return Fields(self._value(name), self._name(name))
 
     def rows(self, name: str) -> tuple["Fields", ...]:
@@ -76,20 +76,20 @@ class Fields:
         return tuple(Fields(value, place) for value, place in self._list(name))
 
     def texts(self, name: str) -> dict[str, str]:
-        """Words by their names; there may be none."""
+        """An object of strings, which may be empty."""
         inside = self.inside(name)
         return {key: inside.text(key) for key in self._value(name)}
 
     def _list(self, name: str) -> list[tuple[Any, str]]:
-        """What is in a list, each with its place."""
+        """The items of a list, each with its path."""
         values = self._value(name)
         if not isinstance(values, list | tuple) or not values:
-            raise ValueError(f"{self._name(name)} is {_brief(values)} instead of a list of at least one")
+            raise ValueError(f"{self._name(name)} is {_brief(values)} instead of a non-empty list")
         return [(value, f"{self._name(name)}[{number}]") for number, value in enumerate(values)]
 
     def _value(self, name: str) -> Any:
         if name not in self._values:
-            raise ValueError(f"it lacks {self._name(name)}")
+            raise ValueError(f"{self._name(name)} is missing")
         return self._values[name]
 
     def _name(self, name: str) -> str:

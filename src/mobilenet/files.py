@@ -1,4 +1,4 @@
-"""Files are written whole or not at all, and locked against other processes."""
+"""Atomic file writes."""
 
 import contextlib
 import errno
@@ -16,16 +16,18 @@ __all__ = ["atomic_path", "atomic_write", "check_writable", "locked", "locked_sh
 
 @contextlib.contextmanager
 def storage_errors(path: Path) -> Iterator[None]:
-    """Turn the operating system's refusal to write `path` into one line: StorageError."""
+    """Turn an OSError from writing `path` into a one-line StorageError."""
     try:
         yield
     except OSError as error:
-        remedy = "free some space and run again" if error.errno == errno.ENOSPC else "choose another place with --out"
+        remedy = (
+            "free some space and run again" if error.errno == errno.ENOSPC else "choose another location with --out"
+        )
         raise StorageError(f"cannot write {path}: {(error.strerror or str(error)).lower()}; {remedy}") from error
 
 
 def check_writable(folder: Path) -> None:
-    """StorageError where `folder` cannot be made or written to; makes nothing, so that long work can ask first."""
+    """StorageError if `folder` cannot be created or written to; creates nothing, for checks before long work."""
     with storage_errors(folder):
         there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
         if not there.is_dir():
@@ -36,11 +38,11 @@ def check_writable(folder: Path) -> None:
 
 @contextlib.contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path`; on success it is flushed to the disk and renamed onto `path`, else removed."""
+    """A temporary path beside `path`: fsynced and renamed to `path` on success, removed on failure. StorageError."""
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.parent / f".{path.name[:60]}.{secrets.token_urlsafe(6)}.part"
-        # The kernel takes the umask off: asking for it means setting it, for every other thread too.
+        # The kernel applies the umask: reading it means setting it, for every other thread too.
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     try:
         with storage_errors(path):
@@ -52,7 +54,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def atomic_write(path: Path) -> Iterator[IO[bytes]]:
-    """A binary file that appears at `path` whole, or not at all."""
+    """A binary file written to `path` atomically; StorageError."""
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         yield file
 

@@ -1,4 +1,4 @@
-"""Work in threads whose results come in order, with few of them waiting at any time."""
+"""Ordered results from a thread pool, with a bounded number of items in flight."""
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
@@ -8,7 +8,7 @@ from typing import TypeVar
 __all__ = ["in_order"]
 
 _AHEAD = 8
-"""Pieces in work for each thread: enough that a large photo does not hold up the others."""
+"""Items in flight per thread: enough that a large photo does not hold up the others."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

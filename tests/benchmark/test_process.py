@@ -36,7 +36,7 @@ def test_a_process_opens_another_model_after_one_that_cannot_be_opened(
 ) -> None:
     broken = tmp_path / "broken.tflite"
     broken.write_bytes(b"no model")
-    with pytest.raises(ModelError, match=r"broken\.tflite is no TFLite file"):
+    with pytest.raises(ModelError, match=r"broken\.tflite is not a TFLite file"):
         worker.open(Contender(str(broken), "litert", 1))
     with pytest.raises(ModelError, match=r"missing\.jpg: cannot be read"):
         worker.open(Contender(str(tiny_tflite), "litert", 1), photo=str(tmp_path / "missing.jpg"))

@@ -159,9 +159,9 @@ _NOTHING = json.dumps({"winner": None, "chosen": None, "seconds": 30, "training_
         ),
         (
             [(1, _NOTHING), (0, _found(0.82))],
-            ["search    : no file is inside the budget", "exhaustive: 0.25-224 in int8"],
+            ["search    : no file fits the budget", "exhaustive: 0.25-224 in int8"],
         ),
-        ([(1, ""), (1, "")], ["search    : no file is inside the budget", "exhaustive: no file is inside the budget"]),
+        ([(1, ""), (1, "")], ["search    : no file fits the budget", "exhaustive: no file fits the budget"]),
     ],
 )
 def test_a_search_that_finds_nothing_is_a_line(

@@ -107,4 +107,4 @@ def test_an_engine_that_is_not_installed_is_named_with_what_brings_it(
 
 def test_a_damaged_file_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "broken.tflite").write_bytes(b"no model")
-    assert "broken.tflite is no TFLite file, or is damaged" in _error(capsys, str(tmp_path / "broken.tflite"))
+    assert "broken.tflite is not a TFLite file, or is damaged" in _error(capsys, str(tmp_path / "broken.tflite"))

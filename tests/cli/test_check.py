@@ -99,8 +99,8 @@ def test_json_is_one_document(photos: Path, capsys: pytest.CaptureFixture[str]) 
     ("make", "message"),
     [
         (lambda _: None, "does not exist"),
-        (lambda path: path.mkdir(), "holds no photos"),
-        (lambda path: _draw(path / "a" / "1.png", 1), "has one class only, a; put the photos of each class"),
+        (lambda path: path.mkdir(), "contains no photos"),
+        (lambda path: _draw(path / "a" / "1.png", 1), "has only one class, a; put the photos of each class"),
         (os.mkfifo, "is not a folder"),
         (lambda path: path.symlink_to(path), "too many levels of symbolic links|does not exist"),
     ],

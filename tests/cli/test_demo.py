@@ -116,7 +116,7 @@ def test_a_folder_with_other_things_is_refused(tmp_path: Path, capsys: pytest.Ca
     (tmp_path / "scenes").mkdir()
     (tmp_path / "scenes" / "mine.txt").touch()
     assert main(["demo", "--out", str(tmp_path), *_QUICK]) == 2
-    assert capsys.readouterr().err.endswith("exists and holds something else; choose another folder or remove it\n")
+    assert capsys.readouterr().err.endswith("exists and contains something else; choose another folder or remove it\n")
 
 
 def test_the_whole_demo(tmp_path: Path) -> None:

@@ -172,7 +172,7 @@ def test_a_network_that_answers_with_nan_is_not_exported(
     arguments = ["--data", str(photos), "--out", str(out), "--precision", precision]
     assert main(["export", str(diverged), *arguments]) == 2
     error = capsys.readouterr().err
-    assert "the model answers with NaN or infinity: its training has diverged" in error
+    assert "the model's outputs contain NaN or infinity: training has diverged" in error
     assert len(error.splitlines()) == 1
     assert not out.exists()
 

@@ -12,7 +12,7 @@ import pytest
 from mobilenet.benchmark import Contender, Settings, measure
 from mobilenet.benchmark.device.grid import GridSettings, measure_grid
 from mobilenet.cli.main import main
-from mobilenet.search.journal.journal import Memory
+from mobilenet.search.journal.journal import Journal
 from mobilenet.search.strategy import choice
 
 
@@ -181,13 +181,16 @@ def test_where_nothing_is_inside_the_nearest_is_named(
         (["--accuracy", "90"], "an accuracy of 90 is out of range"),
         (["--size", "1MB", "--runtime", "torch"], "torch cannot verify a file"),
         (["--size", "1MB", "--threads", "3"], "does not contain litert or onnxruntime with --threads 3; it has:"),
-        (["--latency", "5ms", "--reserve", "-10%"], "'-10%' is no share; write a number and a unit (%), such as 10%"),
+        (
+            ["--latency", "5ms", "--reserve", "-10%"],
+            "'-10%' is not a valid share; write a number and a unit (%), such as 10%",
+        ),
         (["--latency", "5ms", "--reserve", "10"], "a reserve of 10 is out of range; use a fraction such as 0.1"),
         (["--size", "1MB", "--epochs", "0"], "epochs 0 is out of range"),
         (["--size", "1MB", "--widths", "0.25,0.3"], "the device profile has no width 0.3; choose from 0.25, 0.375"),
         (["--size", "1MB", "--resolutions", "96"], "the device profile has no resolution 96; choose from 32, 64"),
         (["--size", "1MB", "--crop-area", "2"], "smallest crop area 2 is out of range; use 0.01 to 1"),
-        (["--size", "1MB", "--widths", "a,b"], "'a,b' is not a number or several with commas between them"),
+        (["--size", "1MB", "--widths", "a,b"], "'a,b' is not a comma-separated list of numbers"),
     ],
 )
 def test_wrong_input_is_one_line(
@@ -267,7 +270,7 @@ def test_another_budget_in_the_same_folder_is_refused(
     photos: Path, device: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "fit").mkdir()
-    Memory(tmp_path / "fit" / "search.json", {"size_bytes": 1}, {}).step("train", dict)
+    Journal(tmp_path / "fit" / "search.json", {"size_bytes": 1}, {}).step("train", dict)
     assert _run(*_words(photos, device, tmp_path / "fit"), "--size", "400kB") == 2
     err = capsys.readouterr().err
     assert "contains another search: " in err

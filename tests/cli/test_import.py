@@ -94,7 +94,7 @@ def test_one_json_document(file: str, tmp_path: Path, capsys: Capture) -> None:
     assert len(document["source"]["sha256"]) == 64
     assert document["notes"] == [
         "the classes have no names; give them with --labels",
-        "the file does not say how pixels are scaled; (pixel - 127.5) / 127.5 is assumed",
+        "the file does not specify the pixel scaling; (pixel - 127.5) / 127.5 is assumed",
     ]
 
 
@@ -116,9 +116,9 @@ def test_a_backbone_answers_nothing_and_says_what_it_is_for(
 @pytest.mark.parametrize(
     ("content", "fault"),
     [
-        (b"", "is no file of weights that is read; give a TFLite file, a Keras HDF5 file"),
-        (b"PK\3\4 an archive", "is no file of weights that is read"),
-        (b"\xff" * 7 + b"\x7f{}", "is no file of weights that is read"),
+        (b"", "is not a supported weight file; give a TFLite file, a Keras HDF5 file"),
+        (b"PK\3\4 an archive", "is not a supported weight file"),
+        (b"\xff" * 7 + b"\x7f{}", "is not a supported weight file"),
     ],
 )
 def test_other_files_are_refused_with_what_is_understood(
@@ -135,7 +135,7 @@ def test_other_files_are_refused_with_what_is_understood(
 
 
 def test_places_without_a_file_are_one_line(tmp_path: Path, capsys: Capture) -> None:
-    for source, fault in ((tmp_path / "gone", "is not there; give"), (tmp_path, "is a folder; give")):
+    for source, fault in ((tmp_path / "gone", "does not exist; give"), (tmp_path, "is a folder; give")):
         assert main(["import", str(source), "--out", "model.safetensors"]) == 2
         assert fault in capsys.readouterr().err
 
@@ -145,7 +145,7 @@ def test_a_model_of_ours_is_not_imported_again(file: str, tmp_path: Path, capsys
     assert main(["import", file, "--out", out]) == 0
     capsys.readouterr()
     assert main(["import", out, "--out", str(tmp_path / "again.safetensors")]) == 2
-    assert "is a model of this tool already" in capsys.readouterr().err
+    assert "is already a model of this tool" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("numbers", ["many", "1,2", "1,2,3,4", ""])
@@ -157,8 +157,8 @@ def test_wrong_numbers_are_one_line(file: str, tmp_path: Path, capsys: Capture, 
 def test_files_of_labels_that_cannot_be_read_are_one_line(file: str, tmp_path: Path, capsys: Capture) -> None:
     latin = tmp_path / "latin.txt"
     latin.write_bytes("caf\xe9".encode("latin-1"))
-    for labels, fault in ((tmp_path / "gone.txt", "no such file"), (latin, "is not in UTF-8"), (tmp_path, "directory")):
+    for labels, fault in ((tmp_path / "gone.txt", "no such file"), (latin, "is not UTF-8"), (tmp_path, "directory")):
         assert main(["import", file, "--out", str(tmp_path / "m.safetensors"), "--labels", str(labels)]) == 2
         line = capsys.readouterr().err
-        assert line.startswith(f"mobilenet: the file of labels {labels}")
+        assert line.startswith(f"mobilenet: the label file {labels}")
         assert fault in line

@@ -149,7 +149,7 @@ def test_characters_that_the_terminal_lacks_are_escaped() -> None:
     environment = {**os.environ, "PYTHONIOENCODING": "latin-1"}
     done = subprocess.run([*_MOBILENET, "cost", "--arch", "木"], capture_output=True, env=environment, check=False)
     assert done.returncode == 2
-    assert rb"no architecture is named '\u6728'" in done.stderr
+    assert rb"unknown architecture '\u6728'" in done.stderr
 
 
 def test_an_interrupt_from_outside_is_one_line() -> None:

@@ -39,7 +39,7 @@ def test_wrong_usage_is_one_line(photos: Path, tmp_path: Path, capsys: pytest.Ca
     out = str(tmp_path / "shards")
     for arguments, message in (
         ([str(photos)], "Missing option '--out'"),
-        ([str(photos), "--out", str(photos)], "is there already; choose another --out"),
+        ([str(photos), "--out", str(photos)], "already exists; choose another --out"),
         ([str(photos), "--out", out, "--shard-size", "1"], "shards of 1 bytes are too small; use 100,000 or more"),
         ([str(photos / "red"), "--out", out], "put the photos of each class in a folder of its own"),
         ([str(tmp_path / "x.tar"), "--out", out], "does not exist"),

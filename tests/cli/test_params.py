@@ -27,11 +27,13 @@ def test_sizes_are_read_with_and_without_a_unit(text: str, size: int) -> None:
 
 @pytest.mark.parametrize("text", ["much", "8 gigabytes", "-1kB", "", "1e999", "nan"])
 def test_what_is_no_size_is_refused(text: str) -> None:
-    with pytest.raises(click.BadParameter, match="is no size; write"):
+    with pytest.raises(click.BadParameter, match="is not a valid size; write"):
         Bytes().convert(text, None, None)
 
 
 def test_a_budget_needs_its_unit() -> None:
     assert Quantity("size", "500kB", SIZES).convert("564kB", None, None) == 564_000
-    with pytest.raises(click.BadParameter, match=r"^'500' is no size; write a number and a unit \(B, kB, .*500kB$"):
+    with pytest.raises(
+        click.BadParameter, match=r"^'500' is not a valid size; write a number and a unit \(B, kB, .*500kB$"
+    ):
         Quantity("size", "500kB", SIZES).convert("500", None, None)

@@ -91,7 +91,7 @@ def test_no_readable_photo_is_exit_code_2(
 def test_an_empty_folder_is_one_line(colour_model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "empty").mkdir()
     assert main(["predict", colour_model, str(tmp_path / "empty")]) == 2
-    assert "holds no photos" in capsys.readouterr().err
+    assert "contains no photos" in capsys.readouterr().err
 
 
 def test_people_get_lines(colour_model: str, paint: Paint, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

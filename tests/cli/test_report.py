@@ -18,4 +18,4 @@ def test_it_writes_the_page_and_prints_its_path(tmp_path: Path, capsys: pytest.C
 def test_a_folder_that_is_no_run_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", str(tmp_path)]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.endswith("it has no config.json; name the folder that mobilenet train wrote")
+    assert line.endswith("it has no config.json; give a folder written by mobilenet train")

@@ -60,7 +60,7 @@ def test_nested_classes_add_a_line_of_their_levels(photos: Path, capsys: pytest.
         (["photos", "--resolution", "100"], "use 96 or 128"),
         (["photos", "--width", "0"], "width multiplier 0"),
         (["photos", "--arch", "resnet50"], "'resnet50' cannot be trained"),
-        (["photos", "--cache-size", "much"], "'much' is no size; write a number and a unit"),
+        (["photos", "--cache-size", "much"], "'much' is not a valid size; write a number and a unit"),
         (["photos", "--epochs", "0"], "epochs 0"),
         (["photos/dark"], "photos/dark"),
         (["one"], "one"),

@@ -134,7 +134,7 @@ def test_grown_data_is_measured_on_the_recorded_photos(
     assert main(["evaluate", str(run), str(data), "--json"]) == 0
     out, err = capsys.readouterr()
     assert json.loads(out)["photos"] == 2
-    assert err == "mobilenet: 60 photos are not in the run's record of its split; left out\n"
+    assert err == "mobilenet: left out 60 photos that are not in the run's recorded split\n"
     trained, known = _recorded(run)["train"], _digests(data)
     for file in data.rglob("0-*.png"):
         if blake2b(file.read_bytes(), digest_size=16).hexdigest() not in trained:
@@ -142,7 +142,7 @@ def test_grown_data_is_measured_on_the_recorded_photos(
     assert len(known - _digests(data)) == 2
     assert main(["evaluate", str(run), str(data)]) == 2
     assert capsys.readouterr().err == (
-        f"mobilenet: none of the 2 validation photos that the run recorded is in {data}; to measure the model on new "
+        f"mobilenet: none of the 2 validation photos recorded by the run are in {data}; to evaluate the model on new "
         "photos, put them in a folder of their own\n"
     )
     assert main(["export", str(run), "--out", str(tmp_path / "out")]) == 2
@@ -165,11 +165,13 @@ def test_photos_moved_from_training_to_validation_do_not_count(tmp_path: Path, e
     assert main(["evaluate", str(run), str(data), "--json"]) == 0
     out, err = capsys.readouterr()
     assert json.loads(out)["photos"] == 8
-    assert err == "mobilenet: 3 of 11 photos were trained on; left out\n"
+    assert err == "mobilenet: left out 3 of 11 photos that were trained on\n"
     proof, calibration, says = export(run)
     assert proof == judges
     assert calibration == _digests(data / "train")
-    assert says == "proven on 8 validation photos; calibrated on 17 others; 3 of 11 photos were trained on; left out"
+    assert (
+        says == "proven on 8 validation photos; calibrated on 17 others; left out 3 of 11 photos that were trained on"
+    )
 
 
 @pytest.fixture
@@ -197,7 +199,7 @@ def test_a_bare_file_knows_its_training_photos(
         assert main(["evaluate", str(file), str(data), "--json"]) == 0
         out, err = capsys.readouterr()
         assert json.loads(out)["photos"] == 62
-        assert err == "mobilenet: 18 of 80 photos were trained on; left out\n"
+        assert err == "mobilenet: left out 18 of 80 photos that were trained on\n"
 
 
 def test_a_bare_file_is_not_measured_on_what_it_was_trained_on(
@@ -259,7 +261,7 @@ def test_a_run_without_a_record_still_works_and_says_so(tmp_path: Path, export: 
     (run / "photos.jsonl").unlink()
     proof, _, says = export(run)
     assert proof == recorded["validation"]
-    note = "the run has no photos.jsonl, so its split is made again from the seed; photos added since may move it"
+    note = "the run has no photos.jsonl, so its split is recreated from the seed; photos added since may change it"
     assert says.endswith(note)
     capsys.readouterr()
     assert main(["evaluate", str(run), str(data), "--json"]) == 0
@@ -273,4 +275,4 @@ def test_a_damaged_record_proves_nothing(tmp_path: Path, capsys: Capture) -> Non
         file.write('["train", "dark/x.png", "dark", "00"]\n')
     capsys.readouterr()
     assert main(["export", str(run)]) == 2
-    assert "photos.jsonl, line 21, is damaged, so which photos were trained on is not known" in capsys.readouterr().err
+    assert "photos.jsonl, line 21, is damaged, so the training photos are unknown" in capsys.readouterr().err

@@ -129,7 +129,7 @@ def test_a_set_of_the_hub_in_parquet(far: MemoryFileSystem, photos: Path) -> Non
 def test_several_sets_behind_one_address_are_named(far: MemoryFileSystem) -> None:
     for name in ("small/train/0.parquet", "small/test/0.parquet", "large/train-0.parquet"):
         far.pipe_file(f"/datasets/o/n/{name}", b"x")
-    message = r"hf://datasets/o/n holds several data sets; name one of: \S+datasets/o/n/large, \S+datasets/o/n/small$"
+    message = r"o/n contains several data sets; choose one of: \S+datasets/o/n/large, \S+datasets/o/n/small$"
     with pytest.raises(DataError, match=message):
         open_dataset(Path("hf://datasets/o/n"))
 
@@ -137,7 +137,7 @@ def test_several_sets_behind_one_address_are_named(far: MemoryFileSystem) -> Non
 @pytest.mark.parametrize(
     ("address", "message"),
     [
-        ("far://nothing", r"far://nothing holds neither .tar nor .parquet files; photos in folders must be on a disk"),
+        ("far://nothing", r"far://nothing contains no .tar or .parquet files; photos in folders must be on disk"),
         ("far://nothing/x.tar", r"cannot open far://nothing/x.tar: .*; check the address and the network"),
         ("nowhere://x/y.tar", r"cannot open nowhere://x/y.tar: .*nowhere.*; check the address and the network"),
         ("far://x/{a,b}", "names with braces must end in .tar or .parquet"),

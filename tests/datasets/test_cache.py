@@ -135,7 +135,7 @@ def test_the_bound_holds_and_the_rest_is_decoded_when_asked(tmp_path: Path, deco
         assert len(decodings) - before == load_decodings
         assert len(cached) == 11
         why = f"the cache in {tmp_path / 'cache'} is full at {bound:,} bytes"
-        assert cached.notes == (f"3 of 11 photos are decoded again each time they are used: {why}",)
+        assert cached.notes == (f"3 of 11 photos are not cached and are decoded on every use: {why}",)
         assert sum(path.stat().st_size for path in segment_files(tmp_path / "cache")) <= bound
         np.testing.assert_array_equal(cached.batch(range(11)), decoded(photos, 16))
     photos.path(10).write_bytes(b"gone bad")
@@ -147,7 +147,7 @@ def test_no_room_at_all(tmp_path: Path) -> None:
     photos = noise(tmp_path / "photos", 3)
     cached = cache.load(photos, 16, crop_fraction=0.5, directory=tmp_path / "cache", max_bytes=0)
     np.testing.assert_array_equal(cached.batch([2, 0]), decoded(photos, 16, 0.5)[[2, 0]])
-    assert cached.notes[0].startswith("3 of 3 photos are decoded again")
+    assert cached.notes[0].startswith("3 of 3 photos are not cached")
 
 
 @pytest.mark.usefixtures("small_segments")

@@ -124,7 +124,7 @@ def test_a_full_disk_does_not_end_the_work(tmp_path: Path, monkeypatch: pytest.M
         cached = cache.load(photos, 16, directory=tmp_path / "cache")
         np.testing.assert_array_equal(cached.batch(range(10)), decoded(photos, 16))
     assert len(cached.notes) == 1
-    assert cached.notes[0].startswith("10 of 10 photos are decoded again each time they are used: cannot write")
+    assert cached.notes[0].startswith("10 of 10 photos are not cached and are decoded on every use: cannot write")
     assert "no space left on device; free some space" in cached.notes[0]
     assert [path.name for path in (tmp_path / "cache").rglob("*") if path.is_file()] == ["lock"]
     assert not cache.load(photos, 16, directory=tmp_path / "cache").notes

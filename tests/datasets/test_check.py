@@ -58,8 +58,8 @@ def test_copies_across_the_split(sound: Path, picture: Picture, save: Save) -> N
         (["train/b/4.jpg", "validation/b/smaller.png"], False),
     ]
     assert found.excluded() == [
-        ("train/a/3.jpg", "the picture of validation/a/same.jpg"),
-        ("train/b/4.jpg", "the picture of validation/b/smaller.png"),
+        ("train/a/3.jpg", "same picture as validation/a/same.jpg"),
+        ("train/b/4.jpg", "same picture as validation/b/smaller.png"),
     ]
     assert not check(sound, Classification(), exclude=_excluded(found)).faults()
 
@@ -68,7 +68,7 @@ def test_two_labels(sound: Path) -> None:
     shutil.copy(sound / "train" / "a" / "3.jpg", sound / "train" / "b" / "wrong.jpg")
     found = check(sound, Classification())
     assert found.faults() == ["1 picture has two labels"]
-    reason = "one picture, labelled a and b"
+    reason = "same picture, labelled a and b"
     assert found.excluded() == [("train/a/3.jpg", reason), ("train/b/wrong.jpg", reason)]
     assert not check(sound, Classification(), exclude=_excluded(found)).faults()
 
@@ -102,7 +102,7 @@ def test_what_is_worth_knowing(sound: Path, picture: Picture, save: Save) -> Non
     found = check(sound, Classification())
     assert found.faults() == []
     assert found.remarks() == [
-        "1 picture is there more than once",
+        "1 picture occurs more than once",
         "1 class has fewer than 10 photos",
         "1 folder has no photos",
         "4 photos have an odd size or one colour",
@@ -110,9 +110,9 @@ def test_what_is_worth_knowing(sound: Path, picture: Picture, save: Save) -> Non
         "the largest class has 55 times the photos of the smallest",
     ]
     assert {item.photo.file: (item.width, item.height, item.reason) for item in found.odd} == {
-        "train/a/banner.png": (300, 50, "6 times wider than high"),
+        "train/a/banner.png": (300, 50, "6 times wider than tall"),
         "train/a/grey.png": (64, 64, "one colour"),
-        "train/a/mast.png": (40, 300, "8 times higher than wide"),
+        "train/a/mast.png": (40, 300, "8 times taller than wide"),
         "train/a/tiny.png": (31, 40, "smaller than 32 pixels"),
     }
     assert found.clashes == (("train/few/X.png", "train/few/x.png"),)
@@ -126,8 +126,8 @@ def test_a_class_in_two_spellings_and_one_that_is_all_broken(sound: Path, save: 
     found = check(sound, Classification())
     assert found.faults() == [
         "1 file cannot be read",
-        "1 class has no photo to train on",
-        "1 class is there in two spellings",
+        "1 class has no training photos",
+        "1 class occurs in two spellings",
     ]
     assert (found.missing, found.same_names) == (("c",), (("A", "a"),))
 
@@ -190,7 +190,7 @@ def test_the_quick_check_knows_what_digests_tell(sound: Path, save: Save) -> Non
     for name in ("one.jpg", "two.jpg"):
         (sound / "train" / "c" / name).touch()
     expected = (
-        "copies of training photos to validate on: 2; pictures with two labels: 1; "
+        "copies of training photos in the validation split: 2; pictures with two labels: 1; "
         "classes with fewer than 10 training photos: c (1)"
     )
     assert _quick(sound) == expected

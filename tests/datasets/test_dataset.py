@@ -219,12 +219,12 @@ def test_csv(tmp_path: Path) -> None:
         ("file_name,label\n1.png\n", "line 2: label is empty"),
         (
             "file_name,label\n1.png,a\ngone.png,b\nlost.png,b\n",
-            "line 3: gone.png does not exist below .*, nor do 1 other files",
+            "line 3: gone.png does not exist in .*, nor do 1 other files",
         ),
         ("file_name,label\n1.png,a\n1.png,b\n", "line 3: 1.png is labelled b, but a on line 2"),
-        ("file_name,label\n1.png,a\n1.png,a\n", "has one class only, a"),
+        ("file_name,label\n1.png,a\n1.png,a\n", "has only one class, a"),
         ('file_name,label\n"1.png,a\n', "is not a CSV file in UTF-8"),
-        ("file_name,label\n", "holds no photos"),
+        ("file_name,label\n", "contains no photos"),
         ("file_name,label\n\0,\0\n", "photos.csv"),
     ],
 )
@@ -246,12 +246,12 @@ def test_data_that_cannot_be_used(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="gone does not exist"):
         open_dataset(tmp_path / "gone")
     (tmp_path / "a.zip").write_bytes(b"x")
-    with pytest.raises(DataError, match=r"a\.zip is neither a folder nor a \.csv file"):
+    with pytest.raises(DataError, match=r"a\.zip is not a folder, a \.csv file"):
         open_dataset(tmp_path / "a.zip")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match="empty holds no photos; put the photos of each class in a folder of its own"):
+    with pytest.raises(DataError, match="empty contains no photos; put the photos of each class in a folder of its"):
         open_dataset(tmp_path / "empty")
-    with pytest.raises(DataError, match="one class only, cat; put the photos of each class in a folder of its own"):
+    with pytest.raises(DataError, match="only one class, cat; put the photos of each class in a folder of its own"):
         open_dataset(_tree(tmp_path / "one", "cat/1.png", "cat/2.png"))
     with pytest.raises(DataError, match="photos in no class folder are not used: 2; put the photos of each class"):
         open_dataset(_tree(tmp_path / "loose", "1.png", "2.png"))
@@ -261,7 +261,7 @@ def test_data_that_cannot_be_used(tmp_path: Path) -> None:
         open_dataset(tmp_path / "few", validation_fraction=1.5)
     with pytest.raises(DataError, match="nowhere does not exist"):
         open_dataset(tmp_path / "few", validation=tmp_path / "nowhere")
-    with pytest.raises(DataError, match="holds no photos; their names end in"):
+    with pytest.raises(DataError, match="contains no photos; their names must end in"):
         find_photos(tmp_path / "empty")
 
 
@@ -294,7 +294,7 @@ def test_open_photos_labels_by_the_classes_of_a_model(tmp_path: Path) -> None:
         == tmp_path / "split" / "val" / "Pear" / "1.png"
     )
     (tmp_path / "none").mkdir()
-    with pytest.raises(DataError, match="none holds no photos"):
+    with pytest.raises(DataError, match="none contains no photos"):
         open_photos(tmp_path / "none", Classification(), Vocabulary(classes))
 
 

@@ -40,7 +40,7 @@ def test_a_list_by_hand(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [('a\n"b', r"line 2 begins with a quote but is no JSON string"), ('"a" b', "line 1 begins with a quote")],
+    [('a\n"b', r"line 2 begins with a quote but is not a JSON string"), ('"a" b', "line 1 begins with a quote")],
 )
 def test_a_list_that_cannot_be_read(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "out.txt"
@@ -72,7 +72,7 @@ def test_a_data_set_without_them(tmp_path: Path) -> None:
     dataset = open_dataset(data, exclude=Exclusions(frozenset({"train/a/1.jpg", "val/b/2.jpg", "x"}), Path("list")))
     assert dataset.train.files == ("a/2.jpg", "b/1.jpg")
     assert dataset.validation.files == ("a/1.jpg",)
-    assert dataset.notes == ("excluded by list: 2 photos; 1 names are not there",)
+    assert dataset.notes == ("excluded by list: 2 photos; 1 names not found",)
     elsewhere = _tree(tmp_path / "e", "a/7.jpg", "b/8.jpg")
     names = frozenset({f"{tmp_path}/e/a/7.jpg"})
     assert open_dataset(data, validation=elsewhere, exclude=Exclusions(names)).validation.files == ("b/8.jpg",)
@@ -84,7 +84,7 @@ def test_a_data_set_without_them(tmp_path: Path) -> None:
 
 def test_a_list_for_other_data_is_refused(tmp_path: Path) -> None:
     data = _tree(tmp_path, "a/1.jpg", "a/2.jpg", "b/1.jpg")
-    with pytest.raises(DataError, match="none of the 1 photos that list excludes is in"):
+    with pytest.raises(DataError, match="none of the 1 photos excluded by list are in"):
         open_dataset(data, exclude=Exclusions(frozenset({"c/1.jpg"}), Path("list")))
 
 
@@ -95,7 +95,7 @@ def test_photos_to_evaluate_on_without_them(tmp_path: Path) -> None:
     assert open_photos(data / "val", Classification(), Vocabulary(("a", "b")), exclude=exclude, base=data).files == (
         "b/2.jpg",
     )
-    with pytest.raises(DataError, match="holds no photos"):
+    with pytest.raises(DataError, match="contains no photos"):
         open_photos(
             data,
             Classification(),

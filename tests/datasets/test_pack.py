@@ -167,9 +167,9 @@ def test_names_that_nobody_expects(tmp_path: Path, save: Save) -> None:
 def test_what_is_refused(photos: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="shards of 10 bytes are too small; use 100,000 or more"):
         pack(photos, Classification(), tmp_path / "shards", shard_bytes=10)
-    with pytest.raises(ConfigError, match="written to a disk; choose another --out than s3://bucket/x, and copy them"):
+    with pytest.raises(ConfigError, match="be written to disk, not to s3://bucket/x; choose another --out, and copy"):
         pack(photos, Classification(), Path("s3://bucket/x"))
-    with pytest.raises(StorageError, match="photos is there already; choose another --out"):
+    with pytest.raises(StorageError, match="photos already exists; choose another --out"):
         pack(photos, Classification(), photos)
     with pytest.raises(DataError, match="does not exist"):
         pack(tmp_path / "nothing", Classification(), tmp_path / "shards")

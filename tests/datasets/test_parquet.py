@@ -85,7 +85,7 @@ def test_rows_without_bytes_are_left_out(tmp_path: Path) -> None:
         for part in (dataset.train, dataset.validation)
         if "x.parquet/00000008" in part.files
     )
-    with pytest.raises(ImageError, match="its row holds no bytes"):
+    with pytest.raises(ImageError, match="its row contains no bytes"):
         photos.read(index)
 
 
@@ -94,7 +94,7 @@ def test_rows_without_bytes_are_left_out(tmp_path: Path) -> None:
     [
         ({"label": [1, 2]}, "has no column of images; it has: label"),
         ({"image": [b"x", b"y"], "text": ["a", "b"]}, "has no column of labels; it has: image, text"),
-        ({"image": [b"x", b"y"], "label": [0.5, 1.5]}, "column label holds neither names nor numbers of classes"),
+        ({"image": [b"x", b"y"], "label": [0.5, 1.5]}, "column label contains neither class names nor class numbers"),
     ],
 )
 def test_files_that_cannot_be_used(tmp_path: Path, columns: dict[str, list[Any]], message: str) -> None:
@@ -123,7 +123,9 @@ def test_damage_is_one_line(tmp_path: Path) -> None:
 def test_a_row_group_that_would_not_fit_into_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reader, "_MOST_GROUP_BYTES", 1000)
     _write(tmp_path / "x.parquet", {"label": [0, 1] * 6, "image": _images(*range(12))}, rows=12)
-    with pytest.raises(DataError, match=r"has a row group of [\d,]+ bytes, which is read whole .* some 100 photos"):
+    with pytest.raises(
+        DataError, match=r"has a row group of [\d,]+ bytes, which is read as a whole .* about 100 photos"
+    ):
         open_dataset(tmp_path / "x.parquet")
 
 

@@ -115,15 +115,15 @@ def test_an_end_that_is_cut_off_and_a_damaged_header(tmp_path: Path) -> None:
     data = _tar(tmp_path / "s.tar", _numbered(0, 20)).read_bytes()
     for cut in (1, 511, 700, len(data) // 2 + 100):
         (tmp_path / "s.tar").write_bytes(data[:cut])
-        with pytest.raises(DataError, match=r"s.tar is no tar file, or damaged: .*; pack or copy it again"):
+        with pytest.raises(DataError, match=r"s.tar is not a tar file, or is damaged: .*; pack or copy it again"):
             open_dataset(tmp_path)
     flipped = bytearray(data)
     flipped[20 * 512 + 3] ^= 1
     (tmp_path / "s.tar").write_bytes(flipped)
-    with pytest.raises(DataError, match="no tar file, or damaged"):
+    with pytest.raises(DataError, match="not a tar file, or is damaged"):
         open_dataset(tmp_path)
     (tmp_path / "s.tar").write_bytes(b"")
-    with pytest.raises(DataError, match="no tar file, or damaged"):
+    with pytest.raises(DataError, match="not a tar file, or is damaged"):
         open_dataset(tmp_path)
 
 
@@ -182,8 +182,8 @@ def test_photos_are_read_by_their_names_below_the_set_and_below_a_part(tmp_path:
 def test_a_folder_of_both_kinds_and_a_name_that_is_nothing(tmp_path: Path) -> None:
     _tar(tmp_path / "s.tar", _numbered(0, 4))
     (tmp_path / "s.parquet").write_bytes(b"PAR1")
-    with pytest.raises(DataError, match=r"holds both .tar and .parquet files; name those of one kind"):
+    with pytest.raises(DataError, match=r"contains both .tar and .parquet files; give those of one kind"):
         open_dataset(tmp_path)
     (tmp_path / "s.zip").touch()
-    with pytest.raises(DataError, match=r"neither a folder nor a .csv file nor shards \(.tar, .parquet\)"):
+    with pytest.raises(DataError, match=r"not a folder, a .csv file or shards \(.tar, .parquet\)"):
         open_dataset(tmp_path / "s.zip")

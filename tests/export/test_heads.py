@@ -234,7 +234,7 @@ def test_a_file_whose_card_says_other_outputs_is_refused(
     card = replace(graph.card, head=replace(head, outputs=(changed, *head.outputs[1:])))
     told = ModelCard.to_json(card)
     monkeypatch.setattr(ModelCard, "to_json", lambda _: told)
-    with pytest.raises(ModelError, match=rf"model\.\w+.* answers with \[\('flags'.*card says \[\('{changed.name}'"):
+    with pytest.raises(ModelError, match=rf"model\.\w+.* outputs (?:are )?\[\('flags'.*card says \[\('{changed.name}'"):
         _answers(engine, graph, _images(1), tmp_path)
 
 

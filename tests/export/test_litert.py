@@ -180,7 +180,7 @@ def test_a_graph_gives_the_same_bytes_again(example: Make) -> None:
 def test_a_graph_that_does_not_begin_with_a_convolution_is_refused(example: Make) -> None:
     graph = example().graph
     pool, classifier = graph.nodes[-2:]
-    with pytest.raises(ModelError, match="row pool reads the photo, which only a convolution of all its channels can"):
+    with pytest.raises(ModelError, match="row pool reads the photo, which only a convolution over all channels can"):
         litert_model(Graph(graph.card, (replace(pool, inputs=("input",)), classifier)))
 
 

@@ -136,5 +136,5 @@ def test_everything_is_inside_the_one_file_and_nothing_by_chance(example: Maker)
 def test_a_network_that_begins_otherwise_is_refused(example: Maker) -> None:
     graph = example().graph
     pool, classifier = graph.nodes[-2:]
-    with pytest.raises(ModelError, match="row pool reads the photo, which only a convolution of all its channels can"):
+    with pytest.raises(ModelError, match="row pool reads the photo, which only a convolution over all channels can"):
         onnx_model(replace(graph, nodes=(replace(pool, inputs=("input",)), classifier)), batch=None)

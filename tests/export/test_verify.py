@@ -257,7 +257,7 @@ def test_a_time_that_is_no_number_is_not_faster(
 def test_a_network_that_answers_without_numbers_proves_nothing(reference: Reference, value: float) -> None:
     answers = reference.outputs["probabilities"].copy()
     answers[7, 0] = value
-    with pytest.raises(ModelError, match="the model answers with NaN or infinity: its training has diverged"):
+    with pytest.raises(ModelError, match="the model's outputs contain NaN or infinity: training has diverged"):
         replace(reference, outputs={"probabilities": answers})
 
 
@@ -265,7 +265,7 @@ def test_no_photos_prove_nothing(reference: Reference) -> None:
     answers = reference.outputs["probabilities"]
     with pytest.raises(DataError, match="no photos to verify a file on; give at least one that can be read"):
         replace(reference, images=_PHOTOS[:0], outputs={"probabilities": answers[:0]}, targets=None)
-    with pytest.raises(ModelError, match=r"the model answers with shape \(47, 5\) where \(48, 5\) was expected"):
+    with pytest.raises(ModelError, match=r"the model's output probabilities has shape \(47, 5\), \(48, 5\) expected"):
         replace(reference, outputs={"probabilities": answers[:47]})
 
 

@@ -95,9 +95,9 @@ def _refusal(card: ModelCard, **changes: Any) -> str:
     with pytest.raises(ModelError) as error:
         ModelCard.from_json(json.dumps(document))
     said = str(error.value)
-    assert said.startswith("describes no network that can be run: ")
+    assert said.startswith("does not describe a network that can be run: ")
     assert "\n" not in said
-    return said.removeprefix("describes no network that can be run: ")
+    return said.removeprefix("does not describe a network that can be run: ")
 
 
 def _with(*outputs: Output) -> ModelCard:
@@ -106,7 +106,7 @@ def _with(*outputs: Output) -> ModelCard:
 
 def test_a_row_that_is_not_known_is_one_line() -> None:
     assert _refusal(_HEADED, rows={"row": "Attention"}) == (
-        "its head has a row of the unknown kind 'Attention'; install a newer mobilenet"
+        "its head has a row of unknown kind 'Attention'; install a newer mobilenet"
     )
     assert _refusal(_HEADED, rows={"dilation": 2}) == (
         "row boxes has unknown fields ['dilation']; install a newer mobilenet"
@@ -140,7 +140,7 @@ def test_a_row_with_a_value_that_it_cannot_have_is_one_line(field: str, value: o
     said = _refusal(_HEADED, rows={field: value})
     named = "'boxes'" if field != "name" else repr(value)
     shown = repr(tuple(value)) if isinstance(value, list) else repr(value)
-    assert said == f"row {named} has the unknown {field} {shown}; install a newer mobilenet"
+    assert said == f"row {named} has an unknown {field}, {shown}; install a newer mobilenet"
 
 
 @settings(max_examples=300)
@@ -161,28 +161,28 @@ def test_rows_that_do_not_fit_together_are_one_line() -> None:
     assert _refusal(_HEADED, rows={"in_channels": 8}) == "row boxes expects 8 channels but gets 256"
     assert "block99" in _refusal(_HEADED, rows={"inputs": ["block99"]})
     many = replace(_HEADED, head=Head(1001 * (_HEAD.rows[-1],), _HEAD.outputs))
-    assert _refusal(many) == "its head has 1,001 rows; a head has at most 1,000"
+    assert _refusal(many) == "its head has 1,001 rows; the limit is 1,000"
 
 
 def test_an_output_of_a_shape_that_its_row_does_not_have_is_one_line() -> None:
     assert _refusal(_HEADED, outputs={"shape": [3, 5]}) == (
-        "output boxes of shape (3, 5) is not what its row boxes computes: (1, 1, 12)"
+        "output boxes of shape (3, 5) does not match what its row boxes computes: (1, 1, 12)"
     )
     assert _refusal(_with(Output("nothing", "absent", (4,)))) == (
-        "output nothing of shape (4,) is not what its row absent computes: (0, 0, 0)"
+        "output nothing of shape (4,) does not match what its row absent computes: (0, 0, 0)"
     )
     for shape, said in (([], "()"), ([0], "(0,)"), ([-3, -4], "(-3, -4)")):
         assert _refusal(_HEADED, outputs={"shape": shape}) == (
-            f"output boxes has the shape {said}; every side must be 1 or more"
+            f"output boxes has shape {said}; every dimension must be at least 1"
         )
 
 
 def test_two_outputs_of_one_name_are_one_line() -> None:
     first, second = _HEAD.outputs[:2]
-    assert _refusal(_with(first, replace(second, name="boxes"))) == "two outputs have one name: ['boxes', 'boxes']"
+    assert _refusal(_with(first, replace(second, name="boxes"))) == "two outputs have the same name: ['boxes', 'boxes']"
 
 
 def test_an_ending_that_is_not_known_is_one_line() -> None:
     assert _refusal(_HEADED, outputs={"ending": "tanh"}) == (
-        "output boxes has the unknown ending 'tanh'; install a newer mobilenet"
+        "output boxes has an unknown ending, 'tanh'; install a newer mobilenet"
     )

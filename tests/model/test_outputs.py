@@ -32,9 +32,9 @@ def test_an_output_that_is_absent_or_misshapen_is_one_line() -> None:
     del found["boxes"]
     with pytest.raises(ModelError) as error:
         shaped_outputs(found, _WANTED, 5)
-    assert str(error.value) == "the model answers with ['scores'], not with boxes; it is another model"
+    assert str(error.value) == "the model's outputs are ['scores'], without boxes; it is a different model"
     for wrong in (_answers(4), {**_answers(), "boxes": _answers()["boxes"].reshape(5, 8)}):
-        with pytest.raises(ModelError, match=r"the model answers with shape \(.*\) where \(5, 2, 4\) was expected"):
+        with pytest.raises(ModelError, match=r"the model's output \w+ has shape \(.*\), \(5, 2, 4\) expected"):
             shaped_outputs(wrong, _WANTED, 5)
 
 
@@ -45,7 +45,7 @@ def test_one_number_in_any_output_that_is_not_finite_is_one_line(name: str, valu
     found[name][3].flat[-1] = value
     assert finite_photos(found).tolist() == [True, True, True, False, True]
     assert shaped_outputs(found, _WANTED, 5) is found
-    with pytest.raises(ModelError, match="the model answers with NaN or infinity: its training has diverged"):
+    with pytest.raises(ModelError, match="the model's outputs contain NaN or infinity: training has diverged"):
         checked_outputs(found, _WANTED, 5)
 
 

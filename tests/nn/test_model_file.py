@@ -41,7 +41,7 @@ def test_a_file_that_was_cut_off_is_refused(tmp_path: Path, keep: int) -> None:
 
 def test_a_foreign_file_is_refused(tmp_path: Path) -> None:
     save_file({"x": torch.zeros(2)}, tmp_path / "x.safetensors")
-    with pytest.raises(ModelError, match="no model of this tool"):
+    with pytest.raises(ModelError, match="not a model of this tool"):
         read_model(tmp_path / "x.safetensors")
 
 

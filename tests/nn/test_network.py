@@ -75,7 +75,7 @@ def test_rows_of_two_paddings_are_refused() -> None:
 @pytest.mark.parametrize("name", ["features", "forward", "stem.conv"])
 def test_a_row_that_would_hide_something_is_refused(name: str) -> None:
     rows = Conv("stem", 3, 8), GlobalPool("pool"), Linear(name, 8, 2)
-    with pytest.raises(SpecError, match=f"row {name} has the name of something else in a network; give it another"):
+    with pytest.raises(SpecError, match=f"row {name} has the name of an attribute of the network; give it another"):
         TableNetwork(Network("hidden", 32, 0, rows))
 
 

@@ -164,7 +164,7 @@ def test_the_mistake_is_shown_with_its_photo(make_run: MakeRun) -> None:
     (image,) = page.all("img")
     assert image["alt"] == "A photo labelled dog; the model predicted cat"
     assert "cat 60 % labelled dog b.jpg" in page.text
-    assert "1 of 2 photos got a wrong answer" in page.text
+    assert "1 of 2 predictions were wrong" in page.text
 
 
 def test_a_photo_that_has_vanished_is_shown_as_missing(make_run: MakeRun, tmp_path: Path) -> None:
@@ -284,7 +284,7 @@ def test_a_run_of_an_unknown_task_is_one_line(make_run: MakeRun) -> None:
     run = make_run()
     path = run / "evaluation.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "task": "dowsing"}))
-    with pytest.raises(ModelError, match="is for the task 'dowsing', which is not known here"):
+    with pytest.raises(ModelError, match="is for the unknown task 'dowsing'"):
         write_report(run)
 
 

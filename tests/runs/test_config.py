@@ -36,6 +36,6 @@ def test_a_damaged_file_is_one_line(tmp_path: Path, text: str) -> None:
 
 
 def test_a_folder_that_is_not_a_run_is_one_line(tmp_path: Path) -> None:
-    message = rf"^{tmp_path} is not a run folder: it has no config\.json; name the folder that mobilenet train wrote$"
+    message = rf"^{tmp_path} is not a run folder: it has no config\.json; give a folder written by mobilenet train$"
     with pytest.raises(DataError, match=message):
         open_run(tmp_path)

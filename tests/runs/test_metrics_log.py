@@ -42,7 +42,7 @@ def test_a_damaged_line_ends_nothing_and_is_reported(tmp_path: Path, line: str) 
     file = _log(tmp_path, f'{{"epoch": 1}}\n{line}\n{{"epoch": 3}}\n')
     log = read_metrics(file)
     assert (log.lines, log.damaged) == (({"epoch": 1}, {"epoch": 3}), (2,))
-    assert log.notes == (f"{file}: line 2 cannot be read and is left out; restore the file, or resume the run",)
+    assert log.notes == (f"{file}: line 2 cannot be read and is ignored; restore the file, or resume the run",)
 
 
 def test_a_damaged_last_line_that_is_whole_is_reported(tmp_path: Path) -> None:

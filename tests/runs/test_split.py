@@ -30,7 +30,7 @@ def test_who_trained_and_who_judges(tmp_path: Path) -> None:
     digests = [bytes.fromhex(text) for text in (_C, _B, "d" * 32, _A)]
     assert (split.trained(digests), split.judges(digests)) == ([1, 3], [0])
     assert split.missing(digests) == ""
-    assert split.missing(digests[1:]) == "1 of the 2 validation photos that the run recorded is missing"
+    assert split.missing(digests[1:]) == "1 of the 2 validation photos recorded by the run is missing"
 
 
 def test_an_older_run_has_no_record(tmp_path: Path) -> None:
@@ -51,9 +51,7 @@ def test_an_older_run_has_no_record(tmp_path: Path) -> None:
 )
 def test_a_damaged_line_is_named(tmp_path: Path, line: object) -> None:
     file = _write(tmp_path, ["train", "a.png", "x", _A], line)
-    with pytest.raises(
-        DataError, match=r"photos\.jsonl, line 2, is damaged, so which photos were trained on is not known"
-    ):
+    with pytest.raises(DataError, match=r"photos\.jsonl, line 2, is damaged, so the training photos are unknown"):
         read_split(file)
 
 

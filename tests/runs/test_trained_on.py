@@ -33,7 +33,7 @@ def _said_of(count: int) -> TrainedOn:
 def test_a_few_photos_are_all_known() -> None:
     unseen = _said_of(1000).unseen(_photos(900, 1100))
     assert unseen.mask.tolist() == [False] * 100 + [True] * 100
-    assert unseen.note == "100 of 200 photos were trained on; left out"
+    assert unseen.note == "left out 100 of 200 photos that were trained on"
 
 
 def test_of_many_photos_a_sample_is_known_and_the_rest_is_not_guessed() -> None:
@@ -46,7 +46,7 @@ def test_of_many_photos_a_sample_is_known_and_the_rest_is_not_guessed() -> None:
     assert 540 < unseen.mask[10_000:].sum() < 710
     assert unseen.trained + unseen.unknown + unseen.mask.sum() == 20_000
     assert 540 < unseen.trained < 710
-    assert f"; so are {unseen.unknown:,} more, of which the model file cannot tell" in unseen.note
+    assert f", and {unseen.unknown:,} more that the model file cannot identify" in unseen.note
 
 
 @pytest.mark.parametrize("count", [1, 4096, 4097, 100_000])
@@ -95,6 +95,6 @@ def test_a_file_that_says_nothing_is_not_guessed_at() -> None:
 )
 def test_damage_is_one_line(said: Any) -> None:
     with pytest.raises(
-        ModelError, match=r"^what the model file says of its training photos is damaged: [^\n]*; train again$"
+        ModelError, match=r"^the model file's record of its training photos is damaged: [^\n]*; train again$"
     ):
         TrainedOn.of_card(_card(said))

@@ -81,7 +81,7 @@ def test_answers_without_numbers_are_one_line_unless_they_are_wanted() -> None:
         def predict(self, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
             return {name: values * np.float32(np.nan) for name, values in super().predict(images).items()}
 
-    with pytest.raises(ModelError, match="the model answers with NaN or infinity"):
+    with pytest.raises(ModelError, match="the model's outputs contain NaN or infinity"):
         predict_batches(_Diverged(), _IMAGES)
     assert np.isnan(predict_batches(_Diverged(), _IMAGES, check=shaped_outputs)["corners"]).all()
 
@@ -91,5 +91,5 @@ def test_another_model_is_one_line() -> None:
         def predict(self, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
             return {"probabilities": np.zeros((len(images), 3), np.float32)}
 
-    with pytest.raises(ModelError, match=r"the model answers with \['probabilities'\], not with corners"):
+    with pytest.raises(ModelError, match=r"the model's outputs are \['probabilities'\], without corners"):
         predict_batches(_Other(), _IMAGES)

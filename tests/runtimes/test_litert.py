@@ -91,7 +91,7 @@ def test_what_only_begins_like_a_tflite_file_is_refused(rest: bytes) -> None:
 
 def test_the_messages_say_what_is_wrong(tmp_path: Path) -> None:
     path = tmp_path / "model.tflite"
-    assert "is no TFLite file, or is damaged; write one with mobilenet export" in _refusal(b"text", path)
+    assert "is not a TFLite file, or is damaged; write one with mobilenet export" in _refusal(b"text", path)
     middle = len(_DATA) // 2
     changed = _DATA[:middle] + bytes([_DATA[middle] ^ 1]) + _DATA[middle + 1 :]
     for damaged in (changed, _DATA[:middle], _DATA + b"x"):
@@ -115,12 +115,8 @@ def test_an_official_file_is_sent_to_import() -> None:
 
 
 def test_a_sealed_file_without_a_card_is_refused(tmp_path: Path) -> None:
-    assert "has no card of its network" in _refusal(
-        _sealed_anew(b"\0mobilenet\0", b"\0mobilenut\0"), tmp_path / "a.tflite"
-    )
-    assert "has no card of its network" in _refusal(
-        seal(b"\xff\xff\xff\xffTFL3" + UNSEALED.encode()), tmp_path / "b.tflite"
-    )
+    assert "has no model card" in _refusal(_sealed_anew(b"\0mobilenet\0", b"\0mobilenut\0"), tmp_path / "a.tflite")
+    assert "has no model card" in _refusal(seal(b"\xff\xff\xff\xffTFL3" + UNSEALED.encode()), tmp_path / "b.tflite")
 
 
 def _sealed_anew(old: bytes, new: bytes) -> bytes:
@@ -134,21 +130,21 @@ def _sealed_anew(old: bytes, new: bytes) -> bytes:
 
 def test_a_card_that_is_no_card_is_refused_though_the_seal_fits(tmp_path: Path) -> None:
     packed, random = pack_card(_CARD), np.random.default_rng(0)
-    assert "has a card that is no text" in _refusal(_sealed_anew(packed, bytes(len(packed))), tmp_path / "a.tflite")
+    assert "has a card that is not text" in _refusal(_sealed_anew(packed, bytes(len(packed))), tmp_path / "a.tflite")
     short = zlib.compress(b"{}").ljust(len(packed), b"\0")
-    assert "describes no network" in _refusal(_sealed_anew(packed, short), tmp_path / "b.tflite")
+    assert "does not describe a network" in _refusal(_sealed_anew(packed, short), tmp_path / "b.tflite")
     cut = zlib.compress(random.bytes(2 * len(packed)))[: len(packed)]
-    assert "has a card that is no text" in _refusal(_sealed_anew(packed, cut), tmp_path / "c.tflite")
+    assert "has a card that is not text" in _refusal(_sealed_anew(packed, cut), tmp_path / "c.tflite")
     cut = zlib.compress(b"ab" + 5000 * b"c", 0)[: len(packed)]
-    assert "has a card that is cut short" in _refusal(_sealed_anew(packed, cut), tmp_path / "d.tflite")
+    assert "has a card that is truncated" in _refusal(_sealed_anew(packed, cut), tmp_path / "d.tflite")
 
 
 def test_a_card_that_does_not_fit_its_graph_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told = pack_card(replace(_CARD, labels=("cat", "dog")))
     monkeypatch.setattr(model, "pack_card", lambda _: told)
     message = _refusal(litert_model(_graph()), tmp_path / "model.tflite")
-    answers = "[('probabilities', 'float32', (1, 3))], its card says [('probabilities', 'float32', (1, 2))]"
-    assert f"it answers with {answers}" in message
+    outputs = "[('probabilities', 'float32', (1, 3))], but its card says [('probabilities', 'float32', (1, 2))]"
+    assert f"its outputs are {outputs}" in message
 
 
 def test_an_operator_that_does_not_fit_is_one_line(tmp_path: Path) -> None:
@@ -158,7 +154,7 @@ def test_an_operator_that_does_not_fit_is_one_line(tmp_path: Path) -> None:
     assert isinstance(classifier, LinearNode)
     wrong = replace(classifier, matrix=classifier.matrix[:, 1:])
     message = _refusal(litert_model(replace(graph, nodes=(*graph.nodes[:-1], wrong))), tmp_path / "model.tflite")
-    assert message.startswith("LiteRT does not run ")
+    assert message.startswith("LiteRT cannot run ")
 
 
 def test_a_missing_file_and_a_folder_are_one_line(tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ def test_other_peoples_files_are_refused_with_the_remedy(file: Path, data: bytes
 def test_a_sealed_file_without_a_card_is_refused(file: Path, data: bytes, engine: str) -> None:
     model = onnx.load_from_string(data)
     kept = [entry for entry in model.metadata_props if entry.key not in ("mobilenet", "seal")]
-    for card, message in ((None, "does not say what it is"), ("{}", "describes no network that can be run")):
+    for card, message in ((None, "has no model card"), ("{}", "does not describe a network that can be run")):
         del model.metadata_props[:]
         model.metadata_props.extend(kept)
         onnx.helper.set_model_props(model, {"seal": UNSEALED} | ({} if card is None else {"mobilenet": card}))
@@ -104,7 +104,7 @@ def test_what_the_engine_says_ends_in_one_line(file: Path, data: bytes, engine: 
     onnx.helper.set_model_props(model, {"seal": UNSEALED})
     model.graph.node[3].op_type = "Unheard"
     file.write_bytes(seal(model.SerializeToString()))
-    with pytest.raises(ModelError, match=rf"{name} does not run .*model\.onnx: .*; install a newer {engine}") as error:
+    with pytest.raises(ModelError, match=rf"{name} cannot run .*model\.onnx: .*; install a newer {engine}") as error:
         open_model(file, engine)
     assert "\n" not in str(error.value)
 

@@ -33,16 +33,15 @@ def test_what_is_no_model_is_one_line_with_the_remedy(tmp_path: Path, name: str,
         (tmp_path / existing).touch()
     with pytest.raises(ModelError, match=message) as error:
         open_model(tmp_path / name)
-    assert (
-        "a model is a run folder (with its model.safetensors) or a file that ends in .safetensors, .tflite, .onnx"
-        in str(error.value)
+    assert "a model is a run folder with model.safetensors, or a file ending in .safetensors, .tflite, .onnx" in str(
+        error.value
     )
     assert "\n" not in str(error.value)
 
 
 def test_an_engine_that_does_not_run_such_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").touch()
-    with pytest.raises(ConfigError, match=r"litert does not run .safetensors files \(.*\); use torch"):
+    with pytest.raises(ConfigError, match=r"litert cannot run .safetensors files \(.*\); use torch"):
         open_model(tmp_path, "litert")
 
 

@@ -39,7 +39,7 @@ def test_the_messages_say_which() -> None:
 
 @pytest.mark.parametrize("data", [b"", 2 * UNSEALED.encode()])
 def test_a_file_to_be_sealed_holds_the_mark_once(data: bytes) -> None:
-    with pytest.raises(ValueError, match="holds UNSEALED once"):
+    with pytest.raises(ValueError, match="must contain UNSEALED once"):
         seal(data)
 
 

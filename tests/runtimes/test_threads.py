@@ -151,7 +151,7 @@ def test_a_first_file_that_fails_gives_stderr_back_and_leaves_the_silence_to_the
     before = os.fstat(2)
     with monkeypatch.context() as patch:
         patch.setattr(litert, "Interpreter", _Failing)
-        with pytest.raises(litert.ModelError, match=r"LiteRT does not run .*: no memory"):
+        with pytest.raises(litert.ModelError, match=r"LiteRT cannot run .*: no memory"):
             open_model(tiny_tflite)
     assert os.path.samestat(os.fstat(2), before)
     assert not litert._GREETED.is_set()

@@ -82,7 +82,7 @@ def test_other_scenes_and_strangers_files_are_never_overwritten(scenes: Path, tm
     (tmp_path / "mine.txt").write_text("mine", "utf-8")
     for root, settings in [(scenes, SceneSettings(60, 20, seed=5, side=64)), (tmp_path, _SMALL)]:
         before = _digests(root)
-        with pytest.raises(DataError, match="exists and holds something else; choose another folder or remove it"):
+        with pytest.raises(DataError, match="exists and contains something else; choose another folder or remove it"):
             write_scenes(root, settings)
         assert _digests(root) == before
 

@@ -153,5 +153,5 @@ def test_a_ring_has_a_hole() -> None:
 
 @pytest.mark.parametrize("side", [0, 31, 1025])
 def test_a_side_out_of_range_is_refused(side: int) -> None:
-    with pytest.raises(ConfigError, match=rf"^scenes of {side} pixels; use a side from 32 to 1024$"):
+    with pytest.raises(ConfigError, match=rf"^scene side {side} is out of range; use 32 to 1024 pixels$"):
         draw_scene(0, 0, side=side)

@@ -13,7 +13,7 @@ from mobilenet.benchmark.device.profile import Estimate, Variant
 from mobilenet.export.export import ExportSettings
 from mobilenet.search.budget import Limits
 from mobilenet.search.candidates import Candidate, Option
-from mobilenet.search.journal.journal import Memory
+from mobilenet.search.journal.journal import Journal
 from mobilenet.search.settings import FitSettings, Nobody
 from mobilenet.search.strategy import choice as choosing
 from mobilenet.search.strategy.choice import Choice
@@ -72,9 +72,9 @@ def choose(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tup
             trial=lambda candidate, epochs: Trial(candidate, epochs, candidate.resolution / 200, 0.5, 1.0),
             run_folder=lambda candidate, _: tmp_path / str(candidate),
         )
-        memory = Memory(tmp_path / "fit" / "search.json", {}, {})
+        journal = Journal(tmp_path / "fit" / "search.json", {}, {})
         options = _options(limits, widths, variants)
-        choice = Choice(settings, memory, Nobody(), options, cast("Trainings", trainings), 12, elsewhere=False)
+        choice = Choice(settings, journal, Nobody(), options, cast("Trainings", trainings), 12, elsewhere=False)
         return choice.decide(), exported
 
     return decide

@@ -58,8 +58,8 @@ def test_a_hundred_unknown_classes_stay_one_readable_line() -> None:
 @pytest.mark.parametrize(
     ("outputs", "message"),
     [
-        ({"boxes": np.zeros((2, 4))}, r"\['boxes'\], not with probabilities"),
-        ({"probabilities": np.zeros((2, 4))}, r"shape \(2, 4\) where \(2, 3\) was expected"),
+        ({"boxes": np.zeros((2, 4))}, r"\['boxes'\], without probabilities"),
+        ({"probabilities": np.zeros((2, 4))}, r"shape \(2, 4\), \(2, 3\) expected"),
         ({"probabilities": np.full((2, 3), np.nan)}, "NaN or infinity"),
     ],
 )

@@ -129,7 +129,7 @@ def test_calibration_has_a_diagram_and_a_table_of_the_ranges_that_hold_photos() 
 
 def test_mistakes_are_counted_and_shown() -> None:
     (section,) = (part for part in sections(_evaluated(("a", "b"), [[3, 1], [2, 4]])) if part.anchor == "mistakes")
-    assert section.note.startswith("3 of 10 photos got a wrong answer.")
+    assert section.note.startswith("3 of 10 predictions were wrong.")
     assert section.parts == (Gallery(),)
 
 

@@ -44,7 +44,7 @@ def test_a_name_that_no_task_has_is_one_line(elsewhere: _Elsewhere, tmp_path: Pa
     for unknown in (lambda: task_named("pose"), lambda: task_of(tmp_path, "pose")):
         with pytest.raises(ConfigError) as error:
             unknown()
-        assert str(error.value).startswith("there is no task 'pose'; use one of elsewhere, classification")
+        assert str(error.value).startswith("unknown task 'pose'; use one of elsewhere, classification")
 
 
 def test_photos_are_for_the_first_task_that_knows_them_unless_one_is_named(
@@ -58,15 +58,13 @@ def test_photos_that_no_task_knows_are_one_line(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(tasks, "TASKS", {"elsewhere": _Elsewhere()})
     with pytest.raises(ConfigError) as error:
         task_of(Path("photos"))
-    assert str(error.value) == "photos looks like the data of no task; name one with --task: elsewhere"
+    assert str(error.value) == "photos does not look like data for any task; choose one with --task: elsewhere"
 
 
 def test_a_model_of_another_task_is_one_line() -> None:
     with pytest.raises(ModelError) as error:
         task_of_model("pose", Path("runs/model.onnx"))
-    assert (
-        str(error.value) == "runs/model.onnx is for the task 'pose', which is not known here; install a newer mobilenet"
-    )
+    assert str(error.value) == "runs/model.onnx is for the unknown task 'pose'; install a newer mobilenet"
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +96,7 @@ def strangers(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _refused(arguments: list[str], named: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == 2
-    said = f"mobilenet: {named} is for the task 'pose', which is not known here; install a newer mobilenet\n"
+    said = f"mobilenet: {named} is for the unknown task 'pose'; install a newer mobilenet\n"
     assert capsys.readouterr() == ("", said)
 
 

@@ -54,7 +54,7 @@ def test_a_run_on_odd_names(odd: Path, tmp_path: Path, capsys: pytest.CaptureFix
     printed, noted = capsys.readouterr()
     # The same photos in shards: those that were trained on do not count there either.
     assert json.loads(printed.splitlines()[-1])["photos"] == evaluation["photos"] == 5
-    assert "26 of 31 photos were trained on; left out" in noted
+    assert "left out 26 of 31 photos that were trained on" in noted
 
 
 def test_mlflow_hears_of_odd_names_too(odd: Path, tmp_path: Path) -> None:

@@ -218,7 +218,7 @@ def test_names_that_are_no_utf8_and_links_to_nothing_end_no_run(photos: Path, tm
 
 def test_a_place_that_cannot_be_written_is_noticed_before_photos_are_decoded(photos: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(StorageError, match="not a directory; choose another place with --out"):
+    with pytest.raises(StorageError, match="not a directory; choose another location with --out"):
         train(_settings(photos), tmp_path / "file" / "run")
     assert not (tmp_path / "cache").exists()
 

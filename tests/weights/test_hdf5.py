@@ -71,43 +71,43 @@ _DAMAGE: dict[str, tuple[Callable[[h5py.File], None], str]] = {
     "a soft link": (_soft_link, "link to /model_weights/conv1; links are not followed"),
     "an external link": (_external_link, "link to other.h5; links are not followed"),
     "an external link at the root": (_linked_root, "model_weights is a link to other.h5; links are not followed"),
-    "a virtual data set": (_virtual, "dense/kernel:0 (256, 5) is kept in another file"),
+    "a virtual data set": (_virtual, "dense/kernel:0 (256, 5) is stored in another file"),
     "external storage": (
         lambda file: _replace(file, shape=_SHAPE, dtype="f4", external=[("other.bin", 0, 5120)]),
-        "dense/kernel:0 (256, 5) is kept in another file",
+        "dense/kernel:0 (256, 5) is stored in another file",
     ),
-    "a group in itself": (_loop, "its groups have no end"),
+    "a group in itself": (_loop, "its groups do not end"),
     "a type": (_named_type, "dense/type is neither a group nor an array"),
-    "a compound": (lambda file: _replace(file, data=np.zeros(_SHAPE, "f4,i4")), "(256, 5) has the type"),
+    "a compound": (lambda file: _replace(file, data=np.zeros(_SHAPE, "f4,i4")), "(256, 5) has type"),
     "integers": (
         lambda file: _replace(file, data=np.zeros(_SHAPE, "i4")),
-        "dense/kernel:0 (256, 5) has the type int32",
+        "dense/kernel:0 (256, 5) has type int32",
     ),
-    "texts": (lambda file: _replace(file, data=["a"] * 5), "dense/kernel:0 (5,) has the type object"),
+    "texts": (lambda file: _replace(file, data=["a"] * 5), "dense/kernel:0 (5,) has type object"),
     "five dimensions": (
         lambda file: _replace(file, data=np.zeros((1, 1, 1, 1, 1))),
-        "that no layer of a MobileNet has",
+        "that does not occur in a MobileNet",
     ),
     "no dimension at all": (lambda file: _replace(file, data=h5py.Empty("f4")), "damaged"),
     "a shape without numbers": (lambda file: _replace(file, shape=_SHAPE, dtype="f4"), "only 0 bytes of them"),
     "a huge shape": (
         lambda file: _replace(file, shape=(1 << 40, 1 << 20), dtype="f4", chunks=(1, 1)),
-        "more than four times the size of the file",
+        "exceed four times the size of the file",
     ),
     "huge chunks": (
         lambda file: _replace(file, data=_FLOATS, maxshape=(None, None), chunks=(1 << 14, 1 << 10), compression=1),
-        "is kept in chunks (16384, 1024), larger than four times the file",
+        "is stored in chunks (16384, 1024), larger than four times the file",
     ),
     "a filter that may be a plug-in": (
         lambda file: _replace(file, data=_FLOATS, compression="lzf"),
-        "packed with filter 32000; deflate, shuffle, fletcher32 are unpacked",
+        "compressed with filter 32000; use deflate, shuffle, fletcher32",
     ),
     "not finite": (
         lambda file: _replace(file, data=np.full(_SHAPE, np.nan, "f4")),
-        "(256, 5) holds numbers that are not",
+        "(256, 5) contains values that are not",
     ),
-    "too large for float32": (lambda file: _replace(file, data=np.full(_SHAPE, 1e300)), "numbers that are not finite"),
-    "no text": (lambda file: file.attrs.__setitem__("model_config", np.zeros(3)), "its model_config is no text"),
+    "too large for float32": (lambda file: _replace(file, data=np.full(_SHAPE, 1e300)), "values that are not finite"),
+    "no text": (lambda file: file.attrs.__setitem__("model_config", np.zeros(3)), "its model_config is not text"),
     "no JSON": (lambda file: file.attrs.__setitem__("model_config", "{"), "damaged"),
     "deep JSON": (lambda file: file.attrs.__setitem__("model_config", "[" * 100_000), "damaged"),
     "long JSON": (lambda file: file.attrs.__setitem__("model_config", " " * 2_000_000), "2,000,000 bytes"),
@@ -171,9 +171,9 @@ def test_one_array_is_not_read_so_often_that_memory_fills(tmp_path: Path) -> Non
 def test_other_files_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "file.h5"
     path.write_bytes(b"PK\3\4 a zip file")
-    with pytest.raises(ModelError, match="does not start like an HDF5 file"):
+    with pytest.raises(ModelError, match="it is not an HDF5 file"):
         _read(path)
-    with pytest.raises(ModelError, match="does not start like an HDF5 file"):
+    with pytest.raises(ModelError, match="it is not an HDF5 file"):
         _read(_write(tmp_path / "block.h5", userblock_size=512))
     with pytest.raises(ModelError, match="No such file"):
         _read(tmp_path / "nothing.h5")
@@ -186,12 +186,12 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("offset", "value", "message"),
     [
-        (8, 1 << 40, "go beyond its end"),
-        (8, 20_000, "do not fill their place"),
-        (24, 1 << 40, "do not fill their place"),
+        (8, 1 << 40, "extend beyond the end of the file"),
+        (8, 20_000, "do not fill their heap"),
+        (24, 1 << 40, "do not fill their heap"),
         # Wraps around in 64 bits, to a step of 0 and of 16 bytes.
-        (24, (1 << 64) - 16, "do not fill their place"),
-        (24, (1 << 64) - 1, "do not fill their place"),
+        (24, (1 << 64) - 16, "do not fill their heap"),
+        (24, (1 << 64) - 1, "do not fill their heap"),
     ],
 )
 def test_a_damaged_heap_of_text_is_found_first(tmp_path: Path, offset: int, value: int, message: str) -> None:
@@ -211,7 +211,7 @@ def test_heaps_inside_one_another_are_counted_once(tmp_path: Path) -> None:
         heap = b"GCOL\1\0\0\0" + struct.pack("<Q", 32 * (pairs - number))
         content += heap + struct.pack("<HHIQ", 1, 0, 0, 16)
     path.write_bytes(content + bytes(16))
-    with pytest.raises(ModelError, match="do not fill their place"):
+    with pytest.raises(ModelError, match="do not fill their heap"):
         _read(path)
 
 
@@ -226,5 +226,5 @@ def test_heaps_that_hdf5_writes_are_read(tmp_path: Path) -> None:
 
 def test_without_h5py_the_remedy_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "h5py", None)
-    with pytest.raises(ModelError, match=r"reading those needs h5py; pip install 'mobilenet\[train\]'"):
+    with pytest.raises(ModelError, match=r"which needs h5py to read; pip install 'mobilenet\[train\]'"):
         _read(tmp_path / "model.h5")

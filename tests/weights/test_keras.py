@@ -385,18 +385,18 @@ def _without(name: str) -> Callable[[list[dict[str, Any]]], None]:
 _CHANGES = {
     "another layer": (
         _kind("pool", "GlobalMaxPooling2D"),
-        "layer pool is a GlobalMaxPooling2D, which no MobileNet has",
+        "layer pool is a GlobalMaxPooling2D, which is not part of any MobileNet",
     ),
-    "a branch": (_branch, "networks are read that are one chain"),
+    "a branch": (_branch, "only single chains of layers are supported"),
     "a sigmoid": (_setting("dense", "activation", "sigmoid"), "the classifier ends in sigmoid (dense)"),
     "channels first": (_setting("conv1", "data_format", "channels_first"), "conv1 has data_format channels_first"),
     "a dilation": (_setting("conv1", "dilation_rate", [2, 2]), "conv1/conv1/kernel:0 (3, 3, 3, 8) is dilated"),
     "three strides": (_setting("conv1", "strides", [3, 3]), "conv1/conv1/kernel:0 (3, 3, 3, 8) has strides (3, 3)"),
     "a slope": (_setting("conv1_relu", "negative_slope", 0.1), "conv1_relu is a ReLU with a slope"),
-    "ReLU up to 4": (_setting("conv1_relu", "max_value", 4.0), "with a maximum of 4.0"),
+    "ReLU up to 4": (_setting("conv1_relu", "max_value", 4.0), "a maximum of 4.0"),
     "odd padding": (_setting("conv1_pad", "padding", [[2, 1], [2, 1]]), "is padded by (2, 1, 2, 1) pixels, then valid"),
-    "no pooling": (_without("pool"), "dense/dense/kernel:0 (256, 5) reads a plane that is not pooled"),
-    "a norm of another axis": (_setting("conv1_bn", "axis", [1]), "conv1_bn does not stand between"),
+    "no pooling": (_without("pool"), "dense/dense/kernel:0 (256, 5) reads an unpooled plane"),
+    "a norm of another axis": (_setting("conv1_bn", "axis", [1]), "conv1_bn is not between"),
     "photos that are no squares": (
         _setting("input", "batch_input_shape", [None, 64, 32, 3]),
         "photos of 32 × 64 pixels",

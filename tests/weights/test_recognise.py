@@ -107,7 +107,7 @@ def test_paddings_that_are_the_same_where_there_is_no_stride_are_told_apart_wher
 
 
 _WRONG: list[tuple[Callable[[ForeignNetwork], ForeignNetwork], str]] = [
-    (lambda n: replace(n, convs=n.convs[:-1]), "file has 26 convolutions, and is none of ours: mobilenet_v1 27"),
+    (lambda n: replace(n, convs=n.convs[:-1]), "file has 26 convolutions, which fits no architecture: mobilenet_v1 27"),
     (lambda n: _changed(n, 4, filters=_numbers(31, 16, 1, 1)), "their block2.pointwise has filters (31, 16, 1, 1)"),
     (lambda n: _changed(n, 4, filters=_numbers(32, 16)), "their block2.pointwise has shape (32, 16)"),
     (lambda n: _changed(n, 3, stride=1), "their block2.depthwise has filters (16, 1, 3, 3), stride 1, groups 16"),
@@ -154,7 +154,7 @@ def test_norms_that_differ_are_refused() -> None:
 
 
 def test_networks_without_activations_are_refused() -> None:
-    with pytest.raises(ModelError, match="followed by no ReLU"):
+    with pytest.raises(ModelError, match="not followed by a ReLU"):
         recognise(_foreign(mobilenet_v1(0.25, 32, 3, ConvStyle(activation="none"))))
 
 
@@ -164,13 +164,13 @@ def test_names_fit_the_outputs_or_are_refused() -> None:
     assert recognise(foreign, labels=thousand).card.labels == ("background", *thousand)
     assert recognise(foreign, labels=("x", *thousand)).card.labels == ("x", *thousand)
     assert recognise(replace(foreign, labels=("x", *thousand))).card.labels[0] == "x"
-    with pytest.raises(ModelError, match="file has 1,001 outputs, the file of labels 7 names"):
+    with pytest.raises(ModelError, match="file has 1,001 outputs, but the label file 7 names"):
         recognise(foreign, labels=thousand[:7])
-    with pytest.raises(ModelError, match="file has no classifier, the file of labels 1,000 names"):
+    with pytest.raises(ModelError, match="file has no classifier, but the label file 1,000 names"):
         recognise(replace(foreign, classifier=None), labels=thousand)
     imported = recognise(replace(foreign, labels=thousand[:7]))
     assert imported.card.labels[1000] == "class 1000"
-    assert "the file has 1,001 outputs and 7 class names, which were left out" in imported.label_notes
+    assert "the file has 1,001 outputs and 7 class names, which were ignored" in imported.label_notes
 
 
 def test_what_is_given_wins_and_what_is_assumed_is_noted() -> None:

@@ -12,7 +12,7 @@ _UNITS = {
     "pixel / 255": (0.0, 255.0),
     "pixel / 127.5 - 1": (127.5, 127.5),
     "(pixel - mean) / deviation of ImageNet": ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375)),
-    "the pixel as it is, 0 to 255": (0.0, 1.0),
+    "unscaled pixels, 0 to 255": (0.0, 1.0),
 }
 
 

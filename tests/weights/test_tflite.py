@@ -196,8 +196,8 @@ def test_float_files_say_in_their_metadata_how_pixels_are_scaled(
     assert not any("assumed" in note for note in imported.notes)
     broken = import_weights(saved(described(tflite_file().network(_SMALL), b"x" * 40)))
     assert [note for note in broken.notes if "assumed" in note or "metadata" in note] == [
-        "the metadata inside the file is damaged and was not read",
-        "the file does not say how pixels are scaled; (pixel - 127.5) / 127.5 is assumed",
+        "the metadata in the file is damaged and was ignored",
+        "the file does not specify the pixel scaling; (pixel - 127.5) / 127.5 is assumed",
     ]
 
 

@@ -130,14 +130,14 @@ _FAULTS: list[tuple[Callable[[Any], None], str]] = [
     (_loop, "reads block3.depthwise, not the layer before it"),
     (_beside, "reads block1.depthwise, not the layer before it"),
     (_no_softmax_but_other_output, "the output is not the end of the chain"),
-    (_two_graphs, "it holds 2 graphs"),
+    (_two_graphs, "it contains 2 graphs"),
     (_shape, "tensor block1.pointwise/filters has shape (1, 1, 16, 8)"),
     (_wrong_size, "tensor block1.pointwise/filters has shape (16, 1, 1, 9) of FLOAT32, but 512 bytes"),
     (_not_a_number, "block2.depthwise.conv.weight of shape (16, 1, 3, 3) holds NaN"),
     (_grey_photo, "tensor image has shape (1, 32, 32, 1)"),
     (_wide_photo, "tensor image has shape (1, 32, 64, 3)"),
     (_sparse, "is sparse"),
-    (_many_tensors, "tensors, more than 4,096; it is damaged, or no MobileNet V1"),
+    (_many_tensors, "tensors, more than 4,096; it is damaged, or not a MobileNet V1"),
     (_long_name, "it has a name of 10,001 bytes; it is damaged"),
     (_beta, "beta 2"),
     (_short_bias, "tensor block1.pointwise/bias has shape (16,)"),
@@ -162,7 +162,7 @@ def test_what_is_not_understood_is_refused_by_name(
 def test_scales_that_are_none_are_refused(tflite_file: File, saved: Callable[[bytes], Path], scale: float) -> None:
     file = tflite_file(quantized="INT8").network(_SMALL)
     _tensor(file, "block1.pointwise/filters").quantization.scale[3] = scale
-    with pytest.raises(ModelError, match=r"block1.pointwise/filters of shape .* scale that is no number above 0"):
+    with pytest.raises(ModelError, match=r"block1.pointwise/filters of shape .* scale that is not above 0"):
         import_weights(saved(file.pack()))
 
 

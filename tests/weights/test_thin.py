@@ -69,5 +69,5 @@ def test_the_same_width_changes_nothing(
 
 
 def test_nothing_gets_wider(arrays: dict[str, np.ndarray[tuple[int, ...], np.dtype[np.float32]]]) -> None:
-    with pytest.raises(ConfigError, match=r"width 0\.5 cannot be made 0\.75"):
+    with pytest.raises(ConfigError, match=r"width 0\.5 cannot become 0\.75"):
         thinned(_CARD, arrays, 0.75)

@@ -134,7 +134,7 @@ def test_the_description_beside_the_file_is_read(tmp_path: Path) -> None:
     assert network.preprocessing.crop_fraction == 0.875
     assert network.preprocessing.mean == pytest.approx((51, 102, 153))
     assert network.preprocessing.std == pytest.approx((25.5, 51, 102))
-    assert network.notes == ("config.json names 256 pixels for measuring its accuracy; 224, as in training, are used",)
+    assert network.notes == ("config.json gives 256 pixels for evaluation; 224, as in training, are used",)
 
 
 def test_an_old_flat_description_and_a_squashed_photo_are_read(tmp_path: Path) -> None:
@@ -156,11 +156,11 @@ def test_without_a_description_timms_own_is_assumed(tmp_path: Path) -> None:
 _CONFIGS = {
     "another architecture": (_config(architecture="resnet50"), "its architecture is 'resnet50', not a mobilenetv1"),
     "no architecture": ({"model_type": "bert"}, "its architecture is None"),
-    "other classes": (_config(num_classes=1000), "it has num_classes 1000, the tensors 5 classes"),
+    "other classes": (_config(num_classes=1000), "it has num_classes 1000, but the tensors have 5 classes"),
     "a changed network": (_config(model_args={"output_stride": 16}), "model_args change the network (output_stride)"),
     "too few names": (_config(label_names=["ant"]), "its label_names are not 5 texts"),
-    "photos that are no squares": (_config(input_size=[3, 224, 192]), "the size of its photos is [3, 224, 192]"),
-    "no mean": ({"architecture": "mobilenetv1_100", "input_size": [3, 224, 224]}, "it lacks input_size, mean or std"),
+    "photos that are no squares": (_config(input_size=[3, 224, 192]), "its input size is [3, 224, 192]"),
+    "no mean": ({"architecture": "mobilenetv1_100", "input_size": [3, 224, 224]}, "input_size, mean or std is missing"),
     "a mean of two": (_config(mean=[0.5, 0.5]), "is not what timm writes"),
     "a text": (_config(std="half"), "is not what timm writes"),
     "a deviation of 0": (_config(std=[0, 0, 0]), "std (0.0, 0.0, 0.0) is not three numbers above 0"),
@@ -226,10 +226,10 @@ _DAMAGE = {
         "blocks.0.0.conv_dw.weight (8, 1, 5, 5) does not read 8 channels",
     ),
     "a short norm": (_set("bn1.bias", torch.zeros(7)), "bn1.bias (7,) does not fit conv_stem.weight (8, 3, 3, 3)"),
-    "a negative variance": (_set("bn1.running_var", -torch.ones(8)), "bn1.running_var (8,) holds negative variances"),
-    "not finite": (_set("bn1.bias", torch.full((8,), torch.inf)), "bn1.bias (8,) holds numbers that are not finite"),
-    "too large": (_set("bn1.bias", torch.full((8,), 1e300, dtype=torch.float64)), "bn1.bias (8,) holds numbers"),
-    "whole numbers": (_set("bn1.bias", torch.zeros(8, dtype=torch.int32)), "bn1.bias (8,) has the type I32"),
+    "a negative variance": (_set("bn1.running_var", -torch.ones(8)), "running_var (8,) contains negative variances"),
+    "not finite": (_set("bn1.bias", torch.full((8,), torch.inf)), "bn1.bias (8,) contains values that are not finite"),
+    "too large": (_set("bn1.bias", torch.full((8,), 1e300, dtype=torch.float64)), "bn1.bias (8,) contains values"),
+    "whole numbers": (_set("bn1.bias", torch.zeros(8, dtype=torch.int32)), "bn1.bias (8,) has type I32"),
     "other features": (
         _set("classifier.weight", torch.zeros(5, 255)),
         "classifier.weight (5, 255) does not read 256 features",

@@ -1,4 +1,4 @@
-"""Labelled photos on a disk or in shards anywhere: finding them, splitting them, decoding each of them once."""
+"""Labelled photos on disk or in shards anywhere: finding, splitting and decoding them, each only once."""
 
 from mobilenet.datasets.dataset import Dataset, given_split, open_dataset, open_photos
 from mobilenet.datasets.exclusions import Exclusions, read_exclusions

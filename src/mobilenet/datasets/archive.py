@@ -1,4 +1,4 @@
-"""Photos that are no files of their own: members of a tar shard, rows of a Parquet file."""
+"""Photos that are not files of their own: members of a tar shard, rows of a Parquet file."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,24 +8,24 @@ __all__ = ["Archive", "Members"]
 
 
 class Members(Protocol):
-    """Finds photos by their names; KeyError for a name that is none of theirs."""
+    """Reads photos by name; KeyError for an unknown name."""
 
     def read(self, file: str) -> bytes:
-        """The bytes of a photo; ImageError. Many threads may read."""
+        """The bytes of a photo; ImageError. Thread-safe."""
         ...
 
     def stamp(self, file: str) -> tuple[bytes, int]:
-        """What changes when the photo may have changed, and when its file last did, in ns since 1970 (0: unknown)."""
+        """A value that changes if the photo may have changed, and its file's mtime in ns since 1970 (0: unknown)."""
         ...
 
     def place(self, file: str) -> tuple[int, int, int]:
-        """Where the photo lies: photos that are read in the order of their places are read fastest."""
+        """The position of the photo: reading photos in the order of their positions is fastest."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """What shards hold: {name: class}, how many photos have no class, and where the bytes are."""
+    """The contents of shards: {name: class}, how many photos have no class, and a reader of the bytes."""
 
     classes: Mapping[str, str]
     members: Members

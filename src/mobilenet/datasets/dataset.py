@@ -33,10 +33,10 @@ __all__ = [
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Dataset:
-    """Photos for training and validation; `vocabulary` says what their targets mean.
+    """Photos for training and validation; `vocabulary` gives the meaning of their targets.
 
-    `split` says in words where the validation photos come from; `notes` are remarks for the user, one line each;
-    `empty` are the folders without photos.
+    `split` describes where the validation photos come from; `notes` are for the user, one line each; `empty` are the
+    folders without photos.
     """
 
     root: Path
@@ -55,7 +55,7 @@ class Dataset:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Parts:
-    """A data set as it comes: `validation` is None where nobody has said which photos are for validation.
+    """A data set as given: `validation` is None if it has no split.
 
     The other fields are those of `Dataset`.
     """
@@ -80,11 +80,11 @@ def open_dataset(
 ) -> Dataset:
     """Open a tree of folders, a CSV file, shards or whatever else the task's `reader` reads.
 
-    The validation photos are those of `validation` (of any of these kinds) where given; else those of `validation/`,
-    `valid/`, `val/` or `test/` beside a folder `train/`, or of shards that are named so; else `validation_fraction`
-    (between 0 and 1) of the photos, of each class where there are classes, chosen by `seed`. The photos of `exclude`
-    are as good as not there. DataError where there is nothing to learn from, and where `exclude` names photos but none
-    of these.
+    The validation photos are those of `validation` (of any of these kinds) if given; else those of `validation/`,
+    `valid/`, `val/` or `test/` beside a folder `train/`, or of shards with such names; else `validation_fraction`
+    (between 0 and 1) of the photos, of each class if there are classes, chosen by `seed`. The photos of `exclude` are
+    ignored. ConfigError for an invalid fraction; DataError if there is nothing to learn, or if `exclude` names photos
+    but none of these.
     """
     if not 0 < validation_fraction < 1:
         raise ConfigError(f"validation fraction {validation_fraction} is not between 0 and 1; use 0.1")
@@ -95,7 +95,7 @@ def open_dataset(
 
 
 def open_parts(data: Path, reader: Reader, *, validation: Path | None = None, exclude: Exclusions = NOTHING) -> Parts:
-    """What `open_dataset` opens, before it makes a split where there is none; DataError."""
+    """As `open_dataset`, but without making a split if there is none; DataError."""
     place, given = find_places(data)
     train = reader.source(place)
     judges, split = None, ""
@@ -125,10 +125,10 @@ def open_parts(data: Path, reader: Reader, *, validation: Path | None = None, ex
 def open_photos(
     data: Path, reader: Reader, vocabulary: Vocabulary, *, exclude: Exclusions = NOTHING, base: Path | None = None
 ) -> Photos:
-    """The photos to measure a model of `vocabulary` on: those for validation where `data` is split, else all.
+    """The photos to evaluate a model of `vocabulary` on: the validation photos if `data` has a split, else all.
 
-    The photos of `exclude`, by their names below `base` (default: `data`), are as good as not there. DataError names
-    what the model does not know.
+    The photos of `exclude`, by their names relative to `base` (default: `data`), are ignored. DataError names labels
+    that the model does not know.
     """
     found = _first_with_photos(find_places(data)[1], reader) or reader.source(data)
     source = without(exclude, base or data, found).in_order()
@@ -138,7 +138,7 @@ def open_photos(
 
 
 def given_split(data: Path, reader: Reader) -> str | None:
-    """In words, where the photos for validation are in `data`; None where it says nothing of that."""
+    """A description of the validation photos given in `data`; None if it has no split."""
     found = _first_with_photos(find_places(data)[1], reader)
     return None if found is None else _words(found)
 
@@ -152,29 +152,29 @@ def _words(source: Source) -> str:
 
 
 def _exclude(exclude: Exclusions, data: Path, train: Source, judges: Source | None) -> tuple[Source, Source | None]:
-    """The sources without the photos of the list, and a note of how many these were; DataError where there are none."""
+    """The sources without the photos of the list, and a note of how many there were; DataError if there were none."""
     sources = (train,) if judges is None else (train, judges)
     kept = [without(exclude, data, source) for source in sources]
     gone = sum(len(source.annotations) for source in sources) - sum(len(source.annotations) for source in kept)
     if not gone:
         raise DataError(
-            f"none of the {len(exclude.names):,} photos that {exclude.path} excludes is in {spelled(data)}; "
-            "names are below DATA"
+            f"none of the {len(exclude.names):,} photos excluded by {exclude.path} are in {spelled(data)}; "
+            "use names relative to DATA"
         )
     absent = len(exclude.names) - gone
-    note = f"excluded by {exclude.path}: {gone:,} photos" + (f"; {absent:,} names are not there" if absent else "")
+    note = f"excluded by {exclude.path}: {gone:,} photos" + (f"; {absent:,} names not found" if absent else "")
     return replace(kept[0], notes=(*kept[0].notes, note)), kept[1] if judges is not None else None
 
 
 def make_split(parts: Parts, *, fraction: float = 0.1, seed: int = 0) -> Dataset:
-    """The split that `open_dataset` makes of photos of which nobody has said which are for validation; DataError."""
+    """The split that `open_dataset` makes of photos without one; DataError."""
     photos = parts.train
     strata = photos.targets.strata()
     groups = np.zeros(len(photos), np.int64) if strata is None else strata
     chosen = split_by_content(remembered_digests(photos), groups, fraction, seed)
     if not chosen.any():
         raise DataError(
-            f"{spelled(parts.root)} has no class with two different photos, so none can be kept for validation; "
+            f"{spelled(parts.root)} has no class with two different photos, so none can be held out for validation; "
             "add photos"
         )
     return Dataset(
@@ -189,7 +189,7 @@ def make_split(parts: Parts, *, fraction: float = 0.1, seed: int = 0) -> Dataset
 
 
 def remembered_digests(photos: Photos) -> list[bytes]:
-    """The digest of each photo's bytes, remembered for the next run if the disk lets us."""
+    """The digest of each photo's bytes, cached for the next run if the cache is writable."""
     directory = default_directory()
     index = digest_index(directory, photos)
     found, new = digests(photos, index)
@@ -203,5 +203,5 @@ def _photos(source: Source, targets: Targets) -> Photos:
 
 
 def _nothing(source: Source) -> DataError:
-    why = source.notes[-1] if source.notes else f"{spelled(source.path)} holds no photos"
+    why = source.notes[-1] if source.notes else f"{spelled(source.path)} contains no photos"
     return DataError(f"{why}; put the photos of each class in a folder of its own")

@@ -1,7 +1,7 @@
-"""A list of photos to leave out: one name a line below the data set, `#` before remarks.
+"""A list of photos to leave out: one name per line, relative to the data set, with `#` for comments.
 
-A name that a line cannot hold (with a line break, bytes that are no UTF-8, `#` or a quote in front, spaces around it)
-is written as a JSON string, in its double quotes.
+A name that cannot be written as a line (with a line break, bytes that are not UTF-8, a leading `#` or quote, or
+surrounding spaces) is written as a JSON string in double quotes.
 """
 
 import json
@@ -19,13 +19,13 @@ __all__ = ["NOTHING", "Exclusions", "prefix_below", "read_exclusions", "write_ex
 
 @dataclass(frozen=True, slots=True)
 class Exclusions:
-    """`names` as findings give them: below the data set, or absolute; `path` is the list they are from."""
+    """`names` as in the findings of a check: relative to the data set, or absolute; `path` is the file with them."""
 
     names: frozenset[str] = frozenset()
     path: Path | None = None
 
     def kept(self, annotations: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-        """{file: annotation} without those whose `prefix` + file is excluded."""
+        """{file: annotation} without the files whose `prefix` + file is excluded."""
         return {file: label for file, label in annotations.items() if prefix + file not in self.names}
 
 
@@ -33,7 +33,7 @@ NOTHING = Exclusions()
 
 
 def prefix_below(base: Path, root: Path) -> str:
-    """What makes a file below `root` a name below `base`: nothing, folders with a slash, or the absolute `root`."""
+    """The prefix that makes a file in `root` a name relative to `base`: empty, folders and a slash, or `root`."""
     whole, above = whole_path(root), whole_path(base)
     if whole.is_relative_to(above):
         inner = whole.relative_to(above).as_posix()
@@ -42,7 +42,7 @@ def prefix_below(base: Path, root: Path) -> str:
 
 
 def read_exclusions(path: Path | None) -> Exclusions:
-    """The list in a file, none for None; DataError names the line that cannot be read."""
+    """The list in a file, empty for None; DataError names the line that cannot be read."""
     if path is None:
         return NOTHING
     try:
@@ -58,8 +58,8 @@ def read_exclusions(path: Path | None) -> Exclusions:
 
 
 def write_exclusions(path: Path, photos: Iterable[tuple[str, str]]) -> None:
-    """Write the list of (name, reason), whole or not at all; StorageError."""
-    lines = ["# Photos to leave out: mobilenet train DATA --exclude THIS. One name a line; remove what should stay."]
+    """Write the list of (name, reason) atomically; StorageError."""
+    lines = ["# Photos to leave out: mobilenet train DATA --exclude THIS. One name per line; delete those to keep."]
     for name, reason in photos:
         lines += [f"# {' '.join(reason.split())}", _line(name)]
     with atomic_write(path) as file:
@@ -75,7 +75,7 @@ def _quoted(path: Path, number: int, text: str) -> str:
     try:
         name = json.loads(text)
     except ValueError as error:
-        raise DataError(f"{path} line {number} begins with a quote but is no JSON string: {error}") from error
+        raise DataError(f"{path} line {number} begins with a quote but is not a JSON string: {error}") from error
     if not isinstance(name, str):
-        raise DataError(f"{path} line {number} is no JSON string")
+        raise DataError(f"{path} line {number} is not a JSON string")
     return name

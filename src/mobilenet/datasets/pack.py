@@ -40,14 +40,14 @@ _KINDS = {
     b"II": "tif",
     b"MM": "tif",
 }
-"""How files begin, and the ending by which readers of shards know their kind."""
+"""Magic bytes, and the file extension by which readers of shards recognise the format."""
 
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """What was written: `shards` by name below `folder` with `bytes` in all, and the `photos` in them.
+    """What was written: names of `shards` in `folder`, their total `bytes`, and the number of `photos` in them.
 
-    `left_out` are those that cannot be decoded; `notes` are remarks for the user, one line each.
+    `left_out` are photos that cannot be decoded; `notes` are for the user, one line each.
     """
 
     folder: Path
@@ -70,22 +70,22 @@ def pack(
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Packed:
-    """Write the photos of `data` to shards in a new folder `out`, which is there whole or not at all.
+    """Write the photos of `data` to shards in a new folder `out`, which is created atomically.
 
-    Shards have at most `shard_bytes`, or one photo that is larger, and are named after their part of the split:
-    `train-000000.tar`, `validation-000000.tar`; `photos-000000.tar` where there is no split, which is then made when
-    they are opened, as it would be for `data`. Photos keep their bytes, names and classes; those that are files are
-    shuffled by `seed`, others stay in their order. `workers` threads decode (default: one a core) to find what cannot
-    be. DataError, ConfigError, StorageError.
+    Shards have at most `shard_bytes`, unless a single photo is larger, and are named after their part of the split:
+    `train-000000.tar`, `validation-000000.tar`; `photos-000000.tar` without a split, which is then made when they are
+    opened, as it would be for `data`. Photos keep their bytes, names and classes; photos that are files are shuffled by
+    `seed`, others keep their order. `workers` threads decode every photo (default: one per core) to find the
+    undecodable. DataError, ConfigError, StorageError.
     """
     if shard_bytes < _LEAST_SHARD_BYTES:
         raise ConfigError(f"shards of {shard_bytes:,} bytes are too small; use {_LEAST_SHARD_BYTES:,} or more")
     if is_url(out):
         raise ConfigError(
-            f"shards are written to a disk; choose another --out than {spelled(out)}, and copy them there"
+            f"shards can only be written to disk, not to {spelled(out)}; choose another --out, and copy them there"
         )
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        raise StorageError(f"{out} is there already; choose another --out")
+        raise StorageError(f"{out} already exists; choose another --out")
     check_writable(out)
     parts = open_parts(data, reader, validation=validation, exclude=exclude)
     with _folder(out) as folder, storage_errors(out):
@@ -102,7 +102,7 @@ def pack(
 
 
 class _Packing:
-    """One run of `pack`: what was written so far."""
+    """The state of one run of `pack`."""
 
     def __init__(self, folder: Path, shard_bytes: int, vocabulary: Vocabulary) -> None:
         self._folder, self._shard_bytes, self._vocabulary = folder, shard_bytes, vocabulary
@@ -123,7 +123,7 @@ class _Packing:
         """Write one part of the split; names in `left_out` begin with `prefix`."""
         classes = photos.targets.strata()
         if classes is None:
-            raise DataError("only photos with a class each are packed as shards; train on them where they are")
+            raise DataError("only photos with one class each can be packed as shards; train on the original data")
         with _Writer(self._folder, kind, self._shard_bytes) as writer:
             see = partial(_see, photos)
             for done, (index, seen) in enumerate(in_order(see, order, _threads(workers)), 1):
@@ -140,7 +140,7 @@ class _Packing:
 
 
 class _Writer:
-    """Writes samples to tar files `KIND-000000.tar`, `KIND-000001.tar` … of at most `most_bytes`, but one sample."""
+    """Writes samples to tar files `KIND-000000.tar`, … of at most `most_bytes`, or a single sample."""
 
     def __init__(self, folder: Path, kind: str, most_bytes: int) -> None:
         self._folder, self._kind, self._most_bytes = folder, kind, most_bytes
@@ -156,7 +156,7 @@ class _Writer:
         self._end_shard()
 
     def add(self, photo: bytes, file: str, label: int, name: str) -> None:
-        """One sample of three members with the next key: the photo as it is, its class's number, its name and class."""
+        """One sample of three members with the next key: the photo as it is, its class index, its name and class."""
         members = {
             _ending(photo): photo,
             "cls": str(label).encode(),
@@ -164,7 +164,7 @@ class _Writer:
         }
         size = sum(tarfile.BLOCKSIZE * (1 + -(-len(data) // tarfile.BLOCKSIZE)) for data in members.values())
         tar = self._tar
-        # Behind the last member come two blocks of zeros, and more of them up to a whole record.
+        # The last member is followed by two blocks of zeros, padded to a whole record.
         if tar is None or tar.offset + size + 2 * tarfile.BLOCKSIZE + tarfile.RECORDSIZE > self._most_bytes:
             tar = self._begin_shard()
         for ending, data in members.items():
@@ -195,7 +195,7 @@ def _threads(workers: int | None) -> int:
 
 
 def _named(parts: Parts, base: Path) -> Iterator[tuple[str, Photos, str]]:
-    """Each part of the split: what its shards are called, its photos, and what makes their names those below `base`."""
+    """Each part of the split: the name of its shards, its photos, and the prefix of its names relative to `base`."""
     if parts.validation is None:
         yield "photos", parts.train, prefix_below(base, parts.train.root)
         return
@@ -206,7 +206,7 @@ def _named(parts: Parts, base: Path) -> Iterator[tuple[str, Photos, str]]:
 
 
 def _order(photos: Photos, seed: int) -> list[int]:
-    """Files are shuffled, for readers that see shards from end to end; those of shards are read where they are next."""
+    """Files are shuffled, for readers that read shards sequentially; photos in shards are read in their order there."""
     if photos.members is not None:
         return photos.in_reading_order(range(len(photos)))
     order: list[int] = np.random.default_rng(seed).permutation(len(photos)).tolist()
@@ -214,7 +214,7 @@ def _order(photos: Photos, seed: int) -> list[int]:
 
 
 def _see(photos: Photos, index: int) -> bytes | str:
-    """The bytes of a photo, or why it cannot be decoded."""
+    """The bytes of a photo, or the reason why it cannot be decoded."""
     try:
         data = photos.read(index)
         decode(data)
@@ -228,13 +228,13 @@ def _ending(photo: bytes) -> str:
 
 
 def _line(name: str) -> str:
-    """A class on one line; one with a line break as a JSON string (each photo carries the name itself too)."""
+    """A class on one line; as a JSON string if it has a line break (each photo also has the name itself)."""
     return name if len(name.splitlines()) == 1 else json.dumps(name)
 
 
 @contextlib.contextmanager
 def _folder(out: Path) -> Iterator[Path]:
-    """A hidden folder beside `out` that takes its name in the end; what a killed run has left in it is removed."""
+    """A hidden folder beside `out` that is renamed to it at the end; leftovers of a killed run are removed."""
     whole = out.absolute()
     temporary = whole.parent / f".{whole.name}.part"
     with storage_errors(out):

@@ -1,4 +1,4 @@
-"""A list of photos and what they are labelled with, light enough for a million of them."""
+"""A list of photos and their labels, light enough for a million photos."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,10 +16,9 @@ __all__ = ["LeftOut", "Photos"]
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Photos:
-    """`files` are paths below `root` with forward slashes (or absolute ones); `targets` are their labels.
+    """`files` are paths relative to `root` with forward slashes (or absolute ones); `targets` are their labels.
 
-    Photos that are no files of their own are read by `members`; then `files` are names, and `root` what they are below
-    in words.
+    Photos that are not files of their own are read by `members`; then `files` are names, and `root` is only displayed.
     """
 
     root: Path
@@ -31,31 +30,31 @@ class Photos:
         return len(self.files)
 
     def path(self, index: int) -> Path:
-        """The file of photo `index`; with `members` no more than its whole name."""
+        """The file of photo `index`; with `members`, only its full name."""
         return self.root / self.files[index]
 
     def read(self, index: int) -> bytes:
-        """The bytes of photo `index`, wherever they are; ImageError. Many threads may read."""
+        """The bytes of photo `index`, wherever they are; ImageError. Thread-safe."""
         if self.members is not None:
             return self.members.read(self.files[index])
         return read_photo(self.path(index))
 
     def in_reading_order(self, indices: Sequence[int]) -> list[int]:
-        """The indices in the order in which the photos are read fastest."""
+        """The indices in the order in which reading the photos is fastest."""
         if self.members is None:
             return list(indices)
         places = {index: self.members.place(self.files[index]) for index in indices}
         return sorted(indices, key=lambda index: places[index])
 
     def take(self, indices: ArrayLike) -> "Photos":
-        """The photos at `indices` (integers), in that order."""
+        """The photos at `indices`, (M,) integers, in that order."""
         chosen = np.asarray(indices, dtype=np.int64)
         return replace(self, files=tuple(self.files[index] for index in chosen), targets=self.targets.take(chosen))
 
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A photo that is not used: its file as in `Photos.files`, and why."""
+    """A photo that is not used: its file as in `Photos.files`, and the reason."""
 
     file: str
     reason: str

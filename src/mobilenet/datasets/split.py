@@ -1,4 +1,4 @@
-"""Making a validation split: stratified, seeded, and by content, so that copies of a photo never straddle it."""
+"""A validation split: stratified, seeded, and by content, so that copies of a photo are never on both sides."""
 
 import hashlib
 from collections.abc import Sequence
@@ -9,17 +9,17 @@ from numpy.typing import NDArray
 __all__ = ["split_by_content"]
 
 _KEY = np.dtype(">u8")
-"""Half of 16 bytes, compared as the bytes are."""
+"""Eight bytes, compared as big-endian integers."""
 
 
 def split_by_content(
     contents: Sequence[bytes], labels: NDArray[np.int64], fraction: float, seed: int
 ) -> NDArray[np.bool_]:
-    """(N,) bool, True for validation: `fraction` of each class, and one photo at least where the class has two.
+    """(N,) bool, True for validation: `fraction` of each class, and at least one photo of a class with two.
 
-    `contents` are the digests of the photos, 16 bytes each. Photos of one digest go together. Photos whose copies carry
-    another label stay in training: they would measure the contradiction. The choice depends on seed and contents
-    alone, not on names or order.
+    `contents` are the digests of the photos, 16 bytes each. Photos with the same digest stay together. Photos whose
+    copies have different labels stay in training, as they would only measure the contradiction. The choice depends only
+    on the seed and the contents, not on names or order.
     """
     keys = np.frombuffer(b"".join(contents), dtype=_KEY).reshape(-1, 2)
     order = np.lexsort((keys[:, 1], keys[:, 0]))
@@ -41,7 +41,7 @@ def split_by_content(
 
 
 def _choose(sizes: list[int], fraction: float) -> list[int]:
-    """Which pictures of a class go to validation, given how many photos each has, in the order of their lots."""
+    """Which pictures of a class go to validation, given the number of photos of each, in random order."""
     if len(sizes) < 2 or fraction <= 0:
         return []
     wanted = max(1, round(fraction * sum(sizes)))
@@ -56,7 +56,7 @@ def _choose(sizes: list[int], fraction: float) -> list[int]:
 
 
 def _lots(contents: Sequence[bytes], seed: int) -> NDArray[np.uint64]:
-    """(N, 2) numbers by which pictures are ordered: of the seed and the content alone."""
+    """(N, 2) numbers that order the pictures at random, depending only on the seed and the content."""
     key = str(seed).encode()[:64]
     lots = [hashlib.blake2b(content, digest_size=16, key=key).digest() for content in contents]
     return np.frombuffer(b"".join(lots), dtype=_KEY).reshape(-1, 2)

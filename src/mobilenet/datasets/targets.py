@@ -1,4 +1,4 @@
-"""What photos are labelled with, as far as a data set has to know it; each task has its own kind."""
+"""The labels of photos, as far as a data set has to know them; each task has its own kind."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ __all__ = ["Targets", "Unlabelled"]
 
 
 class Targets(Protocol):
-    """What each of N photos is labelled with: a class, attributes, boxes, a place."""
+    """The labels of N photos: a class, attributes, boxes or a place each."""
 
     def __len__(self) -> int: ...
 
@@ -22,18 +22,18 @@ class Targets(Protocol):
         ...
 
     def strata(self) -> NDArray[np.int64] | None:
-        """(N,) the group of each photo, a number of the vocabulary's names: what a split is balanced by, and
-        `--class-balanced`; None where photos are not in groups."""
+        """(N,) the group of each photo, an index into the vocabulary's names, by which a split and `--class-balanced`
+        are balanced; None if photos have no groups."""
         ...
 
     def lines(self, vocabulary: Vocabulary) -> Iterator[Any]:
-        """Of each photo what JSON can say: for the hash of the data, and the list of a run's photos."""
+        """A JSON value per photo, for the hash of the data and for the list of a run's photos."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Unlabelled:
-    """Targets of `count` photos of which nothing is known."""
+    """Targets of `count` photos without labels; `take` gets indices (M,)."""
 
     count: int
 

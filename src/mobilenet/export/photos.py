@@ -156,7 +156,7 @@ def _recorded(parts: Parts, split: RecordedSplit) -> _Sources:
         )
     notes = [split.missing(digests)]
     if parts.validation is not None and (trained := len(split.trained(digests))):
-        notes.insert(0, f"{trained:,} of {len(pool):,} photos were trained on; left out")
+        notes.insert(0, f"left out {trained:,} of {len(pool):,} photos that were trained on")
     training = parts.train.take(split.trained(remembered_digests(parts.train)))
     return _Sources(training, pool.take(judges), labelled=False, notes=tuple(filter(None, notes)))
 

@@ -1,4 +1,4 @@
-"""From the bytes of a photo to the square of pixels a network sees: one policy for every use."""
+"""From the bytes of a photo to the square of pixels that a network sees: one policy for every use."""
 
 from mobilenet.images.decode import ENDINGS, Limits, decode, decode_sized, read_photo
 from mobilenet.images.preprocessing import Preprocessing, to_square

@@ -1,9 +1,9 @@
 """A batch of cached photos -> a batch of training input: random resized crop, flip and colour, in two matrix products.
 
 Resampling is linear, and separable: a crop of height h scaled to R rows is a matrix (R, S) of triangle-filter weights,
-and the same holds for columns. So a whole batch is cropped, antialiased, scaled, flipped, its light changed and
-normalised by two batched matrix products, without a loop over photos. Each sample's randomness depends on (seed, epoch,
-index) alone: neither on the batch it is in, nor on the process that draws it, nor on what was drawn before.
+and likewise for columns. So a whole batch is cropped, antialiased, scaled, flipped, colour-jittered and normalised by
+two batched matrix products, without a loop over photos. The random numbers of a sample depend only on (seed, epoch,
+index): not on its batch, nor on the process that draws them, nor on what was drawn before.
 """
 
 from dataclasses import dataclass
@@ -19,15 +19,15 @@ IntArray = npt.NDArray[np.integer]
 FloatArray = npt.NDArray[np.float32]
 
 _DRAWS = 10
-"""Random numbers a sample: crop area, aspect, x, y; flip; brightness, contrast, and three for colour balance."""
+"""Random numbers per sample: crop area, aspect, x, y; flip; brightness, contrast, and three for colour balance."""
 
 
 @dataclass(frozen=True, slots=True)
 class Augmentation:
-    """How far training photos may be changed.
+    """The strength of each augmentation.
 
-    `crop_area`: smallest and largest share of the photo that a crop keeps; `crop_aspect`: largest factor by which a
-    crop's width-to-height ratio differs from the photo's; `flip`: mirror half of them; `brightness`, `contrast`,
+    `crop_area`: smallest and largest share of the photo that a crop keeps; `crop_aspect`: largest factor by which the
+    aspect ratio of a crop differs from the photo's; `flip`: mirror half of the photos; `brightness`, `contrast`,
     `colour_balance`: largest relative change (0.2: from 0.8 to 1.2).
     """
 
@@ -41,10 +41,10 @@ class Augmentation:
 
 @dataclass(frozen=True, slots=True)
 class Crops:
-    """What was drawn for each of N samples.
+    """The augmentation drawn for each of N samples.
 
-    `box` (N, 4): top, left, height, width in shares of the photo; `mirrored` (N,); `gain` and `offset` (N, 3): the
-    colour of a pixel p in 0…255 becomes gain · p + offset.
+    `box` (N, 4): top, left, height, width as fractions of the photo; `mirrored` (N,); `gain` and `offset` (N, 3): a
+    pixel p in 0…255 becomes gain · p + offset.
     """
 
     box: FloatArray
@@ -53,14 +53,14 @@ class Crops:
     offset: FloatArray
 
     def split(self, size: int) -> "list[Crops]":
-        """The same, `size` samples at a time."""
+        """The same crops, `size` samples at a time."""
         parts = [slice(start, start + size) for start in range(0, len(self.box), size)]
         return [Crops(self.box[part], self.mirrored[part], self.gain[part], self.offset[part]) for part in parts]
 
 
 def training_side(resolution: int) -> int:
-    """Side in pixels at which photos are cached for random crops: 1/8 more than the network sees, in steps of 16, so
-    that crops need not be enlarged much."""
+    """Side in pixels at which photos are cached for random crops: 1/8 more than the network input, in steps of 16, so
+    that crops need little enlargement."""
     return -(-resolution * 9 // 8 // 16) * 16
 
 
@@ -86,7 +86,7 @@ def draw_crops(settings: Augmentation, seed: int, epoch: int, indices: IntArray)
 
 
 def whole_photos(count: int) -> Crops:
-    """Crops that change nothing: the whole photo, as it is."""
+    """Crops that change nothing: the whole photo as it is."""
     box = np.tile(np.array([0, 0, 1, 1], np.float32), (count, 1))
     return Crops(box, np.zeros(count, np.bool_), np.ones((count, 3), np.float32), np.zeros((count, 3), np.float32))
 
@@ -116,10 +116,10 @@ def render(
 
 
 def _filters(start: Tensor, extent: Tensor, side: int, resolution: int) -> Tensor:
-    """(N,) starts and extents in shares of the side -> (N, R, S) triangle-filter weights; each row adds up to 1.
+    """(N,) starts and extents as fractions of the side -> (N, R, S) triangle-filter weights; each row sums to 1.
 
-    A negative extent runs backwards, which mirrors. The filter is as wide as one output pixel, and at least as one
-    input pixel (antialiasing when shrinking).
+    A negative extent runs backwards, which mirrors. The filter is as wide as one output pixel, and at least one input
+    pixel (antialiasing when shrinking).
     """
     scale = (extent * (side / resolution))[:, None, None]
     pixel = torch.arange(resolution, device=start.device, dtype=torch.float32)[:, None] + 0.5
@@ -132,9 +132,7 @@ def _filters(start: Tensor, extent: Tensor, side: int, resolution: int) -> Tenso
 
 
 def _colour(settings: Augmentation, draw: npt.NDArray[np.float64]) -> tuple[FloatArray, FloatArray]:
-    """Five rows of uniform numbers -> gain and offset (N, 3): contrast turns about mid-grey, balance scales each
-    channel.
-    """
+    """Five rows of uniform numbers -> gain and offset (N, 3): contrast about mid-grey, then balance of the channels."""
     spread = 2 * draw - 1
     contrast = 1 + settings.contrast * spread[1]
     brightness = (1 + settings.brightness * spread[0])[:, None]

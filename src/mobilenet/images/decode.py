@@ -1,8 +1,8 @@
 """Bytes of a photo -> RGB pixels.
 
-One policy for every use: EXIF orientation is applied, CMYK and palettes become RGB, transparency is laid on white,
-16-bit samples keep their high byte, the first frame of an animation is taken. Colour profiles are not applied: pixel
-values are read as sRGB. A truncated file is refused: half a photo with a grey rest would teach the network grey.
+One policy for every use: EXIF orientation is applied, CMYK and palettes are converted to RGB, transparency is composed
+on white, 16-bit samples keep their high byte, animations give their first frame. Colour profiles are not applied: pixel
+values are taken as sRGB. Truncated files are refused: half a photo with the rest grey would teach the network grey.
 """
 
 import io
@@ -38,10 +38,10 @@ _UPRIGHT = {
 _BITS_PER_SAMPLE = 258
 _PHOTOMETRIC = 262
 
-# Without blocking, should somebody put a pipe in the place of the file between the look at it and its opening.
+# Non-blocking, in case the file is replaced by a pipe between the check and the opening.
 _READ_ONLY = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
 
-# What Pillow's parsers are known to raise on broken files, beside the errors they raise on purpose.
+# What Pillow's parsers are known to raise on broken files, besides their documented errors.
 _PARSER_FAILURES = (
     ArithmeticError,
     AssertionError,
@@ -63,9 +63,9 @@ _PARSER_FAILURES = (
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a photo may cost: `pixels` (width x height, known before anything is decoded) and `bytes` of its file.
+    """Limits on a photo: `pixels` (width x height, known before decoding) and `bytes` of its file.
 
-    Pillow's own limit of 178,956,970 pixels holds too.
+    Pillow's own limit of 178,956,970 pixels applies as well.
     """
 
     pixels: int = 100_000_000
@@ -78,8 +78,8 @@ _DEFAULT_LIMITS = Limits()
 def decode(source: bytes | Path, *, at_least: int | None = None, limits: Limits = _DEFAULT_LIMITS) -> NDArray[np.uint8]:
     """A JPEG, PNG, WebP, BMP, TIFF or GIF -> (H, W, 3) uint8 RGB.
 
-    `at_least` (pixels) lets a JPEG be decoded at 1/2, 1/4 or 1/8 of its size: the smallest of these whose two sides,
-    rounded down, are still `at_least` long. Every failure is an ImageError whose text is the reason.
+    `at_least` (pixels) allows decoding a JPEG at 1/2, 1/4 or 1/8 of its size: the smallest whose two sides, rounded
+    down, are still at least that long. Every failure is an ImageError whose message is the reason.
     """
     return decode_sized(source, at_least=at_least, limits=limits)[0]
 
@@ -87,7 +87,7 @@ def decode(source: bytes | Path, *, at_least: int | None = None, limits: Limits 
 def decode_sized(
     source: bytes | Path, *, at_least: int | None = None, limits: Limits = _DEFAULT_LIMITS
 ) -> tuple[NDArray[np.uint8], tuple[int, int]]:
-    """What `decode` gives, and (height, width) of the whole photo: upright, before any reduction by `at_least`."""
+    """As `decode`, and (height, width) of the whole photo, upright, before any reduction by `at_least`; ImageError."""
     data = read_photo(source, limits) if isinstance(source, Path) else source
     if len(data) > limits.bytes:
         raise ImageError(f"{len(data):,} bytes is more than the limit of {limits.bytes:,}")
@@ -102,15 +102,15 @@ def decode_sized(
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageError(f"more pixels than the limit of {min(limits.pixels, 178_956_970):,}") from error
     except MemoryError as error:
-        raise ImageError("does not fit into memory") from error
+        raise ImageError("does not fit in memory") from error
     except _PARSER_FAILURES as error:
         raise ImageError(_reason(error)) from error
 
 
 def read_photo(path: Path | str, limits: Limits = _DEFAULT_LIMITS, *, size: int | None = None) -> bytes:
-    """The bytes of a regular file within the limits; ImageError else (a pipe or a device would block for ever).
+    """The bytes of a regular file within the limits; ImageError otherwise (a pipe or a device would block forever).
 
-    `size`: bytes of what a moment ago was seen to be a regular file, which is then not looked at again.
+    `size`: the size in bytes if the path was just seen to be a regular file, which is then not checked again.
     """
     try:
         if size is None:
@@ -127,7 +127,7 @@ def read_photo(path: Path | str, limits: Limits = _DEFAULT_LIMITS, *, size: int 
 
 
 def _read_whole(file: int, size: int) -> bytes:
-    """Everything in an open file of about `size` bytes, which is closed then; few system calls for a small one."""
+    """The content of an open file of about `size` bytes, which is then closed; few system calls for a small file."""
     try:
         data = os.read(file, size + 1)
         if len(data) == size:
@@ -159,7 +159,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I;16"):
         return Image.fromarray(_high_bytes(image)).convert("RGB")
     if image.mode not in _DIRECT_MODES:
-        raise ImageError(f"pixels of kind {image.mode} have no fixed range; save it with 8 or 16 bits a channel")
+        raise ImageError(f"pixels of kind {image.mode} have no fixed range; save it with 8 or 16 bits per channel")
     if image.has_transparency_data:
         transparent = image.info.get("transparency")
         if (
@@ -172,7 +172,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _high_bytes(image: Image.Image) -> NDArray[np.uint8]:
-    """16-bit grey -> 8-bit grey, as Pillow reduces 16-bit colour; the 12-bit samples of a TIFF fill the range too."""
+    """16-bit grey -> 8-bit grey, as Pillow reduces 16-bit colour; 12-bit samples of a TIFF are scaled to the range."""
     tags: dict[int, object] = dict(getattr(image, "tag_v2", {}))
     shift = 4 if tags.get(_BITS_PER_SAMPLE) in (12, (12,)) else 8
     grey = (np.asarray(image).astype(np.uint16) >> shift).astype(np.uint8)
@@ -185,7 +185,7 @@ def _high_bytes(image: Image.Image) -> NDArray[np.uint8]:
 
 
 def _orientation(image: Image.Image) -> int:
-    """EXIF orientation 1..8; 1 where the photo does not say or its EXIF is damaged."""
+    """EXIF orientation 1..8; 1 if it is absent or the EXIF is damaged."""
     try:
         value = image.getexif().get(_ORIENTATION, 1)
     except _PARSER_FAILURES:
@@ -194,10 +194,10 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _silence_pillow() -> None:
-    """Keep Pillow's remarks on odd files off the terminal.
+    """Keep Pillow's warnings about odd files off the terminal.
 
-    `warnings.catch_warnings` is not safe in threads, so one narrow filter is put in place and stays. It matches only
-    what Pillow's own modules warn about.
+    `warnings.catch_warnings` is not thread-safe, so one narrow filter is installed permanently. It matches only
+    warnings from Pillow's own modules.
     """
     first = next(iter(warnings.filters), None)
     if first is None or first[0] != "ignore" or getattr(first[3], "pattern", None) != "PIL":

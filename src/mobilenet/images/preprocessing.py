@@ -1,4 +1,4 @@
-"""How a photo becomes the input of one network; the description travels inside the model file."""
+"""How a photo becomes the input of a network; the description is stored in the model file."""
 
 import math
 from dataclasses import asdict, dataclass
@@ -21,9 +21,10 @@ _MIDDLE = (127.5, 127.5, 127.5)
 
 @dataclass(frozen=True, slots=True)
 class Preprocessing:
-    """Network input = (pixel - mean) / std, with mean and std in pixel values (0..255), one for each of R, G and B.
+    """Network input = (pixel - mean) / std, with mean and std in pixel values (0..255), one each for R, G and B.
 
-    `resolution` is the side of the square in pixels; `crop_fraction` as in `images.resize`. ConfigError on nonsense.
+    `resolution` is the side of the square in pixels; `crop_fraction` as in `images.resize`. ConfigError for a value out
+    of range.
     """
 
     resolution: int
@@ -37,7 +38,7 @@ class Preprocessing:
             raise ConfigError(problem)
 
     def prepare(self, source: bytes | Path) -> NDArray[np.uint8]:
-        """A photo's bytes or path -> (resolution, resolution, 3) uint8; ImageError where it cannot be decoded."""
+        """A photo's bytes or path -> (resolution, resolution, 3) uint8; ImageError if it cannot be decoded."""
         return self.prepare_sized(source)[0]
 
     def prepare_sized(self, source: bytes | Path) -> tuple[NDArray[np.uint8], tuple[int, int]]:
@@ -45,7 +46,7 @@ class Preprocessing:
         return to_square(source, self.resolution, self.crop_fraction)
 
     def to_json(self) -> dict[str, object]:
-        """A mapping that `json.dumps` takes and `from_json` reads back."""
+        """As an object for `json.dumps`, which `from_json` reads back."""
         return {**asdict(self), "mean": list(self.mean), "std": list(self.std)}
 
     @classmethod
@@ -68,8 +69,8 @@ def to_square(
 ) -> tuple[NDArray[np.uint8], tuple[int, int]]:
     """A photo -> (resolution, resolution, 3) uint8, and (height, width) of the whole photo.
 
-    The one path from a file to a network's pixels. A JPEG is decoded at the smallest of 1, 1/2, 1/4 and 1/8 of its size
-    whose part inside the crop still has `resolution` pixels a side: at least resolution / crop_fraction for the whole.
+    The only path from a file to a network's pixels. A JPEG is decoded at the smallest of 1, 1/2, 1/4 and 1/8 of its
+    size whose crop still has `resolution` pixels per side: at least resolution / crop_fraction for the whole photo.
     """
     at_least = math.ceil(resolution / (1.0 if crop_fraction is None else crop_fraction))
     image, size = decode_sized(source, at_least=at_least)

@@ -1,4 +1,4 @@
-"""A photo of any shape -> the square a network sees."""
+"""A photo of any shape -> the square that a network sees."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ def resize(image: NDArray[np.uint8], resolution: int, crop_fraction: float | Non
 
     Antialiased: a triangle filter as wide as the reduction, which averages areas when shrinking and is bilinear when
     enlarging. `crop_fraction` None stretches the whole photo to the square; a fraction f in (0, 1] takes the centred
-    square whose side is f times the shorter side (0.875 is TensorFlow's evaluation crop), at fractions of a pixel.
+    square whose side is f times the shorter side (0.875 is TensorFlow's evaluation crop), to subpixel precision.
     """
     height, width = image.shape[:2]
     box = (0.0, 0.0, float(width), float(height))

@@ -1,3 +1,3 @@
-"""Figures of merit, in NumPy: arrays in, numbers out; nothing here knows of files, photos or networks."""
+"""Metrics in NumPy: arrays in, numbers out, independent of files, photos and networks."""
 
 __all__: list[str] = []

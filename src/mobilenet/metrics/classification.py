@@ -1,6 +1,6 @@
-"""How good a classifier's probabilities are: accuracy, confusion, calibration, loss.
+"""Metrics of a classifier's probabilities: accuracy, confusion matrix, calibration, loss.
 
-Arguments that recur: `probabilities` (N, classes) float, each row from 0 to 1; `labels` (N,) integers, the true class.
+Common arguments: `probabilities` (N, classes) float, from 0 to 1; `labels` (N,) integers, the true classes.
 """
 
 import math
@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 _SMALLEST = float(np.finfo(np.float32).tiny)
-"""A probability of 0 counts as the smallest float32, so that one hopeless photo costs 87.3 nats instead of infinity."""
+"""A probability of 0 counts as the smallest float32, so that one photo costs at most 87.3 nats instead of infinity."""
 
 _Z_95 = 1.959963984540054
 """95 % of a normal distribution lies within this many standard deviations."""
@@ -33,7 +33,7 @@ _Z_95 = 1.959963984540054
 
 @dataclass(frozen=True, slots=True)
 class ClassScore:
-    """One class: `photos` that truly show it; None where nothing can be divided by."""
+    """The scores of one class: `photos` is how many are labelled with it; None for a ratio without a denominator."""
 
     photos: int
     precision: float | None
@@ -42,7 +42,7 @@ class ClassScore:
 
 @dataclass(frozen=True, slots=True)
 class CalibrationBin:
-    """The answers whose confidence lies in (lower, upper]; the two means are None where there is no such answer."""
+    """The predictions whose confidence is in (lower, upper]; the two means are None if there are none."""
 
     lower: float
     upper: float
@@ -53,20 +53,20 @@ class CalibrationBin:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """`error` is the expected calibration error: mean |accuracy - confidence| over bins, weighted by photos (0…1)."""
+    """`error` is the expected calibration error (0…1): mean |accuracy - confidence| over bins, weighted by photos."""
 
     error: float
     bins: tuple[CalibrationBin, ...]
 
 
 def top_k(probabilities: NDArray[Any], k: int) -> NDArray[np.int64]:
-    """(N, classes) -> (N, min(k, classes)): the likeliest classes, best first; of equals the lower number is first."""
+    """(N, classes) -> (N, min(k, classes)): the likeliest classes, best first; ties go to the lower index."""
     order = np.argsort(-np.asarray(probabilities), axis=1, kind="stable")
     return order[:, :k].astype(np.int64)
 
 
 def top_k_accuracy(probabilities: NDArray[Any], labels: NDArray[Any], k: int) -> float:
-    """Share (0…1) of photos whose true class is among the `k` likeliest; ValueError without photos."""
+    """(N, classes), (N,) -> share (0…1) of photos whose true class is among the `k` likeliest; ValueError if N is 0."""
     _require_photos(len(labels))
     hits = (top_k(probabilities, k) == np.asarray(labels)[:, None]).any(axis=1)
     return int(hits.sum()) / len(labels)
@@ -79,9 +79,9 @@ def confusion_matrix(labels: NDArray[Any], predicted: NDArray[Any], classes: int
 
 
 def class_scores(confusion: NDArray[Any]) -> tuple[ClassScore, ...]:
-    """(classes, classes) counts -> a score for each class, in order.
+    """(classes, classes) counts -> the scores of each class, in order.
 
-    Precision: right answers / answers of this class. Recall: right answers / photos of this class.
+    Precision: correct / predictions of this class. Recall: correct / photos of this class.
     """
     return tuple(
         ClassScore(int(photos), _ratio(right, answers), _ratio(right, photos))
@@ -92,9 +92,9 @@ def class_scores(confusion: NDArray[Any]) -> tuple[ClassScore, ...]:
 
 
 def calibration(confidence: NDArray[Any], correct: NDArray[Any], bins: int = 15) -> Calibration:
-    """Does "90 % sure" mean right nine times in ten? Guo et al. 2017 (arXiv 1706.04599), equal-width bins.
+    """Are predictions of 90 % confidence right in 90 % of cases? Guo et al. 2017 (arXiv 1706.04599), equal-width bins.
 
-    `confidence` (N,) 0…1 of the answer given; `correct` (N,) whether it was right. ValueError without photos.
+    `confidence` (N,) 0…1 of the prediction; `correct` (N,) whether it was. ValueError if N is 0.
     """
     _require_photos(len(confidence))
     sure, right = np.asarray(confidence, np.float64), np.asarray(correct, np.float64)
@@ -111,11 +111,11 @@ def calibration(confidence: NDArray[Any], correct: NDArray[Any], bins: int = 15)
 
 
 def loss_range(class_counts: NDArray[Any], smoothing: float) -> tuple[float, float]:
-    """The mean cross-entropy, in nats, of the best constant answer (chance) and of perfect answers, for photos whose
-    classes occur `class_counts` (classes,) times; `smoothing` in [0, 1) is that of the labels.
+    """The mean cross-entropy, in nats, of the best constant prediction (chance) and of perfect ones, for photos whose
+    classes occur `class_counts` (classes,) times; `smoothing` in [0, 1) is the label smoothing.
 
-    Targets that are smoothed are (1 - smoothing) of the class and smoothing / classes of each: chance is the entropy of
-    their mean, perfect answers cost the entropy of one.
+    Smoothed targets are (1 - smoothing) of the class plus smoothing / classes of each: chance is the entropy of their
+    mean, perfect predictions cost the entropy of one.
     """
     classes = len(class_counts)
     frequencies = class_counts / class_counts.sum()
@@ -130,15 +130,15 @@ def _entropy(probabilities: NDArray[Any]) -> float:
 
 
 def negative_log_likelihood(probabilities: NDArray[Any], labels: NDArray[Any]) -> float:
-    """Mean of -ln(probability of the true class), in nats, ≥ 0; ValueError without photos."""
+    """(N, classes), (N,) -> mean of -ln(probability of the true class), in nats, ≥ 0; ValueError if N is 0."""
     _require_photos(len(labels))
     true = np.asarray(probabilities, np.float64)[np.arange(len(labels)), labels]
-    # fsum: the mean does not depend on the order of the photos
+    # With fsum the mean does not depend on the order of the photos.
     return max(0.0, math.fsum(-np.log(np.maximum(true, _SMALLEST))) / len(labels))
 
 
 def wilson_interval(right: int, photos: int) -> tuple[float, float]:
-    """95 % interval (0…1) of an accuracy of `right` out of `photos` (Wilson 1927); ValueError without photos."""
+    """95 % interval (0…1) of an accuracy of `right` out of `photos` (Wilson 1927); ValueError if `photos` is 0."""
     _require_photos(photos)
     share, spread = right / photos, _Z_95**2 / photos
     centre = (share + spread / 2) / (1 + spread)
@@ -152,4 +152,4 @@ def _ratio(part: float, whole: float) -> float | None:
 
 def _require_photos(photos: int) -> None:
     if photos < 1:
-        raise ValueError("no photos: an accuracy of nothing is undefined")
+        raise ValueError("no photos: the accuracy is undefined")

@@ -1,18 +1,18 @@
-"""Classes within classes, such as `Apple/Pink-Lady`: accuracy on every level, and mistakes inside a parent.
+"""Nested classes, such as `Apple/Pink-Lady`: accuracy on every level, and mistakes inside a parent.
 
 The parts of a name between its slashes are its levels, level 1 being the top. On a level deeper than its name a class
-stands for itself: `Banana` beside `Apple/Pink-Lady` is a Banana on levels 1 and 2, and where both `Apple` and
+stands for itself: `Banana` beside `Apple/Pink-Lady` is a Banana on levels 1 and 2, and if both `Apple` and
 `Apple/Fuji` are classes, they are the same on level 1 and different below.
 
-**The answer on a level is the answer's ancestor on that level**, not the group whose classes have the largest sum of
-probabilities. The sum would be the better guess of somebody who asks for nothing but the group, yet it is another
-answer than the one that was given: it can be `Apple` where the model says `Banana` (40 % against five apples of 12 %
-each), rightly, and so make accuracy fall from a level to the one above; and of a model that is unsure it is always the
-group with the most classes. With one answer read on every level accuracy never falls on the way up, and each mistake
-has one place: the smallest group that holds both the class and the answer.
+**The prediction on a level is the ancestor of the predicted class on that level**, not the group whose classes have the
+largest sum of probabilities. The sum would be the better guess if only the group were asked for, but it is a different
+prediction: it can be `Apple` when the model correctly says `Banana` (40 % against five apples of 12 % each), so that
+accuracy would drop from one level to the one above; and for an unsure model it is always the group with the most
+classes. With one prediction read on every level, accuracy never drops on the way up, and each mistake has one place:
+the smallest group that contains both the class and the prediction.
 
-Arguments that recur: `labels`, the names of the classes; `confusion` (classes, classes) counts, row = true class,
-column = answer. From them alone all of this follows.
+Common arguments: `labels`, the names of the classes; `confusion` (classes, classes) counts, row = true class, column =
+predicted class. Everything here follows from them.
 """
 
 from collections.abc import Sequence
@@ -29,9 +29,9 @@ __all__ = ["Family", "Level", "ancestor", "depth", "families", "levels"]
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """How many photos (share 0…1) got the right one of `groups`; `name` is "level 1" at the top, "leaf" at the end.
+    """Accuracy (0…1) over the `groups` of one level; `name` is "level 1" at the top, "leaf" at the bottom.
 
-    `inside` counts photos that are wrong here and right one level above: mistakes inside a parent. 0 at the top.
+    `inside` counts photos that are wrong here but correct one level above: mistakes inside a parent. 0 at the top.
     """
 
     name: str
@@ -43,10 +43,10 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """A parent with two children or more, such as `Apple`; children may be parents themselves.
+    """A parent with two or more children, such as `Apple`; children may be parents themselves.
 
-    Of the `photos` of the parent, `inside` were taken for another of its children and `outside` for something that is
-    none of them; `confusion[true][predicted]` counts those whose class and answer both lie in the family.
+    Of the `photos` of the parent, `inside` were predicted as another of its children and `outside` as none of them;
+    `confusion[true][predicted]` counts those whose class and prediction are both in the family.
     """
 
     label: str
@@ -58,19 +58,20 @@ class Family:
 
 
 def ancestor(label: str, level: int) -> str:
-    """`Apple/Red/Fuji` on level 2 is `Apple/Red`; a name that ends earlier stands for itself; `level` ≥ 1."""
+    """`Apple/Red/Fuji` on level 2 is `Apple/Red`; a shorter name stands for itself; `level` ≥ 1."""
     return "/".join(label.split("/")[:level])
 
 
 def depth(labels: Sequence[str]) -> int:
-    """The number of levels; 1 for flat classes, which is what names are whose slashes bring no two of them together."""
+    """The number of levels; 1 for flat classes, that is, if no two names share a parent."""
     if len({ancestor(label, 1) for label in labels}) == len(labels):
         return 1
     return max(label.count("/") + 1 for label in labels)
 
 
 def levels(labels: Sequence[str], confusion: NDArray[Any]) -> tuple[Level, ...]:
-    """Every level from the top to the leaf; none for flat classes. ValueError without photos."""
+    """Every level from the top to the leaf, given (classes, classes) counts; none for flat classes. ValueError if there
+    are no photos."""
     last = depth(labels)
     if last == 1:
         return ()
@@ -87,8 +88,8 @@ def levels(labels: Sequence[str], confusion: NDArray[Any]) -> tuple[Level, ...]:
 
 
 def families(labels: Sequence[str], confusion: NDArray[Any]) -> tuple[Family, ...]:
-    """Every parent with two children or more, upper levels first; what all of them count inside is every mistake
-    whose answer shares the top of its class, each once."""
+    """Every parent with two or more children, upper levels first, given (classes, classes) counts; their `inside` adds
+    up to the mistakes whose prediction shares the top level of the class."""
     found = []
     for level in range(1, depth(labels)):
         names, numbers = _groups(labels, level + 1)

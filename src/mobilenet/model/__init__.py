@@ -1,1 +1,1 @@
-"""A model as values: its card, its arrays, its inference graph, and how each file format carries the card."""
+"""A model as values: its card, its arrays, its inference graph, and how each file format stores the card."""

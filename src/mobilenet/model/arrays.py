@@ -23,14 +23,17 @@ _ENTRY = "mobilenet"
 
 
 def write_arrays(path: Path, card: ModelCard, arrays: Arrays) -> None:
-    """Write a network to `path`, whole or not at all; StorageError."""
+    """Write a network to `path` atomically; StorageError."""
     data = save({name: np.ascontiguousarray(values) for name, values in arrays.items()}, {_ENTRY: card.to_json()})
     with atomic_write(path) as file:
         file.write(data)
 
 
 def read_arrays(path: Path) -> tuple[ModelCard, dict[str, NDArray[np.float32]]]:
-    """Read what `write_arrays` wrote; ModelError for anything else, or for fewer numbers than its card says."""
+    """Read what `write_arrays` wrote: the card, and arrays by name: filters (out, in / groups, height, width), ….
+
+    ModelError for anything else, or if there are fewer numbers than the card requires.
+    """
     try:
         with safe_open(str(path), "np") as file:
             metadata = file.metadata() or {}
@@ -39,8 +42,8 @@ def read_arrays(path: Path) -> tuple[ModelCard, dict[str, NDArray[np.float32]]]:
         raise ModelError(f"{path} is not a safetensors file, or is damaged: {error}") from error
     if _ENTRY not in metadata:
         raise ModelError(
-            f"{path} is a safetensors file, but no model of this tool; train one with mobilenet train, or read other "
-            "tools' weights with mobilenet import"
+            f"{path} is a safetensors file, but not a model of this tool; train one with mobilenet train, or read "
+            "other tools' weights with mobilenet import"
         )
     try:
         card = ModelCard.from_json(metadata[_ENTRY])
@@ -51,7 +54,7 @@ def read_arrays(path: Path) -> tuple[ModelCard, dict[str, NDArray[np.float32]]]:
 
 
 def has_card(path: Path) -> bool:
-    """True for a safetensors file that `write_arrays` wrote, as far as its header says."""
+    """Whether a file is a safetensors file written by `write_arrays`, judging by its header."""
     try:
         with safe_open(str(path), "np") as file:
             return _ENTRY in (file.metadata() or {})
@@ -60,10 +63,10 @@ def has_card(path: Path) -> bool:
 
 
 def check_size(path: Path, card: ModelCard, numbers: int) -> None:
-    """ModelError where `numbers` are too few for the table of `card`: a small file may describe a network of any size.
+    """ModelError if `numbers` is too few for the table of `card`: a small file may describe a network of any size.
 
-    Asked before any memory is taken for that network.
+    Called before any memory is allocated for that network.
     """
     params = cost(card.network()).params
     if params > numbers:
-        raise ModelError(f"{path} does not fit its own table: that has {params:,} parameters, the file {numbers:,}")
+        raise ModelError(f"{path} does not match its card: {params:,} parameters expected, {numbers:,} found")

@@ -1,4 +1,4 @@
-"""What a model file says about its network, whatever the file's format; read and written without torch."""
+"""The description of a network inside a model file of any format; read and written without torch."""
 
 import json
 from dataclasses import asdict, dataclass, field, replace
@@ -16,17 +16,17 @@ from mobilenet.spec.shapes import output_shapes
 __all__ = ["FORMAT", "ModelCard", "check_outputs", "classifier_output"]
 
 FORMAT = 1
-"""Version of the description; one of a later version is refused."""
+"""Version of the description; later versions are refused."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
-    """Everything that is needed to run a network but its numbers.
+    """Everything that is needed to run a network except its weights.
 
-    `labels` name classes or attributes in the order of the outputs, and `decoding` is what else turns outputs into
-    answers (prior boxes, cells, thresholds), as JSON has it. Where `head` is None, the body ends in a classifier of the
-    labels, or, without labels, in the vector that a classifier would read: a backbone. `provenance` is free: data
-    hash, settings, versions, metrics, the file that the weights came from.
+    `labels` name classes or attributes in the order of the outputs; `decoding` is whatever else turns outputs into
+    predictions (prior boxes, cells, thresholds), as JSON values. If `head` is None, the body ends in a classifier of
+    the labels, or, without labels, in the vector that a classifier would read: a backbone. `provenance` is free-form:
+    data hash, settings, versions, metrics, the file that the weights came from.
     """
 
     architecture: str
@@ -42,12 +42,12 @@ class ModelCard:
 
     @property
     def vocabulary(self) -> Vocabulary:
-        """What the outputs' numbers mean."""
+        """What the numbers in the outputs mean."""
         return Vocabulary(self.labels, self.decoding)
 
     @property
     def outputs(self) -> tuple[Output, ...]:
-        """What the network answers with; nothing, of a backbone."""
+        """The network's outputs; none for a backbone."""
         if self.head is not None:
             return self.head.outputs
         return (classifier_output(len(self.labels)),) if self.labels else ()
@@ -64,7 +64,7 @@ class ModelCard:
         return replace(body, rows=(*body.rows, *self.head.rows))
 
     def to_json(self) -> str:
-        """One JSON document, in ASCII: names of folders may hold bytes that are no UTF-8, which safetensors refuses."""
+        """One JSON document, in ASCII: folder names may contain bytes that are not UTF-8, which safetensors refuses."""
         document = {
             "format": FORMAT,
             "architecture": self.architecture,
@@ -76,7 +76,7 @@ class ModelCard:
             "preprocessing": self.preprocessing.to_json(),
             "provenance": self.provenance,
         }
-        # Left out of a plain classifier's card, which older versions read as well.
+        # Omitted from the card of a plain classifier, so that older versions can read it.
         if self.head is not None:
             document["head"] = self.head.to_json()
         if self.decoding:
@@ -85,7 +85,7 @@ class ModelCard:
 
     @classmethod
     def from_json(cls, text: str) -> "ModelCard":
-        """The inverse of `to_json`; ModelError, to be read behind the file's name, for what describes no network."""
+        """The inverse of `to_json`; ModelError, worded to follow the file's name, if `text` describes no network."""
         try:
             document = json.loads(text)
             _check_format(document["format"])
@@ -103,12 +103,12 @@ class ModelCard:
             )
             check_outputs(card.network(), card.outputs)
         except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, SpecError, ModelError) as error:
-            raise ModelError(f"describes no network that can be run: {error}") from error
+            raise ModelError(f"does not describe a network that can be run: {error}") from error
         return card
 
 
 def classifier_output(classes: int) -> Output:
-    """The one output of a network that ends in a classifier: (classes,) probabilities."""
+    """The output of a network that ends in a classifier: (classes,) probabilities."""
     return Output("probabilities", CLASSIFIER, (classes,), "softmax")
 
 
@@ -129,7 +129,7 @@ def check_outputs(network: Network, outputs: tuple[Output, ...]) -> None:
 
 def _check_format(version: object) -> None:
     if version != FORMAT:
-        raise ModelError(f"it has format {version}, this version reads {FORMAT}; install a newer mobilenet")
+        raise ModelError(f"its format is {version}, but this version reads {FORMAT}; install a newer mobilenet")
 
 
 def _read_style(document: dict[str, Any]) -> ConvStyle:

@@ -1,4 +1,4 @@
-"""From a trained network to its inference graph: one node of each row, batch norm folded into the filters before it."""
+"""From a trained network to its inference graph: one node per row, batch norm folded into the filters before it."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,24 +15,24 @@ __all__ = ["build_graph", "exported_rows", "on_centred_pixels"]
 
 
 def build_graph(card: ModelCard, arrays: Arrays) -> Graph:
-    """The graph of a trained network, of the arrays of its model file, without the rows that no output needs.
+    """The graph of a trained network from the arrays of its model file, without the rows that no output needs.
 
-    ModelError for a backbone, which answers nothing, for rows that cannot be exported, and where arrays and table do
-    not fit.
+    ModelError for a backbone, which has no outputs, for rows that cannot be exported, and if the arrays do not match
+    the table.
     """
     if not card.outputs:
         raise ModelError("it has no classifier; train one on it with mobilenet train DATA --weights")
     wanted = {name for row in card.network().rows for name in _names(row)}
     if wanted != set(arrays):
         missing, unexpected = sorted(wanted - set(arrays))[:3], sorted(set(arrays) - wanted)[:3]
-        raise ModelError(f"arrays and table do not fit: missing: {missing}; unexpected: {unexpected}")
+        raise ModelError(f"arrays do not match the table: missing: {missing}; unexpected: {unexpected}")
     return Graph(card, tuple(_node(row, arrays) for row in exported_rows(card)))
 
 
 def exported_rows(card: ModelCard) -> tuple[Row, ...]:
-    """The rows that the outputs need, in order, each with the names of what it reads written out.
+    """The rows that the outputs need, in order, each with its `inputs` named explicitly.
 
-    ModelError for a row that cannot be exported, SpecError where rows do not fit together.
+    ModelError for a row that cannot be exported, SpecError if the rows do not fit together.
     """
     network = card.network()
     check_outputs(network, card.outputs)
@@ -51,10 +51,10 @@ def exported_rows(card: ModelCard) -> tuple[Row, ...]:
 
 
 def on_centred_pixels(graph: Graph) -> tuple[Node, ...]:
-    """The nodes with 1 / std in the filters of those that read pixels, which then want pixel - mean alone: one pass
-    over the photo less. In float64, rounded once.
+    """The nodes with 1 / std folded into the filters that read pixels, which then take pixel - mean: one pass over the
+    photo fewer. Computed in float64, rounded once.
 
-    The mean cannot go the same way: padding is zero after normalisation, so it stands for the mean.
+    The mean cannot be folded: padding is zero after normalisation, so it stands for the mean.
     """
     std = np.reshape(graph.card.preprocessing.std, (3, 1, 1))
     return tuple(_scaled(node, std) if INPUT in node.inputs else node for node in graph.nodes)
@@ -63,26 +63,26 @@ def on_centred_pixels(graph: Graph) -> tuple[Node, ...]:
 def _scaled(node: Node, std: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> ConvNode:
     if not isinstance(node, ConvNode) or node.depthwise:
         raise ModelError(
-            f"row {node.name} reads the photo, which only a convolution of all its channels can; use a mobilenet_v1"
+            f"row {node.name} reads the photo, which only a convolution over all channels can; use a mobilenet_v1"
         )
     return replace(node, filters=(node.filters / std).astype(np.float32))
 
 
 def _check(row: Row, vectors: set[str]) -> None:
-    """ModelError for what no file and no engine is asked to compute; `vectors` are names of rows that give vectors."""
+    """ModelError for a row that is never exported; `vectors` are the names of rows whose output is a vector."""
     if isinstance(row, Pool):
-        raise ModelError(f"row {row.name} pools windows, which is not exported; use a Conv with a stride")
+        raise ModelError(f"row {row.name} pools windows, which cannot be exported; use a Conv with a stride")
     if isinstance(row, Conv) and row.groups > 1 and not row.groups == row.in_channels == row.out_channels:
-        raise ModelError(f"row {row.name} has {row.groups} groups; an exported Conv has one, or one for each channel")
+        raise ModelError(f"row {row.name} has {row.groups} groups; an exported Conv has one, or one per channel")
     if INPUT in row.inputs and not (isinstance(row, Conv) and row.groups == 1):
         raise ModelError(
-            f"row {row.name} reads the photo, which only a convolution of all its channels can; use a mobilenet_v1"
+            f"row {row.name} reads the photo, which only a convolution over all channels can; use a mobilenet_v1"
         )
     read = [name for name in row.inputs if name in vectors]
     if isinstance(row, Conv | GlobalPool) and read:
         raise ModelError(f"row {row.name} reads {read[0]}, which is a vector; use a Linear")
     if isinstance(row, Concat) and 0 < len(read) < len(row.inputs):
-        raise ModelError(f"row {row.name} joins {read[0]}, which is a vector, with planes; join like with like")
+        raise ModelError(f"row {row.name} concatenates {read[0]}, a vector, with planes; concatenate like with like")
 
 
 def _names(row: Row) -> Iterator[str]:

@@ -1,15 +1,14 @@
-"""The inference graph: what runs on a device, as nodes with their arrays; every writer of exported files reads it.
+"""The inference graph: what runs on a device, as nodes with their arrays; the source of every exported file.
 
-A trained network is its table plus arrays named by row, so nothing is traced: `mobilenet.model.fold` makes one node of
-each row. `Graph` is in float32, `QuantizedGraph` in 8 bits (`mobilenet.quantize` makes one of the other).
+A trained network is its table plus arrays named by row, so nothing is traced: `mobilenet.model.fold` turns each row
+into one node. `Graph` is in float32, `QuantizedGraph` in 8 bits (`mobilenet.quantize` converts one to the other).
 
-Nodes stand in the order of computation, and each names the nodes that it reads, or `spec.INPUT` for the pixels. What a
-node computes is a plane (height, width, channels) or a vector (numbers,). A plane becomes a vector row by row and
-pixel by pixel, the channels of one pixel together: in the order height, width, channel. That holds for `LinearNode`,
-for the outputs and for every file and engine, in whatever order they keep planes.
+Nodes are in the order of computation, and each names the nodes it reads, or `spec.INPUT` for the pixels. A node
+computes a plane (height, width, channels) or a vector (numbers,). A plane is flattened to a vector in the order height,
+width, channel. That holds for `LinearNode`, for the outputs and for every file and engine, whatever their own layout.
 
-Both graphs take uint8 pixels `(N, R, R, 3)` and answer with the outputs of their card: each is the result of one node,
-in the shape that the card says, with its ending (softmax, …) in float32.
+Both graphs take uint8 pixels `(N, R, R, 3)` and return the outputs of their card: each is the result of one node, in
+the shape given by the card, with its ending (softmax, …) in float32.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -45,7 +44,8 @@ __all__ = [
 Floats = NDArray[np.float32]
 
 Arrays = Mapping[str, Floats]
-"""A network's numbers: those of its torch module's `state_dict()`, by name."""
+"""A network's weights by name, float32, as in its torch module's `state_dict()`: filters (out, in / groups, height,
+width), matrices (out, in), biases and norms (out,)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,7 +63,7 @@ class ConvNode:
 
     @property
     def depthwise(self) -> bool:
-        """One filter for each channel."""
+        """Whether there is one filter per channel."""
         return self.groups > 1
 
 
@@ -77,7 +77,7 @@ class PoolNode:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LinearNode:
-    """`matrix` (out, in) times a vector, or a plane of `in` numbers in all, plus `bias` (out,); then the activation."""
+    """`matrix` (out, in) times a vector, or a plane of `in` numbers, plus `bias` (out,); then the activation."""
 
     name: str
     inputs: tuple[str, ...]
@@ -88,7 +88,7 @@ class LinearNode:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ConcatNode:
-    """Channels of several planes of one size, or numbers of several vectors, behind each other."""
+    """Concatenation of several planes of one size along the channels, or of several vectors."""
 
     name: str
     inputs: tuple[str, ...]
@@ -107,7 +107,7 @@ class Graph:
 
 @dataclass(frozen=True, slots=True)
 class Quantization:
-    """How one tensor's 8-bit numbers mean real ones: real = scale × (q - zero_point), q from -128 to 127 (int8)."""
+    """How one tensor's 8-bit values map to real ones: real = scale × (q - zero_point), q from -128 to 127 (int8)."""
 
     scale: float
     zero_point: int
@@ -115,8 +115,8 @@ class Quantization:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class QuantizedConv:
-    """`filters` int8 from -127 to 127, `scales` (out,) float32, one for each output channel, zero points 0; `bias`
-    (out,) int32 in steps of input scale × `scales`; `output` covers what the activation lets through.
+    """`filters` int8 from -127 to 127, `scales` (out,) float32, one per output channel, zero points 0; `bias` (out,)
+    int32 in steps of input scale × `scales`; `output` covers the range of the activation.
     """
 
     name: str
@@ -132,7 +132,7 @@ class QuantizedConv:
 
     @property
     def depthwise(self) -> bool:
-        """One filter for each channel."""
+        """Whether there is one filter per channel."""
         return self.groups > 1
 
 
@@ -160,7 +160,7 @@ class QuantizedLinear:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class QuantizedConcat:
-    """The same 8-bit numbers behind each other: `output` is also how each of the inputs is rounded."""
+    """Concatenation of 8-bit values as they are: `output` is also the quantisation of each input."""
 
     name: str
     inputs: tuple[str, ...]
@@ -172,10 +172,10 @@ QuantizedNode = QuantizedConv | QuantizedPool | QuantizedLinear | QuantizedConca
 
 @dataclass(frozen=True, slots=True, eq=False)
 class QuantizedGraph:
-    """A network in 8 bits, by the TFLite 8-bit quantisation specification.
+    """A network in 8 bits, following the TFLite 8-bit quantisation specification.
 
     A pixel p (uint8) is q = p - 128 in steps of `input`. Filters and biases of the nodes that read pixels are in those
-    steps, so nothing stands between; padding is by q = zero_point. Endings are in float32.
+    steps, so pixels need no conversion; padding is q = zero_point. Endings are in float32.
     """
 
     card: ModelCard
@@ -184,7 +184,7 @@ class QuantizedGraph:
 
     @property
     def steps(self) -> dict[str, Quantization]:
-        """What the 8-bit numbers of each tensor mean, by the name that its readers know."""
+        """The quantisation of each tensor, by the name under which it is read."""
         return {INPUT: self.input} | {node.name: node.output for node in self.nodes}
 
 
@@ -203,9 +203,9 @@ Made = TypeVar("Made")
 def walk(
     nodes: Sequence[AnyNode], given: Made, compute: Callable[[AnyNode, list[Made]], Made]
 ) -> Iterator[tuple[AnyNode, Made]]:
-    """Each node with what `compute` makes of it and of its inputs, in order; `given` is read as `spec.INPUT`.
+    """Each node with the result of `compute` for it and its inputs, in order; `given` is read as `spec.INPUT`.
 
-    What a node has made is let go once its last reader has run.
+    Results are released once their last reader has run.
     """
     last = {name: node.name for node in nodes for name in node.inputs}
     live = {INPUT: given}
@@ -220,7 +220,8 @@ def walk(
 
 
 def concatenated(nodes: Sequence[Node | QuantizedNode]) -> tuple[frozenset[str], ...]:
-    """Names of nodes whose outputs are rounded alike, since a concatenation joins them; each group with its joints."""
+    """Names of nodes that share a quantisation because a concatenation joins them, one group per concatenation chain,
+    concatenations included."""
     groups: list[frozenset[str]] = []
     for node in nodes:
         if isinstance(node, ConcatNode | QuantizedConcat):

@@ -1,4 +1,4 @@
-"""The rows that a task adds to a network's body, and what comes out of them, as JSON has them."""
+"""The rows that a task adds to a network's body, and their outputs, with their JSON form."""
 
 import reprlib
 from collections.abc import Callable, Mapping
@@ -43,27 +43,27 @@ _FITS: dict[str, Callable[[object], bool]] = {
     **dict.fromkeys(("bias", "batch_norm", "ceil"), lambda value: isinstance(value, bool)),
     **dict.fromkeys(("in_channels", "out_channels", "in_features", "out_features", "stride", "groups"), _is_count),
 }
-"""Whether a value can be that of a row's field."""
+"""Whether a value is valid for a field of a row."""
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """`rows` follow those of the body, whose last is the global pool; a row may read any row before it by name."""
+    """`rows` follow those of the body, whose last is the global pool; a row may read any earlier row by name."""
 
     rows: tuple[Row, ...]
     outputs: tuple[Output, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """As `json.dumps` takes it."""
+        """As an object for `json.dumps`."""
         rows = [{"row": type(row).__name__, **asdict(row)} for row in self.rows]
         return {"rows": rows, "outputs": [output.to_json() for output in self.outputs]}
 
 
 def read_head(document: Mapping[str, Any]) -> Head:
-    """The inverse of `Head.to_json`; ModelError, ValueError, KeyError or TypeError for what is none."""
+    """The inverse of `Head.to_json`; ModelError, ValueError, KeyError or TypeError if `document` is not a head."""
     rows, outputs = document["rows"], document["outputs"]
     if len(rows) > _MOST_ROWS:
-        raise ModelError(f"its head has {len(rows):,} rows; a head has at most {_MOST_ROWS:,}")
+        raise ModelError(f"its head has {len(rows):,} rows; the limit is {_MOST_ROWS:,}")
     return Head(tuple(map(_read_row, rows)), tuple(map(read_output, outputs)))
 
 
@@ -71,7 +71,7 @@ def _read_row(document: Mapping[str, Any]) -> Row:
     values = dict(document)
     kind = _KINDS.get(values.pop("row"))
     if kind is None:
-        raise ModelError(f"its head has a row of the unknown kind {document['row']!r}; install a newer mobilenet")
+        raise ModelError(f"its head has a row of unknown kind {document['row']!r}; install a newer mobilenet")
     if unknown := values.keys() - {field.name for field in fields(kind)}:
         raise ModelError(f"row {values.get('name')} has unknown fields {sorted(unknown)}; install a newer mobilenet")
     for name in ("kernel_size", "inputs"):
@@ -79,7 +79,7 @@ def _read_row(document: Mapping[str, Any]) -> Row:
             values[name] = tuple(values[name])
     if wrong := [field for field, value in values.items() if not _FITS[field](value)]:
         raise ModelError(
-            f"row {reprlib.repr(values.get('name'))} has the unknown {wrong[0]} {reprlib.repr(values[wrong[0]])}; "
+            f"row {reprlib.repr(values.get('name'))} has an unknown {wrong[0]}, {reprlib.repr(values[wrong[0]])}; "
             "install a newer mobilenet"
         )
     return kind(**values)

@@ -1,4 +1,4 @@
-"""What the engines that run `.onnx` files have in common: the bytes, proven whole; the card in them; batches."""
+"""What the engines that run `.onnx` files share: reading the verified bytes, the card in them, batching."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -15,21 +15,21 @@ from mobilenet.model.seal import check_seal
 __all__ = ["CARD_ENTRY", "check_answers", "in_batches", "one_line", "read_card", "read_sealed"]
 
 CARD_ENTRY = "mobilenet"
-"""Key in the file's metadata; its value is the card's JSON."""
+"""Key of the card's JSON in the file's metadata."""
 
 _LARGEST_FILE = 2**31
-"""Bytes; a protobuf's own limit."""
+"""Bytes; the limit of protobuf."""
 
 
 def read_sealed(path: Path) -> bytes:
-    """The bytes of a `.onnx` file; ModelError unless they are, to the bit, what was written by this tool.
+    """The bytes of a `.onnx` file; ModelError unless they are bit for bit what this tool wrote.
 
-    The engines are C++ and trust their files, so they get these very bytes and never the path.
+    The engines are C++ and trust their input, so they are given these very bytes and never the path.
     """
     try:
         size = path.stat().st_size
         if size > _LARGEST_FILE:
-            raise ModelError(f"{path} has {size:,} bytes, more than an ONNX file can have; give another")
+            raise ModelError(f"{path} has {size:,} bytes, more than an ONNX file can have; use another file")
         data = path.read_bytes()
     except OSError as error:
         raise ModelError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from error
@@ -38,9 +38,9 @@ def read_sealed(path: Path) -> bytes:
 
 
 def read_card(metadata: Mapping[str, str], path: Path) -> ModelCard:
-    """The card in the metadata that an engine found in the file; ModelError, with `path`, where there is none."""
+    """The card in the metadata that an engine read from the file; ModelError, naming `path`, if there is none."""
     if CARD_ENTRY not in metadata:
-        raise ModelError(f"{path} does not say what it is; write it again with mobilenet export")
+        raise ModelError(f"{path} has no model card; write it again with mobilenet export")
     try:
         return ModelCard.from_json(metadata[CARD_ENTRY])
     except ModelError as error:
@@ -48,10 +48,10 @@ def read_card(metadata: Mapping[str, str], path: Path) -> ModelCard:
 
 
 def check_answers(found: Sequence[tuple[str, tuple[int, ...]]], card: ModelCard, path: Path) -> None:
-    """ModelError, with `path`, unless the file's outputs, (name, shape for one photo), are those that its card says."""
+    """ModelError, naming `path`, unless the file's outputs, (name, shape for one photo), are those of its card."""
     wanted = [(output.name, output.shape) for output in card.outputs]
     if list(found) != wanted:
-        raise ModelError(f"{path} answers with {found}, its card says {wanted}; write it again with mobilenet export")
+        raise ModelError(f"{path} has outputs {found}, its card says {wanted}; write it again with mobilenet export")
 
 
 def in_batches(
@@ -60,14 +60,14 @@ def in_batches(
     outputs: Sequence[Output],
     run: Callable[[NDArray[np.uint8]], Sequence[NDArray[Any]]],
 ) -> dict[str, NDArray[Any]]:
-    """(N, R, R, 3) uint8 -> each of `outputs` by its name, (N, *shape), by calls of `run` with exactly `batch` images
-    each; the last is filled up. `run` gives the arrays in the order of `outputs`.
+    """(N, R, R, 3) uint8 -> each of `outputs` by name, (N, *shape), from calls of `run` with exactly `batch` images
+    each; the last batch is padded. `run` returns the arrays in the order of `outputs`.
 
-    Files for any number of images get one at a time: the planes of one stay in the processor's cache, those of a batch
-    do not.
+    Files that take any number of images get one at a time: the planes of one image stay in the processor's cache, those
+    of a batch do not.
     """
     if len(images) == batch:
-        # One photo alone is what a device does all day: nothing is copied on its way.
+        # A single photo is the usual case on a device: it is passed on without a copy.
         made = run(np.ascontiguousarray(images))
         return {output.name: values for output, values in zip(outputs, made, strict=True)}
     answers = {output.name: np.empty((len(images), *output.shape), np.float32) for output in outputs}
@@ -81,5 +81,5 @@ def in_batches(
 
 
 def one_line(error: Exception) -> str:
-    """What an engine said, for the end of a message."""
+    """An engine's message on one line, to end a message of ours."""
     return " ".join(str(error).split())[:200]

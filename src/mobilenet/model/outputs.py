@@ -1,4 +1,4 @@
-"""What a network answers with: named arrays, each the result of one row."""
+"""The outputs of a network: named arrays, each the result of one row."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -23,11 +23,11 @@ __all__ = [
 ]
 
 Ending = Literal["softmax", "sigmoid", "l2", "none"]
-"""What is done to a row's numbers, along the last axis, to make them an output: `l2` divides by the Euclidean norm,
-or by `SHORTEST` where that is larger."""
+"""The function, along the last axis, that turns a row's values into an output: `l2` divides by the Euclidean norm, or
+by `SHORTEST` if that is larger."""
 
 SHORTEST = 1e-6
-"""As LiteRT's operator has it."""
+"""The same as in LiteRT's operator."""
 
 Outputs = Mapping[str, NDArray[np.float32]]
 """Output name -> (N, *shape) float32."""
@@ -35,10 +35,10 @@ Outputs = Mapping[str, NDArray[np.float32]]
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """One output of a network; a network may have several, and they travel in the card, the graph and every file.
+    """One output of a network, which may have several; they are part of the card, the graph and every file.
 
-    `row` is the row that computes it; a plane (H, W, C) is read row by row, pixel by pixel. `shape` is that of one
-    photo's answer: (C,) for C classes, (P, 4) for P boxes.
+    `row` is the row that computes it; a plane (H, W, C) is flattened in that order. `shape` is that of one photo's
+    output: (C,) for C classes, (P, 4) for P boxes.
     """
 
     name: str
@@ -48,52 +48,52 @@ class Output:
 
     @property
     def size(self) -> int:
-        """Numbers for one photo."""
+        """Number of values for one photo."""
         return prod(self.shape)
 
     def to_json(self) -> dict[str, Any]:
-        """As `json.dumps` takes it."""
+        """As an object for `json.dumps`."""
         return asdict(self)
 
 
 def read_output(fields: Mapping[str, Any]) -> Output:
-    """The inverse of `Output.to_json`; ModelError for an ending that is not known or a shape that is none."""
+    """The inverse of `Output.to_json`; ModelError for an unknown ending or an invalid shape."""
     name, row, ending = str(fields["name"]), str(fields["row"]), fields["ending"]
     shape = tuple(int(side) for side in fields["shape"])
     if ending not in get_args(Ending):
-        raise ModelError(f"output {name} has the unknown ending {ending!r}; install a newer mobilenet")
+        raise ModelError(f"output {name} has an unknown ending, {ending!r}; install a newer mobilenet")
     if not shape or min(shape) < 1:
-        raise ModelError(f"output {name} has the shape {shape}; every side must be 1 or more")
+        raise ModelError(f"output {name} has shape {shape}; every dimension must be at least 1")
     return Output(name, row, shape, ending)
 
 
 def shaped_outputs(found: Outputs, wanted: tuple[Output, ...], photos: int) -> Outputs:
-    """The outputs of a predictor; ModelError where one is absent or misshapen."""
+    """The outputs of a predictor; ModelError if one is missing or has the wrong shape."""
     for output in wanted:
         values = found.get(output.name)
         if values is None:
-            raise ModelError(f"the model answers with {sorted(found)}, not with {output.name}; it is another model")
+            raise ModelError(f"the model's outputs are {sorted(found)}, without {output.name}; it is a different model")
         if values.shape != (photos, *output.shape):
             raise ModelError(
-                f"the model answers with shape {values.shape} where {(photos, *output.shape)} was expected"
+                f"the model's output {output.name} has shape {values.shape}, {(photos, *output.shape)} expected"
             )
     return found
 
 
 def checked_outputs(found: Outputs, wanted: tuple[Output, ...], photos: int) -> Outputs:
-    """As `shaped_outputs`; ModelError also where a number is not finite."""
+    """As `shaped_outputs`; ModelError also if a value is not finite."""
     shaped_outputs(found, wanted, photos)
     if not finite_photos(found).all():
-        raise ModelError("the model answers with NaN or infinity: its training has diverged; lower --learning-rate")
+        raise ModelError("the model's outputs contain NaN or infinity: training has diverged; lower --learning-rate")
     return found
 
 
 def finite_photos(outputs: Outputs) -> NDArray[np.bool_]:
-    """(N,) whether all numbers of a photo are finite, in every output (N, *shape)."""
+    """(N,) whether all values of a photo are finite, in every output (N, *shape)."""
     finite = [np.isfinite(values).all(tuple(range(1, values.ndim))) for values in outputs.values()]
     return np.asarray(np.stack(finite).all(0))
 
 
 def taken(outputs: Outputs, photos: NDArray[np.int64]) -> Outputs:
-    """The outputs of the photos (M,) of these numbers."""
+    """The outputs (M, *shape) of the photos with these indices (M,)."""
     return {name: values[photos] for name, values in outputs.items()}

@@ -1,4 +1,4 @@
-"""The number formats that a network is exported in."""
+"""The number formats in which a network is exported."""
 
 from typing import Literal
 

@@ -1,7 +1,7 @@
-"""The card inside a `.tflite` file, and the seal around it; what the engine and the writer have to agree on.
+"""The card inside a `.tflite` file, and its seal: what the engine and the writer have to agree on.
 
-The model's metadata hold an entry for it. Of the schema, three tables are read here by hand, with every length bounded:
-a device that only runs a file needs no package of the whole schema.
+The card is an entry in the model's metadata. Three tables of the schema are read here by hand, with every length
+bounded: a device that only runs a file does not need a package with the whole schema.
 """
 
 import struct
@@ -17,31 +17,31 @@ from mobilenet.model.seal import check_seal, has_seal
 __all__ = ["CARD_ENTRY", "pack_card", "read_card"]
 
 CARD_ENTRY = "mobilenet"
-"""Name of the entry; it holds the card's JSON in zlib's format."""
+"""Name of the entry, which holds the card's JSON compressed by zlib."""
 
 _IDENTIFIER = b"TFL3"
 _LARGEST_CARD = 2**28
 """Bytes of JSON."""
 
 _MOST_ROWS = 4096
-"""Entries of a list; a MobileNet has about 90 buffers."""
+"""Entries in a list; a MobileNet has about 90 buffers."""
 
 _BUFFERS, _METADATA = 4, 6
-"""Numbers of two fields of the table Model; a Metadata's name and buffer, and a Buffer's data, are its first."""
+"""Indices of two fields of the table Model; the name and buffer of a Metadata, and the data of a Buffer, come first."""
 
 _DAMAGE = (struct.error, IndexError, OverflowError, TypeError, ValueError)
 
 
 def pack_card(card: ModelCard) -> bytes:
-    """What stands in the entry `CARD_ENTRY`."""
+    """The content of the entry `CARD_ENTRY`."""
     return zlib.compress(card.to_json().encode(), 9)
 
 
 def read_card(data: bytes, path: Path) -> ModelCard:
-    """The card in the bytes of a `.tflite` file; ModelError, with `path`, unless they are, to the bit, what was written
-    by this tool."""
+    """The card in the bytes of a `.tflite` file; ModelError, naming `path`, unless they are bit for bit what this tool
+    wrote."""
     if data[4:8] != _IDENTIFIER:
-        raise ModelError(f"{path} is no TFLite file, or is damaged; write one with mobilenet export MODEL")
+        raise ModelError(f"{path} is not a TFLite file, or is damaged; write one with mobilenet export MODEL")
     if not has_seal(data):
         raise ModelError(
             f"{path} is a TFLite file of another tool, or is damaged; read its weights with mobilenet import {path}"
@@ -52,7 +52,7 @@ def read_card(data: bytes, path: Path) -> ModelCard:
     except _DAMAGE:
         packed = None
     if packed is None:
-        raise ModelError(f"{path} has no card of its network; write it again with mobilenet export")
+        raise ModelError(f"{path} has no model card; write it again with mobilenet export")
     try:
         return ModelCard.from_json(_unpacked(packed))
     except ModelError as error:
@@ -64,9 +64,9 @@ def _unpacked(packed: bytes) -> str:
     try:
         text = engine.decompress(packed, _LARGEST_CARD).decode()
     except (zlib.error, UnicodeDecodeError) as error:
-        raise ModelError(f"has a card that is no text ({error}); write it again with mobilenet export") from error
+        raise ModelError(f"has a card that is not text ({error}); write it again with mobilenet export") from error
     if not engine.eof:
-        raise ModelError("has a card that is cut short or too long; write it again with mobilenet export")
+        raise ModelError("has a card that is truncated or too long; write it again with mobilenet export")
     return text
 
 

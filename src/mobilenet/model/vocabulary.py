@@ -1,4 +1,4 @@
-"""What the numbers of a network's outputs mean: the names of classes or attributes, and what else decoding needs."""
+"""What the numbers in a network's outputs mean: names of classes or attributes, and whatever else decoding needs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ __all__ = ["Vocabulary"]
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """`names` in the order of the outputs; `fields`, as JSON has them: prior boxes, cells, thresholds."""
+    """`names` in the order of the outputs; `fields` as JSON values: prior boxes, cells, thresholds."""
 
     names: tuple[str, ...] = ()
     fields: Mapping[str, Any] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""What turns a row's numbers into an output, along the last axis, as exported files do it."""
+"""The functions that turn a row's values into an output, along the last axis, as in exported files."""
 
 import torch
 from torch import Tensor
@@ -9,7 +9,7 @@ __all__ = ["ended"]
 
 
 def ended(x: Tensor, ending: Ending) -> Tensor:
-    """(N, *shape) raw numbers -> the output, of the same shape."""
+    """(N, *shape) raw values -> the output, of the same shape."""
     match ending:
         case "softmax":
             return torch.softmax(x, -1)

@@ -1,8 +1,7 @@
-"""One torch module for each kind of row; every module computes in the number format of the batch that it is given.
+"""One torch module for each kind of row; every module computes in the dtype of its input batch.
 
-Parameters stay float32. A bfloat16 batch makes bfloat16 activations (mixed precision without autocast); batch norm sums
-in float32 either way. Two operators replace torch's where torch's are slow on processors; both compute the same
-numbers.
+Parameters stay float32. A bfloat16 batch gives bfloat16 activations (mixed precision without autocast); batch norm sums
+in float32 either way. Two operators replace torch's where those are slow on CPUs; both compute the same values.
 """
 
 import math
@@ -18,19 +17,20 @@ from mobilenet.spec.rows import Activation, Conv, GlobalPool, Linear
 __all__ = ["BatchNorm", "Concatenation", "ConvUnit", "Convolution", "GlobalAverage", "LinearUnit", "in_reading_order"]
 
 _ROW_FLOATS = 64
-"""A row of at least this many numbers fills the vector registers; narrower layers are read several pixels a row."""
+"""A row of at least this many values fills the vector registers; narrower layers are read with several pixels per
+row."""
 
 _NARROW_CHANNELS = 15
 """Up to here `_NarrowBatchNorm` is faster than torch's batch norm (benchmarks/layers.py)."""
 
 
 class Convolution(nn.Module):
-    """(N, in, H, W) -> (N, out, H', W'): the convolution of a `Conv` row, with its padding and no norm.
+    """(N, in, H, W) -> (N, out, H', W'): the convolution of a `Conv` row, with its padding but no norm.
 
-    A row with TensorFlow's padding is `turned`: it wants its planes upside down and mirrored, and gives such planes.
-    Where SAME pads an even side it pads one pixel less before than after, while symmetric padding with a stride of 2
-    leaves the last padded pixel unread, which is one less after than before. So both are the same thing seen from
-    opposite corners: turned planes, turned filters and symmetric padding give SAME without a copy of any plane.
+    A row with TensorFlow's padding is `turned`: its input and output planes are rotated by 180°. SAME pads an even side
+    with one pixel fewer before than after, while symmetric padding with a stride of 2 leaves the last padded pixel
+    unread, which is one fewer after than before. So they are the same seen from opposite corners: rotated planes,
+    rotated filters and symmetric padding give SAME without copying any plane. SpecError for other kernels or strides.
     """
 
     def __init__(self, row: Conv) -> None:
@@ -59,7 +59,7 @@ class Convolution(nn.Module):
 
 
 class BatchNorm(nn.Module):
-    """Batch normalisation over (N, H, W); scale, shift and statistics in float32."""
+    """Batch normalisation of (N, C, H, W) over N, H and W; scale, shift and statistics in float32."""
 
     def __init__(self, channels: int, epsilon: float, momentum: float = 0.1) -> None:
         super().__init__()
@@ -79,7 +79,7 @@ class BatchNorm(nn.Module):
 
 
 class ConvUnit(nn.Module):
-    """A `Conv` row: convolution, batch norm, activation; the row's flags choose what is there."""
+    """A `Conv` row, (N, in, H, W) -> (N, out, H', W'): convolution, then the batch norm and activation of the row."""
 
     def __init__(self, row: Conv) -> None:
         super().__init__()
@@ -103,16 +103,16 @@ class GlobalAverage(nn.Module):
 
 
 class Concatenation(nn.Module):
-    """A `Concat` row: channels of several planes, or numbers of several vectors, behind each other."""
+    """A `Concat` row: planes (N, C, H, W) of one size, or vectors (N, C), concatenated along C."""
 
     def forward(self, *planes: Tensor) -> Tensor:
         return torch.cat(planes, 1)
 
 
 class LinearUnit(nn.Module):
-    """A `Linear` row: (N, in) -> (N, out), in float32: it is small, and the loss wants its precision.
+    """A `Linear` row: (N, in) -> (N, out), in float32: it is small, and the loss needs the precision.
 
-    A plane (N, C, H, W) is read row by row, pixel by pixel; `turned` planes (`Convolution`) are turned back first.
+    A plane (N, C, H, W) is flattened in the order H, W, C; `turned` planes (`Convolution`) are rotated back first.
     """
 
     def __init__(self, row: Linear) -> None:
@@ -129,14 +129,14 @@ class LinearUnit(nn.Module):
 
 
 def in_reading_order(x: Tensor, *, turned: bool) -> Tensor:
-    """(N, C, H, W) -> (N, H, W, C) the right way round, whether or not the plane is `turned`; vectors as they are."""
+    """(N, C, H, W) -> (N, H, W, C), rotated back if the plane is `turned`; vectors unchanged."""
     if x.dim() < 4:
         return x
     return (x.flip((2, 3)) if turned else x).permute(0, 2, 3, 1)
 
 
 def activation(kind: Activation) -> nn.Module:
-    """The module for an activation of spec.py: none, relu or relu6, in place."""
+    """The module for an activation of a row: none, relu or relu6, in place."""
     match kind:
         case "relu":
             return nn.ReLU(inplace=True)
@@ -154,7 +154,7 @@ def _suits_narrow(x: Tensor) -> bool:
 class _StridedDepthwise(torch.autograd.Function):
     """A strided grouped convolution in bfloat16 whose gradient with respect to its input is computed in float32.
 
-    oneDNN has no fast bfloat16 kernel for that gradient: it takes 12 times as long as in float32.
+    oneDNN has no fast bfloat16 kernel for that gradient: it takes 12 times as long as float32.
     """
 
     @staticmethod
@@ -179,9 +179,9 @@ class _StridedDepthwise(torch.autograd.Function):
 
 
 class _NarrowBatchNorm(torch.autograd.Function):
-    """Batch norm of few channels in training: several pixels are read as one row, so that vector registers are full.
+    """Batch norm of few channels in training: several pixels are read as one row, which fills the vector registers.
 
-    torch's own runs at a tenth of the memory's speed there. Variance is taken around the mean (two passes), in float32.
+    torch's own reaches a tenth of the memory bandwidth there. Variance is about the mean (two passes), in float32.
     """
 
     @staticmethod

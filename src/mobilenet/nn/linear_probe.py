@@ -1,4 +1,4 @@
-"""The classifier alone, on features that are computed once: a linear probe, and the start of fine-tuning."""
+"""The classifier alone, on features computed once: a linear probe, and the start of fine-tuning."""
 
 import numpy as np
 import torch
@@ -10,7 +10,7 @@ from mobilenet.images.augment import random_uniform
 __all__ = ["fit_head"]
 
 _PENALTIES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
-"""Weights of the squared norm that are tried; features are standardised, the loss is a mean over photos."""
+"""L2 penalties that are tried; features are standardised, the loss is a mean over photos."""
 
 _HELD_OUT = 0.2
 _MOST_STEPS = 60
@@ -21,8 +21,8 @@ def fit_head(
 ) -> tuple[Tensor, Tensor]:
     """(N, F) features and (N,) labels -> matrix (classes, F) and bias (classes,) of a linear classifier.
 
-    Multinomial logistic regression by L-BFGS, all photos at once. The L2 penalty is the one that does best on a fifth
-    of the photos, held out; then all are fitted.
+    Multinomial logistic regression by L-BFGS, full batch. The L2 penalty is the one that does best on a held-out fifth
+    of the photos; the final fit uses all of them.
     """
     spread, mean = torch.std_mean(features, 0, correction=0)
     spread = spread.clamp_min(1e-3 * float(spread.max()) + 1e-12)

@@ -1,4 +1,4 @@
-"""From a model file to a network and back; `mobilenet.model.arrays` knows the file itself."""
+"""From a model file to a network and back; `mobilenet.model.arrays` reads and writes the file itself."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,19 +17,20 @@ __all__ = ["build_network", "network_of_arrays", "read_model", "write_model"]
 
 
 def write_model(path: Path, network: nn.Module, card: ModelCard) -> None:
-    """Write the network's state and its card to `path`, whole or not at all; StorageError."""
+    """Write the network's state and its card to `path` atomically; StorageError."""
     state = network.state_dict()
     write_arrays(path, card, {name: value.detach().cpu().contiguous().numpy() for name, value in state.items()})
 
 
 def read_model(path: Path) -> tuple[TableNetwork, ModelCard]:
-    """Read what `write_model` wrote: the network, ready to run, and its card; ModelError for anything else."""
+    """Read what `write_model` wrote: the network in evaluation mode, and its card; ModelError for anything else."""
     card, arrays = read_arrays(path)
     return network_of_arrays(card, arrays, path), card
 
 
 def build_network(card: ModelCard, tensors: Mapping[str, Tensor], path: Path) -> TableNetwork:
-    """The network of `card` with these values, ready to run; ModelError names what does not fit, and `path`."""
+    """The network of `card`, in evaluation mode, with `tensors` shaped as in `model.graph.Arrays`: filters (out, in /
+    groups, height, width), … float32. ModelError names `path` and what does not match."""
     check_size(path, card, sum(tensor.numel() for tensor in tensors.values()))
     network = TableNetwork(card.network(), card.outputs)
     _load_strictly(path, network, tensors)
@@ -37,7 +38,7 @@ def build_network(card: ModelCard, tensors: Mapping[str, Tensor], path: Path) ->
 
 
 def network_of_arrays(card: ModelCard, arrays: Mapping[str, NDArray[np.float32]], path: Path) -> TableNetwork:
-    """As `build_network`, of NumPy arrays, which must be writable."""
+    """As `build_network`, from writable NumPy arrays: filters (out, in / groups, height, width), … float32."""
     return build_network(card, {name: torch.from_numpy(values) for name, values in arrays.items()}, path)
 
 
@@ -48,8 +49,8 @@ def _load_strictly(path: Path, network: TableNetwork, tensors: Mapping[str, Tens
         missing = ", ".join(sorted(expected.keys() - found.keys())[:3]) or "none"
         unexpected = ", ".join(sorted(found.keys() - expected.keys())[:3]) or "none"
         both = sorted(name for name in expected.keys() & found.keys() if expected[name] != found[name])
-        shapes = ", ".join(f"{name} is {found[name]}, not {expected[name]}" for name in both[:3]) or "right"
+        shapes = ", ".join(f"{name} is {found[name]}, not {expected[name]}" for name in both[:3]) or "match"
         raise ModelError(
-            f"{path} does not fit its own table: missing: {missing}; unexpected: {unexpected}; shapes: {shapes}"
+            f"{path} does not match its card: missing: {missing}; unexpected: {unexpected}; shapes: {shapes}"
         )
     network.load_state_dict(dict(tensors))

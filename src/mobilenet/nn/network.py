@@ -1,4 +1,4 @@
-"""From the table to torch: one module per row, named like the row."""
+"""From the table to torch: one module per row, named after the row."""
 
 from collections.abc import Iterator, Mapping
 
@@ -18,9 +18,9 @@ __all__ = ["TableNetwork", "place"]
 class TableNetwork(nn.Module):
     """The network of a spec: (N, 3, R, R) normalised pixels -> its outputs by name, each (N, *shape) float32.
 
-    They are what their rows compute, before the ending: logits, not probabilities. Without `outputs` a network with
-    classes answers with its classifier's, and a backbone with nothing. `SpecError` for a row that has no module (the
-    networks that are only compared with have other pools).
+    Outputs are those of their rows, before the ending: logits, not probabilities. Without `outputs`, a network with
+    classes returns its classifier's, and a backbone nothing. SpecError for a row that has no module (the pools of the
+    networks for comparison).
     """
 
     def __init__(self, spec: Network, outputs: tuple[Output, ...] = ()) -> None:
@@ -51,7 +51,7 @@ class TableNetwork(nn.Module):
         return {output.name: self._answer(values[output.row], output) for output in self.outputs}
 
     def _computed(self, x: Tensor, names: list[str]) -> dict[str, Tensor]:
-        """What these rows compute, in order, without what nobody reads any more."""
+        """The results of these rows, in order, except those that no later row reads."""
         values = {INPUT: x.flip((2, 3)) if self.turned else x}
         for name in names:
             values[name] = self.get_submodule(name)(*[values[read] for read in self._inputs[name]])
@@ -70,23 +70,23 @@ class TableNetwork(nn.Module):
                 parent.add_module(group, nn.Module())
             parent = parent.get_submodule(group)
         if hasattr(parent, last):
-            raise SpecError(f"row {name} has the name of something else in a network; give it another one")
+            raise SpecError(f"row {name} has the name of an attribute of the network; give it another one")
         parent.add_module(last, module)
 
 
 def place(network: nn.Module, device: torch.device) -> nn.Module:
-    """Move `network` to `device` and lay its filters out as (out, height, width, in), the fastest order everywhere."""
+    """Move `network` to `device`, with filters in channels_last, (out, height, width, in), the fastest layout."""
     return network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def _body_rows(spec: Network) -> int:
-    """Rows up to the global pool, which ends the body."""
+    """The number of rows up to and including the global pool, which ends the body."""
     pools = [number for number, row in enumerate(spec.rows) if isinstance(row, GlobalPool)]
     return pools[0] + 1 if pools else len(spec.rows)
 
 
 def _last_reads(inputs: Mapping[str, tuple[str, ...]], kept: set[str]) -> dict[str, list[str]]:
-    """Row -> the tensors that no row behind it reads, but for those in `kept`."""
+    """Row -> the tensors that no later row reads, except those in `kept`."""
     last = {read: name for name, reads in inputs.items() for read in reads}
     done: dict[str, list[str]] = {name: [] for name in inputs}
     for read, name in last.items():
@@ -96,14 +96,14 @@ def _last_reads(inputs: Mapping[str, tuple[str, ...]], kept: set[str]) -> dict[s
 
 
 def _is_turned(network: nn.Module, architecture: str) -> bool:
-    """Whether convolutions want turned planes (`nn.layers.Convolution`): all that look around themselves, or none.
+    """Whether convolutions take turned planes (`nn.layers.Convolution`): either all larger than 1 × 1, or none.
 
-    The average over a plane is the same either way; whatever looks at positions turns planes back first.
+    The average over a plane is the same either way; whatever depends on positions rotates planes back first.
     """
     found = [module for module in network.modules() if isinstance(module, Convolution) and module.kernel_size != (1, 1)]
     turned = {module.turned for module in found}
     if len(turned) > 1:
-        raise SpecError(f"{architecture} mixes TensorFlow's padding with another; give all its rows one padding")
+        raise SpecError(f"{architecture} mixes TensorFlow's padding with another; use one padding for all rows")
     return turned == {True}
 
 

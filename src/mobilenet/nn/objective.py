@@ -17,16 +17,16 @@ Raw = Mapping[str, Tensor]
 
 
 class Objective(Protocol):
-    """The loss of a task, and what else its training needs to know of it."""
+    """The loss of a task, and whatever else its training needs."""
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What a step reports, such as ("loss", "top1"); the first is minimised."""
+        """The figures reported per step, such as ("loss", "top1"); the first is minimised."""
         ...
 
     def batch(self, targets: Targets, indices: NDArray[np.int64], crops: Crops) -> dict[str, NDArray[Any]]:
-        """The targets of the photos `indices` (B,) as arrays that begin with B; `crops` are what the network will see
-        of each photo, for targets that move with it."""
+        """The targets of the photos `indices` (B,) as arrays (B, …); `crops` are the parts of the photos that the
+        network will see, for targets that move with them."""
         ...
 
     def __call__(self, outputs: Raw, targets: Mapping[str, Tensor]) -> Tensor:
@@ -34,10 +34,10 @@ class Objective(Protocol):
         ...
 
     def distil(self, student: Raw, teacher: Raw) -> Tensor:
-        """How far a student's answers are from its teacher's: (), summed over the photos."""
+        """The divergence of a student's outputs from its teacher's: (), summed over the photos."""
         ...
 
     def fit_head(self, features: Tensor, targets: Mapping[str, Tensor], seed: int) -> dict[str, Tensor] | None:
         """(N, F) float32 features of all training photos -> the state of the head's rows, by its names in the network;
-        None where the head starts as it was made."""
+        None if the head keeps its random initialisation."""
         ...

@@ -1,4 +1,4 @@
-"""The learning rate over a run, and which parts learn."""
+"""The learning-rate schedule, and gradual unfreezing."""
 
 import math
 
@@ -6,8 +6,8 @@ __all__ = ["frozen_parts", "learning_rate_factor"]
 
 
 def learning_rate_factor(progress: float, warmup: float) -> float:
-    """Share of the peak rate at `progress` (0…1) through the run: linear over `warmup` (0…1), then half a cosine to
-    zero (Loshchilov and Hutter, 2017)."""
+    """Factor of the peak rate at `progress` (0…1) of the run: linear over `warmup` (0…1), then half a cosine to zero
+    (Loshchilov and Hutter, 2017)."""
     if progress < warmup:
         return progress / warmup
     if warmup >= 1:
@@ -16,7 +16,7 @@ def learning_rate_factor(progress: float, warmup: float) -> float:
 
 
 def frozen_parts(progress: float, unfreeze: float, count: int) -> int:
-    """How many of `count` parts, from the first, do not learn yet at `progress` (0…1): the last one learns from the
+    """How many of `count` parts, from the first, are still frozen at `progress` (0…1): the last one is trained from the
     start, all from `unfreeze` (0…1) on, evenly in between."""
     if progress >= unfreeze:
         return 0

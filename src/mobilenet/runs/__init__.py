@@ -1,4 +1,4 @@
-"""The run folder: which files it has, and how each is read and written. Only this package knows its layout."""
+"""The run folder: its files, and how each is read and written. Only this package knows its layout."""
 
 from mobilenet.runs.folder import RunFolder, open_run
 

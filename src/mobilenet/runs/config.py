@@ -1,4 +1,4 @@
-"""config.json: how a run was made. A value that an older run did not record, or that is damaged, reads as absent."""
+"""config.json: the configuration of a run. A value that is damaged, or missing in older runs, is read as None."""
 
 import json
 import math
@@ -15,37 +15,37 @@ __all__ = ["RunConfig", "finite", "parse_config", "read_config", "read_config_by
 
 @dataclass(frozen=True, slots=True)
 class RunConfig:
-    """`values` as they stand in the file."""
+    """`values` as in the file."""
 
     values: Mapping[str, Any]
 
     def section(self, name: str) -> Mapping[str, Any]:
-        """An object of the configuration, such as `data`; empty where it is absent."""
+        """An object of the configuration, such as `data`; empty if it is missing."""
         value = self.values.get(name)
         return value if isinstance(value, dict) else {}
 
     def text(self, section: str, name: str) -> str | None:
-        """A string or number as text; None where it is absent."""
+        """A string or number as text; None if it is missing."""
         value = self.section(section).get(name)
         return str(value) if isinstance(value, str | int | float) and value != "" else None
 
     def number(self, section: str, name: str) -> float | None:
-        """A finite number; None where it is absent."""
+        """A finite number; None if it is missing."""
         return finite(self.section(section).get(name))
 
     def path(self, section: str, name: str) -> Path | None:
-        """A path; None where it is absent."""
+        """A path; None if it is missing."""
         value = self.section(section).get(name)
         return Path(value) if isinstance(value, str) and value else None
 
 
 def read_config(path: Path) -> RunConfig:
-    """The configuration of the run folder at `path`; DataError when it is not one, or when the file is damaged."""
+    """The configuration of the run folder at `path`; DataError if it is not one, or if the file is damaged."""
     return parse_config(read_config_bytes(path), path)
 
 
 def read_config_bytes(path: Path) -> bytes:
-    """The file as it is, for one process to send to others; DataError."""
+    """The raw bytes of the file, for one process to send to others; DataError."""
     file = open_run(path).config
     try:
         return file.read_bytes()
@@ -57,7 +57,7 @@ def parse_config(data: bytes, path: Path) -> RunConfig:
     """The configuration in the bytes of the file in the run folder `path`; DataError."""
     file = RunFolder(path).config
     try:
-        # File names may hold bytes that are not UTF-8.
+        # File names may contain bytes that are not UTF-8.
         values = json.loads(data.decode("utf-8", "surrogateescape"))
     except ValueError as error:
         raise _damaged(file, str(error)) from error
@@ -67,12 +67,12 @@ def parse_config(data: bytes, path: Path) -> RunConfig:
 
 
 def write_config(folder: RunFolder, values: Mapping[str, Any]) -> None:
-    """Write the configuration of a run, whole or not at all; StorageError."""
+    """Write the configuration of a run atomically; StorageError."""
     write_json(folder.config, values)
 
 
 def finite(value: object) -> float | None:
-    """`value` when it is a finite number, else None: JSON may hold anything."""
+    """`value` if it is a finite number, else None: JSON may contain anything."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return float(value) if math.isfinite(value) else None

@@ -1,4 +1,4 @@
-"""Which files a run folder has, and by what a folder is known to be one."""
+"""The files of a run folder, and how a folder is recognised as one."""
 
 import json
 from collections.abc import Mapping
@@ -17,13 +17,13 @@ MODEL = "model.safetensors"
 
 @dataclass(frozen=True, slots=True)
 class RunFolder:
-    """The paths of a run's files, whether they are there or not."""
+    """The paths of a run's files, whether they exist or not."""
 
     path: Path
 
     @property
     def is_run(self) -> bool:
-        """Whether a run has been started there: its configuration is what is written first."""
+        """Whether a run has been started there: its configuration is written first."""
         return self.config.is_file()
 
     @property
@@ -33,7 +33,7 @@ class RunFolder:
 
     @property
     def metrics(self) -> Path:
-        """A line for each epoch, see `runs.metrics_log`."""
+        """One line per epoch, see `runs.metrics_log`."""
         return self.path / "metrics.jsonl"
 
     @property
@@ -53,7 +53,7 @@ class RunFolder:
 
     @property
     def mlflow(self) -> Path:
-        """Which run of which MLflow store has the same numbers."""
+        """The MLflow store and run that the metrics are logged to."""
         return self.path / "mlflow.json"
 
     @property
@@ -68,31 +68,29 @@ class RunFolder:
 
     @property
     def report(self) -> Path:
-        """The page about the run."""
+        """The report on the run."""
         return self.path / "report.html"
 
     @property
     def exports(self) -> Path:
-        """The folder that exported files go to where no other is named."""
+        """The default folder for exported files."""
         return self.path / "export"
 
     @property
     def lock(self) -> Path:
-        """Held by the process that trains in the folder."""
+        """The lock held by the process that trains in the folder."""
         return self.path / ".lock"
 
 
 def open_run(path: Path) -> RunFolder:
-    """The run folder at `path`; DataError where there is none."""
+    """The run folder at `path`; DataError if it is not one."""
     folder = RunFolder(path)
     if not folder.is_run:
-        raise DataError(
-            f"{path} is not a run folder: it has no config.json; name the folder that mobilenet train wrote"
-        )
+        raise DataError(f"{path} is not a run folder: it has no config.json; give a folder written by mobilenet train")
     return folder
 
 
 def write_json(path: Path, document: Mapping[str, Any]) -> None:
-    """Write `document` to `path`, whole or not at all; file names may hold bytes that are not UTF-8. StorageError."""
+    """Write `document` to `path` atomically; file names may contain bytes that are not UTF-8. StorageError."""
     with atomic_write(path) as file:
         file.write(json.dumps(document, indent=1, ensure_ascii=False).encode("utf-8", "surrogateescape"))

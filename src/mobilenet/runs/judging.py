@@ -1,4 +1,4 @@
-"""Which photos of a data set a model may be measured on: those for validation that it was not trained on."""
+"""Which photos of a data set a model may be evaluated on: the validation photos that it was not trained on."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,13 +18,13 @@ from mobilenet.tasks.task import Task
 
 __all__ = ["NO_RECORD", "Judging", "nothing_unseen", "photos_to_judge"]
 
-NO_RECORD = "the run has no photos.jsonl, so its split is made again from the seed; photos added since may move it"
-"""The note on a run of an earlier version."""
+NO_RECORD = "the run has no photos.jsonl, so its split is recreated from the seed; photos added since may change it"
+"""The note for a run of an earlier version."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Judging:
-    """`photos` are labelled in the model's vocabulary; `says` in words which they are, `notes` what was left out."""
+    """`photos` labelled in the model's vocabulary; `says` describes the selection, `notes` what was left out."""
 
     photos: Photos
     says: str
@@ -34,10 +34,10 @@ class Judging:
 def photos_to_judge(
     data: Path, task: Task, vocabulary: Vocabulary, origin: Origin, exclude: Path | None = None
 ) -> Judging:
-    """The photos of `data` to measure a model of this vocabulary on; DataError where it was trained on all of them.
+    """The photos of `data` to evaluate a model of this vocabulary on; DataError if it was trained on all of them.
 
-    The validation photos where `data` names them; where the run made the split of its data, those it recorded; else
-    all photos. `exclude` is a list of photos to leave out.
+    The validation photos if `data` has a split; if the run made the split of its data, those it recorded; else all
+    photos. `exclude` is a list of photos to leave out.
     """
     excluded = read_exclusions(exclude)
     if split := given_split(data, task):
@@ -59,11 +59,11 @@ def _recorded(
     judges = split.judges(digests)
     if not judges:
         raise DataError(
-            f"none of the {len(split.validation):,} validation photos that the run recorded is in {spelled(data)}; to "
-            "measure the model on new photos, put them in a folder of their own"
+            f"none of the {len(split.validation):,} validation photos recorded by the run are in {spelled(data)}; to "
+            "evaluate the model on new photos, put them in a folder of their own"
         )
     added = len(digests) - len(judges) - len(split.trained(digests))
-    new = f"{added:,} photos are not in the run's record of its split; left out" if added else ""
+    new = f"left out {added:,} photos that are not in the run's recorded split" if added else ""
     notes = tuple(filter(None, (new, split.missing(digests))))
     return Judging(photos.take(judges), f"validation photos, {made}", notes)
 
@@ -77,8 +77,8 @@ def _made_again(data: Path, task: Task, vocabulary: Vocabulary, origin: Origin, 
 
 
 def nothing_unseen(data: Path, unseen: Unseen, origin: Origin) -> DataError:
-    """What to say where every photo of `data` was trained on."""
-    told = " of which the model file can tell" if unseen.unknown else ""
+    """The error if every photo of `data` was trained on."""
+    told = " that the model file can identify" if unseen.unknown else ""
     others = "photos that it has not seen" if origin.validation is None else str(spelled(origin.validation))
     return DataError(
         f"the model was trained on all {unseen.trained:,} photos in {spelled(data)}{told}; give {others} instead"

@@ -1,4 +1,4 @@
-"""metrics.jsonl: a JSON line for each epoch of a run, written whole each time."""
+"""metrics.jsonl: one JSON line per epoch of a run, rewritten atomically each time."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -12,14 +12,14 @@ from mobilenet.files import atomic_write
 __all__ = ["Line", "MetricsLog", "read_metrics", "write_metrics"]
 
 Line = dict[str, Any]
-"""One epoch: `epoch` counts from 1 (0 is what fine-tuning starts from); the other values are its figures."""
+"""One epoch: `epoch` counts from 1 (0 is the start of fine-tuning); the other values are its figures."""
 
 
 @dataclass(frozen=True, slots=True)
 class MetricsLog:
-    """`lines` in the order of their epochs, each epoch once, the line that was written last.
+    """`lines` in the order of their epochs; if an epoch occurs twice, the later line.
 
-    `damaged` are the numbers of lines, from 1, that are there but cannot be read.
+    `damaged` are the numbers, from 1, of lines that cannot be read.
     """
 
     file: Path
@@ -28,21 +28,19 @@ class MetricsLog:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """One line for the user where something is damaged; none where nothing is."""
+        """One line for the user if any lines are damaged; empty otherwise."""
         if not self.damaged:
             return ()
         named = ", ".join(map(str, self.damaged[:5])) + (", …" if len(self.damaged) > 5 else "")
         lines, verb = ("line", "is") if len(self.damaged) == 1 else ("lines", "are")
-        return (
-            f"{self.file}: {lines} {named} cannot be read and {verb} left out; restore the file, or resume the run",
-        )
+        return (f"{self.file}: {lines} {named} cannot be read and {verb} ignored; restore the file, or resume the run",)
 
 
 def read_metrics(file: Path) -> MetricsLog:
-    """The log in `file`; an empty one where there is none. DataError when the system refuses to read it.
+    """The log in `file`, empty if there is none; DataError if it cannot be opened.
 
-    A last line without its end that cannot be read was cut off while it was written: it is dropped, and the epoch is
-    recorded again when the run resumes. Any other line that cannot be read is reported as damaged.
+    An unterminated last line that cannot be parsed was interrupted while being written: it is dropped, and the epoch is
+    recorded again when the run resumes. Any other line that cannot be parsed is reported as damaged.
     """
     if not file.is_file():
         return MetricsLog(file, ())
@@ -62,7 +60,7 @@ def read_metrics(file: Path) -> MetricsLog:
 
 
 def write_metrics(file: Path, lines: Sequence[Mapping[str, Any]]) -> None:
-    """Write the whole log, or nothing; StorageError."""
+    """Write the log atomically; StorageError."""
     with atomic_write(file) as sink:
         sink.writelines(json.dumps(line).encode() + b"\n" for line in lines)
 

@@ -1,4 +1,4 @@
-"""What is known of how a model came to be: the run that it is of, and the photos that it was trained on."""
+"""The origin of a model: the run that produced it, and the photos that it was trained on."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ __all__ = ["Origin", "read_origin"]
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """`config` and `split` are those of the run, None where the model file stands alone, or where the run has no record
-    of its split; `trained_on` is None where nothing is known of the training photos. `seed` made the split."""
+    """`config` and `split` are those of the run: None for a model file on its own, or if the run has no recorded split;
+    `trained_on` is None if the training photos are unknown. `seed` is that of the split."""
 
     config: RunConfig | None
     split: RecordedSplit | None
@@ -26,7 +26,7 @@ class Origin:
 
     @property
     def validation(self) -> Path | None:
-        """Where the validation photos are that the run was given beside its data; None where there are none."""
+        """The separate validation photos that the run was given; None if there are none."""
         return None if self.config is None else self.config.path("settings", "validation")
 
     @property
@@ -36,24 +36,24 @@ class Origin:
 
     @property
     def made_split(self) -> str | None:
-        """In words, how the run split its photos where it had to; None where the split was given."""
+        """A description of the split that the run made; None if the split was given."""
         split = None if self.config is None else self.config.text("data", "split")
         return split if split and split.startswith("made") else None
 
     def is_data(self, data: Path) -> bool:
-        """Whether the run was trained on the data set of this name."""
+        """Whether the run was trained on the data set at this path."""
         root = None if self.config is None else self.config.path("data", "root")
         return root is not None and full_name(root) == full_name(data)
 
     def holds_most(self, digests: Sequence[bytes]) -> bool:
-        """Whether most of the photos that the run was trained on are among these, whatever they are called now."""
+        """Whether most of the run's training photos are among these, whatever their current names."""
         return self.split is not None and 2 * len(self.split.training.intersection(digests)) > len(self.split.training)
 
 
 def read_origin(model: Path, card: ModelCard) -> Origin:
-    """The origin of `model`, a run folder or a model file with that card; DataError, ModelError for what is damaged.
+    """The origin of `model`, a run folder or a model file with that card; DataError or ModelError if it is damaged.
 
-    The run of a model file is in its folder or the one above, and has the data of the card where both say what it was.
+    The run of a model file is in its folder or the parent folder, with the same data as the card if both record it.
     """
     folders = (model,) if model.is_dir() else (model.parent, model.absolute().parent.parent)
     for folder in map(RunFolder, folders):

@@ -1,4 +1,4 @@
-"""photos.jsonl: which photos a run trained on and which it validated on, recorded once when it starts."""
+"""photos.jsonl: the training and validation photos of a run, recorded once when it starts."""
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,24 +19,24 @@ __all__ = ["Listed", "RecordedSplit", "photo_lines", "read_split", "write_photos
 
 @dataclass(frozen=True, slots=True)
 class RecordedSplit:
-    """Digests of photos' bytes, 16 bytes each. One that is in both was trained on."""
+    """Digests of the bytes of photos, 16 bytes each. A photo in both was trained on."""
 
     training: frozenset[bytes]
     validation: frozenset[bytes]
 
     def trained(self, digests: Sequence[bytes]) -> list[int]:
-        """The numbers of the photos that were trained on."""
+        """The indices of the photos that were trained on."""
         return [number for number, key in enumerate(digests) if key in self.training]
 
     def judges(self, digests: Sequence[bytes]) -> list[int]:
-        """The numbers of the photos that were validated on and not trained on."""
+        """The indices of the photos that were validated on and not trained on."""
         unseen = self.validation - self.training
         return [number for number, key in enumerate(digests) if key in unseen]
 
     def missing(self, digests: Sequence[bytes]) -> str:
-        """In one line, how many validation photos are not among these; empty where all are there."""
+        """One line on how many validation photos are not among these; empty if none are missing."""
         gone = len(self.validation.difference(digests))
-        recorded = f"{len(self.validation):,} validation photos that the run recorded"
+        recorded = f"{len(self.validation):,} validation photos recorded by the run"
         return f"{gone:,} of the {recorded} {'is' if gone == 1 else 'are'} missing" if gone else ""
 
 
@@ -69,9 +69,9 @@ def write_photos(path: Path, photos: tuple[Listed, Listed], vocabulary: Vocabula
 
 
 def read_split(file: Path) -> RecordedSplit | None:
-    """The split in a photos.jsonl; None where there is no such file, as in runs of earlier versions.
+    """The split in a photos.jsonl; None if there is no such file, as in runs of earlier versions.
 
-    DataError where a line is damaged: what is not known to be unseen proves nothing.
+    DataError if a line is damaged: photos that may have been trained on prove nothing.
     """
     if not file.is_file():
         return None
@@ -100,6 +100,6 @@ def _parsed(file: Path, lines: Iterable[bytes]) -> RecordedSplit:
 
 def _damaged(file: Path, number: int) -> DataError:
     return DataError(
-        f"{file}, line {number}, is damaged, so which photos were trained on is not known; restore the file, or give "
-        "the model file alone with --data"
+        f"{file}, line {number}, is damaged, so the training photos are unknown; restore the file, or give only the "
+        "model file with --data"
     )

@@ -1,9 +1,9 @@
-"""Which photos a network was trained on, by their digests: exactly, or as a sample small enough for a model file.
+"""The digests of a network's training photos: all of them, or a sample small enough for a model file.
 
-A model file holds the first 4 bytes of the digest of each training photo in the sample. The sample is every photo up to
-4,096 of them, then every second one, every fourth, and so on, by the last bytes of the digest, so that of any photo in
-the sample it is known whether it was trained on. One photo in a million is taken for a training photo by mistake (4,096
-of 2**32). That costs 22 KB at most, where an 8-bit network of width 0.25 has 500 KB.
+A model file stores the first 4 bytes of the digest of each training photo in the sample. The sample is every photo up
+to 4,096, then every second one, every fourth, and so on, selected by the last bytes of the digest, so that whether a
+photo in the sample was trained on is known. One photo in a million is mistaken for a training photo (4,096 of 2**32).
+That takes at most 22 KB, compared with 500 KB for an 8-bit network of width 0.25.
 """
 
 import base64
@@ -23,13 +23,13 @@ __all__ = ["TrainedOn", "Unseen", "compact"]
 _PREFIX = 4
 _MOST = 4096
 _SPARSEST = 2**32
-"""A sample has one photo in so many, at least."""
+"""The sparsest sample has one photo in this many."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Unseen:
-    """Of N photos, `mask` (N,) those known not to have been trained on; `trained` how many of the others were, and
-    `unknown` of how many it cannot be told."""
+    """`mask` (N,) is true for photos known not to have been trained on; `trained` is how many were, and `unknown` how
+    many cannot be identified."""
 
     mask: NDArray[np.bool_]
     trained: int
@@ -37,17 +37,17 @@ class Unseen:
 
     @property
     def note(self) -> str:
-        """In one line, how many are left out; empty where none is."""
+        """One line on how many photos are left out; empty if none are."""
         if not self.trained:
             return ""
         told = len(self.mask) - self.unknown
-        more = f"; so are {self.unknown:,} more, of which the model file cannot tell" if self.unknown else ""
-        return f"{self.trained:,} of {told:,} photos were trained on; left out{more}"
+        more = f", and {self.unknown:,} more that the model file cannot identify" if self.unknown else ""
+        return f"left out {self.trained:,} of {told:,} photos that were trained on{more}"
 
 
 @dataclass(frozen=True, slots=True)
 class TrainedOn:
-    """`keys` are the first `width` bytes of digests of training photos: of those in the sample, one of `one_in`."""
+    """`keys` are the first `width` bytes of digests of training photos in the sample, one of every `one_in`."""
 
     keys: frozenset[bytes]
     width: int
@@ -55,19 +55,19 @@ class TrainedOn:
 
     @classmethod
     def of_split(cls, split: RecordedSplit) -> "TrainedOn":
-        """What a run recorded: all of them, whole."""
+        """All training photos of a recorded split, with whole digests."""
         return cls(split.training, len(next(iter(split.training))), 1)
 
     @classmethod
     def of_card(cls, card: ModelCard) -> "TrainedOn | None":
-        """What a model file says; None where it says nothing. ModelError where that is damaged."""
+        """The sample in a model file, None if it has none; ModelError if it is damaged."""
         data = card.provenance.get("data")
         said = data.get("trained_on") if isinstance(data, dict) else None
         return None if said is None else _read(said)
 
     def unseen(self, digests: Sequence[bytes]) -> Unseen:
-        """Which of these photos were not trained on. Where none of them was, that is taken for all of them; else only
-        for those of the sample."""
+        """Which of these photos were not trained on: all of them if no photo in the sample was, else only the unseen
+        ones in the sample."""
         known = np.fromiter((_in_sample(key, self.one_in) for key in digests), np.bool_, len(digests))
         seen = known & np.fromiter((key[: self.width] in self.keys for key in digests), np.bool_, len(digests))
         if not seen.any():
@@ -76,7 +76,7 @@ class TrainedOn:
 
 
 def compact(digests: Sequence[bytes]) -> dict[str, Any]:
-    """What a model file says of its training photos, for `TrainedOn.of_card`; the same whatever their order."""
+    """The entry of a model file on its training photos, for `TrainedOn.of_card`; independent of their order."""
     kept, one_in = set(digests), 1
     while len(kept) > _MOST:
         one_in *= 2
@@ -101,4 +101,4 @@ def _read(said: Mapping[str, Any]) -> TrainedOn:
 
 
 def _damaged(why: str) -> ModelError:
-    return ModelError(f"what the model file says of its training photos is damaged: {why}; train again")
+    return ModelError(f"the model file's record of its training photos is damaged: {why}; train again")

@@ -1,4 +1,4 @@
-"""Any number of images through a predictor, some at a time."""
+"""Any number of images through a predictor in batches."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -13,7 +13,7 @@ __all__ = ["Images", "predict_batches"]
 
 
 class Images(Protocol):
-    """Photos that are ready for the network, such as `datasets.cache.load.CachedPhotos`."""
+    """Photos prepared for the network, such as `datasets.cache.load.CachedPhotos`."""
 
     def __len__(self) -> int: ...
 
@@ -32,8 +32,8 @@ def predict_batches(
 ) -> Outputs:
     """Every output of the model on N images of its resolution, by name, (N, *shape) float32.
 
-    `progress(done, N)` is called after each batch. ModelError where an output is absent or misshapen and,
-    with the usual `check`, where a number is not finite.
+    `progress(done, N)` is called after each batch. ModelError if an output is missing or has the wrong shape and, with
+    the default `check`, if a value is not finite.
     """
     photos, wanted = len(images), predictor.card.outputs
     found = {output.name: np.empty((photos, *output.shape), np.float32) for output in wanted}

@@ -1,6 +1,6 @@
-"""LiteRT runs the `.tflite` files that this tool writes; needs no torch, only the package ai-edge-litert.
+"""LiteRT runs the `.tflite` files that this tool writes; it needs no torch, only the package ai-edge-litert.
 
-The engine is C++ and trusts its files, so it is handed the very bytes whose seal was checked.
+The engine is C++ and trusts its input, so it is given the very bytes whose seal was checked.
 """
 
 import contextlib
@@ -22,34 +22,34 @@ from mobilenet.model.tflite_card import read_card
 __all__ = ["LiteRTPredictor"]
 
 _LARGEST_FILE = 2**31
-"""Bytes; a flatbuffer's own limit."""
+"""Bytes; the limit of flatbuffers."""
 
 _GREETING, _GREETED = threading.Lock(), threading.Event()
-"""The engine says once in a process that it is there; who opens the first file keeps the others waiting meanwhile."""
+"""The engine prints a greeting once per process; opening the first file holds this lock meanwhile."""
 
 
 class LiteRTPredictor:
-    """A `.tflite` file as a predictor; `labels`, `preprocessing` and `task` are those of its card."""
+    """A `.tflite` file as a predictor; `labels`, `preprocessing` and `task` are those of the card."""
 
     def __init__(self, data: bytes, card: ModelCard, threads: int | None = None) -> None:
         self.card = card
         self.labels: tuple[str, ...] = card.labels
         self.preprocessing: Preprocessing = card.preprocessing
         self.task: str = card.task
-        # It has one place for its input and one for its output.
+        # The engine has a single buffer for its input and one for its output.
         self._turn = threading.Lock()
         self._engine = Interpreter(model_content=data, num_threads=threads or os.cpu_count())
         _allocate(self._engine)
         given, made = self._engine.get_input_details(), self._engine.get_output_details()
         side = card.preprocessing.resolution
-        _check_ends("takes", given, [("pixels", "uint8", (1, side, side, 3))])
-        _check_ends("answers with", made, [(output.name, "float32", (1, *output.shape)) for output in card.outputs])
+        _check_ends("inputs", given, [("pixels", "uint8", (1, side, side, 3))])
+        _check_ends("outputs", made, [(output.name, "float32", (1, *output.shape)) for output in card.outputs])
         self._outputs = card.outputs
         self._input, self._answers = int(given[0]["index"]), [(str(end["name"]), int(end["index"])) for end in made]
 
     @classmethod
     def open(cls, path: Path, threads: int | None = None) -> "LiteRTPredictor":
-        """Open a file that `mobilenet export` wrote; ModelError for any other. `threads`: None is one for each core."""
+        """Open a file that `mobilenet export` wrote; ModelError for any other. `threads`: default, one per core."""
         data = _read(path)
         card = read_card(data, path)
         try:
@@ -57,14 +57,14 @@ class LiteRTPredictor:
         except (ValueError, RuntimeError) as error:
             reason = " ".join(str(error).split())
             raise ModelError(
-                f"LiteRT does not run {path}: {reason}; write it again, or renew ai-edge-litert"
+                f"LiteRT cannot run {path}: {reason}; write it again, or upgrade ai-edge-litert"
             ) from error
 
     def predict(self, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
-        """(N, R, R, 3) uint8 -> the card's outputs by their names, (N, *shape) float32.
+        """(N, R, R, 3) uint8 -> the card's outputs by name, (N, *shape) float32.
 
-        One photo after another: the planes of one stay in the processor's cache, those of a batch do not. One photo
-        alone goes straight through: the smallest networks take a tenth of a millisecond, in which each line counts.
+        One photo at a time: the planes of one stay in the processor's cache, those of a batch do not. A single photo
+        takes a shortcut: the smallest networks take a tenth of a millisecond, in which every line counts.
         """
         if len(images) == 1:
             return self._run(images)
@@ -82,7 +82,7 @@ class LiteRTPredictor:
 
 
 def _allocate(engine: Interpreter) -> None:
-    """Plan the engine's memory; the first time, which is when it greets, in silence."""
+    """Plan the engine's memory; silenced the first time, when the engine prints its greeting."""
     if not _GREETED.is_set():
         with _GREETING:
             if not _GREETED.is_set():
@@ -95,14 +95,14 @@ def _allocate(engine: Interpreter) -> None:
 
 @contextlib.contextmanager
 def _silence() -> Iterator[None]:
-    """Keep the engine from telling stderr that it is there: no setting of its own does.
+    """Keep the engine from printing its greeting to stderr, for which it has no setting.
 
-    For one thread at a time: stderr is one for the process. What the engine raises is not lost; what other threads
-    print in these milliseconds is, and so is what a process says later that they start meanwhile.
+    For one thread at a time, since stderr belongs to the process. Errors of the engine are not lost; what other threads
+    print in these milliseconds is, as is the stderr of any process that they start meanwhile.
     """
     try:
         kept = os.dup(2)
-    except OSError:  # there is no stderr
+    except OSError:  # no stderr
         yield
         return
     try:
@@ -117,19 +117,19 @@ def _silence() -> Iterator[None]:
 def _check_ends(
     what: str, tensors: Sequence[Mapping[str, Any]], wanted: Sequence[tuple[str, str, tuple[int, ...]]]
 ) -> None:
-    """ValueError unless the tensors at this end of the graph have these names, types and shapes."""
+    """ValueError unless the tensors, `what` of the graph, have these names, types and shapes."""
     found = [
         (str(tensor["name"]), np.dtype(tensor["dtype"]).name, tuple(map(int, tensor["shape"]))) for tensor in tensors
     ]
     if found != list(wanted):
-        raise ValueError(f"it {what} {found}, its card says {wanted}")
+        raise ValueError(f"its {what} are {found}, but its card says {wanted}")
 
 
 def _read(path: Path) -> bytes:
     try:
         size = path.stat().st_size
         if size > _LARGEST_FILE:
-            raise ModelError(f"{path} has {size:,} bytes, more than a TFLite file can have; give another")
+            raise ModelError(f"{path} has {size:,} bytes, more than a TFLite file can have; use another file")
         return path.read_bytes()
     except OSError as error:
         raise ModelError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from error

@@ -1,4 +1,4 @@
-"""ONNX Runtime runs the `.onnx` files that this tool writes; needs neither torch nor the package onnx."""
+"""ONNX Runtime runs the `.onnx` files that this tool writes; it needs neither torch nor the package onnx."""
 
 import os
 from pathlib import Path
@@ -17,7 +17,7 @@ from mobilenet.model.onnx_card import check_answers, in_batches, one_line, read_
 __all__ = ["OnnxRuntimePredictor"]
 
 _ERRORS_ONLY = 3
-"""Of ONNX Runtime's levels: its warnings are for those who make engines."""
+"""Log level of ONNX Runtime: its warnings are meant for engine developers."""
 
 _REFUSALS = (
     engine.Fail,
@@ -32,7 +32,7 @@ _CPU = Path("/proc/cpuinfo")
 
 
 class OnnxRuntimePredictor:
-    """A `.onnx` file as a predictor; `labels`, `preprocessing` and `task` are those of its card."""
+    """A `.onnx` file as a predictor; `labels`, `preprocessing` and `task` are those of the card."""
 
     def __init__(self, session: onnxruntime.InferenceSession, card: ModelCard) -> None:
         self.card = card
@@ -47,21 +47,21 @@ class OnnxRuntimePredictor:
 
     @classmethod
     def open(cls, path: Path, threads: int | None = None) -> "OnnxRuntimePredictor":
-        """Open a file that `mobilenet export` wrote; ModelError for any other. `threads`: None is one for each core."""
+        """Open a file that `mobilenet export` wrote; ModelError for any other. `threads`: default, one per core."""
         data = read_sealed(path)
         onnxruntime.set_default_logger_severity(_ERRORS_ONLY)
         try:
             session = onnxruntime.InferenceSession(data, _options(threads), providers=["CPUExecutionProvider"])
         except _REFUSALS as error:
             raise ModelError(
-                f"ONNX Runtime does not run {path}: {one_line(error)}; install a newer onnxruntime"
+                f"ONNX Runtime cannot run {path}: {one_line(error)}; install a newer onnxruntime"
             ) from error
         card = read_card(session.get_modelmeta().custom_metadata_map, path)
         check_answers([(made.name, tuple(made.shape[1:])) for made in session.get_outputs()], card, path)
         return cls(session, card)
 
     def predict(self, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
-        """(N, R, R, 3) uint8 -> the card's outputs by their names, (N, *shape) float32."""
+        """(N, R, R, 3) uint8 -> the card's outputs by name, (N, *shape) float32."""
         return in_batches(images, self._batch, self._outputs, self._run)
 
     def _run(self, images: NDArray[np.uint8]) -> list[NDArray[Any]]:
@@ -74,7 +74,7 @@ def _options(threads: int | None) -> onnxruntime.SessionOptions:
     options.log_severity_level = _ERRORS_ONLY
     options.intra_op_num_threads = threads or os.cpu_count() or 1
     options.inter_op_num_threads = 1
-    # A thread that waits for work by spinning takes a core from whoever decodes the next photo.
+    # A thread that spins while waiting for work takes a core from the decoding of the next photo.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if not _has_vnni():
         options.add_session_config_entry("session.x64quantprecision", "1")
@@ -82,11 +82,11 @@ def _options(threads: int | None) -> onnxruntime.SessionOptions:
 
 
 def _has_vnni() -> bool:
-    """Whether an x86 processor adds products of bytes in 32 bits.
+    """Whether an x86 processor accumulates products of bytes in 32 bits.
 
-    Older ones add pairs of them in 16 bits, which overflow: 2 × 255 × 127 > 32,767. For those ONNX Runtime has exact
-    kernels, but it takes them only when asked, and where nobody asks an 8-bit network's answers are quietly wrong.
-    Other processors know no such option.
+    Older ones add pairs of products in 16 bits, which overflow: 2 × 255 × 127 > 32,767. For those ONNX Runtime has
+    exact kernels, but uses them only on request; without them the outputs of an 8-bit network are silently wrong.
+    Other architectures do not have the option.
     """
     try:
         return "vnni" in _CPU.read_text("ascii", "replace")

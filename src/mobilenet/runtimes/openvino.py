@@ -1,4 +1,4 @@
-"""OpenVINO runs the `.onnx` files that this tool writes; needs neither torch nor the package onnx."""
+"""OpenVINO runs the `.onnx` files that this tool writes; it needs neither torch nor the package onnx."""
 
 import sys
 import threading
@@ -18,8 +18,8 @@ from mobilenet.model.onnx_card import CARD_ENTRY, check_answers, in_batches, one
 
 @contextmanager
 def _without_reporting() -> Iterator[None]:
-    """Importing openvino tells its makers so over the network, and leaves files in the user's home, unless the package
-    that does this cannot be imported; openvino works without it."""
+    """Block the package with which importing openvino sends telemetry over the network and leaves files in the user's
+    home; openvino works without it."""
     reporter = "openvino_telemetry"
     absent = reporter not in sys.modules
     if absent:
@@ -37,11 +37,11 @@ with _without_reporting():
 __all__ = ["OpenVinoPredictor"]
 
 _METADATA = "framework"
-"""Where OpenVINO keeps the metadata of an ONNX file."""
+"""Where OpenVINO stores the metadata of an ONNX file."""
 
 
 class OpenVinoPredictor:
-    """A `.onnx` file as a predictor; `labels`, `preprocessing` and `task` are those of its card."""
+    """A `.onnx` file as a predictor; `labels`, `preprocessing` and `task` are those of the card."""
 
     def __init__(self, model: openvino.CompiledModel, card: ModelCard) -> None:
         self.card = card
@@ -49,37 +49,37 @@ class OpenVinoPredictor:
         self.preprocessing: Preprocessing = card.preprocessing
         self.task: str = card.task
         self._outputs = card.outputs
-        # One request, whose turn it is: the engine computes one at a time in any case (NUM_STREAMS).
+        # A single request, guarded by a lock: the engine computes one at a time in any case (NUM_STREAMS).
         self._turn, self._request = threading.Lock(), model.create_infer_request()
-        # Views of the engine's own memory: handing it arrays at every call costs 60 µs, a sixth of a small network.
+        # Views of the engine's own memory: passing it arrays on every call costs 60 µs, a sixth of a small network.
         self._pixels = self._request.input_tensors[0].data
         self._answers = [tensor.data for tensor in self._request.output_tensors]
         self._batch = int(model.input(0).shape[0])
 
     @classmethod
     def open(cls, path: Path, threads: int | None = None) -> "OpenVinoPredictor":
-        """Open a file that `mobilenet export` wrote; ModelError for any other. `threads`: None is one for each core."""
+        """Open a file that `mobilenet export` wrote; ModelError for any other. `threads`: default, one per core."""
         data = read_sealed(path)
         core = openvino.Core()
         try:
             model = core.read_model(data)
             card = read_card(_metadata(model), path)
             if model.is_dynamic():
-                # Kernels for one known shape are faster than those for any.
+                # Kernels for one known shape are faster than those for any shape.
                 model.reshape([1, card.resolution, card.resolution, 3])
             compiled = core.compile_model(model, "CPU", _options(threads))
             check_answers(_answers(compiled, card), card, path)
             return cls(compiled, card)
         except RuntimeError as error:
-            raise ModelError(f"OpenVINO does not run {path}: {one_line(error)}; install a newer openvino") from error
+            raise ModelError(f"OpenVINO cannot run {path}: {one_line(error)}; install a newer openvino") from error
 
     def predict(self, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
-        """(N, R, R, 3) uint8 -> the card's outputs by their names, (N, *shape) float32."""
+        """(N, R, R, 3) uint8 -> the card's outputs by name, (N, *shape) float32."""
         return in_batches(images, self._batch, self._outputs, self._run)
 
     def _run(self, images: NDArray[np.uint8]) -> list[NDArray[Any]]:
         if images.shape != self._pixels.shape:
-            raise ValueError(f"images are {images.shape}, this network takes {self._pixels.shape}")
+            raise ValueError(f"images have shape {images.shape}, but this network takes {self._pixels.shape}")
         with self._turn:
             self._pixels[:] = images
             self._request.infer()
@@ -87,7 +87,7 @@ class OpenVinoPredictor:
 
 
 def _answers(model: openvino.CompiledModel, card: ModelCard) -> list[tuple[str, tuple[int, ...]]]:
-    """Name and shape for one photo of each output; one may have several names, of which the card's is meant."""
+    """Name and shape for one photo of each output; if an output has several names, that in the card."""
     known = {output.name for output in card.outputs}
     return [
         (min(made.get_names() & known or made.get_names(), default=""), tuple(made.shape)[1:]) for made in model.outputs
@@ -101,11 +101,11 @@ def _metadata(model: openvino.Model) -> dict[str, str]:
 
 def _options(threads: int | None) -> dict[str, Any]:
     options: dict[str, Any] = {
-        # Where the processor has bfloat16, OpenVINO would compute a float32 file in it.
+        # On processors with bfloat16, OpenVINO would use it for float32 files.
         "INFERENCE_PRECISION_HINT": "f32",
         "PERFORMANCE_HINT": "LATENCY",
         "NUM_STREAMS": 1,
-        # Else its thread stays on one core, and waits there for whoever is busy on it while others idle.
+        # Otherwise its thread is pinned to one core, and waits there while other cores idle.
         "ENABLE_CPU_PINNING": False,
     }
     return options if threads is None else options | {"INFERENCE_NUM_THREADS": threads}

@@ -1,4 +1,4 @@
-"""Photos on a disk -> answers, a batch at a time, however many there are."""
+"""Photos on disk -> outputs, a batch at a time, for any number of photos."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
@@ -18,8 +18,8 @@ __all__ = ["Predicted", "predict_photos"]
 
 @dataclass(frozen=True, slots=True)
 class Predicted:
-    """One photo: its own part (1, *shape) of each output, and its height and width in pixels; or the `reason` why there
-    is none."""
+    """One photo: its part (1, *shape) of each output, and its height and width in pixels; or the `reason` why it has
+    none."""
 
     path: Path
     outputs: Outputs | None

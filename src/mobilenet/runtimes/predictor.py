@@ -1,4 +1,4 @@
-"""What every engine offers, and how a path becomes one."""
+"""The interface of every engine, and how to open a path with one."""
 
 import importlib
 from pathlib import Path
@@ -22,14 +22,13 @@ __all__ = ["Predictor", "model_file", "open_model"]
 class Predictor(Protocol):
     """A trained model, ready to run.
 
-    Threads may share it: `predict` gives each caller the answers to its own images, in arrays of its own. LiteRT and
-    OpenVINO have one place for their input and take callers in turns, so who wants several answers at once opens the
-    file several times.
+    It is thread-safe: `predict` returns new arrays to each caller. LiteRT and OpenVINO have a single input buffer and
+    serve one caller at a time; for parallel predictions open the file several times.
     """
 
     @property
     def card(self) -> "ModelCard":
-        """Everything that its file says of it; `card.outputs` are what it answers with."""
+        """The description in its file; `card.outputs` are the outputs of `predict`."""
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -37,14 +36,14 @@ class Predictor(Protocol):
 
     @property
     def preprocessing(self) -> "Preprocessing":
-        """How a photo becomes input pixels; its `resolution` is the side that `predict` wants."""
+        """How a photo becomes input pixels; its `resolution` is the side R of the input of `predict`."""
 
     @property
     def task(self) -> str:
-        """The name of its task, such as `classification`."""
+        """The name of the model's task, such as `classification`."""
 
     def predict(self, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
-        """(N, R, R, 3) uint8 RGB -> each output of the card by its name, (N, *shape) float32; of a classifier
+        """(N, R, R, 3) uint8 RGB -> each output of the card by name, (N, *shape) float32; for a classifier
         `probabilities` (N, classes)."""
 
 
@@ -52,7 +51,7 @@ _SUPPORTED = f"a run folder (with its {MODEL}) or a file that ends in {', '.join
 
 
 def model_file(path: Path) -> Path:
-    """The model file that `path` means: itself, or the one in a run folder; ModelError names what is supported."""
+    """The model file at `path`: the file itself, or the one in a run folder; ModelError names what is supported."""
     if path.is_dir():
         file = RunFolder(path).model
         if not file.is_file():
@@ -66,11 +65,11 @@ def model_file(path: Path) -> Path:
 
 
 def open_model(path: Path, runtime: str | None = None, threads: int | None = None) -> Predictor:
-    """Open a run folder or a model file with the engine that runs it, or with the `runtime` that is named.
+    """Open a run folder or a model file with the default engine for it, or with `runtime`.
 
-    `threads`: processor threads for one batch, as many as there are cores where None; torch has one number for all that
-    it runs in a process, and the last one given holds. Threads may open files at the same time. ModelError if it is no
-    model, is damaged, or is a backbone, which answers nothing; ConfigError where `runtime` does not run such a file.
+    `threads`: CPU threads per batch (default: one per core); torch has one setting for the whole process, and the last
+    one given holds. Thread-safe. ModelError if it is not a model, is damaged, or is a backbone, which has no outputs;
+    ConfigError if `runtime` cannot run such a file.
     """
     file = model_file(path)
     engine = ENGINES[_engine(file, runtime)]

@@ -1,4 +1,4 @@
-"""The engine that training uses: a model.safetensors run by torch, in float32."""
+"""The engine used in training: torch runs a model.safetensors in float32."""
 
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ __all__ = ["TorchPredictor"]
 
 
 class TorchPredictor:
-    """A network and its card as a predictor; `labels`, `preprocessing` and `task` are the card's."""
+    """A network and its card as a predictor; `labels`, `preprocessing` and `task` are those of the card."""
 
     def __init__(self, network: nn.Module, card: ModelCard, device: torch.device | None = None) -> None:
         self.device = device or torch.device("cpu")
@@ -32,7 +32,7 @@ class TorchPredictor:
 
     @classmethod
     def open(cls, path: Path, threads: int | None = None) -> "TorchPredictor":
-        """Open a model file; ModelError. `threads` holds for the whole process; None leaves torch's own number."""
+        """Open a model file; ModelError. `threads` applies to the whole process; None keeps torch's own setting."""
         predictor = cls(*read_model(path))
         if threads is not None:
             torch.set_num_threads(threads)

@@ -1,4 +1,4 @@
-"""Draws labelled scenes: pictures of ten kinds of object, with each object's box and attributes."""
+"""Synthetic labelled scenes: images of ten kinds of object, each with its bounding box and attributes."""
 
 from mobilenet.scenes.folder import SceneSettings, write_scenes
 from mobilenet.scenes.scene import ATTRIBUTES, Box, Scene, draw_scene

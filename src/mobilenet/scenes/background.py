@@ -1,4 +1,4 @@
-"""What lies behind the objects: plain surfaces, gradients, clouds, stripes and checks, all with grain."""
+"""Backgrounds for the objects: plain surfaces, gradients, clouds, stripes and checks, all with grain."""
 
 from collections.abc import Callable
 
@@ -21,13 +21,13 @@ def background(rng: np.random.Generator, side: int, colour: Pixels) -> Pixels:
 
 
 def clouds(rng: np.random.Generator, side: int, cells: int) -> Pixels:
-    """Smooth noise (side, side) of 0–1 that changes about `cells` times across the picture."""
+    """Smooth noise (side, side) of 0–1 with about `cells` cells across the image."""
     coarse = Image.fromarray(rng.random((cells, cells), dtype=np.float32))
     return np.asarray(coarse.resize((side, side), Image.Resampling.BILINEAR))
 
 
 def _across(rng: np.random.Generator, side: int) -> Pixels:
-    """Position along a random direction: (side, side), 0 at the centre, about ±0.5 at the borders."""
+    """Position along a random direction: (side, side), 0 at the centre, about ±0.5 at the edges."""
     angle = rng.uniform(0, 2 * np.pi)
     position = (np.arange(side, dtype=np.float32) + 0.5) / side - 0.5
     return np.asarray(np.cos(angle) * position[None] + np.sin(angle) * position[:, None], dtype=np.float32)

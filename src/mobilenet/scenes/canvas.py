@@ -1,4 +1,4 @@
-"""The canvas: outlines painted several times larger than the picture and averaged down, which smooths their edges."""
+"""The canvas: outlines painted at several times the size of the image and averaged down, for smooth edges."""
 
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw
@@ -15,7 +15,7 @@ _BLACK = (0, 0, 0)
 
 
 class Canvas:
-    """A picture of `side` × `side` pixels in progress, and which part of it shows the object."""
+    """An image of `side` × `side` pixels in progress, and the mask of the object in it."""
 
     def __init__(self, surface: Pixels) -> None:
         """Start from a background (side, side, 3) with pixel values 0–255."""
@@ -26,13 +26,13 @@ class Canvas:
         self._object = Image.new("L", self._size)
 
     def fill(self, outline: Points, colour: Colour) -> None:
-        """Paint something that is not the object, over all that is there; `outline` is in picture pixels."""
+        """Paint something that is not the object over the image; `outline` (n, 2) is in image pixels."""
         corners = _corners(outline)
         ImageDraw.Draw(self._picture).polygon(corners, colour)
         ImageDraw.Draw(self._object).polygon(corners, 0)
 
     def cast(self, shadow: Pixels) -> None:
-        """Darken the picture by `shadow` (side, side), 0 (nothing) to 1 (black)."""
+        """Darken the image by `shadow` (side, side), 0 (unchanged) to 1 (black)."""
         veil = Image.fromarray((shadow * 255).astype(np.uint8))
         left, top, right, bottom = veil.getbbox() or (0, 0, 0, 0)
         size = ((right - left) * _ENLARGED, (bottom - top) * _ENLARGED)
@@ -41,7 +41,7 @@ class Canvas:
             self._picture.paste(_BLACK, (left * _ENLARGED, top * _ENLARGED), soft)
 
     def outline(self, parts: tuple[Part, ...], pose: Pose, paint: Paint) -> None:
-        """Reserve the place of the object, its contour included; nothing is painted yet."""
+        """Mark the area of the object, including its contour; nothing is painted yet."""
         pen = ImageDraw.Draw(self._object)
         for part in parts:
             corners = _corners(pose.place(part.outline))
@@ -50,7 +50,7 @@ class Canvas:
                 pen.line(corners + corners[:2], 255, width=round(paint.contour * _ENLARGED))
 
     def paint(self, parts: tuple[Part, ...], pose: Pose, paint: Paint) -> None:
-        """Paint the object where `outline` put it: contour, parts over each other, pattern on those of tone `body`."""
+        """Paint the object where `outline` put it: contour, parts in order, pattern on those of tone `body`."""
         if paint.contour:
             place = self._object.getbbox()
             self._picture.paste(paint.tones["ink"], place, self._object.crop(place))
@@ -63,17 +63,17 @@ class Canvas:
                 self._print(corners, stencil, paint.second)
 
     def hidden_by(self, outline: Points) -> float:
-        """The share of the object that `outline`, in picture pixels, would hide: 0–1."""
+        """The share of the object (0–1) that `outline` (n, 2), in image pixels, would hide."""
         left = self._object.copy()
         ImageDraw.Draw(left).polygon(_corners(outline), 0)
         return 1 - left.histogram()[255] / self._object.histogram()[255]
 
     def cover(self) -> Pixels:
-        """How much of each pixel shows the object: (side, side), 0–1."""
+        """The coverage of each pixel by the object: (side, side), 0–1."""
         return np.asarray(self._object.reduce(_ENLARGED), dtype=np.float32) / np.float32(255)
 
     def picture(self) -> Pixels:
-        """The picture so far: (side, side, 3), 0–255."""
+        """The image so far: (side, side, 3), 0–255."""
         return np.asarray(self._picture.reduce(_ENLARGED), dtype=np.float32)
 
     def _stencil(self, pose: Pose, paint: Paint) -> Image.Image:
@@ -92,6 +92,6 @@ class Canvas:
 
 
 def _corners(outline: Points) -> list[float]:
-    """Picture pixels (n, 2) -> [x, y, x, y, …] on the enlarged canvas, where pixel centres have whole coordinates."""
+    """Image pixels (n, 2) -> [x, y, x, y, …] on the enlarged canvas, where pixel centres have integer coordinates."""
     flat: list[float] = (outline * _ENLARGED - 0.5).ravel().tolist()
     return flat

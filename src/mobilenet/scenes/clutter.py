@@ -1,4 +1,4 @@
-"""Things that are not the object: they lie behind it, or in front of it and hide a piece of it."""
+"""Distractors: shapes that are not the object, behind it, or in front of it and hiding part of it."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ __all__ = ["distractor"]
 
 
 def distractor(rng: np.random.Generator, centre: Points, radius: float) -> Points:
-    """An outline of about `radius` pixels round `centre` (2,), turned any way and of no kind in particular."""
+    """An outline (n, 2) of about `radius` pixels around `centre` (2,), rotated at random and of no particular kind."""
     outline = _FORMS[rng.integers(len(_FORMS))](rng)
     angle = rng.uniform(0, 2 * np.pi)
     turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])

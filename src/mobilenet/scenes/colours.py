@@ -1,4 +1,4 @@
-"""The colours that objects come in. Every kind comes in every colour, so that colour says nothing about the kind."""
+"""The colours of objects. Every kind comes in every colour, so that colour does not give away the kind."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -19,11 +19,11 @@ COLOURS = {
     "purple": (140, 70, 170),
     "white": (235, 233, 228),
 }
-"""Named colours of objects, RGB 0–255, before the light falls on them."""
+"""Named colours of objects, RGB 0–255, before lighting."""
 
 _JITTER = 14
 _MIN_CONTRAST = 110
-"""Smallest distance in RGB between an object and what lies behind it; less and people cannot find the object either."""
+"""Smallest distance in RGB between an object and its background; with less, people cannot find the object either."""
 
 Colour = tuple[int, int, int]
 
@@ -34,15 +34,15 @@ PATTERNS: tuple[Pattern, ...] = ("plain", "striped", "dotted")
 _PATTERN_OF_FOUR: tuple[Pattern, ...] = ("plain", "plain", "striped", "dotted")
 
 _REACH = 1.3
-"""Half the side of the square in the object's plane that a pattern covers."""
+"""Half the side of the square in the object's plane that is covered by a pattern."""
 
 
 @dataclass(frozen=True, slots=True)
 class Paint:
     """How one object is painted.
 
-    `name` is that of its colour; `motif` are the outlines of its pattern, in the object's plane, printed in the colour
-    `second`; `contour` is the width in pixels of the dark line round it, 0 for none.
+    `name` is that of its colour; `motif` are the outlines of its pattern, in the object's plane, painted in the colour
+    `second`; `contour` is the width in pixels of the dark line around it, 0 for none.
     """
 
     name: str
@@ -75,7 +75,7 @@ def mix_paint(rng: np.random.Generator, behind: Pixels) -> Paint:
 
 
 def any_colour(rng: np.random.Generator) -> Pixels:
-    """A colour (3,) for walls and clutter: any, greyish ones more often."""
+    """A random colour (3,) for backgrounds and clutter, biased towards grey."""
     colour = rng.uniform(25, 235, 3)
     grey = rng.uniform(0.5, 1)
     return np.asarray(colour * (1 - grey) + colour.mean() * grey, dtype=np.float32)

@@ -1,11 +1,11 @@
-"""A folder of scenes on the disk:
+"""A folder of scenes on disk:
 
 train/KIND/000003.jpg          photos by kind, ready for a classifier
 validation/KIND/000003.jpg
 annotations/train.json         COCO: each photo's object as a box in pixels
 annotations/train.csv          file_name and a 0/1 column for each attribute
 annotations/validation.json, .csv
-scenes.json                    how it was drawn: count of scenes, seed, side
+scenes.json                    its settings: number of scenes, seed, side
 """
 
 import csv
@@ -31,17 +31,17 @@ from mobilenet.scenes.shapes import KINDS
 __all__ = ["SceneSettings", "write_scenes"]
 
 Progress = Callable[[int, int], None]
-"""Called with the scenes done and the scenes in total."""
+"""Called with the number of scenes done and the total."""
 
 _JPEG_QUALITY = 92
 _RECEIPT = "scenes.json"
 _BATCH = 50
-"""Scenes that a worker draws at a time."""
+"""Scenes per task of a worker."""
 
 
 @dataclass(frozen=True, slots=True)
 class SceneSettings:
-    """What a folder of scenes holds: how many in each split, from which seed, how large in pixels."""
+    """The contents of a folder of scenes: number per split, seed, side in pixels."""
 
     train: int = 4000
     validation: int = 1000
@@ -65,11 +65,11 @@ def write_scenes(
     workers: int = 1,
     progress: Progress | None = None,
 ) -> bool:
-    """Draw the scenes of `settings` into `folder`, which appears whole or not at all; True when they were drawn now.
+    """Draw the scenes of `settings` into `folder`, which is created atomically; True if they were drawn now.
 
-    False when `folder` already holds exactly these scenes. The bytes do not depend on `workers` (processes).
-    `progress` is called in this process after every few scenes. DataError when the folder holds anything
-    else; ConfigError when a split is smaller than the ten kinds; StorageError when it cannot be written.
+    False if `folder` already contains exactly these scenes. The bytes do not depend on `workers` (processes).
+    `progress` is called in this process after every few scenes. DataError if the folder contains anything else;
+    ConfigError if a split is smaller than the ten kinds; StorageError if it cannot be written.
     """
     settings = settings or SceneSettings()
     if min(settings.train, settings.validation) < len(KINDS):
@@ -90,12 +90,12 @@ def write_scenes(
 
 
 def _already(folder: Path, settings: SceneSettings) -> bool:
-    """Whether these scenes are there; DataError when something else is."""
+    """Whether these scenes already exist; DataError if the folder contains anything else."""
     receipt = folder / _RECEIPT
     if receipt.is_file() and receipt.read_bytes() == _json(asdict(settings)):
         return True
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise DataError(f"{folder} exists and holds something else; choose another folder or remove it")
+        raise DataError(f"{folder} exists and contains something else; choose another folder or remove it")
     return False
 
 
@@ -121,7 +121,7 @@ def _fill(folder: Path, settings: SceneSettings, workers: int, progress: Progres
 
 @contextmanager
 def _pool(workers: int) -> Iterator[Callable[..., Iterator[list[_Entry]]]]:
-    """The `map` to draw with: in this process for one worker, else over fresh processes, results in order."""
+    """The `map` to draw with: in this process for one worker, else over new processes, with results in order."""
     if workers <= 1:
         yield map
         return
@@ -145,7 +145,7 @@ def _draw(folder: Path, split: Split, settings: SceneSettings, index: int) -> _E
 
 
 def _coco(entries: list[_Entry], side: int) -> dict[str, Any]:
-    """The COCO document; its numbers count from 1, its boxes are [left, top, width, height] in pixels."""
+    """The COCO document; its ids count from 1, its boxes are [left, top, width, height] in pixels."""
     images = [
         {"id": number, "file_name": entry.file_name, "width": side, "height": side}
         for number, entry in enumerate(entries, 1)

@@ -1,4 +1,4 @@
-"""How a scene is lit: brightness, colour cast, a gradient, a cast shadow and the camera's noise."""
+"""The lighting of a scene: brightness, colour cast, a gradient, a cast shadow and camera noise."""
 
 import numpy as np
 from PIL import Image, ImageFilter
@@ -9,7 +9,7 @@ __all__ = ["drop_shadow", "expose", "shade"]
 
 
 def shade(rng: np.random.Generator, side: int) -> Pixels:
-    """A light (side, side, 1) that falls off across the picture; 1 on average, about 0.6 to 1.4 at the ends."""
+    """A light (side, side, 1) that falls off across the image; 1 on average, about 0.6 to 1.4 at the ends."""
     angle, strength = rng.uniform(0, 2 * np.pi), rng.uniform(0, 0.5)
     position = (np.arange(side, dtype=np.float32) + 0.5) / side - 0.5
     slope = np.cos(angle) * position[None] + np.sin(angle) * position[:, None]
@@ -17,7 +17,7 @@ def shade(rng: np.random.Generator, side: int) -> Pixels:
 
 
 def drop_shadow(rng: np.random.Generator, cover: Pixels) -> Pixels:
-    """The soft shadow (side, side), 0 (nothing) to 0.6, beside an object that covers `cover` (side, side) of 0–1."""
+    """The soft shadow (side, side), 0 (none) to 0.6, beside an object with coverage `cover` (side, side), 0–1."""
     side = cover.shape[0]
     flat = Image.fromarray((cover * 255).astype(np.uint8))
     soft = np.asarray(flat.filter(ImageFilter.BoxBlur(side * rng.uniform(0.01, 0.03))), dtype=np.float32)
@@ -27,7 +27,7 @@ def drop_shadow(rng: np.random.Generator, cover: Pixels) -> Pixels:
 
 
 def expose(rng: np.random.Generator, scene: Pixels) -> Pixels:
-    """The scene (H, W, 3) under its light: brightness, cast, gradient, now and then a shadow's edge, and noise."""
+    """The scene (H, W, 3) with lighting: brightness, colour cast, gradient, sometimes the edge of a shadow, noise."""
     side = scene.shape[0]
     cast = rng.uniform(0.7, 1.15) * rng.uniform(0.88, 1.12, 3)
     lit = scene * shade(rng, side) * cast.astype(np.float32)

@@ -20,9 +20,9 @@ __all__ = ["ATTRIBUTES", "SIDES", "Box", "Scene", "Split", "draw_scene"]
 Split = Literal["train", "validation"]
 
 ATTRIBUTES = (*COLOURS, *PATTERNS[1:], "large", "occluded")
-"""What is known of each object, 0 or 1: its colour (one of six), its pattern (none of them: plain), and
+"""The attributes of each object, 0 or 1: its colour (one of six), its pattern (plain if none), and
 
-large: the longer side of its box is at least two thirds of the picture's; occluded: at least 5 % of it is hidden."""
+large: the longer side of its box is at least two thirds of the image's; occluded: at least 5 % of it is hidden."""
 
 SIDES = (32, 1024)
 """Smallest and largest side of a scene in pixels."""
@@ -36,7 +36,7 @@ _MIN_COVER = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A rectangle of whole pixels: the columns left … left + width - 1, the rows top … top + height - 1."""
+    """A rectangle in whole pixels: columns left … left + width - 1, rows top … top + height - 1."""
 
     left: int
     top: int
@@ -46,10 +46,10 @@ class Box:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scene:
-    """A picture and what is in it.
+    """An image and its labels.
 
-    `image` is (side, side, 3) uint8; `visible` (side, side) bool is true where the object takes a quarter of a pixel or
-    more; `box` is tight around that; `attributes` has a 0 or 1 for each of ATTRIBUTES.
+    `image` is (side, side, 3) uint8; `visible` (side, side) bool is true where the object covers a quarter of a pixel
+    or more; `box` is tight around that; `attributes` has a 0 or 1 for each of ATTRIBUTES.
     """
 
     image: NDArray[np.uint8]
@@ -62,10 +62,10 @@ class Scene:
 def draw_scene(seed: int, index: int, *, split: Split = "train", side: int = 128) -> Scene:
     """Scene number `index` of a split: `side` × `side` pixels with one object; the kinds take turns.
 
-    The same arguments give the same bytes in any process, in any order. ConfigError when `side` is out of SIDES.
+    The same arguments give the same bytes in any process, in any order. ConfigError if `side` is outside SIDES.
     """
     if not SIDES[0] <= side <= SIDES[1]:
-        raise ConfigError(f"scenes of {side} pixels; use a side from {SIDES[0]} to {SIDES[1]}")
+        raise ConfigError(f"scene side {side} is out of range; use {SIDES[0]} to {SIDES[1]} pixels")
     rng = np.random.default_rng([seed, _SPLITS[split], index])
     kind = KINDS[index % len(KINDS)]
     ground = any_colour(rng)
@@ -82,7 +82,7 @@ def draw_scene(seed: int, index: int, *, split: Split = "train", side: int = 128
 
 
 def _pose(rng: np.random.Generator, parts: tuple[Part, ...], side: int) -> Pose:
-    """Any turn, either way round, tilted away by up to 41 degrees, 0.65 to 0.95 of the picture, wholly inside it."""
+    """A random rotation, possibly mirrored, tilted by up to 41 degrees, 0.65 to 0.95 of the image, fully inside it."""
     axis = _turn(rng.uniform(0, np.pi))
     tilted_away = axis @ np.diag([1, rng.uniform(0.75, 1), 1]) @ axis.T
     horizon = np.eye(3)
@@ -97,7 +97,7 @@ def _pose(rng: np.random.Generator, parts: tuple[Part, ...], side: int) -> Pose:
 
 
 def _roll(rng: np.random.Generator) -> float:
-    """By how much the object is turned: about upright, as people hold their cameras, or for one in three any way."""
+    """The rotation of the object: about upright, as people hold their cameras, or for one in three at random."""
     if rng.random() < _ANY_TURN:
         return rng.uniform(0, 2 * np.pi)
     return rng.normal(0, 0.35)
@@ -109,7 +109,7 @@ def _turn(angle: float) -> Points:
 
 
 def _strew(rng: np.random.Generator, canvas: Canvas) -> None:
-    """Clutter on the ground: up to three things, each up to a quarter of the picture across."""
+    """Clutter in the background: up to three shapes, each up to a quarter of the image across."""
     for _ in range(rng.integers(0, 4)):
         radius = canvas.side * rng.uniform(0.04, 0.13)
         canvas.fill(distractor(rng, rng.uniform(0, canvas.side, 2), radius), _some_colour(rng))
@@ -122,7 +122,7 @@ def _put(rng: np.random.Generator, canvas: Canvas, parts: tuple[Part, ...], pose
 
 
 def _hide(rng: np.random.Generator, canvas: Canvas, whole: Pixels) -> None:
-    """Something in front of the object, which may hide a piece of it, yet never more than _MAX_HIDDEN."""
+    """Something in front of the object that may hide part of it, but never more than _MAX_HIDDEN."""
     rows, columns = np.nonzero(whole > 0.5)
     chosen = rng.integers(len(rows))
     centre = np.array([columns[chosen], rows[chosen]], dtype=float)

@@ -1,4 +1,4 @@
-"""The ten kinds of object, each a handful of outlines with random proportions, upright, about 2 units across."""
+"""The ten kinds of object, each a few outlines with random proportions, upright, about 2 units across."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from mobilenet.scenes.geometry import Points, ellipse, mirrored, rectangle, ribb
 __all__ = ["KINDS", "Part", "Tone", "shape"]
 
 Tone = Literal["body", "deep", "accent", "ink", "paper"]
-"""What a part is painted with: the object's colour, its darker shade, a second colour, nearly black, nearly white."""
+"""The colour of a part: the object's colour, a darker shade of it, a second colour, nearly black, nearly white."""
 
 
 @dataclass(frozen=True, slots=True)

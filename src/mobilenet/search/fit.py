@@ -18,7 +18,7 @@ from mobilenet.search.candidates import Candidate, Option, front, weigh
 from mobilenet.search.device_profile import device_profile, is_this_device, narrowed, possible_precisions, variants_of
 from mobilenet.search.feasibility import check_smallest, check_widths
 from mobilenet.search.journal.fingerprint import identity
-from mobilenet.search.journal.journal import Memory
+from mobilenet.search.journal.journal import Journal
 from mobilenet.search.result import Fitted
 from mobilenet.search.settings import FitListener, FitSettings, Nobody
 from mobilenet.search.strategy.choice import Choice
@@ -52,7 +52,7 @@ def fit(settings: FitSettings, listener: FitListener | None = None) -> Fitted:
         exclude=read_exclusions(training.exclude),
     )
     digests = identity(dataset, settings.weights, given)
-    memory = Memory(settings.out / "search.json", settings.to_json(), digests)
+    journal = Journal(settings.out / "search.json", settings.to_json(), digests)
     widths = tuple(file.width_multiplier for file in weights)
 
     def card(width: float, resolution: int) -> ModelCard:
@@ -68,7 +68,7 @@ def fit(settings: FitSettings, listener: FitListener | None = None) -> Fitted:
         show = partial(listener.working, "measuring the smallest candidate")
         check_smallest(settings.limits, possible, card(min(grid.widths), min(grid.resolutions)), show)
 
-    profile = device_profile(settings, given, listener, check, begun=memory.begun)
+    profile = device_profile(settings, given, listener, check, begun=journal.begun)
     variants = variants_of(settings, profile, dataset.train)
     candidates = narrowed(profile, settings.widths, settings.resolutions)
     options = weigh(candidates, settings.limits, table, variants, widths)
@@ -81,8 +81,8 @@ def fit(settings: FitSettings, listener: FitListener | None = None) -> Fitted:
             "from it, not measured here"
         )
     epochs = settings.epochs or _full_epochs(settings, weights, len(dataset.train))
-    trainings = Trainings(training, epochs, weights, settings.out, memory, listener.training_of, task.goal)
-    choice = Choice(settings, memory, listener, options, trainings, epochs, elsewhere)
+    trainings = Trainings(training, epochs, weights, settings.out, journal, listener.training_of, task.goal)
+    choice = Choice(settings, journal, listener, options, trainings, epochs, elsewhere)
     return _finish(choice, profile, len(dataset.classes), choice.decide())
 
 

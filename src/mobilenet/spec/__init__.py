@@ -1,4 +1,4 @@
-"""A network is a table of rows; everything else (cost, torch modules, export) reads the table."""
+"""A network is a table of rows, from which everything else (cost, torch modules, export) is derived."""
 
 from mobilenet.spec.mobilenet import mobilenet_v1, mobilenet_v1_head, mobilenet_v1_shallow, mobilenet_v1_standard
 from mobilenet.spec.rows import (

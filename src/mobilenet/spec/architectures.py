@@ -1,4 +1,4 @@
-"""Every architecture by its name: those that can be trained, and those that they are compared with."""
+"""Every architecture by name: those that can be trained, and those they are compared with."""
 
 from typing import Protocol
 
@@ -21,7 +21,7 @@ COMPARISONS: dict[str, _Comparison] = {
     "squeezenet_1_0": squeezenet_1_0,
     "vgg16": vgg16,
 }
-"""One width, and a resolution of their own unless another one is asked for; can be costed alone."""
+"""One width, and their own resolution by default; they can be costed but not trained."""
 
 
 def architecture_names() -> tuple[str, ...]:
@@ -32,9 +32,9 @@ def architecture_names() -> tuple[str, ...]:
 def build(
     name: str, width_multiplier: float | None = None, resolution: int | None = None, classes: int = 1000
 ) -> Network:
-    """The network of that name; None leaves the architecture its own width and resolution.
+    """The network with that name; None selects the architecture's default width or resolution.
 
-    SpecError for an unknown name, for a width that is no width, and for a width where there is only one.
+    SpecError for an unknown name, for an invalid width, and for a width if the architecture has only one.
     """
     if name in MOBILENETS:
         width_multiplier = 1.0 if width_multiplier is None else width_multiplier
@@ -44,16 +44,14 @@ def build(
     if name not in COMPARISONS:
         raise SpecError(_unknown(name))
     if width_multiplier not in {None, 1.0}:
-        raise SpecError(
-            f"{name} has one width only, not {width_multiplier:g}; leave the width out, or use a mobilenet_v1"
-        )
+        raise SpecError(f"{name} has only one width, not {width_multiplier:g}; omit the width, or use a mobilenet_v1")
     return COMPARISONS[name](classes=classes) if resolution is None else COMPARISONS[name](resolution, classes)
 
 
 def _unknown(name: str) -> str:
-    # Only a wrong name needs it, and it is slow to import.
+    # Needed only for a wrong name, and slow to import.
     import difflib
 
     close = difflib.get_close_matches(name.lower().replace("-", "_"), architecture_names(), n=1)
-    guess = f"did you mean {close[0]}? There are" if close else "there are"
-    return f"no architecture is named {name!r}; {guess} {', '.join(architecture_names())}"
+    guess = f"did you mean {close[0]}? Available:" if close else "available:"
+    return f"unknown architecture {name!r}; {guess} {', '.join(architecture_names())}"

@@ -1,8 +1,8 @@
-"""The networks that MobileNet is compared with, as tables of rows: they can be costed, not trained.
+"""The networks that MobileNet is compared with, as tables of rows: they can be costed but not trained.
 
-Each is the network of its own paper at that paper's resolution; docs/cost.md holds the published figures against ours.
-Rows without weights that keep their input's shape (local response normalisation, dropout, softmax) are left out, and so
-are the auxiliary classifiers of GoogLeNet and Inception V3, which serve training alone.
+Each is the network of its own paper at that paper's resolution; docs/cost.md compares the published figures with ours.
+Rows without weights that keep their input's shape (local response normalisation, dropout, softmax) are omitted, as are
+the auxiliary classifiers of GoogLeNet and Inception V3, which are used only in training.
 """
 
 from dataclasses import replace
@@ -32,7 +32,7 @@ def vgg16(resolution: int = 224, classes: int = 1000) -> Network:
 def alexnet(resolution: int = 227, classes: int = 1000) -> Network:
     """Krizhevsky et al. 2012, with its two groups in the second, fourth and fifth convolution.
 
-    The paper prints 224 pixels, but its 55 × 55 planes follow from 227.
+    The paper says 224 pixels, but its 55 × 55 planes require 227.
     """
     rows: list[Row] = [
         _conv("conv1", 3, 96, 11, stride=4, padding="valid"),
@@ -49,7 +49,7 @@ def alexnet(resolution: int = 227, classes: int = 1000) -> Network:
 
 
 def squeezenet_1_0(resolution: int = 227, classes: int = 1000) -> Network:
-    """Iandola et al. 2016, version 1.0, as published: 227 pixels, ceiling in the pools, a convolution as classifier."""
+    """Iandola et al. 2016, version 1.0, as published: 227 pixels, pools that round up, a convolution as classifier."""
     rows: list[Row] = [_conv("conv1", 3, 96, 7, stride=2, padding="valid"), Pool("pool1", "max", 3, 2, ceil=True)]
     in_channels = 96
     for number, (squeeze, expand) in enumerate(
@@ -64,7 +64,7 @@ def squeezenet_1_0(resolution: int = 227, classes: int = 1000) -> Network:
 
 
 def googlenet(resolution: int = 224, classes: int = 1000) -> Network:
-    """Szegedy et al. 2014, Table 1: biases and no batch norm; 5 × 5 branches as printed, ceiling in the pools."""
+    """Szegedy et al. 2014, Table 1: biases and no batch norm; 5 × 5 branches as printed, pools that round up."""
     rows: list[Row] = [
         _conv("conv1", 3, 64, 7, stride=2),
         Pool("pool1", "max", 3, 2, ceil=True),
@@ -128,7 +128,7 @@ def inception_v3(resolution: int = 299, classes: int = 1000) -> Network:
 
 
 def _branches_35(channels: int, pooled: int) -> tuple[_Branch, ...]:
-    """Modules on 35 × 35 planes (the paper's Figure 5, with a 5 × 5 kept whole as released)."""
+    """Modules on 35 × 35 planes (the paper's Figure 5, but with an unfactorised 5 × 5, as released)."""
     return (
         [_normed("1x1", channels, 64, 1)],
         [_normed("5x5_reduce", channels, 48, 1), _normed("5x5", 48, 64, 5)],
@@ -208,9 +208,9 @@ def _fire(name: str, in_channels: int, squeeze: int, expand: int) -> list[Row]:
 
 
 def _module(name: str, source: str, branches: tuple[_Branch, ...]) -> list[Row]:
-    """Branches that all read `source`, and the concatenation of their ends, which carries the module's name.
+    """Branches that all read `source`, and the concatenation of their ends, which has the module's name.
 
-    Within a branch a row reads the one before it, unless it names another one of the branch.
+    Within a branch a row reads the row before it, unless it names another row of the branch.
     """
     rows: list[Row] = []
     ends: list[str] = []
@@ -226,7 +226,7 @@ def _module(name: str, source: str, branches: tuple[_Branch, ...]) -> list[Row]:
 
 
 def _two_hidden_layers(body: list[Row], resolution: int, classes: int) -> tuple[Row, ...]:
-    """The classifier of AlexNet and VGG16; its first layer sees the flattened plane and grows with the resolution."""
+    """The classifier of AlexNet and VGG16; its first layer reads the flattened plane and grows with the resolution."""
     features = prod(output_shapes(body, resolution)[body[-1].name])
     return (
         Linear("linear1", features, 4096, activation="relu"),
@@ -244,7 +244,7 @@ def _conv(
     groups: int = 1,
     padding: Padding = "symmetric",
 ) -> Conv:
-    """As before batch norm was known: with a bias."""
+    """A convolution from before batch norm: with a bias."""
     return Conv(name, in_channels, out_channels, kernel_size, stride, groups, padding, bias=True, batch_norm=False)
 
 

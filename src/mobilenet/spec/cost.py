@@ -1,7 +1,7 @@
-"""What a network costs on a device: mult-adds, parameters and bytes, by layer, by kind of layer and in total.
+"""The cost of a network on a device: mult-adds, parameters and bytes, by layer, by kind of layer and in total.
 
-One multiply-accumulate is one mult-add; convolutions and linear layers count, for one image. The conventions for bytes
-are those of an exported file that runs: batch norm is folded into the convolution before it.
+One multiply-accumulate is one mult-add; convolutions and linear layers are counted, for one image. Bytes are those of
+an exported file at inference: batch norm is folded into the convolution before it.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from mobilenet.spec.shapes import Shape, kernel_sides, output_shapes, sources
 __all__ = ["Cost", "Kind", "KindCost", "LayerCost", "cost", "layer_mult_adds", "layer_params", "layer_weights"]
 
 Kind = Literal["standard", "pointwise", "depthwise", "linear", "pool", "concat"]
-"""`depthwise`: one filter for each channel; `pointwise`: 1 × 1; `standard`: every other convolution."""
+"""`depthwise`: one filter per channel; `pointwise`: 1 × 1; `standard`: every other convolution."""
 
 _KINDS: tuple[Kind, ...] = ("pointwise", "depthwise", "standard", "linear", "pool", "concat")
 
@@ -24,10 +24,10 @@ _KINDS: tuple[Kind, ...] = ("pointwise", "depthwise", "standard", "linear", "poo
 class LayerCost:
     """One row: `params` are `weights` + batch-norm scale and shift + biases.
 
-    Weight bytes hold the weights and one bias for each output channel (batch norm folded): all float32; or int8
-    weights, with an int32 bias and a float32 scale for each output channel.
-    Activation bytes are what is alive while the row runs: its inputs, its output, and what later rows still read. The
-    image is uint8 always; every other tensor is float32 or int8. Nothing is computed in place; padding takes no memory.
+    Weight bytes count the weights and one bias per output channel (batch norm folded): all float32; or int8 weights,
+    with an int32 bias and a float32 scale per output channel.
+    Activation bytes are those live while the row runs: its inputs, its output, and what later rows still read. The
+    image is always uint8; every other tensor is float32 or int8. Nothing is computed in place; padding takes no memory.
     """
 
     name: str
@@ -44,7 +44,7 @@ class LayerCost:
 
 @dataclass(frozen=True, slots=True)
 class KindCost:
-    """All rows of one kind; shares are 0 to 1, of the network's mult-adds and of its weights (Table 2)."""
+    """All rows of one kind; shares (0 to 1) of the network's mult-adds and of its weights (Table 2)."""
 
     kind: Kind
     mult_adds: int
@@ -56,7 +56,7 @@ class KindCost:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """A network and what its rows cost."""
+    """A network and the cost of its rows."""
 
     network: Network
     layers: tuple[LayerCost, ...]
@@ -68,12 +68,12 @@ class Cost:
 
     @property
     def params(self) -> int:
-        """Weights, batch-norm scale and shift, biases: what training learns."""
+        """Trainable parameters: weights, batch-norm scale and shift, biases."""
         return sum(layer.params for layer in self.layers)
 
     @property
     def weights(self) -> int:
-        """Weights alone, without norms and biases."""
+        """Weights, excluding norms and biases."""
         return sum(layer.weights for layer in self.layers)
 
     @property
@@ -83,26 +83,26 @@ class Cost:
 
     @property
     def weight_bytes_int8(self) -> int:
-        """Bytes of int8 weights with int32 biases and float32 scales for each output channel."""
+        """Bytes of int8 weights with an int32 bias and a float32 scale per output channel."""
         return sum(layer.weight_bytes_int8 for layer in self.layers)
 
     @property
     def peak_activation_bytes_float32(self) -> int:
-        """The most bytes alive at once when rows run in order, activations in float32."""
+        """Peak bytes live at once when rows run in order, activations in float32."""
         return max(layer.activation_bytes_float32 for layer in self.layers)
 
     @property
     def peak_activation_bytes_int8(self) -> int:
-        """The most bytes alive at once when rows run in order, activations in int8."""
+        """Peak bytes live at once when rows run in order, activations in int8."""
         return max(layer.activation_bytes_int8 for layer in self.layers)
 
     def by_kind(self) -> tuple[KindCost, ...]:
-        """The kinds that compute something, in a fixed order."""
+        """The kinds that have mult-adds, in a fixed order."""
         kinds = (self._of_kind(kind) for kind in _KINDS)
         return tuple(kind for kind in kinds if kind.mult_adds)
 
     def to_json(self) -> dict[str, object]:
-        """Totals, the network's knobs, and shares by kind, for one JSON object."""
+        """Totals, the network's hyperparameters, and shares by kind, as one JSON object."""
         network = self.network
         return {
             "mult_adds": self.mult_adds,
@@ -120,20 +120,20 @@ class Cost:
         }
 
     def layers_to_json(self) -> list[dict[str, object]]:
-        """One object for each row, in order; `output_shape` is [height, width, channels]."""
+        """One JSON object per row, in order; `output_shape` is [height, width, channels]."""
         return [asdict(layer) for layer in self.layers]
 
     def _of_kind(self, kind: Kind) -> KindCost:
         layers = [layer for layer in self.layers if layer.kind == kind]
         mult_adds, weights = sum(layer.mult_adds for layer in layers), sum(layer.weights for layer in layers)
         params = sum(layer.params for layer in layers)
-        # Every network has a row with weights, or it has no kind to list.
+        # A network with any kind to list has a row with weights.
         shares = mult_adds / max(self.mult_adds, 1), weights / max(self.weights, 1)
         return KindCost(kind, mult_adds, shares[0], weights, shares[1], params)
 
 
 def cost(network: Network) -> Cost:
-    """Count every row; SpecError where rows do not fit together."""
+    """The cost of every row; SpecError if the rows do not fit together."""
     shapes = output_shapes(network.rows, network.resolution)
     live_float32 = _live_bytes(network.rows, shapes, bytes_per_value=4)
     live_int8 = _live_bytes(network.rows, shapes, bytes_per_value=1)
@@ -145,7 +145,7 @@ def cost(network: Network) -> Cost:
 
 
 def layer_mult_adds(row: Row, output: Shape) -> int:
-    """Multiply-accumulates for one image: each output value of a row costs as many as one filter has weights."""
+    """Multiply-accumulates for one image: each output value of a row takes one per weight of its filter."""
     match row:
         case Conv() | Linear():
             return prod(output[:2]) * layer_weights(row)
@@ -154,7 +154,7 @@ def layer_mult_adds(row: Row, output: Shape) -> int:
 
 
 def layer_weights(row: Row) -> int:
-    """Weights without batch norm and biases."""
+    """Weights, excluding batch norm and biases."""
     match row:
         case Conv():
             return row.out_channels * (row.in_channels // row.groups) * prod(kernel_sides(row))
@@ -226,7 +226,7 @@ def _outputs(row: Row) -> int:
 
 
 def _live_bytes(rows: Sequence[Row], shapes: dict[str, Shape], bytes_per_value: int) -> list[int]:
-    """For each row the bytes alive while it runs; a tensor dies after the last row that reads it."""
+    """For each row the bytes live while it runs; a tensor is freed after the last row that reads it."""
     size = {name: prod(shape) * (1 if name == INPUT else bytes_per_value) for name, shape in shapes.items()}
     last_reader = {name: number for number, names in enumerate(sources(rows)) for name in names}
     alive, live_bytes = {INPUT}, []

@@ -20,15 +20,15 @@ __all__ = [
 ]
 
 CLASSIFIER = "classifier"
-"""Name of the last row of a network with classes."""
+"""Name of the last row of a network that has classes."""
 
 _STEM = 32
 _BODY = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *5 * ((512, 1),), (1024, 2), (1024, 1))
-"""Output channels of the stem, and output channels and stride of the 13 blocks, at width 1 (Table 1; the last stride
-printed as 2 is a misprint)."""
+"""Output channels of the stem, and output channels and stride of the 13 blocks, at width 1 (Table 1, whose last stride
+of 2 is a misprint)."""
 
 _MIN_CHANNELS = 8
-"""As the authors' TensorFlow code: no layer is thinned below 8 channels."""
+"""As in the authors' TensorFlow code: no layer is thinned below 8 channels."""
 
 _MAX_WIDTH = 16
 
@@ -40,7 +40,7 @@ def mobilenet_v1(
 ) -> Network:
     """MobileNet V1: stem, 13 depthwise separable blocks, global average pool, linear (Table 1).
 
-    Any `width_multiplier` above 0 (to 16), any `resolution` that is a multiple of 32 pixels (to 8192); else SpecError.
+    `width_multiplier` above 0, up to 16; `resolution` a multiple of 32 pixels, up to 8192; SpecError otherwise.
     """
     _check(width_multiplier, resolution)
     convs = _separable_body(_BODY, width_multiplier, style)
@@ -68,7 +68,7 @@ def mobilenet_v1_standard(
 def mobilenet_v1_head(
     width_multiplier: float = 1.0, resolution: int = 224, classes: int = 1000, style: ConvStyle = _PLAIN
 ) -> Network:
-    """With one more pointwise convolution, to at least 1024 channels, before the pool: `mobilenetv1_100h` of timm."""
+    """timm's `mobilenetv1_100h`: one more pointwise convolution, to at least 1024 channels, before the pool."""
     _check(width_multiplier, resolution)
     convs = [*_separable_body(_BODY, width_multiplier, style)]
     channels = convs[-1].out_channels

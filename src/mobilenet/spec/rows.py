@@ -1,4 +1,4 @@
-"""The rows of a network's table: frozen values that cost, the torch modules and export read."""
+"""The rows of a network's table: frozen values read by cost, the torch modules and export."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -30,15 +30,15 @@ INPUT = "input"
 """Name of the image tensor; a row whose `inputs` is empty reads the row before it, the first row reads the image."""
 
 MAX_RESOLUTION, _MAX_CLASSES = 8192, 10_000_000
-"""Beyond any use; a slip of the keyboard ends here and not in an exhausted memory."""
+"""Larger than any practical use, so that a typo ends in an error and not in exhausted memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConvStyle:
     """What all convolutions of one network have in common.
 
-    `batch_norm=False` describes a network whose norms are folded into filters and biases; `epsilon` is the norm's, and
-    SpecError where it is not between 0 and 1: at 0, a channel that is constant has no scale.
+    `batch_norm=False` describes a network whose norms are folded into filters and biases; `epsilon` is that of the
+    norms. SpecError if it is not between 0 and 1: at 0, a constant channel has no scale.
     """
 
     padding: Padding = "symmetric"
@@ -53,9 +53,9 @@ class ConvStyle:
 
 @dataclass(frozen=True, slots=True)
 class Conv:
-    """One convolution with what follows it; `groups == in_channels` makes it depthwise.
+    """One convolution with its norm and activation; `groups == in_channels` makes it depthwise.
 
-    `kernel_size` is (height, width) in pixels where they differ, else one number.
+    `kernel_size` in pixels is one number, or (height, width) if they differ.
     """
 
     name: str
@@ -95,7 +95,7 @@ class GlobalPool:
 
 @dataclass(frozen=True, slots=True)
 class Concat:
-    """Channels of several rows behind each other."""
+    """Concatenation of several rows along the channels."""
 
     name: str
     inputs: tuple[str, ...]
@@ -120,8 +120,8 @@ Row = Conv | Pool | GlobalPool | Concat | Linear
 class Network:
     """A whole network: its rows in the order of computation, for RGB images of `resolution` × `resolution` pixels.
 
-    `classes=0` is a backbone: its output is the vector that a classifier would read. SpecError where `resolution` or
-    `classes` are out of range, or no rows are given.
+    `classes=0` is a backbone: its output is the vector that a classifier would read. SpecError if `resolution` or
+    `classes` is out of range, or there are no rows.
     """
 
     name: str
@@ -140,5 +140,5 @@ class Network:
 
 
 def brief(number: int) -> str:
-    """Python refuses to print thousands of digits, and nobody reads them."""
-    return str(number) if abs(number) < 10**12 else "beyond a million million"
+    """Short even for numbers of thousands of digits, which Python refuses to print."""
+    return str(number) if abs(number) < 10**12 else "above a million million"

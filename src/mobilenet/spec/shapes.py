@@ -1,4 +1,4 @@
-"""What each row of a network reads and how large its output is."""
+"""The inputs and the output shape of each row of a network."""
 
 from collections.abc import Sequence
 from math import prod
@@ -13,7 +13,7 @@ Shape = tuple[int, int, int]
 
 
 def sources(rows: Sequence[Row]) -> tuple[tuple[str, ...], ...]:
-    """For each row the names of the tensors that it reads; a row that names none reads the row before it."""
+    """For each row the names of the tensors it reads; a row that names none reads the row before it."""
     before = (INPUT, *(row.name for row in rows[:-1]))
     return tuple(row.inputs or (previous,) for previous, row in zip(before, rows, strict=True))
 
@@ -21,7 +21,7 @@ def sources(rows: Sequence[Row]) -> tuple[tuple[str, ...], ...]:
 def output_shapes(rows: Sequence[Row], resolution: int) -> dict[str, Shape]:
     """Name -> shape of the image and of every row's output, in order, for `resolution` × `resolution` RGB pixels.
 
-    SpecError where rows do not fit together or nothing is left of the image.
+    SpecError if the rows do not fit together or an output is empty.
     """
     shapes: dict[str, Shape] = {INPUT: (resolution, resolution, 3)}
     for row, names in zip(rows, sources(rows), strict=True):
@@ -31,7 +31,9 @@ def output_shapes(rows: Sequence[Row], resolution: int) -> dict[str, Shape]:
             raise SpecError(f"row {row.name} reads {missing[0]}, which no row before it computes")
         shape = _output_shape(row, [shapes[name] for name in names])
         if min(shape) < 1:
-            raise SpecError(f"resolution {resolution} is too small: nothing is left at {row.name}; use a larger one")
+            raise SpecError(
+                f"resolution {resolution} is too small: the output of {row.name} is empty; use a larger one"
+            )
         shapes[row.name] = shape
     return shapes
 
@@ -50,10 +52,10 @@ def kernel_sides(conv: Conv) -> tuple[int, int]:
 
 
 def padded(side: int, kernel: int, stride: int, padding: Padding) -> tuple[int, int]:
-    """Pixels that a window of `kernel` pixels pads before and after a plane's side of `side` pixels.
+    """Padding in pixels before and after a side of `side` pixels, for a window of `kernel` pixels.
 
-    TensorFlow's SAME pads what the last window lacks, and the odd pixel after: an even side with a stride of 2 gets
-    nothing before and one pixel after.
+    TensorFlow's SAME pads what the last window lacks, with the odd pixel after: an even side with a stride of 2 gets
+    no padding before and one pixel after.
     """
     if padding != "tensorflow":
         return _pad(kernel, padding), _pad(kernel, padding)
@@ -87,7 +89,7 @@ def _output_shape(row: Row, inputs: list[Shape]) -> Shape:
 def _concatenated(row: Concat, inputs: list[Shape]) -> Shape:
     planes = {shape[:2] for shape in inputs}
     if len(planes) != 1:
-        raise SpecError(f"row {row.name} joins planes of different sizes: {sorted(planes)}")
+        raise SpecError(f"row {row.name} concatenates planes of different sizes: {sorted(planes)}")
     height, width = planes.pop()
     return height, width, sum(shape[2] for shape in inputs)
 
@@ -112,7 +114,7 @@ def _pooled_side(row: Pool, side: int) -> int:
         return whole
     pad = _pad(row.kernel_size, row.padding)
     covered = max(-(-(side + 2 * pad - row.kernel_size) // row.stride) + 1, 0)
-    # A window that starts behind the image would pool nothing but padding.
+    # A window that starts beyond the image would pool only padding.
     return covered - 1 if (covered - 1) * row.stride >= side + pad else covered
 
 

@@ -1,4 +1,4 @@
-"""What a report shows of an evaluation, as plain data: a task says what, the report and the terminal draw it."""
+"""The contents of an evaluation report as plain data: a task provides them, the report and the terminal render them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,13 +7,13 @@ from typing import Literal
 __all__ = ["Bars", "Cell", "Column", "Figure", "Gallery", "Matrix", "Part", "Section", "Table", "in_words"]
 
 Cell = str | int | float | tuple[float, float] | None
-"""Text, a count, a number, a share (0…1), or an interval of shares; None where there is nothing to say."""
+"""Text, a count, a number, a share (0…1), or an interval of shares; None for no value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One measured number: `value` is a share (0…1) unless `unit` says otherwise, `interval` its 95 % interval; `note`
-    says what it is. What is not `prominent` stands in the table of `mobilenet evaluate` alone."""
+    """One measured number: `value` is a share (0…1) unless `unit` says otherwise, `interval` its 95 % interval, `note`
+    an explanation. Figures that are not `prominent` are shown only in the table of `mobilenet evaluate`."""
 
     name: str
     value: float | None
@@ -25,8 +25,8 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """`kind` says how a cell is written: as text, as a number of things, as a measured number, as a share, as a share
-    with a bar beside it, or as an interval of shares; shares have so many `digits` behind the point."""
+    """`kind` is the format of the cells: text, a count, a measured number, a share, a share with a bar beside it, or an
+    interval of shares; shares have `digits` decimals."""
 
     title: str
     kind: Literal["text", "count", "number", "share", "meter", "interval"] = "text"
@@ -35,8 +35,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows of cells, one for each column; the first column names the row. Without a caption of its own it goes by the
-    title of its section."""
+    """Rows of cells, one per column; the first column names the row. The default caption is the section's title."""
 
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
@@ -46,8 +45,8 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
-    """`counts[true][answer]` of things named `labels`; `names`, where given, stand at rows and columns instead.
-    `too_large` is said where there are too many of them to draw."""
+    """`counts[true][predicted]` for `labels`; `names`, if given, label the rows and columns instead. `too_large` is
+    shown if there are too many to draw."""
 
     title: str
     labels: tuple[str, ...]
@@ -58,8 +57,8 @@ class Matrix:
 
 @dataclass(frozen=True, slots=True)
 class Bars:
-    """A reliability diagram: for each range (lower, upper) of confidence how many answers, their mean confidence and
-    how many of them were right."""
+    """A reliability diagram: for each range (lower, upper) of confidence the number of predictions, their mean
+    confidence and their accuracy."""
 
     description: str
     bins: tuple[tuple[float, float, int, float | None, float | None], ...]
@@ -76,8 +75,8 @@ Part = Table | Matrix | Bars | Gallery | str
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A part of the page; `anchor` is its id in HTML, a word or several with hyphens. A reliability diagram stands
-    beside what follows it."""
+    """A section of the page; `anchor` is its id in HTML, one or more words joined by hyphens. A reliability diagram is
+    placed beside the part that follows it."""
 
     anchor: str
     title: str
@@ -86,7 +85,7 @@ class Section:
 
 
 def in_words(value: Cell, kind: str = "text", digits: int = 1) -> str | None:
-    """A cell of a column of that kind as people read it: `83.6 %`, `76.3 % to 88.9 %`, `1,204`; None stays None."""
+    """A cell formatted for its kind of column: `83.6 %`, `76.3 % to 88.9 %`, `1,204`; None stays None."""
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, tuple):

@@ -1,6 +1,6 @@
-"""What a task is: everything that classification, detection and the others do in ways of their own.
+"""The interface of a task: everything that differs between classification, detection and the others.
 
-Generic rooms receive a `Task` and never ask which one it is; only entry points look one up in `tasks.TASKS`.
+Generic code receives a `Task` and never asks which one it is; only entry points look one up in `tasks.TASKS`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
 __all__ = ["Answer", "Evaluated", "Figures", "Goal", "LossSettings", "Options", "Task", "Wrong"]
 
 Figures = Mapping[str, Any]
-"""What an evaluation measured, as JSON has it, by name: the goal and `loss` among others."""
+"""The measures of an evaluation by name, as JSON values, including the goal and `loss`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """The figure that `fit` maximises and that an exported file must keep: a share, 0…1, larger is better.
+    """The figure that `fit` maximises and that an exported file must preserve: a share, 0…1, larger is better.
 
-    `name` among the figures; `title` for a table (`top-1`), `noun` within a sentence (`accuracy`); `agreement` is what
-    it is called when two networks give the same answer.
+    `name` is its key among the figures; `title` is for tables (`top-1`), `noun` for sentences (`accuracy`); `agreement`
+    is the term for two networks giving the same prediction.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Goal:
 
 @dataclass(frozen=True, slots=True)
 class Wrong:
-    """A photo (its index) that was answered wrongly: what it shows, the answer, and how sure that was (0…1)."""
+    """A photo (its index) with a wrong prediction: its label, the prediction, and its confidence (0…1)."""
 
     photo: int
     label: str
@@ -54,7 +54,7 @@ class Wrong:
 
 
 class Evaluated(Protocol):
-    """What an evaluation of `photos` photos has found."""
+    """The result of an evaluation of `photos` photos."""
 
     @property
     def photos(self) -> int: ...
@@ -64,26 +64,26 @@ class Evaluated(Protocol):
 
 
 class Answer(Protocol):
-    """What is said of one photo."""
+    """The prediction for one photo."""
 
     def to_json(self) -> dict[str, Any]:
-        """As a mapping that `json.dumps` takes."""
+        """As an object for `json.dumps`."""
         ...
 
     def lines(self) -> Iterable[str]:
-        """For people, a line each."""
+        """As lines of text."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What somebody who asks for answers may choose; `top`: how many for each photo."""
+    """The user's options for predictions; `top`: how many per photo."""
 
     top: int = 5
 
 
 class LossSettings(Protocol):
-    """What training's settings say of the loss."""
+    """The training settings that concern the loss."""
 
     @property
     def label_smoothing(self) -> float: ...
@@ -93,7 +93,7 @@ class LossSettings(Protocol):
 
 
 class Task(Reader, Protocol):
-    """One task. Outputs are by name, (N, *shape) float32, with their endings; figures are shares (0…1) unless said."""
+    """One task. Outputs are by name, (N, *shape) float32, after their endings; figures are shares (0…1) by default."""
 
     @property
     def name(self) -> str:
@@ -105,12 +105,12 @@ class Task(Reader, Protocol):
 
     @property
     def vocabulary_noun(self) -> str:
-        """What the names of its vocabulary are called, in the plural, such as `classes`."""
+        """The plural noun for the names of its vocabulary, such as `classes`."""
         ...
 
     @property
     def curves(self) -> tuple[tuple[str, str], ...]:
-        """Figures of each validation that a run records beside the loss: (title, name), the goal first."""
+        """The figures that a run records at each validation besides the loss: (title, name), the goal first."""
         ...
 
     def recognises(self, data: Path) -> bool:
@@ -118,49 +118,48 @@ class Task(Reader, Protocol):
         ...
 
     def relabelled(self, targets: Targets, given: Vocabulary, wanted: Vocabulary) -> Targets:
-        """Targets of one vocabulary in terms of another; DataError names what that lacks."""
+        """Targets of the vocabulary `given` in terms of `wanted`; DataError names what `wanted` lacks."""
         ...
 
     def head(self, body: Network, vocabulary: Vocabulary) -> Head | None:
-        """The rows behind `body`, whose last row is the global pool, and what comes out of them; None for a plain
-        classifier of the names."""
+        """The rows after `body`, whose last row is the global pool, and their outputs; None for a plain classifier of
+        the names."""
         ...
 
     def objective(self, card: ModelCard, settings: LossSettings | None = None) -> "Objective":
-        """What a network of this card learns; imports torch."""
+        """The training objective for a network with this card; imports torch."""
         ...
 
     def loss_range(
         self, targets: Targets, vocabulary: Vocabulary, settings: LossSettings
     ) -> tuple[float, float] | None:
-        """The training loss of the best answer that is the same for every photo, and of answers that are all right;
-        None where nobody can say."""
+        """The training loss of the best constant prediction, and of perfect predictions; None if they are not known."""
         ...
 
     def decode(self, outputs: Outputs, card: ModelCard, sizes: NDArray[np.int64], options: Options) -> Sequence[Answer]:
-        """An answer for each photo; `sizes` (N, 2): height and width of the whole photos in pixels."""
+        """The prediction for each photo; `sizes` (N, 2): height and width of the whole photos in pixels."""
         ...
 
     def score(self, outputs: Outputs, targets: Targets, card: ModelCard) -> Figures:
-        """What counts, of N ≥ 1 photos."""
+        """The figures of N ≥ 1 photos."""
         ...
 
     def mistakes(self, outputs: Outputs, targets: Targets, card: ModelCard) -> list[Wrong]:
-        """Every photo with a wrong answer."""
+        """Every photo with a wrong prediction."""
         ...
 
     def agreement(self, ours: Outputs, theirs: Outputs, card: ModelCard) -> float:
-        """Share of photos (0…1) on which two networks give the same answer."""
+        """Share of photos (0…1) on which two networks give the same prediction."""
         ...
 
     def headline(self, evaluation: "Evaluated") -> tuple[Figure, ...]:
-        """The figures that a report begins with, the goal first."""
+        """The figures at the top of a report, the goal first."""
         ...
 
     def sections(self, evaluation: "Evaluated") -> tuple[Section, ...]:
-        """What a report shows of an evaluation, as plain data."""
+        """The sections of a report on an evaluation, as plain data."""
         ...
 
     def summary(self, evaluation: "Evaluated") -> tuple[str, ...]:
-        """What training says of its result behind the goal, a line each."""
+        """The lines about its result that training prints after the goal."""
         ...

@@ -77,7 +77,7 @@ def train(
             and folder.exists()
             and (not folder.is_dir() or any(path != RunFolder(folder).lock for path in folder.iterdir()))
         ):
-            raise ConfigError(f"{folder} is there already; choose another --out, or go on with --resume {folder}")
+            raise ConfigError(f"{folder} already exists; choose another --out, or resume it with --resume {folder}")
         return _run(settings, folder, tuple(command), around)
 
 

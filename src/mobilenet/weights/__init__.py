@@ -1,2 +1,2 @@
-"""Other people's MobileNet weights: each reader turns one kind of file into a `ForeignNetwork`, `recognise` finds out
-which of our tables that is."""
+"""MobileNet weights from other tools: each reader turns one kind of file into a `ForeignNetwork`, and `recognise`
+determines which of our tables it matches."""

@@ -1,4 +1,4 @@
-"""What every reader makes of a file, before anything is known about its architecture."""
+"""The result of every reader, before the architecture is known."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ForeignNorm:
-    """A batch norm that is not folded: four arrays (out,), and what is added to the variance."""
+    """An unfolded batch norm: four arrays (out,), and the epsilon added to the variance."""
 
     scale: Floats
     shift: Floats
@@ -26,7 +26,7 @@ class ForeignNorm:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ForeignConv:
-    """One convolution in the order of computation, under the file's own name for it.
+    """One convolution, in the order of computation, under its name in the file.
 
     `filters` (out, in / groups, height, width); depthwise has groups == in == out. `norm` or `bias`, or neither.
     """
@@ -43,7 +43,7 @@ class ForeignConv:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ForeignLinear:
-    """The classifier: `matrix` (classes, features), also where the file has it as a convolution after the pool."""
+    """The classifier: `matrix` (classes, features), even if the file has it as a convolution after the pool."""
 
     name: str
     matrix: Floats
@@ -52,7 +52,7 @@ class ForeignLinear:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ForeignNetwork:
-    """All layers of a file; None for what the file does not say, and in `notes` what was assumed instead."""
+    """All layers of a file; None for whatever the file does not specify, with the assumptions made in `notes`."""
 
     source: str
     convs: tuple[ForeignConv, ...]

@@ -1,4 +1,4 @@
-"""Which of our tables a foreign network is: every row is compared with the file's layer, and anything else refused."""
+"""Matching a foreign network to one of our tables: every row is compared with the file's layer, and must match it."""
 
 import math
 from collections.abc import Sequence
@@ -18,17 +18,17 @@ from mobilenet.weights.layers import ForeignConv, ForeignLinear, ForeignNetwork
 __all__ = ["Imported", "Triple", "recognise"]
 
 _LAYERS = {27: "mobilenet_v1", 17: "mobilenet_v1_shallow", 14: "mobilenet_v1_standard", 28: "mobilenet_v1_head"}
-"""The architecture with so many convolutions."""
+"""Architecture -> number of convolutions."""
 
 _IMAGENET = (1000, 1001)
-"""Classes: ImageNet's own, and with the background before them."""
+"""Numbers of classes: those of ImageNet, without and with a background class in front."""
 _IMAGENET_CROP = 0.875
-"""The centre of a photo that ImageNet's classifiers are evaluated on; others get whole photos."""
+"""The centre crop on which ImageNet classifiers are evaluated; others get whole photos."""
 
 _ASSUMED_RESOLUTION = 224
 _STEM, _LAST = 32, 1024
 _SAME_EPSILON = 1e-6
-"""Relative; epsilons are stored as float32 or as decimals."""
+"""Relative tolerance; epsilons are stored as float32 or as decimals."""
 
 _BACKGROUND = "background"
 
@@ -39,7 +39,7 @@ Triple = tuple[float, float, float]
 class Imported:
     """A foreign network in our terms: `tensors` have the names and shapes of `nn.network.TableNetwork.state_dict()`.
 
-    `notes`: what was assumed; `label_notes`: the same of the class names, which training gives up with the classifier.
+    `notes`: assumptions; `label_notes`: those about class names, which training drops together with the classifier.
     """
 
     card: ModelCard
@@ -56,9 +56,9 @@ def recognise(
     mean: Triple | None = None,
     std: Triple | None = None,
 ) -> Imported:
-    """The card and the tensors of `network`; what is given wins over what the file says.
+    """The card and the tensors of `network`; arguments override what the file says.
 
-    ModelError where it is no MobileNet V1 of ours, or names and outputs do not go together.
+    ModelError if it is not one of our MobileNet V1 tables, or if names and outputs do not match.
     """
     notes = [*network.notes]
     label_notes: list[str] = []
@@ -84,20 +84,20 @@ def recognise(
 
 
 def _architecture(network: ForeignNetwork) -> str:
-    """By the number of convolutions, which differs."""
+    """By the number of convolutions, which is unique."""
     convs = network.convs
     if len(convs) not in _LAYERS:
         kinds = ", ".join(f"{name} {count}" for count, name in _LAYERS.items())
-        raise ModelError(f"{network.source} has {len(convs)} convolutions, and is none of ours: {kinds}")
+        raise ModelError(f"{network.source} has {len(convs)} convolutions, which fits no architecture: {kinds}")
     if flat := [conv for conv in convs if conv.filters.ndim != 4 or 0 in conv.filters.shape]:
         raise ModelError(
-            f"{network.source}: {flat[0].name} has shape {flat[0].filters.shape}, which is none of filters"
+            f"{network.source}: {flat[0].name} has shape {flat[0].filters.shape}, which is not that of filters"
         )
     return _LAYERS[len(convs)]
 
 
 def _table(network: ForeignNetwork, architecture: str, style: ConvStyle) -> Network:
-    """The table of which every row is the file's layer; ModelError names the first layer that fits none."""
+    """The table whose rows match the file's layers; ModelError names the first layer that does not match."""
     convs = network.convs
     found = [len(conv.filters) for conv in convs]
     tables = [MOBILENETS[architecture](width, classes=0, style=style) for width in _widths(convs)]
@@ -112,9 +112,9 @@ def _convs(table: Network) -> list[Conv]:
 
 
 def _widths(convs: Sequence[ForeignConv]) -> list[float]:
-    """Width multipliers that thin the stem and the last block's output to what is there, the shortest decimal first.
+    """Width multipliers that give the stem and the last block the channels found, the shortest decimal first.
 
-    A layer of `base` channels thinned to `found` was multiplied by found / base or a little more: fractions are cut.
+    A layer of `base` channels thinned to `found` was multiplied by found / base or a little more: results are floored.
     """
     last = convs[-1] if len(convs) != 28 else convs[-2]
     stem, top = len(convs[0].filters), len(last.filters)
@@ -126,7 +126,7 @@ def _widths(convs: Sequence[ForeignConv]) -> list[float]:
 
 
 def _style(network: ForeignNetwork) -> ConvStyle:
-    """What all convolutions have in common; ModelError names the first that differs."""
+    """The style that all convolutions share; ModelError names the first that differs."""
     first, convs = network.convs[0], network.convs
     normed = first.norm is not None
     for conv in convs:
@@ -134,13 +134,13 @@ def _style(network: ForeignNetwork) -> ConvStyle:
         if (conv.norm is not None) != normed or conv.activation != first.activation:
             raise ModelError(
                 f"{network.source}: {conv.name} of shape {conv.filters.shape} has {_describe(conv)}, the first layer "
-                f"{_describe(first)}; all must be alike"
+                f"{_describe(first)}; all must be the same"
             )
         if first.norm is not None and not math.isclose(epsilon, first.norm.epsilon, rel_tol=_SAME_EPSILON):
             raise ModelError(f"{network.source}: {conv.name} has epsilon {epsilon:g}, not {first.norm.epsilon:g}")
     if first.activation not in {"relu", "relu6"}:
         raise ModelError(
-            f"{network.source}: {first.name} is followed by no ReLU; MobileNet V1 has one behind every layer"
+            f"{network.source}: {first.name} is not followed by a ReLU; MobileNet V1 has one after every layer"
         )
     return ConvStyle(_padding(network), first.activation, first.norm.epsilon if first.norm else 1e-5, normed)
 
@@ -150,16 +150,16 @@ def _describe(conv: ForeignConv) -> str:
 
 
 def _padding(network: ForeignNetwork) -> Padding:
-    """Decided by the layers with a stride: with stride 1 both paddings of an odd side are the same."""
+    """Determined by the layers with a stride: with stride 1, both paddings are the same for an odd kernel."""
     found = {conv.padding: conv for conv in network.convs if conv.stride > 1}
     if len(found) != 1 or "valid" in found:
         say = "; ".join(f"{conv.name} of shape {conv.filters.shape} is {kind}" for kind, conv in found.items())
-        raise ModelError(f"{network.source}: the padding of layers with a stride is not one of ours: {say or 'none'}")
+        raise ModelError(f"{network.source}: the padding of the strided layers is not supported: {say or 'none'}")
     return next(iter(found))
 
 
 def _check_row(source: str, row: Conv, conv: ForeignConv, name: str) -> None:
-    """ModelError where the file's layer is not this row."""
+    """ModelError if the file's layer does not match this row."""
     side = row.kernel_size
     wanted = (row.out_channels, row.in_channels // row.groups, side, side)
     found = (conv.filters.shape, conv.stride, conv.groups)
@@ -182,18 +182,18 @@ def _check_classifier(network: ForeignNetwork) -> None:
 
 def _resolution(network: ForeignNetwork, given: int | None, notes: list[str]) -> int:
     if given is None and network.resolution is None:
-        notes.append(f"the file does not say its resolution; {_ASSUMED_RESOLUTION} is assumed")
+        notes.append(f"the file does not specify its resolution; {_ASSUMED_RESOLUTION} is assumed")
     return given or network.resolution or _ASSUMED_RESOLUTION
 
 
 def _labels(network: ForeignNetwork, given: tuple[str, ...] | None, classes: int, notes: list[str]) -> tuple[str, ...]:
-    """Given names, else those in the file, else "class 0", "class 1", …; none for a backbone."""
+    """The given names, else those in the file, else "class 0", "class 1", …; none for a backbone."""
     if given is not None and _fit(given, classes) is None:
         outputs = f"{classes:,} outputs" if classes else "no classifier"
-        raise ModelError(f"{network.source} has {outputs}, the file of labels {len(given):,} names; give one a line")
+        raise ModelError(f"{network.source} has {outputs}, but the label file {len(given):,} names; give one per line")
     names = _fit(network.labels, classes) if given is None else _fit(given, classes)
     if names is None and network.labels is not None:
-        notes.append(f"the file has {classes:,} outputs and {len(network.labels):,} class names, which were left out")
+        notes.append(f"the file has {classes:,} outputs and {len(network.labels):,} class names, which were ignored")
     if names is None and classes:
         notes.append("the classes have no names; give them with --labels")
         names = tuple(f"class {number}" for number in range(classes))
@@ -201,7 +201,7 @@ def _labels(network: ForeignNetwork, given: tuple[str, ...] | None, classes: int
 
 
 def _fit(names: tuple[str, ...] | None, classes: int) -> tuple[str, ...] | None:
-    """One name for each output; files of 1001 classes begin with the background, lists of ImageNet's names without."""
+    """One name per output; files of 1001 classes begin with a background class, ImageNet's lists of names do not."""
     if names is not None and len(names) == 1000 and classes == 1001:
         return (_BACKGROUND, *names)
     return names if names is not None and len(names) == classes else None
@@ -210,10 +210,10 @@ def _fit(names: tuple[str, ...] | None, classes: int) -> tuple[str, ...] | None:
 def _preprocessing(
     network: ForeignNetwork, side: int, classes: int, given: tuple[Triple | None, Triple | None], notes: list[str]
 ) -> Preprocessing:
-    """What is given, else what the file says, else pixels from -1 to 1, with a note."""
+    """The given preprocessing, else that of the file, else pixels from -1 to 1, with a note."""
     said, (mean, std) = network.preprocessing, given
     if said is None and (mean is None or std is None):
-        notes.append("the file does not say how pixels are scaled; (pixel - 127.5) / 127.5 is assumed")
+        notes.append("the file does not specify the pixel scaling; (pixel - 127.5) / 127.5 is assumed")
     found = replace(said or Preprocessing(_ASSUMED_RESOLUTION), resolution=side)
     if found.crop_fraction is None and classes in _IMAGENET:
         found = replace(found, crop_fraction=_IMAGENET_CROP)
@@ -230,7 +230,7 @@ def _tensors(network: ForeignNetwork, table: Network) -> dict[str, NDArray[np.fl
         vectors = _vectors(conv)
         for name, values in vectors.items():
             if values.shape != (row.out_channels,):
-                raise ModelError(f"{network.source}: {name} of {conv.name} has shape {values.shape}, not one a filter")
+                raise ModelError(f"{network.source}: {name} of {conv.name} is {values.shape}, not one per filter")
         tensors |= {f"{row.name}.{name}": values for name, values in vectors.items()}
         if conv.norm is not None and (conv.norm.variance < 0).any():
             raise ModelError(f"{network.source}: {conv.name} has a negative variance; it is damaged")
@@ -239,12 +239,12 @@ def _tensors(network: ForeignNetwork, table: Network) -> dict[str, NDArray[np.fl
     for name, values in tensors.items():
         if not np.isfinite(values).all():
             raise ModelError(f"{network.source}: {name} of shape {values.shape} holds NaN or infinity; it is damaged")
-    # torch takes no arrays that may not be written to, such as views of a file's bytes.
+    # torch does not accept read-only arrays, such as views of a file's bytes.
     return {name: np.require(values, np.float32, ("C", "W")) for name, values in tensors.items()}
 
 
 def _vectors(conv: ForeignConv) -> dict[str, NDArray[np.float32]]:
-    """What a layer has beside its filters; a bias before a norm only moves the mean that the norm takes away."""
+    """The arrays of a layer besides its filters; a bias before a norm only shifts the mean that the norm subtracts."""
     norm, bias = conv.norm, conv.bias
     if norm is None:
         return {"conv.bias": np.zeros(len(conv.filters), np.float32) if bias is None else bias}

@@ -1,7 +1,7 @@
-"""What the batch norm of the first convolution remembers of the pixels that a network was trained on.
+"""What the batch norm of the first convolution reveals about the pixels that a network was trained on.
 
-Its running mean is the filters' sum over the mean colour, in whatever units the network was fed. Photos have much the
-same mean colour everywhere, so the units can be told from one another.
+Its running mean is the filters' response to the mean colour, in the units of the network's input. Photos have much the
+same mean colour everywhere, so the units can be told apart.
 """
 
 from dataclasses import dataclass
@@ -18,16 +18,16 @@ _SPREAD = np.array([64.0, 63.0, 65.0])
 """Mean and standard deviation of the pixels of photos, in R, G and B, as of ImageNet, Open Images and COCO."""
 
 _LIKE_NEIGHBOUR, _LIKE_COLOUR = 0.95, 0.9
-"""How alike two neighbouring pixels, and two colours of one pixel, are in photos (correlation)."""
+"""Correlation of two neighbouring pixels, and of two colour channels of one pixel, in photos."""
 
 _CLOSE, _SAME_SPREAD = 0.4, 2.2
-"""How far the means may be apart, in standard deviations, and the variances, as a ratio; the variances of two of the
-candidates differ by a factor of four at least."""
+"""Tolerances of the means, in standard deviations, and of the variances, as a ratio; the variances of any two
+candidates differ by at least a factor of four."""
 
 
 @dataclass(frozen=True, slots=True)
 class Units:
-    """Network input = (pixel - mean) / std, under a name for people."""
+    """Network input = (pixel - mean) / std, with a display name."""
 
     name: str
     mean: tuple[float, float, float]
@@ -38,12 +38,12 @@ _CANDIDATES = (
     Units("pixel / 255", (0.0, 0.0, 0.0), (255.0, 255.0, 255.0)),
     Units("pixel / 127.5 - 1", (127.5, 127.5, 127.5), (127.5, 127.5, 127.5)),
     Units("(pixel - mean) / deviation of ImageNet", (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)),
-    Units("the pixel as it is, 0 to 255", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
+    Units("unscaled pixels, 0 to 255", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
 )
 
 
 def guess_units(stem: ForeignConv) -> Units | None:
-    """The units that `stem` was fed, None where its numbers fit none of the usual ones, or more than one."""
+    """The units of the input of `stem`; None if its statistics fit none of the usual ones, or more than one."""
     if stem.norm is None or stem.filters.shape[1] != 3:
         return None
     fitting = [units for units in _CANDIDATES if _fits(stem, stem.norm, units)]
@@ -57,7 +57,7 @@ def _fits(stem: ForeignConv, norm: ForeignNorm, units: Units) -> bool:
 
 
 def _error(stem: ForeignConv, norm: ForeignNorm, units: Units) -> float:
-    """How far the remembered means are from those of photos in these units, in standard deviations of the channels."""
+    """Distance of the running means from those of photos in these units, in standard deviations of the channels."""
     colour = (_COLOUR - units.mean) / units.std
     expected = stem.filters.sum((2, 3), dtype=np.float64) @ colour
     away = (expected - norm.mean) ** 2 / np.maximum(norm.variance, 1e-12)
@@ -65,7 +65,7 @@ def _error(stem: ForeignConv, norm: ForeignNorm, units: Units) -> float:
 
 
 def _spread_ratios(stem: ForeignConv, norm: ForeignNorm, units: Units) -> NDArray[np.float64]:
-    """The remembered variances over those of photos in these units, as logarithms, one for each channel."""
+    """Logarithm of the running variances over those of photos in these units, per channel."""
     height, width = stem.filters.shape[2:]
     places = np.stack(np.meshgrid(range(height), range(width), indexing="ij"), -1).reshape(-1, 2)
     alike = _LIKE_NEIGHBOUR ** np.linalg.norm(places[:, None] - places[None], axis=-1)

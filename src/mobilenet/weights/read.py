@@ -1,4 +1,4 @@
-"""Reads other people's weights, whatever kind of file they are in."""
+"""Reads weights from other tools, from any supported kind of file."""
 
 import hashlib
 from dataclasses import replace
@@ -14,15 +14,15 @@ __all__ = ["import_weights"]
 
 _HUB = "hf://"
 _OWN_ENTRY = "mobilenet"
-"""Of the metadata in model files of this tool."""
+"""Key of the metadata in this tool's model files."""
 
 _UNDERSTOOD = "a TFLite file, a Keras HDF5 file, a safetensors file of timm's, or hf://OWNER/REPOSITORY"
 
 _LARGEST_HEADER = 10**8
-"""Bytes; what the safetensors package itself accepts."""
+"""Bytes; the limit of the safetensors package itself."""
 
 _LONGEST_LABELS = 2**24
-"""Bytes of a file of labels."""
+"""Bytes of a label file."""
 
 
 def import_weights(
@@ -33,10 +33,10 @@ def import_weights(
     mean: Triple | None = None,
     std: Triple | None = None,
 ) -> Imported:
-    """Read a file, or fetch `hf://…` and read that; what is given wins over what the file says.
+    """Read a file, or download `hf://…` and read that; arguments override what the file says.
 
-    `labels`: a file of class names, one a line. `mean` and `std` in pixel values, for R, G and B. ModelError names what
-    is not understood.
+    `labels`: a file of class names, one per line. `mean` and `std` in pixel values, for R, G and B. ModelError names
+    what is not understood.
     """
     names = None if labels is None else _read_labels(labels)
     path = _local(str(source))
@@ -57,7 +57,7 @@ def _local(source: str) -> Path:
         return fetch(source)
     path = Path(source)
     if not path.is_file():
-        fault = "is a folder" if path.is_dir() else "is not there" if not path.exists() else "is no file"
+        fault = "is a folder" if path.is_dir() else "does not exist" if not path.exists() else "is not a file"
         raise ModelError(f"{source} {fault}; give {_UNDERSTOOD}")
     return path
 
@@ -79,11 +79,11 @@ def _read(path: Path) -> tuple[str, ForeignNetwork]:
 
         _refuse_own(path)
         return "timm safetensors", read_timm(path)
-    raise ModelError(f"{path} is no file of weights that is read; give {_UNDERSTOOD}")
+    raise ModelError(f"{path} is not a supported weight file; give {_UNDERSTOOD}")
 
 
 def _refuse_own(path: Path) -> None:
-    """ModelError for what this tool wrote: there is nothing to import."""
+    """ModelError for a file that this tool wrote: there is nothing to import."""
     try:
         with safe_open(str(path), "numpy") as file:
             own = _OWN_ENTRY in (file.metadata() or {})
@@ -91,7 +91,7 @@ def _refuse_own(path: Path) -> None:
         return
     if own:
         raise ModelError(
-            f"{path} is a model of this tool already; give it to mobilenet predict, evaluate or train as it is"
+            f"{path} is already a model of this tool; use it directly with mobilenet predict, evaluate or train"
         )
 
 
@@ -101,11 +101,9 @@ def _read_labels(path: Path) -> tuple[str, ...]:
             content = file.read(_LONGEST_LABELS + 1)
         text = content.decode("utf-8-sig")
     except OSError as error:
-        raise ModelError(
-            f"the file of labels {path} cannot be read: {(error.strerror or str(error)).lower()}"
-        ) from error
+        raise ModelError(f"the label file {path} cannot be read: {(error.strerror or str(error)).lower()}") from error
     except UnicodeDecodeError as error:
-        raise ModelError(f"the file of labels {path} is not in UTF-8; save it so, one name a line") from error
+        raise ModelError(f"the label file {path} is not UTF-8; save it as UTF-8, one name per line") from error
     if len(content) > _LONGEST_LABELS:
-        raise ModelError(f"the file of labels {path} is larger than {_LONGEST_LABELS:,} bytes; give one name a line")
+        raise ModelError(f"the label file {path} is larger than {_LONGEST_LABELS:,} bytes; give one name per line")
     return tuple(line.strip() for line in text.strip().splitlines())

@@ -1,9 +1,9 @@
-"""A thinner network out of a wider one: the channels that carry most are kept, with their weights.
+"""Pruning a network to a smaller width: the most important channels are kept, with their weights.
 
-A width multiplier thins every layer alike, and weights exist for few widths. Channels of a trained network can be
-dropped one by one, though: of each layer those that matter least, by the product of the norms of the filter that makes
-a channel, of its depthwise filter and of what the next layer reads of it (after Li et al., 2017, who rank by the first
-of these alone). What is left has lost accuracy, but fine-tuning starts far nearer to a good network than at random.
+A width multiplier thins every layer alike, and weights exist for few widths. But channels of a trained network can be
+pruned: in each layer the least important, ranked by the product of the norms of the filter that computes a channel, of
+its depthwise filter and of the weights that read it in the next layer (after Li et al., 2017, who use only the first).
+The pruned network has lost accuracy, but is a much better start for fine-tuning than random weights.
 """
 
 from collections.abc import Mapping
@@ -24,9 +24,10 @@ Floats = NDArray[np.float32]
 def thinned(
     card: ModelCard, arrays: Mapping[str, Floats], width_multiplier: float
 ) -> tuple[ModelCard, dict[str, Floats]]:
-    """The card and arrays of the same network at a smaller `width_multiplier`; ConfigError for a larger one."""
+    """The card and arrays of the same network at a smaller `width_multiplier`: filters (out, in / groups, height,
+    width), … float32. ConfigError for a larger one."""
     if width_multiplier > card.width_multiplier:
-        raise ConfigError(f"width {card.width_multiplier:g} cannot be made {width_multiplier:g}; only thinner ones can")
+        raise ConfigError(f"width {card.width_multiplier:g} cannot become {width_multiplier:g}; use a smaller width")
     thin = replace(
         card,
         width_multiplier=width_multiplier,
@@ -52,8 +53,8 @@ def thinned(
 def _chosen(
     rows: tuple[Row, ...], arrays: Mapping[str, Floats], into: NDArray[np.int64], count: int
 ) -> NDArray[np.int64]:
-    """The `count` output channels of the first of `rows` that matter most, in their order; `into` is left of its
-    inputs, and the others are the rows behind it."""
+    """The `count` most important output channels of the first of `rows`, in their order; `into` are its remaining
+    inputs, and the other rows are those after it."""
     matter = _norms(_folded(rows[0], arrays)[:, into], axis=0)
     for later in rows[1:]:
         match later:
@@ -75,7 +76,7 @@ def _norms(filters: Floats, axis: int) -> NDArray[np.float64]:
 
 
 def _folded(row: Row, arrays: Mapping[str, Floats]) -> Floats:
-    """Filters with the scale of the norm behind them."""
+    """Filters with the scale of the norm after them."""
     filters = arrays[f"{row.name}.conv.weight"]
     if not isinstance(row, Conv) or not row.batch_norm:
         return filters
@@ -87,7 +88,7 @@ def _folded(row: Row, arrays: Mapping[str, Floats]) -> Floats:
 def _sliced(
     name: str, arrays: Mapping[str, Floats], out: NDArray[np.int64], into: NDArray[np.int64] | None
 ) -> dict[str, Floats]:
-    """Everything that a convolution has, of its output channels `out`; of its inputs `into`."""
+    """All arrays of a convolution, sliced to its output channels `out` and its inputs `into`."""
     made = {}
     for key, values in arrays.items():
         if key.startswith(f"{name}."):

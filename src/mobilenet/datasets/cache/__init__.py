@@ -1,1 +1,1 @@
-"""Photos decoded once: uint8 squares on disk, memory-mapped."""
+"""The cache of decoded photos: uint8 squares on disk, memory-mapped."""

@@ -1,8 +1,8 @@
-"""Digests of the bytes of photos, remembered.
+"""Digests of the bytes of photos, which identify a photo.
 
-Reading every byte of a large data set takes minutes, so digests are remembered by what the system says of a file: its
-path, size, times and number. A file that changed within the last seconds is not remembered: another change could follow
-within the same tick of the clock.
+Reading every byte of a large data set takes minutes, so digests are cached by the state of a file: its path, size,
+times and inode. A file that changed within the last seconds is not cached: another change could follow within the same
+tick of the clock.
 """
 
 import os
@@ -29,18 +29,18 @@ _MOST_ENTRIES = 2_000_000
 _SETTLED_NS = 2_000_000_000
 _STATE = struct.Struct("<qqqQQ")
 _AT_ONCE = 512
-"""Files that a thread reads before it reports: one report for each would cost more than a small file. Photos in shards
-are read one by one, so that all threads read in one place."""
+"""Files that a thread reads per task: one task per file would cost more than reading a small file. Photos in shards are
+read one by one, so that all threads read in the same region."""
 
 
 def digest_index(directory: Path, photos: Photos) -> "DigestIndex":
-    """The digests of photos that are remembered in a cache folder."""
+    """The digests of photos that are cached in `directory`."""
     return DigestIndex(directory / "digests.npy", photos)
 
 
 def digests(photos: Photos, index: "DigestIndex", workers: int | None = None) -> tuple[list[bytes], dict[int, bytes]]:
-    """The digest of each photo's bytes, and those of them that `index` did not know; an unreadable file equals no
-    other."""
+    """The digest of each photo's bytes, and the new ones, not in `index`, by photo; an unreadable file gets a unique
+    digest."""
     known = index.find()
     found = [key or b"" for key in known]
     unknown = photos.in_reading_order([number for number, key in enumerate(known) if key is None])
@@ -59,9 +59,9 @@ def digests(photos: Photos, index: "DigestIndex", workers: int | None = None) ->
 
 
 class DigestIndex:
-    """The remembered digests of `photos`; `path` is a file of our own that may be missing or damaged.
+    """The cached digests of `photos`; `path` is the cache file, which may be missing or damaged.
 
-    `sizes` (N,) int64 are bytes, -1 for what is no regular file.
+    `sizes` (N,) int64 are bytes, -1 for anything but a regular file.
     """
 
     def __init__(self, path: Path, photos: Photos) -> None:
@@ -79,7 +79,7 @@ class DigestIndex:
         self._stamps = np.frombuffer(stamps, dtype=np.uint64).reshape(-1, 2)
 
     def find(self) -> list[bytes | None]:
-        """The digest of each photo, None where it is not known."""
+        """The digest of each photo, None if it is not cached."""
         rows = np.searchsorted(self._table[:, 0], self._stamps[:, 0])
         rows = np.minimum(rows, len(self._table) - 1) if len(self._table) else rows
         if not len(self._table):
@@ -89,7 +89,7 @@ class DigestIndex:
         return [key.tobytes() if here else None for key, here in zip(keys, known, strict=True)]
 
     def save(self, found: dict[int, bytes]) -> None:
-        """Remember digests by index in `photos`; StorageError."""
+        """Cache digests by index in `photos`; StorageError."""
         settled = [index for index in found if self._changed_ns[index] < self._started_ns - _SETTLED_NS]
         if not settled:
             return
@@ -103,10 +103,10 @@ class DigestIndex:
 
 
 def _read_table(path: Path) -> NDArray[np.uint64]:
-    """(N, 4) uint64, sorted by its first column: two numbers for the stamp of a file, two for its digest."""
+    """(N, 4) uint64, sorted by the first column: two numbers for the stamp of a file, two for its digest."""
     empty = np.empty((0, 4), dtype=np.uint64)
     try:
-        # Not np.load, which would take bytes that begin like a zip archive for one.
+        # Not np.load, which would treat bytes that begin like a zip archive as one.
         with path.open("rb") as file:
             table = read_array(file, allow_pickle=False)
     except (OSError, ValueError, EOFError, SyntaxError, MemoryError):
@@ -115,7 +115,7 @@ def _read_table(path: Path) -> NDArray[np.uint64]:
 
 
 def _stamp(root: str, file: str) -> tuple[bytes, int, int]:
-    """16 bytes for the state of a file, when it last changed in ns, its size; a file that is gone changed just now."""
+    """16 bytes for the state of a file, its last change in ns, its size; a missing file counts as changed just now."""
     path = _path(root, file)
     try:
         status = os.stat(path)  # noqa: PTH116 - a million files: no Path object for each

@@ -1,4 +1,4 @@
-"""Keeping the cache folder within its bound and free of what dead processes leave behind."""
+"""Eviction: keeping the cache folder within its size limit and free of leftovers of dead processes."""
 
 import contextlib
 import os
@@ -25,14 +25,14 @@ def default_directory() -> Path:
 
 
 def default_max_bytes(directory: Path) -> int:
-    """8 GB, or half of what the disk could give to the cache where that is less."""
+    """8 GB, or half of the space that the disk has for the cache if that is less."""
     existing = next((path for path in directory.absolute().parents if path.is_dir()), Path())
     held = sum(size for _, _, size in _held(directory))
     return min(_DEFAULT_MAX_BYTES, (shutil.disk_usage(existing).free + held) // 2)
 
 
 def make_room(directory: Path, wanted: int, max_bytes: int, keep: Set[Path]) -> list[Path] | None:
-    """Remove what was not used for longest until `wanted` bytes fit: the files removed, or None if they cannot fit."""
+    """Evict the least recently used files until `wanted` bytes fit: the files removed, or None if they cannot fit."""
     held = sorted(_held(directory))
     total = sum(size for _, _, size in held)
     if sum(size for _, path, size in held if path in keep) + wanted > max_bytes:
@@ -49,7 +49,7 @@ def make_room(directory: Path, wanted: int, max_bytes: int, keep: Set[Path]) -> 
 
 
 def remove_debris(directory: Path, version: str) -> None:
-    """Remove the files of other versions, and temporary files that no living process is writing."""
+    """Remove the files of other versions, and temporary files that no running process is writing."""
     for folder in directory.glob("v*-pillow-*"):
         if folder.name != version:
             shutil.rmtree(folder, ignore_errors=True)
@@ -63,7 +63,7 @@ def remove_debris(directory: Path, version: str) -> None:
 
 @contextlib.contextmanager
 def writing(directory: Path) -> Iterator[None]:
-    """Tell other processes, while this lasts, that temporary files here are being written; StorageError."""
+    """Hold a lock that tells other processes that temporary files are being written here; StorageError."""
     with storage_errors(directory):
         directory.mkdir(parents=True, exist_ok=True)
     with locked_shared(directory / _LOCK):
@@ -71,13 +71,13 @@ def writing(directory: Path) -> Iterator[None]:
 
 
 def remove_quietly(path: Path) -> None:
-    """Remove a file that may be gone, or held by somebody else."""
+    """Remove a file that may be missing, or in use by another process."""
     with contextlib.suppress(OSError):
         path.unlink(missing_ok=True)
 
 
 def _held(directory: Path) -> Iterator[tuple[int, Path, int]]:
-    """When each segment of any kind was last used, its path, and its bytes."""
+    """The time of last use of each segment of any kind, its path, and its bytes."""
     for path in directory.glob(f"*/*/*{ENDING}"):
         with contextlib.suppress(OSError):
             status = path.stat()

@@ -1,7 +1,7 @@
-"""Each photo decoded once: squares of uint8 in memory-mapped files, found again by the content of the photo.
+"""Each photo decoded once: squares of uint8 in memory-mapped files, keyed by the content of the photo.
 
-A photo that is renamed or moved is still found; a photo that is changed is decoded anew. Photos for which there is no
-room are decoded each time they are asked for.
+A photo that is renamed or moved is still found; a photo that is changed is decoded again. Photos that do not fit in the
+cache are decoded on every use.
 """
 
 import contextlib
@@ -29,15 +29,15 @@ from mobilenet.parallel import in_order
 __all__ = ["CachedPhotos", "LeftOut", "Progress", "default_directory", "default_max_bytes", "load"]
 
 Progress = Callable[[int, int], None]
-"""Called with the photos done and their total."""
+"""Called with the number of photos done and the total."""
 
 _MAPPED_BYTES, _FAULT_BYTES = 64 * 2**20, 2**21
-"""So much may be mapped before it is given back; with one pixel, Linux maps up to so much around it (a huge page)."""
+"""Bytes that may be mapped before they are released; reading one pixel can map a whole huge page on Linux."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """What makes the squares of a photo: their side in pixels and the crop."""
+    """The kind of squares: their side in pixels and the crop."""
 
     side: int
     crop_fraction: float | None
@@ -45,7 +45,7 @@ class _Kind:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """One photo: its digest and size, and its pixels unless they are kept already; or why it cannot be used."""
+    """One photo: its digest and size, and its pixels unless they are cached already; or why it cannot be used."""
 
     key: bytes
     size: tuple[int, int]
@@ -54,11 +54,11 @@ class _Seen:
 
 
 class CachedPhotos:
-    """The photos that decode; indices count those only, in the order of the photos given to `load`.
+    """The photos that can be decoded, indexed in the order of the photos given to `load`.
 
     `photos` are their files and labels; `sizes` (N, 2) int32 the height and width of each whole, upright photo;
-    `digests` (N,) 16 bytes each that stand for the files' content; `left_out` the other photos; `notes` remarks for
-    the user, one line each.
+    `digests` (N,) those of the files' content, 16 bytes each; `left_out` the other photos; `notes` for the user, one
+    line each.
     """
 
     def __init__(
@@ -94,13 +94,13 @@ class CachedPhotos:
 
     @property
     def targets(self) -> Targets:
-        """What the photos are labelled with."""
+        """The labels of the photos."""
         return self.photos.targets
 
     def batch(self, indices: ArrayLike) -> NDArray[np.uint8]:
-        """The squares at `indices` (B integers): (B, side, side, 3) uint8, fresh, plane after plane in memory.
+        """The squares at `indices` (B,): a new array (B, side, side, 3) uint8, stored plane by plane.
 
-        DataError where a photo that has no room in the cache can no longer be decoded.
+        DataError if a photo that is not cached can no longer be decoded.
         """
         chosen = np.asarray(indices, dtype=np.int64)
         batch = empty_squares(len(chosen), self.side)
@@ -120,7 +120,7 @@ class CachedPhotos:
         return batch
 
     def _let_go(self, read: int) -> None:
-        """Every so many bytes, give back the pages that reading has mapped: memory does not grow with the photos."""
+        """Release the mapped pages every `_MAPPED_BYTES`, so that memory does not grow with the number of photos."""
         self._read_bytes += read
         if self._read_bytes >= _MAPPED_BYTES:
             self._read_bytes = 0
@@ -145,7 +145,7 @@ class CachedPhotos:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _Squares:
-    """Where the pixels of each photo are: `places` (N, 2) int32 are numbers in `segments` and rows in those."""
+    """Where the pixels of each photo are: `places` (N, 2) int32 are indices into `segments` and rows in those."""
 
     kind: _Kind
     places: NDArray[np.int32]
@@ -163,12 +163,12 @@ def load(
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> CachedPhotos:
-    """Each photo as (side, side, 3) uint8, equal to what `Preprocessing(side, crop_fraction).prepare` gives.
+    """Each photo as (side, side, 3) uint8, equal to the result of `Preprocessing(side, crop_fraction).prepare`.
 
-    `directory` (default: `default_directory()`) keeps the squares of all data sets within `max_bytes` (default:
-    `default_max_bytes(directory)`); what was not used for longest makes room. `workers` threads decode (default: one a
-    core; 0: the calling thread). `progress(done, total)` is called in this thread. A photo that cannot be decoded is in
-    `.left_out`; a disk that is full or refuses to be written is in `.notes`.
+    `directory` (default: `default_directory()`) caches the squares of all data sets within `max_bytes` (default:
+    `default_max_bytes(directory)`), evicting the least recently used. `workers` threads decode (default: one per core;
+    0: the calling thread). `progress(done, total)` is called in this thread. Photos that cannot be decoded are in
+    `.left_out`; a full or unwritable disk is in `.notes`.
     """
     directory = directory or default_directory()
     store = Store(directory, side, crop_fraction, default_max_bytes(directory) if max_bytes is None else max_bytes)
@@ -183,7 +183,7 @@ def load(
 
 
 class _Loading:
-    """One run of `load`: what is known of each photo so far."""
+    """The state of one run of `load`."""
 
     def __init__(self, photos: Photos, kind: _Kind, store: Store, index: DigestIndex) -> None:
         self._photos = photos
@@ -210,12 +210,12 @@ class _Loading:
                 progress(done, total)
 
     def remember(self) -> None:
-        """Keep the digests for the next run, if the disk lets us."""
+        """Cache the digests for the next run, if the disk is writable."""
         with contextlib.suppress(StorageError), writing(self._store.directory):
             self._index.save(self._new_digests)
 
     def result(self, workers: int) -> CachedPhotos:
-        """What was found out, without the photos that cannot be decoded."""
+        """The result, without the photos that cannot be decoded."""
         kept = [index for index in range(len(self._photos)) if index not in self._reasons]
         segments = self._store.segments()
         places = np.array([self._places[index] for index in kept], dtype=np.int32).reshape(-1, 2)
@@ -230,7 +230,7 @@ class _Loading:
         )
 
     def _settle(self, index: int, key: bytes) -> bool:
-        """Whether a photo whose digest is known needs no reading."""
+        """Whether a photo whose digest is known need not be read."""
         self._digests[index] = key
         found = self._store.find(key)
         if found is not None:
@@ -242,7 +242,7 @@ class _Loading:
         return size is not None
 
     def _see(self, index: int) -> _Seen:
-        """Read a photo, and decode it unless its pixels are kept; runs in a thread."""
+        """Read a photo, and decode it unless its pixels are cached; runs in a thread."""
         try:
             data = self._photos.read(index)
             key = digest(data)
@@ -271,4 +271,4 @@ class _Loading:
         if not unkept:
             return ()
         why = self._store.problem or f"the cache in {self._store.directory} is full at {self._store.max_bytes:,} bytes"
-        return (f"{unkept:,} of {total:,} photos are decoded again each time they are used: {why}",)
+        return (f"{unkept:,} of {total:,} photos are not cached and are decoded on every use: {why}",)

@@ -1,11 +1,11 @@
-"""Files of decoded photos: one file holds some hundred squares of one size, by the content of their photos.
+"""Files of decoded photos: one file holds some hundred squares of one size, keyed by the content of their photos.
 
-    64 bytes   magic, side, rows, rows with pixels (all or none), checksum of the rest
-    24 a row   digest of the photo's bytes, height and width of the photo
-    padding    to a multiple of 4096
-    pixels     rows x 3 x side x side, uint8: the order in which augmentation multiplies them
+    64 bytes     magic, side, rows, rows with pixels (all or none), checksum of the rest
+    24 per row   digest of the photo's bytes, height and width of the photo
+    padding      to a multiple of 4096
+    pixels       rows x 3 x side x side, uint8: the order in which augmentation multiplies them
 
-A segment without pixels remembers that photos decode and how large they are, where there is no room for their pixels.
+A segment without pixels records that photos can be decoded, and their sizes, if there is no room for their pixels.
 """
 
 import mmap
@@ -56,18 +56,18 @@ class Segment:
         return intact
 
     def let_go(self) -> None:
-        """Count no page of the file as this process's memory any more; the system keeps them while it has room."""
+        """Release the mapped pages from this process; the system's page cache keeps them while it has room."""
         self.mapping.madvise(mmap.MADV_DONTNEED)
 
 
 def empty_squares(count: int, side: int) -> NDArray[np.uint8]:
-    """Room for (count, side, side, 3) pixels, laid out in memory as in the file."""
+    """An uninitialised array (count, side, side, 3), with the memory layout of the file."""
     return np.empty((count, 3, side, side), dtype=np.uint8).transpose(0, 2, 3, 1)
 
 
 def mapped_squares(count: int, side: int) -> NDArray[np.uint8]:
-    """As `empty_squares`, in memory of its own that goes back to the system with the array, whatever the allocator is
-    told to keep."""
+    """As `empty_squares`, (count, side, side, 3), in a memory map of its own that is returned to the system with the
+    array, whatever the settings of the allocator."""
     if not count:
         return empty_squares(0, side)
     mapping = mmap.mmap(-1, count * side * side * 3)
@@ -75,18 +75,19 @@ def mapped_squares(count: int, side: int) -> NDArray[np.uint8]:
 
 
 def index_of(digests: Sequence[bytes], sizes: Sequence[tuple[int, int]]) -> NDArray[np.void]:
-    """The index of a segment from digests and (height, width)."""
+    """The index (n,) of a segment from digests and (height, width)."""
     rows = [(key, height, width) for key, (height, width) in zip(digests, sizes, strict=True)]
     return np.array(rows, dtype=_ROW)
 
 
 def segment_bytes(rows: int, pixel_rows: int, side: int) -> int:
-    """The size of a segment's file."""
+    """The size of a segment file in bytes."""
     return _pixels_at(rows) + pixel_rows * side * side * 3
 
 
 def write_segment(folder: Path, index: NDArray[np.void], pixels: NDArray[np.uint8]) -> Path:
-    """Write a segment whole or not at all, under a name that follows from its content; StorageError."""
+    """Write a segment, `index` (n,) and `pixels` (n or 0, side, side, 3), atomically under a name derived from its
+    content; StorageError."""
     path = folder / f"{digest(index.tobytes() + bytes([len(pixels) > 0])).hex()}{ENDING}"
     header = _HEADER.pack(_MAGIC, pixels.shape[1], len(index), len(pixels), _checksum(index, pixels))
     padding = _pixels_at(len(index)) - _HEADER.size - index.nbytes
@@ -97,7 +98,7 @@ def write_segment(folder: Path, index: NDArray[np.void], pixels: NDArray[np.uint
 
 
 def open_segment(path: Path, side: int) -> Segment | None:
-    """Map a segment; None where the file is no segment of this side, or its length is wrong, or it is gone."""
+    """Map a segment; None if the file is missing, is not a segment of this side, or has the wrong length."""
     try:
         with path.open("rb") as file:
             header = file.read(_HEADER.size)
@@ -128,5 +129,5 @@ def _checksum(index: NDArray[np.void], pixels: NDArray[np.uint8]) -> int:
 
 
 def _planes(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The bytes of (n, side, side, 3) pixels in the order of the file; a copy only where that is not theirs already."""
+    """The bytes of (n, side, side, 3) pixels in the order of the file; copied only if their layout differs."""
     return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)).reshape(-1)

@@ -1,4 +1,4 @@
-"""The squares of one kind in the cache folder: finding them by content, and adding new ones within a bound."""
+"""The squares of one kind in the cache folder: finding them by content, and adding new ones within the size limit."""
 
 import contextlib
 import os
@@ -25,33 +25,33 @@ from mobilenet.errors import StorageError
 
 __all__ = ["NOWHERE", "Place", "Store"]
 
-# Raised by one whenever `images` gives other pixels for the same photo.
+# Incremented whenever `images` gives different pixels for the same photo.
 _POLICY = 1
 _SEGMENT_BYTES, _MOST_SEGMENTS = 64 * 2**20, 256
-"""A segment is in memory while it is filled, and an open file while it is used: small, but not too many."""
+"""A segment is in memory while it is filled, and an open file while it is used: neither too large nor too many."""
 
-# One part in a hundred is left for the sizes of photos whose squares have no room: 24 bytes each.
+# One percent is reserved for the sizes of photos whose squares do not fit: 24 bytes each.
 _SIZES_SHARE = 100
 
 Place = tuple[int, int]
-"""Number of the segment, and row in it."""
+"""Index of the segment, and row in it."""
 
 Size = tuple[int, int]
 """Height and width of a photo in pixels."""
 
 NOWHERE: Place = (-1, -1)
-"""The place of a square that is not kept."""
+"""The place of a square that is not cached."""
 
-# Whatever this process has mapped stays: else the photos for validation would push out those for training.
+# Files mapped by this process are never evicted: otherwise validation photos would evict training photos.
 _IN_USE: WeakSet[Segment] = WeakSet()
 _LOCK = threading.Lock()
-"""Held by whoever reads or changes `_IN_USE`, or what `find` reads of a store: other threads may load photos too."""
+"""Guards `_IN_USE` and the state of a store that `find` reads: other threads may load photos too."""
 
 
 class Store:
-    """Squares of one `side` and `crop_fraction` in `directory`, which keeps at most `max_bytes` of all kinds.
+    """Squares of one `side` and `crop_fraction` in `directory`, which holds at most `max_bytes` of all kinds.
 
-    `find` and `size_alone` may be called from many threads, the rest from one.
+    `find` and `size_alone` are thread-safe; the rest must be called from one thread.
     """
 
     def __init__(self, directory: Path, side: int, crop_fraction: float | None, max_bytes: int) -> None:
@@ -72,11 +72,11 @@ class Store:
             self._read(path)
 
     def segments(self) -> list[Segment | None]:
-        """By number; None for those that are damaged or could not be written."""
+        """Segments by index; None for those that are damaged or could not be written."""
         return [segment if self._intact.get(number) else None for number, segment in enumerate(self._segments)]
 
     def find(self, key: bytes) -> tuple[Place, Size] | None:
-        """Where the square of the photo with this digest is, and the size of the photo."""
+        """The place of the square of the photo with this digest, and the photo's size; None if it is not cached."""
         with _LOCK:
             place = self._places.get(key)
             if place is None or not self._check(place[0]):
@@ -84,15 +84,15 @@ class Store:
             return place, self._sizes[key]
 
     def size_alone(self, key: bytes) -> Size | None:
-        """The size of a photo that decodes, if there is no room for its square anyway."""
+        """The recorded size of a decodable photo, if there is no room for its square anyway."""
         return None if self.has_room() else self._sizes.get(key)
 
     def has_room(self) -> bool:
-        """Whether one more square could be kept if all that is not in use were removed."""
+        """Whether one more square would fit if everything not in use were evicted."""
         return self.problem is None and (len(self._new) < len(self._buffer) or self._rows_left() > 0)
 
     def add(self, key: bytes, size: Size, pixels: NDArray[np.uint8]) -> Place:
-        """Keep the square of a photo, or NOWHERE."""
+        """Cache the square (side, side, 3) of a photo: its place, or NOWHERE if it does not fit."""
         found = self.find(key)
         if found is not None:
             return found[0]
@@ -113,7 +113,7 @@ class Store:
         return place
 
     def finish(self) -> None:
-        """Write what is still in memory; whatever the disk refuses is told in `problem`."""
+        """Write what is still in memory; `problem` reports failures of the disk."""
         self._write_buffer()
         if not self._sizes_alone or self.problem is not None:
             return
@@ -142,7 +142,7 @@ class Store:
             self._places.update((key, (number, row)) for row, key in enumerate(keys))
 
     def _check(self, number: int) -> bool:
-        """Whether a segment is intact, found out when it is first needed; then it is in use."""
+        """Whether a segment is intact, checked on first use, which marks it as in use."""
         if number not in self._intact:
             segment = self._segments[number]
             self._intact[number] = segment is not None and segment.intact()
@@ -160,7 +160,7 @@ class Store:
         return {item.path: segment_bytes(len(item.index), len(item.pixels), item.pixels.shape[1]) for item in mapped}
 
     def _rows_left(self) -> int:
-        """Squares that one more segment may hold."""
+        """Number of squares that one more segment may hold."""
         with _LOCK:
             left = self.max_bytes - self.max_bytes // _SIZES_SHARE - sum(self._kept().values())
         segment = max(_SEGMENT_BYTES, self.max_bytes // _MOST_SEGMENTS)
@@ -205,5 +205,5 @@ class Store:
 
 
 def _version() -> str:
-    """Pixels depend on the decoder too, so another Pillow or libjpeg starts anew."""
+    """Pixels also depend on the decoder, so a different Pillow or libjpeg starts a new cache."""
     return f"v{_POLICY}-pillow-{PIL.__version__}-jpeg-{features.version('jpg')}"

@@ -1,1 +1,1 @@
-"""What is wrong with a data set, found before training."""
+"""Finding problems in a data set before training."""

@@ -1,10 +1,10 @@
-"""Whether two photos are one picture: one is laid on the other until it fits, then what is left is compared.
+"""Whether two photos are the same picture: one is aligned with the other, then they are compared.
 
-Two shirts on the same bed have the same large shapes. The same photo has the same small ones too, once it is moved to
-its place: so the score is the correlation of details, of what a blur of a few pixels takes away.
+Two shirts on the same bed share the large shapes. Copies of a photo also share the small ones once they are aligned: so
+the score is the correlation of details, that is, of what a blur of a few pixels removes.
 
 A placement is (scale, shift) across and (scale, shift) down: the point x of the first photo, whose sides run from -1 to
-1, lies at scale * x + shift of the second.
+1, corresponds to scale * x + shift in the second.
 """
 
 import numpy as np
@@ -18,25 +18,25 @@ _Floats = NDArray[np.float32]
 _COARSE_STEPS, _FINE_STEPS, _LAST_STEPS = 3, 3, 6
 _LEAST_SCALE, _MOST_SCALE, _MOST_SHIFT = 0.75, 1.33, 0.3
 _LEAST_COARSE = 0.7
-"""Correlation of details at half the thumbnails' side below which a pair is given up: one copy in 1,500, and three of
-four that are none."""
+"""Correlation of details, at half the side of the thumbnails, below which a pair is rejected: this loses one copy in
+1,500 and rejects three quarters of the other pairs."""
 
 _BATCH = 32
 _LAST_SIDE = 96
 _LEAST_DETAIL = 0.91
 _MOST_COLOUR = 14.0
-"""Grey levels of 255 by which the colours of one picture differ on average, at most."""
+"""Largest mean difference in colour between copies of a picture, in grey levels of 255."""
 
 _FAINT = 0.6
-"""Grey levels: below this deviation, details are noise of the encoder."""
+"""Standard deviation in grey levels below which details are noise of the encoder."""
 _LEAST_SHAPES = 0.995
 _COARSE_RADIUS, _FINE_RADIUS, _LAST_RADIUS = 2, 3, 4
 
 
 def aligned(first: NDArray[np.uint8], second: NDArray[np.uint8], placements: _Floats) -> tuple[_Floats, _Floats]:
-    """(P, S, S) grey twice, (P, 4) guesses -> the correlation (P,) of details, and better placements (P, 4).
+    """Two (P, S, S) grey arrays, (P, 4) guesses -> the correlation (P,) of details, and refined placements (P, 4).
 
-    Pairs that do not fit at half the side score -1.
+    Pairs that do not match at half the side score -1.
     """
     scores, found = np.full(len(first), -1, dtype=np.float32), placements.astype(np.float32)
     for start in range(0, len(first), _BATCH):
@@ -53,18 +53,18 @@ def aligned(first: NDArray[np.uint8], second: NDArray[np.uint8], placements: _Fl
 
 
 def _detail_score(first: _Floats, second: _Floats, placements: _Floats, radius: int) -> _Floats:
-    """(P, S, S) twice -> (P,): the correlation of the details of the first with those of the second in its place.
+    """Two (P, S, S) -> (P,): the correlation of the details of the first with those of the second as placed.
 
-    Details are what a blur of `radius` pixels takes away.
+    Details are what a blur of `radius` pixels removes.
     """
     laid, inside = _lay(second, placements)
     return _correlation(first - _blur(first, radius), laid - _blur(laid, radius), inside)
 
 
 def same_picture(first: NDArray[np.uint8], second: NDArray[np.uint8], placement: _Floats) -> bool:
-    """Two photos (H, W, 3) uint8 of any size, and the (4,) placement of the second: the last word.
+    """The final decision, from two photos (H, W, 3) uint8 of any size and the placement (4,) of the second.
 
-    Both are sampled anew where they overlap, with colour, at a side that the smaller one still fills.
+    Both are resampled where they overlap, in colour, at a side that the smaller one still resolves.
     """
     side = min(_LAST_SIDE, max(32, min(*first.shape[:2], *second.shape[:2])))
     one, other = Image.fromarray(first), Image.fromarray(second)
@@ -76,9 +76,9 @@ def same_picture(first: NDArray[np.uint8], second: NDArray[np.uint8], placement:
 
 
 def _equal(first: _Floats, second: _Floats) -> bool:
-    """(S, S, 3) twice: details, or large shapes where there are none, and colours."""
+    """Two (S, S, 3): compares details, or large shapes if there are none, and colours."""
     one, other = _smooth(_grey(first)), _smooth(_grey(second))
-    # An exposure that was changed a little is no other picture: the second is given the light of the first.
+    # A slight change of exposure does not make a different picture: the second is given the exposure of the first.
     gain = min(max(float(one.std()) / max(float(other.std()), 1e-3), 0.7), 1.4)
     lit = (second - other.mean()) * gain + one.mean()
     if float(np.abs(_smooth_colours(first) - _smooth_colours(lit)).mean()) > _MOST_COLOUR:
@@ -93,7 +93,7 @@ def _equal(first: _Floats, second: _Floats) -> bool:
 def _fit(first: _Floats, second: _Floats, placements: _Floats, steps: int) -> tuple[_Floats, _Floats]:
     """Gauss-Newton on the placement, with the mean of both gradients (Benhimane and Malis, 2004).
 
-    Gives the correlation (P,) in the overlap, and the placements (P, 4).
+    Returns the correlation (P,) in the overlap, and the placements (P, 4).
     """
     side = first.shape[1]
     at = _centres(side)
@@ -119,11 +119,11 @@ def _fit(first: _Floats, second: _Floats, placements: _Floats, steps: int) -> tu
 
 
 def _lay(photos: _Floats, placements: _Floats) -> tuple[_Floats, _Floats]:
-    """(P, S, S), (P, 4) -> the photos at their places, and 1 where they cover the square, else 0."""
+    """(P, S, S), (P, 4) -> the photos resampled to their placements, and masks, 1 where they cover the square."""
     side = photos.shape[1]
     columns, across, covers_across = _sampling(placements[:, 0], placements[:, 1], side)
     rows, down, covers_down = _sampling(placements[:, 2], placements[:, 3], side)
-    # By hand and not as a product of matrices: those start threads of their own, which fight with ours.
+    # Not as a matrix product: BLAS starts threads of its own, which compete with ours.
     laid = _between(photos, rows[:, :, None], down[:, :, None], axis=1)
     laid = _between(laid, columns[:, None, :], across[:, None, :], axis=2)
     return laid, covers_down[:, :, None] * covers_across[:, None, :]
@@ -136,7 +136,7 @@ def _between(photos: _Floats, places: NDArray[np.intp], weights: _Floats, axis: 
 
 
 def _sampling(scales: _Floats, shifts: _Floats, side: int) -> tuple[NDArray[np.intp], _Floats, _Floats]:
-    """(P,) twice -> three of (P, side): the pixel before each point, how far the point is on, and 1 on the photo."""
+    """Two (P,) -> three (P, side): the pixel before each point, the fraction to the next, and 1 inside the photo."""
     places = ((scales[:, None] * _centres(side) + shifts[:, None] + 1) * (side / 2) - 0.5).astype(np.float32)
     inside = (places >= -0.5) & (places <= side - 0.5)
     before = np.clip(np.floor(places), 0, side - 2)
@@ -149,13 +149,13 @@ def _centres(side: int) -> _Floats:
 
 
 def _slopes(photos: _Floats) -> tuple[_Floats, _Floats]:
-    """Change across and down, for each unit of which a side has two."""
+    """Gradients across and down, per unit of which a side has two."""
     down, across = np.gradient(photos, 2 / photos.shape[1], axis=(1, 2))
     return np.asarray(across, dtype=np.float32), np.asarray(down, dtype=np.float32)
 
 
 def _standard(photos: _Floats, inside: _Floats) -> tuple[_Floats, _Floats]:
-    """(P, S, S) with mean 0 and deviation 1 inside and 0 outside; the deviations (P, 1, 1)."""
+    """(P, S, S) with mean 0 and standard deviation 1 inside, and 0 outside; the deviations (P, 1, 1)."""
     count = inside.sum(axis=(1, 2), keepdims=True)
     centred = (photos - (photos * inside).sum(axis=(1, 2), keepdims=True) / count) * inside
     deviation: _Floats = np.sqrt((centred * centred).sum(axis=(1, 2), keepdims=True) / count) + np.float32(1e-3)
@@ -187,7 +187,7 @@ def _blur(photos: _Floats, radius: int) -> _Floats:
 
 
 def _smooth(photo: _Floats) -> _Floats:
-    """(S, S): each pixel and its neighbours, weighed 1 2 1."""
+    """(S, S): each pixel and its neighbours, weighted 1 2 1."""
     padded = np.pad(photo, 1, "edge")
     rows = (padded[:-2] + 2 * padded[1:-1] + padded[2:]) / 4
     return np.asarray((rows[:, :-2] + 2 * rows[:, 1:-1] + rows[:, 2:]) / 4, dtype=np.float32)
@@ -202,7 +202,7 @@ def _grey(photo: _Floats) -> _Floats:
 
 
 def _overlap(scale: float, shift: float) -> tuple[tuple[float, float], tuple[float, float]]:
-    """The part of an axis of the first photo that the second covers, and where that is on the second."""
+    """The part of an axis of the first photo covered by the second, and the corresponding part of the second."""
     low, high = max(-1.0, (-1 - shift) / scale), min(1.0, (1 - shift) / scale)
     return (low, high), (scale * low + shift, scale * high + shift)
 

@@ -1,6 +1,6 @@
-"""Checking a data set before a night is spent on it: every photo is decoded whole; nothing is changed.
+"""Checking a data set before training on it: every photo is fully decoded; nothing is changed.
 
-`check` looks at everything; `quick_check` at what training knows anyway.
+`check` examines everything; `quick_check` only what training has read anyway.
 """
 
 import json
@@ -35,21 +35,21 @@ from mobilenet.parallel import in_order
 __all__ = ["check", "quick_check"]
 
 Progress = Callable[[str, int, int], None]
-"""Called with what is done, how many, and how many there are."""
+"""Called with the name of the step, the number done and the total."""
 
 _SMALL_SIDE = 32
-"""Pixels: less is a thumbnail, an icon or a mistake."""
+"""Pixels: anything smaller is a thumbnail, an icon or a mistake."""
 
 _LONG_SIDES = 5
-"""A photo whose longer side is so many times the shorter is a banner or a strip; a network sees it squeezed."""
+"""Aspect ratio above which a photo is a banner or a strip, and is badly distorted in the network input."""
 
 _ONE_COLOUR = 2.0
-"""Grey levels by which a thumbnail must vary to show something."""
+"""Standard deviation in grey levels below which a thumbnail counts as one colour."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """One photo decoded: (height, width), or why it could not be."""
+    """One photo: its (height, width), or why it could not be decoded."""
 
     key: bytes
     size: tuple[int, int]
@@ -67,9 +67,9 @@ def check(
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> Check:
-    """Decode every photo of `data` and compare all with all; the split is the one that `open_dataset` gives.
+    """Decode every photo of `data` and compare all pairs; the split is that of `open_dataset`.
 
-    `workers` threads decode (default: one a core). DataError where there is nothing to check.
+    `workers` threads decode (default: one per core). DataError if there is nothing to check.
     """
     dataset = open_dataset(data, reader, validation=validation, seed=seed, exclude=exclude)
     tell = progress or (lambda _what, _done, _total: None)
@@ -81,7 +81,7 @@ def check(
 
 
 def quick_check(vocabulary: Vocabulary, training: CachedPhotos, validation: CachedPhotos) -> str | None:
-    """One line on what digests and labels tell of photos that are cached; None where all is well.
+    """One line on problems visible in the digests and labels of cached photos; None if there are none.
 
     Exact copies across the split, exact copies with two labels, classes with few photos.
     """
@@ -96,7 +96,7 @@ def quick_check(vocabulary: Vocabulary, training: CachedPhotos, validation: Cach
     few = [f"{name} ({count})" for name, count in zip(vocabulary.names, counts, strict=False) if count < FEW_PHOTOS]
     more = f" and {len(few) - 5} more" if len(few) > 5 else ""
     found = [
-        f"copies of training photos to validate on: {leaks:,}" if leaks else "",
+        f"copies of training photos in the validation split: {leaks:,}" if leaks else "",
         f"pictures with two labels: {conflicts:,}" if conflicts else "",
         f"classes with fewer than {FEW_PHOTOS} training photos: {', '.join(few[:5])}{more}" if few else "",
     ]
@@ -104,19 +104,19 @@ def quick_check(vocabulary: Vocabulary, training: CachedPhotos, validation: Cach
 
 
 def _numbered(lines: Sequence[Any]) -> NDArray[np.int64]:
-    """(N,) a number for each photo, the same for those that are labelled alike."""
+    """(N,) a number for each photo, equal for photos with the same label."""
     numbers: dict[str, int] = {}
     return np.array([numbers.setdefault(_words(line), len(numbers)) for line in lines], np.int64)
 
 
 def _counts(targets: Targets, vocabulary: Vocabulary) -> list[int]:
-    """Photos of each group; empty where photos are not in groups."""
+    """The number of photos in each group; empty if photos have no groups."""
     strata = targets.strata()
     return [] if strata is None else np.bincount(strata, minlength=len(vocabulary.names)).tolist()
 
 
 class _Checking:
-    """One check: what is known of each photo, training photos first; `base` is what names are below."""
+    """The state of one check: each photo, training photos first; names are relative to `base`."""
 
     def __init__(self, dataset: Dataset, base: Path, thumbnails: Thumbnails) -> None:
         self._dataset = dataset
@@ -132,7 +132,7 @@ class _Checking:
         self._lines = [list(photos.targets.lines(dataset.vocabulary)) for _, photos in self._parts]
 
     def decode(self, workers: int, progress: Callable[[int, int], None]) -> None:
-        """See every photo once."""
+        """Decode every photo once."""
         for done, (index, seen) in enumerate(in_order(self._see, self._order(), workers), 1):
             if seen.thumbnail is None:
                 self._broken.append(Broken(self._member(index), seen.reason or ""))
@@ -141,7 +141,7 @@ class _Checking:
             progress(done, self._total)
 
     def copies(self, workers: int | None, progress: Callable[[int, int], None]) -> tuple[Copies, ...]:
-        """Pictures that are there more than once, each with all its photos."""
+        """Pictures that occur more than once, each with all its photos."""
         exact = exact_copies(self._digests)
         pairs = [(members[0], other) for members in exact for other in members[1:]]
         unlike = list(self._unlike.values())
@@ -151,7 +151,7 @@ class _Checking:
         return tuple(self._copies(members) for members in groups(len(self._readable), pairs))
 
     def result(self, data: str, copies: tuple[Copies, ...]) -> Check:
-        """Everything that was found."""
+        """All findings."""
         dataset = self._dataset
         return Check(
             data=data,
@@ -211,7 +211,7 @@ class _Checking:
         return _Seen(digest(data), (pixels.shape[0], pixels.shape[1]), thumbnail(pixels))
 
     def _sizes(self) -> tuple[ClassSize, ...]:
-        """Readable photos of each group; none where photos are not in groups."""
+        """The number of readable photos in each group; empty if photos have no groups."""
         strata = [photos.targets.strata() for _, photos in self._parts]
         counts = np.zeros((2, len(self._dataset.classes)), dtype=np.int64)
         for index in self._readable:
@@ -234,13 +234,13 @@ def _oddity(size: tuple[int, int], small: NDArray[np.uint8]) -> str | None:
     if short < _SMALL_SIDE:
         return f"smaller than {_SMALL_SIDE} pixels"
     if long >= _LONG_SIDES * short:
-        shape = "higher than wide" if size[0] > size[1] else "wider than high"
+        shape = "taller than wide" if size[0] > size[1] else "wider than tall"
         return f"{long / short:.0f} times {shape}"
     return "one colour" if float(small.std()) < _ONE_COLOUR else None
 
 
 def _clashes(names: Iterable[str]) -> tuple[tuple[str, ...], ...]:
-    """Names that are one where case and the way accents are written do not count, as on most other systems."""
+    """Names that are equal if case and Unicode normalisation are ignored, as on most other systems."""
     alike: dict[str, list[str]] = defaultdict(list)
     for name in names:
         alike[unicodedata.normalize("NFC", name).casefold()].append(name)

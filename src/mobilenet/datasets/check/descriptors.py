@@ -1,9 +1,9 @@
-"""Which photos may be the same picture: short descriptions of small grey thumbnails, compared all with all.
+"""Which photos may be the same picture: descriptors of small grey thumbnails, compared all with all.
 
-A description is the low frequencies of a thumbnail (a discrete cosine transform, as in pHash), kept as numbers rather
-than as bits: the comparison is then a matrix product, which finds every pair within the bound, where buckets of bits
-lose those that a crop has moved. A crop changes low frequencies most, so each thumbnail is described whole and under
-six small crops, and the whole of one photo is compared with all seven of the other.
+A descriptor is the low frequencies of a thumbnail (a discrete cosine transform, as in pHash), kept as numbers rather
+than bits: the comparison is then a matrix product that finds every pair within the bound, whereas hash buckets lose
+those that a crop has moved. A crop changes low frequencies most, so each thumbnail is described whole and under six
+small crops, and the whole of one photo is compared with all seven of the other.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,21 +16,21 @@ from PIL import Image
 __all__ = ["SIDE", "Candidates", "candidates", "describe", "thumbnail"]
 
 SIDE = 64
-"""Pixels of a thumbnail's sides; the photo is stretched to the square."""
+"""Side of a thumbnail in pixels; the photo is stretched to the square."""
 
 _FREQUENCIES = 6
 _LEAST_COSINE = 0.93
-"""Of 1,600 crops of up to 10 % a side, 98 in a hundred lie above (trials/test_check.py)."""
+"""Smallest cosine: 98 % of 1,600 crops of up to 10 % per side are above it (trials/test_check.py)."""
 
 _NEAREST = 8
-"""Candidates kept for each photo: a film whose pictures all look alike costs no more than other photos."""
+"""Candidates kept per photo: frames of a video, which all look alike, cost no more than other photos."""
 
 _BLOCK = 2048
 _FLAT = 1.0
-"""Grey levels: a thumbnail that varies less has nothing to describe."""
+"""Standard deviation in grey levels below which a thumbnail has no descriptor."""
 
 Crop = tuple[float, float, float, float]
-"""What is cut off on the left, the right, the top and the bottom, as shares of the sides."""
+"""Crop at the left, the right, the top and the bottom, as fractions of the sides."""
 
 _EIGHT = (0.0, 0.08)
 _CROPS: tuple[Crop, ...] = (
@@ -43,9 +43,9 @@ _CROPS: tuple[Crop, ...] = (
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Candidates:
-    """Pairs that may be one picture: the whole of `first` (P,) looks like `second` (P,) under a crop.
+    """Pairs that may be the same picture: the whole of `first` (P,) looks like a crop of `second` (P,).
 
-    `placements` (P, 4) float32 says where, as `alignment` takes it.
+    `placements` (P, 4) float32 are those of the crops, as used by `alignment`.
     """
 
     first: NDArray[np.int64]
@@ -60,19 +60,19 @@ def thumbnail(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def describe(thumbnails: NDArray[np.uint8], crop: Crop = _CROPS[0]) -> NDArray[np.float32]:
-    """(N, SIDE, SIDE) uint8 -> (N, 35) float32 of length 1, without the mean; zeros for a picture of one colour."""
+    """(N, SIDE, SIDE) uint8 -> (N, 35) float32 unit vectors, without the mean; zeros for a picture of one colour."""
     across, down = _waves(crop[0], crop[1]), _waves(crop[2], crop[3])
     waves = (down @ thumbnails.astype(np.float32) @ across.T).reshape(len(thumbnails), -1)[:, 1:]
     lengths = np.linalg.norm(waves, axis=1, keepdims=True)
-    # By Parseval a length of SIDE / 2 is a deviation of one grey level (a cosine has half the power of a constant).
+    # By Parseval, a norm of SIDE / 2 is a deviation of one grey level (a cosine has half the power of a constant).
     return np.where(lengths > _FLAT * SIDE / 2, waves / np.maximum(lengths, 1e-6), 0).astype(np.float32)
 
 
 def candidates(thumbnails: NDArray[np.uint8], progress: Callable[[int, int], None] | None = None) -> Candidates:
-    """The pairs among (N, SIDE, SIDE) thumbnails that may be one picture, each once, the nearest of each photo.
+    """The pairs among (N, SIDE, SIDE) thumbnails that may be the same picture, each once, the nearest of each photo.
 
-    Compares all with all: N * N * 245 multiply-adds in blocks, less what the order of the first frequency rules out.
-    Keeps 140 bytes a photo.
+    Compares all with all: N * N * 245 multiply-adds in blocks, minus the pairs ruled out by sorting on the first
+    frequency. Takes 140 bytes per photo.
     """
     whole = _in_blocks(thumbnails)
     order = np.argsort(whole[:, 0], kind="stable")
@@ -101,7 +101,7 @@ def _near(cropped: NDArray[np.float32], whole: NDArray[np.float32]) -> Iterator[
 
     `whole` is sorted by its first number.
     """
-    # Unit vectors of cosine c are at most sqrt(2 - 2c) apart, and so are their first numbers.
+    # Unit vectors with cosine c are at most sqrt(2 - 2c) apart, and so are their first components.
     reach = np.sqrt(2 - 2 * _LEAST_COSINE)
     first, last = np.searchsorted(whole[:, 0], [cropped[:, 0].min() - reach, cropped[:, 0].max() + reach])
     found = []
@@ -130,7 +130,7 @@ def _in_blocks(thumbnails: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def _waves(before: float, after: float) -> NDArray[np.float32]:
-    """(_FREQUENCIES, SIDE): the cosines over one axis of which `before` and `after` are cut off, orthonormal."""
+    """(_FREQUENCIES, SIDE): the orthonormal cosines over one axis cropped by `before` and `after`."""
     places = (before + (np.arange(SIDE) + 0.5) / SIDE * (1 - before - after)) * SIDE - 0.5
     sampling = np.maximum(0, 1 - np.abs(places.clip(0, SIDE - 1)[:, None] - np.arange(SIDE)))
     cosines = np.cos(np.pi * (2 * np.arange(SIDE) + 1) * np.arange(_FREQUENCIES)[:, None] / (2 * SIDE))
@@ -140,6 +140,6 @@ def _waves(before: float, after: float) -> NDArray[np.float32]:
 
 
 def _placement(crop: Crop) -> tuple[float, float, float, float]:
-    """Scale and shift across, scale and shift down, where the sides of a photo run from -1 to 1."""
+    """Scale and shift across, scale and shift down; the sides of a photo run from -1 to 1."""
     left, right, top, bottom = crop
     return 1 - left - right, left - right, 1 - top - bottom, top - bottom

@@ -1,4 +1,4 @@
-"""Photos of one picture: the same bytes, or the same picture re-encoded, resized or slightly cropped."""
+"""Copies of a picture: the same bytes, or the same picture re-encoded, resized or slightly cropped."""
 
 import contextlib
 import os
@@ -23,7 +23,7 @@ __all__ = ["Thumbnails", "exact_copies", "groups", "near_copies"]
 Progress = Callable[[int, int], None]
 
 _LEAST_SCORE = 0.65
-"""Correlation of the thumbnails' details below which photos are not decoded again to compare them closely."""
+"""Correlation of the thumbnails' details below which photos are not decoded again for a close comparison."""
 
 _CLOSE_SIDE = 192
 _KEPT_PHOTOS = 64
@@ -31,7 +31,7 @@ _PAIRS = 256
 
 
 class Thumbnails:
-    """Thumbnails (SIDE, SIDE) uint8 in a temporary file that has no name: 4 KB a photo, but not of memory."""
+    """Thumbnails (SIDE, SIDE) uint8 in an anonymous temporary file: 4 KB per photo on disk instead of in memory."""
 
     def __init__(self) -> None:
         self._path = Path(tempfile.gettempdir())
@@ -43,12 +43,12 @@ class Thumbnails:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # What a full disk refused a moment ago it refuses once more here, where nobody needs it.
+        # A full disk that has just failed a write fails again here, where it no longer matters.
         with contextlib.suppress(OSError):
             self._file.close()
 
     def add(self, thumbnail: NDArray[np.uint8]) -> None:
-        """Keep one more; StorageError where the disk is full (a mapped file would end the process instead)."""
+        """Add one; StorageError if the disk is full (with a mapped file the process would be killed instead)."""
         with storage_errors(self._path):
             self._file.write(thumbnail.tobytes())
         self._count += 1
@@ -63,7 +63,7 @@ class Thumbnails:
 
 
 def exact_copies(digests: Sequence[bytes]) -> list[list[int]]:
-    """Indices of photos with the same digest, in groups of two and more."""
+    """Indices of photos with the same digest, in groups of two or more."""
     same: dict[bytes, list[int]] = defaultdict(list)
     for index, digest in enumerate(digests):
         same[digest].append(index)
@@ -76,7 +76,7 @@ def near_copies(
     comparing: Progress | None = None,
     workers: int | None = None,
 ) -> list[tuple[int, int]]:
-    """Pairs (i, j) of (N, SIDE, SIDE) thumbnails that show one picture; `read(i)` is decoded again for the last word.
+    """Pairs (i, j) of (N, SIDE, SIDE) thumbnails of the same picture; `read(i)` is decoded again to confirm them.
 
     `comparing(done, total)` is called in this thread, first with photos and then with pairs.
     """
@@ -99,7 +99,7 @@ def near_copies(
 
 
 def groups(count: int, pairs: Iterable[tuple[int, int]]) -> list[list[int]]:
-    """The connected parts of two and more of `count` things, given the pairs that belong together; sorted."""
+    """The connected components of two or more of `count` items, given the pairs that are connected; sorted."""
     parent = list(range(count))
 
     def root(index: int) -> int:
@@ -125,7 +125,7 @@ def _confirmed(
         try:
             return decode(read(index), at_least=_CLOSE_SIDE)
         except ImageError:
-            # It was read a moment ago: somebody is changing the data, and it is not a copy any more.
+            # It was readable a moment ago: the data is being changed, and the photo is no longer a copy.
             return None
 
     def same(pair: tuple[int, int, NDArray[np.float32]]) -> bool:

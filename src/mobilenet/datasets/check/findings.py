@@ -1,8 +1,8 @@
 """What a check of a data set found, as plain values.
 
-fault     changes what is learnt or measured: a photo that cannot be read, one picture on both sides of the split,
-          one picture under two labels, two classes whose names differ only in case, a class without photos to train on
-remark    worth knowing: copies within one class, few photos, imbalance, odd sizes, file names that differ only in case
+fault     changes what is learnt or measured: a photo that cannot be read, a picture on both sides of the split,
+          a picture with two labels, two classes whose names differ only in case, a class without training photos
+remark    worth knowing: copies within a class, few photos, imbalance, odd sizes, file names that differ only in case
 """
 
 from collections.abc import Iterable
@@ -14,15 +14,15 @@ __all__ = ["FEW_PHOTOS", "Broken", "Check", "ClassSize", "Copies", "Member", "Od
 Split = Literal["train", "validation"]
 
 FEW_PHOTOS = 10
-"""A class with fewer training photos is mentioned."""
+"""A class with fewer training photos is reported."""
 
 _UNEVEN = 10
-"""The largest class is mentioned where it has so many times the photos of the smallest."""
+"""Ratio of the largest class to the smallest above which imbalance is reported."""
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One photo: its file below the data set (absolute where it lies elsewhere), and where it counts."""
+    """One photo: its file relative to the data set (absolute if it is elsewhere), its label and its split."""
 
     file: str
     split: Split
@@ -31,7 +31,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """A photo that cannot be decoded, and why."""
+    """A photo that cannot be decoded, and the reason."""
 
     photo: Member
     reason: str
@@ -39,25 +39,25 @@ class Broken:
 
 @dataclass(frozen=True, slots=True)
 class Copies:
-    """Photos of one picture; `exact` where the files are the same byte for byte."""
+    """Photos of one picture; `exact` if the files are identical byte for byte."""
 
     photos: tuple[Member, ...]
     exact: bool
 
     @property
     def leak(self) -> bool:
-        """Whether the picture is both trained on and validated on."""
+        """Whether the picture is in both training and validation."""
         return len({photo.split for photo in self.photos}) > 1
 
     @property
     def conflict(self) -> bool:
-        """Whether the picture carries two labels."""
+        """Whether the picture has more than one label."""
         return len({photo.label for photo in self.photos}) > 1
 
 
 @dataclass(frozen=True, slots=True)
 class Odd:
-    """A photo of an odd size (pixels), or of one colour, and which it is."""
+    """A photo of an odd size (pixels) or of one colour, and which of these."""
 
     photo: Member
     width: int
@@ -67,7 +67,7 @@ class Odd:
 
 @dataclass(frozen=True, slots=True)
 class ClassSize:
-    """Photos of a class that can be decoded."""
+    """The number of decodable photos of a class."""
 
     name: str
     train: int
@@ -76,7 +76,7 @@ class ClassSize:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """Everything that was found in `photos` files; `split` says in words where the validation photos come from.
+    """All findings in `photos` files; `split` describes where the validation photos come from.
 
     `empty` are folders without photos; `clashes` files, and `same_names` classes, whose names differ only in case.
     """
@@ -100,17 +100,17 @@ class Check:
 
     @property
     def conflicts(self) -> tuple[Copies, ...]:
-        """Pictures under two labels."""
+        """Pictures with more than one label."""
         return tuple(group for group in self.copies if group.conflict)
 
     @property
     def repeats(self) -> tuple[Copies, ...]:
-        """Pictures that are there several times, on one side and under one label."""
+        """Pictures that occur several times, on one side and with one label."""
         return tuple(group for group in self.copies if not (group.leak or group.conflict))
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """Classes without a photo to train on."""
+        """Classes without training photos."""
         return tuple(size.name for size in self.classes if not size.train)
 
     @property
@@ -120,7 +120,7 @@ class Check:
 
     @property
     def imbalance(self) -> float | None:
-        """How many times the training photos of the smallest class the largest has, where that is much."""
+        """The ratio of training photos of the largest class to the smallest, if it is high."""
         counts = [size.train for size in self.classes if size.train]
         ratio = max(counts) / min(counts) if counts else 1.0
         return ratio if ratio >= _UNEVEN else None
@@ -131,14 +131,14 @@ class Check:
             (len(self.broken), "file cannot be read", "files cannot be read"),
             (len(self.leaks), "picture is on both sides of the split", "pictures are on both sides of the split"),
             (len(self.conflicts), "picture has two labels", "pictures have two labels"),
-            (len(self.missing), "class has no photo to train on", "classes have no photo to train on"),
-            (len(self.same_names), "class is there in two spellings", "classes are there in two spellings"),
+            (len(self.missing), "class has no training photos", "classes have no training photos"),
+            (len(self.same_names), "class occurs in two spellings", "classes occur in two spellings"),
         )
 
     def remarks(self) -> list[str]:
         """What is worth knowing, one phrase each."""
         found = _phrases(
-            (len(self.repeats), "picture is there more than once", "pictures are there more than once"),
+            (len(self.repeats), "picture occurs more than once", "pictures occur more than once"),
             (
                 len(self.few),
                 f"class has fewer than {FEW_PHOTOS} photos",
@@ -170,10 +170,11 @@ class Check:
         }
 
     def excluded(self) -> list[tuple[str, str]]:
-        """The photos to leave out, each with the reason, so that no broken, leaking or contradicting one is left.
+        """The photos to leave out, each with the reason, so that no broken, leaking or contradictory ones remain.
 
-        Of a picture on both sides the training copies go; of one with two labels every copy, for nobody knows which is
-        right. Where the split is made and not given, leaving photos out moves it, so of near copies one is kept.
+        Of a picture on both sides, the training copies are excluded; of one with two labels, every copy, since it is
+        unknown which is right. If the split is made rather than given, excluding photos changes it, so one near copy is
+        kept.
         """
         chosen = {broken.photo.file: broken.reason for broken in self.broken}
         for group in self.copies:
@@ -185,14 +186,14 @@ class Check:
 def _superfluous(group: Copies, *, given: bool) -> Iterable[tuple[Member, str]]:
     if group.conflict:
         labels = " and ".join(sorted({photo.label for photo in group.photos}))
-        return [(photo, f"one picture, labelled {labels}") for photo in group.photos]
+        return [(photo, f"same picture, labelled {labels}") for photo in group.photos]
     if not given and not group.exact:
-        # For preference a validation photo stays: that moves the split least.
+        # Preferably a validation photo stays: that changes the split least.
         kept = next((photo for photo in group.photos if photo.split == "validation"), group.photos[0])
-        return [(photo, f"the picture of {kept.file}") for photo in group.photos if photo is not kept]
+        return [(photo, f"same picture as {kept.file}") for photo in group.photos if photo is not kept]
     if group.leak:
         kept = next(photo for photo in group.photos if photo.split == "validation")
-        return [(photo, f"the picture of {kept.file}") for photo in group.photos if photo.split == "train"]
+        return [(photo, f"same picture as {kept.file}") for photo in group.photos if photo.split == "train"]
     return []
 
 

@@ -1,1 +1,1 @@
-"""Files that lie elsewhere: addresses, and byte ranges of them."""
+"""Remote files: URLs, and byte ranges of files."""

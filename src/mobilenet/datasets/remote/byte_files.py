@@ -1,4 +1,4 @@
-"""Files on this machine or anywhere that fsspec opens, read in pieces: where shards of photos lie."""
+"""Local files, or any that fsspec opens, read in byte ranges: the storage of shards."""
 
 import hashlib
 import io
@@ -18,16 +18,16 @@ __all__ = ["Blob", "Stream", "file_below", "list_files", "open_blob"]
 
 _AHEAD_BYTES = 4 * 2**20
 _NEAR_BYTES = 2**20
-"""What begins so near to the end of what was read before is read on with, in one piece of the size above."""
+"""A read that begins within this distance of the end of the last one is treated as sequential, and read ahead."""
 
 _PIECES_KEPT = 16
 _STATES = ("ETag", "etag", "mtime", "LastModified", "last_modified", "created", "blob_id", "sha256", "md5Hash")
-"""What file systems say of a file that changes with its content."""
+"""Entries of a file system's info that change with the content of a file."""
 
 
 class Blob(Protocol):
-    """One file that does not change: its whole name, its size in bytes, a stamp of its state, and when it last changed
-    in ns since 1970 (0: not known)."""
+    """One immutable file: its full name, its size in bytes, a stamp of its state, and its mtime in ns since 1970 (0:
+    unknown)."""
 
     name: str
     size: int
@@ -35,11 +35,11 @@ class Blob(Protocol):
     changed_ns: int
 
     def read(self, start: int, size: int) -> bytes:
-        """The bytes from `start` on, fewer at the end of the file; OSError. Many threads may read."""
+        """`size` bytes from `start`, fewer at the end of the file; OSError. Thread-safe."""
         ...
 
     def open(self) -> BinaryIO:
-        """The file from its beginning, to read and seek in; OSError."""
+        """A seekable binary stream of the file; OSError."""
         ...
 
 
@@ -52,7 +52,7 @@ def list_files(url: Path) -> list[str]:
 
 
 def file_below(shard: str, name: str, most_bytes: int) -> bytes | None:
-    """A small file that lies beside a shard; None where there is none."""
+    """A small file beside a shard; None if there is none."""
     beside = f"{shard.rpartition('/')[0]}/{name}" if "/" in shard else name
     try:
         return open_blob(beside).read(0, most_bytes)
@@ -61,12 +61,12 @@ def file_below(shard: str, name: str, most_bytes: int) -> bytes | None:
 
 
 def open_blob(name: str) -> Blob:
-    """A file by its whole name; DataError where there is none or it cannot be reached."""
+    """A file by its full name; DataError if it does not exist or cannot be reached."""
     return _Remote(name) if is_url(Path(name)) else _Local(name)
 
 
 class _Local:
-    """A file on this machine, opened for each reading: a data set may have more shards than a process may have open."""
+    """A local file, opened for each read: a data set may have more shards than a process may have open files."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -88,7 +88,7 @@ class _Local:
 
 
 class _Remote:
-    """A file that fsspec opens. What follows what was read before comes in pieces of some MB, the rest one by one."""
+    """A file that fsspec opens. Sequential reads fetch pieces of several MB, other reads only what they need."""
 
     def __init__(self, name: str) -> None:
         self.name, self.changed_ns = name, 0
@@ -97,7 +97,7 @@ class _Remote:
             about = self._system.info(self._path)
             self.size = int(about["size"])
         state = [str(about[key]) for key in _STATES if about.get(key)]
-        # Where nothing tells whether it has changed, nothing is remembered of it.
+        # If nothing tells whether the file has changed, nothing about it is cached.
         self.stamp = _stamp(name, self.size, state or os.urandom(16))
         self._lock = threading.Lock()
 
@@ -125,14 +125,14 @@ class _Remote:
 
 
 class _Pieces:
-    """The pieces that were read last, of all remote files together: memory is bounded however many files there are."""
+    """The pieces read last, of all remote files together: memory is bounded for any number of files."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[tuple[str, int], bytes] = OrderedDict()
         self._lock = threading.Lock()
 
     def find(self, name: str, start: int, size: int) -> bytes | None:
-        """Those bytes, if a piece holds them all."""
+        """The bytes, if one piece contains them all."""
         with self._lock:
             for (owner, first), piece in self._kept.items():
                 if owner == name and first <= start and start + size <= first + len(piece):
@@ -141,13 +141,13 @@ class _Pieces:
         return None
 
     def follows(self, name: str, start: int) -> bool:
-        """Whether a piece reaches as far as `start` or almost."""
+        """Whether a piece ends at or shortly before `start`."""
         with self._lock:
             ends = [first + len(piece) for (owner, first), piece in self._kept.items() if owner == name and piece]
         return any(-_AHEAD_BYTES <= start - end <= _NEAR_BYTES for end in ends)
 
     def keep(self, name: str, start: int, piece: bytes) -> None:
-        """Keep a piece, and drop those that were not used for longest."""
+        """Keep a piece, and evict the least recently used ones."""
         with self._lock:
             self._kept[name, start] = piece
             while len(self._kept) > _PIECES_KEPT:
@@ -158,7 +158,7 @@ _PIECES = _Pieces()
 
 
 class Stream(io.RawIOBase):
-    """A blob as a file to read and seek in."""
+    """A blob as a seekable stream."""
 
     def __init__(self, blob: Blob) -> None:
         self._blob, self._at = blob, 0
@@ -172,17 +172,17 @@ class Stream(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Go there."""
+        """Set the position."""
         base = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._blob.size}[whence]
         self._at = max(base + offset, 0)
         return self._at
 
     def tell(self) -> int:
-        """Bytes from the beginning."""
+        """The position in bytes."""
         return self._at
 
     def readinto(self, buffer: Any) -> int:
-        """Fill the buffer, but for the end of the file."""
+        """Fill the buffer, or less at the end of the file; the number of bytes read."""
         data = self._blob.read(self._at, len(buffer))
         buffer[: len(data)] = data
         self._at += len(data)
@@ -202,11 +202,11 @@ def _file_system(name: str) -> tuple[Any, str]:
 
 @contextmanager
 def _opening(name: str) -> Iterator[None]:
-    """Turn what fsspec and the libraries below it raise into one line."""
+    """Turn errors of fsspec and the libraries below it into a one-line DataError."""
     try:
         yield
     except ImportError as error:
-        raise DataError(f"cannot open {name}: {error}; {pip_install('fsspec')} and what it names") from error
+        raise DataError(f"cannot open {name}: {error}; {pip_install('fsspec')} and the package it names") from error
     except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise DataError(f"cannot open {name}: {reason}; check the address and the network") from error

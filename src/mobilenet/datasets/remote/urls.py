@@ -1,4 +1,4 @@
-"""Where data sets are: paths of this machine, names with braces, and addresses that fsspec opens."""
+"""Locations of data sets: local paths, names with braces, and URLs that fsspec opens."""
 
 import itertools
 import re
@@ -14,41 +14,41 @@ _MOST_NAMES = 100_000
 
 
 def is_url(path: Path) -> bool:
-    """Whether a path stands for something that fsspec opens, such as `https://…`, `s3://…` or `hf://datasets/…`."""
+    """Whether a path is a URL for fsspec, such as `https://…`, `s3://…` or `hf://datasets/…`."""
     return bool(_URL.match(str(path)))
 
 
 def spelled(path: Path) -> str:
-    """The name as it was given: a Path makes one slash of the two in a URL."""
+    """The path as it was given: a Path collapses the two slashes of a URL."""
     if not is_url(path):
         return str(path)
     return re.sub(r"(^|::)([a-z][a-z0-9+.-]+):/+", _with_slashes, str(path), flags=re.IGNORECASE)
 
 
 def full_name(path: Path) -> str:
-    """A URL as it was given, else the whole path without links."""
+    """A URL as it was given, else the absolute path with links resolved."""
     return spelled(path) if is_url(path) else str(path.resolve())
 
 
 def name_for_folders(path: Path) -> str:
-    """What folders that come of a data set are called after, without the signs of addresses and braces."""
+    """The name of a data set for use in folder names, without the punctuation of URLs and braces."""
     name = path.stem if is_url(path) else path.resolve().stem
     return (re.sub(r"\W+", "-", name).strip("-") if is_url(path) or "{" in name else name) or "data"
 
 
 def whole_path(path: Path) -> Path:
-    """The path from the root of its file system on: a URL has it already."""
+    """The absolute path: a URL is absolute already."""
     return path if is_url(path) else path.absolute()
 
 
 def expand(path: Path) -> list[str]:
-    """The names that a name with braces stands for: `data-{000000..000009}.tar` are ten."""
+    """The names that a name with braces expands to: `data-{000000..000009}.tar` gives ten. DataError."""
     name = spelled(path)
     if "{" not in name or (not is_url(path) and path.exists()):
         return [name]
     from braceexpand import braceexpand
 
-    # braceexpand makes all numbers of a range before it gives the first name.
+    # braceexpand generates all numbers of a range before it yields the first name.
     ranges = [abs(int(last) - int(first)) for first, last in _RANGE.findall(name)]
     if max(ranges, default=0) >= _MOST_NAMES:
         raise DataError(f"{name} stands for more than {_MOST_NAMES:,} files; name fewer")
@@ -62,5 +62,5 @@ def expand(path: Path) -> list[str]:
 
 
 def _with_slashes(found: re.Match[str]) -> str:
-    """Paths of this machine begin with a third slash, behind the name of no other one."""
+    """Local paths in a URL begin with a third slash, after an empty host name."""
     return f"{found[1]}{found[2]}://" + ("/" if found[2].lower() in ("file", "local") else "")

@@ -1,4 +1,4 @@
-"""A CSV file with the columns `file_name` and `label`; files are relative to the folder of the CSV file."""
+"""A CSV file with the columns `file_name` and `label`; file names are relative to the folder of the CSV file."""
 
 import csv
 import os
@@ -13,7 +13,7 @@ _COLUMNS = ("file_name", "label")
 
 
 def read_csv(path: Path) -> dict[str, str]:
-    """{file: label}; DataError names the line of what is wrong: a missing column, an empty field, a missing file."""
+    """{file: label}; DataError names the line of a problem: a missing column, an empty field, a missing file."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             labels, lines = _read_rows(path, csv.DictReader(file, strict=True))
@@ -50,4 +50,4 @@ def _check_files(path: Path, lines: dict[str, int]) -> None:
     missing = [file for file in lines if not os.path.exists(os.path.join(folder, file))]  # noqa: PTH110, PTH118
     if missing:
         others = f", nor do {len(missing) - 1} other files" if len(missing) > 1 else ""
-        raise DataError(f"{path} line {lines[missing[0]]}: {missing[0]} does not exist below {folder}{others}")
+        raise DataError(f"{path} line {lines[missing[0]]}: {missing[0]} does not exist in {folder}{others}")

@@ -1,4 +1,4 @@
-"""Where labelled photos come from: folders, CSV files, shards; one `Source` for each part of a data set."""
+"""Where labelled photos come from: folders, CSV files, shards; one `Source` per part of a data set."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,11 +17,11 @@ from mobilenet.images.decode import read_photo
 __all__ = ["VALIDATION", "base_of", "find_places", "photo_reader", "read_source", "without"]
 
 VALIDATION = ("validation", "valid", "val", "test")
-"""Folders and beginnings of shards' names that stand for the photos to validate on; the first that has any is it."""
+"""Names of folders, and prefixes of shard names, for validation photos; the first one with photos is used."""
 
 
 def find_places(data: Path) -> tuple[Place, tuple[Place, ...]]:
-    """The place of the training photos, and those that may hold the validation photos."""
+    """The place of the training photos, and the places that may contain the validation photos."""
     shards = find_shards(data)
     if shards is not None:
         return shards.split(VALIDATION)
@@ -34,7 +34,7 @@ def find_places(data: Path) -> tuple[Place, tuple[Place, ...]]:
 
 
 def read_source(place: Place) -> Source:
-    """The photos of a place with their classes; DataError."""
+    """The photos in a place with their classes; DataError."""
     if isinstance(place, Path):
         found = find_shards(place)
         return _from_disk(place) if found is None else _from_shards(found)
@@ -42,19 +42,19 @@ def read_source(place: Place) -> Source:
 
 
 def base_of(data: Path) -> Path:
-    """What names of photos are below: the folder of a CSV file, else `data` itself."""
+    """What the names of photos are relative to: the folder of a CSV file, else `data` itself."""
     return data.parent if data.suffix.lower() == ".csv" and data.is_file() else data
 
 
 def without(exclude: Exclusions, data: Path, source: Source) -> Source:
-    """The source without the photos of a list whose names are below `data`."""
+    """The source without the photos of a list whose names are relative to `data`."""
     if not exclude.names:
         return source
     return replace(source, annotations=exclude.kept(source.annotations, prefix_below(base_of(data), source.root)))
 
 
 def photo_reader(base: Path) -> Callable[[str], bytes]:
-    """Reads a photo by its name below `base`, which is `Photos.root` or what `base_of` gives; ImageError, DataError."""
+    """A reader of photos by name relative to `base`, which is `Photos.root` or `base_of`; ImageError, DataError."""
     parts = _parts(base)
     if not parts:
         return lambda file: read_photo(base / file)
@@ -75,7 +75,7 @@ def photo_reader(base: Path) -> Callable[[str], bytes]:
 def _from_disk(path: Path) -> Source:
     if path.is_file():
         if path.suffix.lower() != ".csv":
-            raise DataError(f"{path} is neither a folder nor a .csv file nor shards (.tar, .parquet)")
+            raise DataError(f"{path} is not a folder, a .csv file or shards (.tar, .parquet)")
         return Source(path, path.parent, read_csv(path))
     tree = list_tree(path)
     classes = class_names(tree.files)
@@ -97,7 +97,7 @@ def _from_shards(shards: Unread) -> Source:
 
 
 def _parts(base: Path) -> tuple[tuple[str, Shards], ...]:
-    """The shards below `base` with what their photos' names begin with; none for photos that are files."""
+    """The shards in `base` with the prefix of their photos' names; none for photos that are files."""
     if shards := _shards(base):
         train, given = shards.split(VALIDATION)
         return tuple((f"{part.path.name}/", part) for part in (train, *given)) if given else (("", shards),)

@@ -1,4 +1,4 @@
-"""A tree of folders: the class of a photo is the path of its folder below the root."""
+"""A tree of folders: the class of a photo is the path of its folder relative to the root."""
 
 import os
 import unicodedata
@@ -16,7 +16,7 @@ _SHOWN_ENDINGS = ".jpg, .png, .webp, .bmp, .tif or .gif"
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """`files` below the root, sorted, with forward slashes; `empty` are the folders without photos or folders."""
+    """`files` relative to the root, sorted, with forward slashes; `empty` are the folders without photos or folders."""
 
     files: tuple[str, ...]
     empty: tuple[str, ...]
@@ -24,7 +24,7 @@ class Tree:
 
 @dataclass(frozen=True, slots=True)
 class _Folder:
-    """What one folder holds; every path is below the root."""
+    """The contents of one folder; every path is relative to the root."""
 
     files: list[str]
     folders: list[str]
@@ -32,17 +32,17 @@ class _Folder:
 
 
 def find_photos(folder: Path) -> tuple[str, ...]:
-    """Every photo below `folder` by its name, sorted; DataError where the folder is missing or holds no photo."""
+    """The names of all photos in `folder` and below, sorted; DataError if it is missing or contains no photos."""
     files = list_tree(folder).files
     if not files:
-        raise DataError(f"{folder} holds no photos; their names end in {_SHOWN_ENDINGS}")
+        raise DataError(f"{folder} contains no photos; their names must end in {_SHOWN_ENDINGS}")
     return files
 
 
 def list_tree(root: Path) -> Tree:
-    """Walk `root`: links are followed, but no folder is entered twice, and a folder is preferred to a link to it.
+    """Walk `root`: links are followed, but no folder is visited twice, and a folder takes precedence over a link to it.
 
-    Names that start with a dot are skipped. Files are sorted by their code points, so the order is the same everywhere.
+    Names that start with a dot are skipped. Files are sorted by code point, so the order is the same everywhere.
     """
     top = _absolute_folder(root)
     files: list[str] = []
@@ -65,9 +65,9 @@ def list_tree(root: Path) -> Tree:
 
 
 def class_names(files: Iterable[str]) -> dict[str, str]:
-    """{file: class}: `Apple/Pink-Lady/1.jpg` is an `Apple/Pink-Lady`; files at the root have no class.
+    """{file: class}: the class of `Apple/Pink-Lady/1.jpg` is `Apple/Pink-Lady`; files at the root have no class.
 
-    Names are composed unicode (NFC), so that a tree copied from a Mac has the same classes.
+    Names are normalised to NFC, so that a tree copied from a Mac has the same classes.
     """
     folders: dict[str, str] = {}
     classes: dict[str, str] = {}
@@ -108,7 +108,7 @@ def _list_folder(top: str, name: str) -> _Folder:
 
 
 def _sort_entry(entry: "os.DirEntry[str]", path: str, content: _Folder) -> None:
-    """Whatever has the name of a photo is listed, also a pipe or a link to nothing: it will be left out by name."""
+    """Everything with the name of a photo is listed, even a pipe or a dangling link: it is left out later, by name."""
     if _is_folder(entry):
         (content.links if entry.is_symlink() else content.folders).append(path)
     elif path[path.rfind(".") :].lower() in ENDINGS:
@@ -119,7 +119,7 @@ def _is_folder(entry: "os.DirEntry[str]") -> bool:
     try:
         return entry.is_dir()
     except OSError:
-        # A link to itself, or through a folder that may not be entered.
+        # A link to itself, or through a folder without permission.
         return False
 
 

@@ -1,4 +1,4 @@
-"""Parquet files of photos, as data sets on the Hugging Face hub are: a column of images and one of labels."""
+"""Parquet files of photos, as on the Hugging Face hub: a column of images and a column of labels."""
 
 import json
 import threading
@@ -21,14 +21,14 @@ __all__ = ["read_parquet"]
 _IMAGES = ("image", "img", "jpg", "png", "webp")
 _LABELS = ("label", "labels", "class", "cls", "fine_label")
 _BYTES_KEPT = 2**30
-"""Of row groups in memory: threads read photos that follow each other, of a few groups."""
+"""Row groups kept in memory: threads read neighbouring photos, from a few groups."""
 
 _MOST_GROUP_BYTES = 2**32
 
 
 @dataclass(frozen=True, slots=True)
 class _Columns:
-    """Names of the two columns, and of the classes where labels are numbers."""
+    """Names of the two columns, and of the classes if labels are numbers."""
 
     image: str
     label: str
@@ -36,7 +36,7 @@ class _Columns:
 
 
 class _Rows:
-    """Where each photo is: `places[name]` is the number of its file, its row group and its row in that."""
+    """Where each photo is: `places[name]` is the index of its file, its row group and its row in that group."""
 
     def __init__(self, files: Sequence[tuple[Blob, "ParquetFile", _Columns]]) -> None:
         self._files = files
@@ -53,7 +53,7 @@ class _Rows:
             raise ImageError(f"cannot be read: {' '.join(str(error).split())[:80]}") from error
         data = value.get("bytes") if isinstance(value, dict) else value
         if not isinstance(data, bytes):
-            raise ImageError("its row holds no bytes; only photos inside the Parquet file can be read")
+            raise ImageError("its row contains no bytes; only photos inside the Parquet file can be read")
         if len(data) > Limits().bytes:
             raise ImageError(f"{len(data):,} bytes is more than the limit of {Limits().bytes:,}")
         return data
@@ -79,10 +79,10 @@ class _Rows:
 
 
 def read_parquet(names: Sequence[str]) -> Archive:
-    """What the files hold; DataError names one that is damaged, or has no column of images or of labels.
+    """The contents of the files; DataError names one that is damaged, or has no column of images or labels.
 
-    A photo is named after its file and row. Labels are strings, or numbers whose names the file knows as those of the
-    `datasets` library do.
+    A photo is named after its file and row. Labels are strings, or numbers with class names stored in the file as by
+    the `datasets` library.
     """
     files = [_open(name) for name in names]
     members = _Rows(files)
@@ -123,15 +123,15 @@ def _open(name: str) -> tuple[Blob, "ParquetFile", _Columns]:
         raise _damaged(name, error) from error
     if max(sizes, default=0) > _MOST_GROUP_BYTES:
         raise DataError(
-            f"{name} has a row group of {max(sizes):,} bytes, which is read whole and would not fit into memory; "
-            "write the file again with row groups of some 100 photos"
+            f"{name} has a row group of {max(sizes):,} bytes, which is read as a whole and would not fit in memory; "
+            "write the file again with row groups of about 100 photos"
         )
     return blob, file, _columns(name, file)
 
 
 def _damaged(name: str, error: Exception) -> DataError:
     reason = " ".join(str(error).split())[:150]
-    return DataError(f"{name} is no Parquet file, or damaged: {reason}; copy it again")
+    return DataError(f"{name} is not a Parquet file, or is damaged: {reason}; copy it again")
 
 
 def _columns(name: str, file: "ParquetFile") -> _Columns:
@@ -166,12 +166,12 @@ def _labels(blob: Blob, file: "ParquetFile", group: int, columns: _Columns) -> l
     except _failures() as error:
         raise _damaged(blob.name, error) from error
     if any(isinstance(value, list | dict | float) for value in values):
-        raise DataError(f"{blob.name}: the column {columns.label} holds neither names nor numbers of classes")
+        raise DataError(f"{blob.name}: the column {columns.label} contains neither class names nor class numbers")
     return [_name(value, columns.classes) for value in values]
 
 
 def _name(value: str | int | None, classes: Sequence[str]) -> str | None:
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(classes):
         return classes[value]
-    # The datasets library writes -1 where a label is not known.
+    # The datasets library writes -1 for an unknown label.
     return None if value is None or value in ("", -1) else str(value)

@@ -1,4 +1,4 @@
-"""Data sets in shards: which files they are, what they hold, and which of them are for validation."""
+"""Data sets in shards: their files, their contents, and which of them are for validation."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -22,21 +22,21 @@ _SPLIT = re.compile(r"(train|validation|valid|val|test)(?![a-z])", re.IGNORECASE
 
 @dataclass(frozen=True, slots=True)
 class Shards:
-    """`names` are whole names of files of one kind; `path` is what was given for them, with `/train` or the like behind
-    it where they are a part of that."""
+    """`names` are full names of files of one kind; `path` is the path given for them, with `/train` or the like added
+    for a part of the split."""
 
     path: Path
     names: tuple[str, ...]
 
     def read(self) -> Archive:
-        """What they hold; DataError."""
-        # The class names beside Parquet files are in them.
+        """Their contents; DataError."""
+        # Parquet files contain the class names themselves.
         listed = None if _is_parquet(self.names) else file_below(self.names[0], CLASSES, _MOST_TEXT)
         return _read(self.names, tuple(open_blob(name).stamp for name in self.names), listed)
 
     def split(self, validation: Sequence[str]) -> tuple["Shards", tuple["Shards", ...]]:
-        """Those to train on, and the groups that may be for validation, by the beginning of their names or their
-        folder's: `train-…` or `train/…`, and those of `validation` that there are."""
+        """The training shards, and the groups that may be for validation, by the prefix of their names or folders:
+        `train-…` or `train/…`, and those of `validation` that exist."""
         groups = _groups(self.names, [name.rpartition("/")[2] for name in self.names])
         if "train" not in groups:
             groups = _groups(self.names, [name.rpartition("/")[0].rpartition("/")[2] for name in self.names])
@@ -47,10 +47,10 @@ class Shards:
 
 
 def find_shards(path: Path) -> Shards | None:
-    """The shards that a file, a name with braces, a folder or a URL stands for; None for photos in folders or a CSV.
+    """The shards given by a file, a name with braces, a folder or a URL; None for photos in folders or a CSV.
 
-    A folder is one of shards where it holds any itself, or in `data/` as data sets on the Hugging Face hub do, and no
-    photos in folders of two classes.
+    A folder counts as shards if it contains any, itself or in `data/` as on the Hugging Face hub, and has no photos in
+    folders of two classes.
     """
     names = expand(path)
     if all(name.lower().endswith(_ENDINGS) for name in names) and (is_url(path) or len(names) > 1 or path.is_file()):
@@ -66,9 +66,9 @@ def find_shards(path: Path) -> Shards | None:
 
 @lru_cache(maxsize=4)
 def _read(names: tuple[str, ...], stamps: tuple[bytes, ...], listed: bytes | None) -> Archive:  # noqa: ARG001
-    """Stamps tell files that have changed from those that are known."""
+    """Stamps are part of the cache key, so that changed files are read again."""
     if _is_parquet(names):
-        # It needs what a plain installation leaves out.
+        # It needs an optional package.
         from mobilenet.datasets.sources.parquet import read_parquet
 
         return read_parquet(names)
@@ -84,23 +84,23 @@ def _behind_url(path: Path, names: Sequence[str]) -> Shards:
         raise DataError(f"{spelled(path)}: names with braces must end in .tar or .parquet")
     found = [name for name in list_files(path) if name.lower().endswith(_ENDINGS)]
     if not found:
-        raise DataError(f"{spelled(path)} holds neither .tar nor .parquet files; photos in folders must be on a disk")
+        raise DataError(f"{spelled(path)} contains no .tar or .parquet files; photos in folders must be on disk")
     shards = _of_one_kind(path, found)
     sets = sorted({_folder(name) for name in found})
     if len(sets) > 1:
-        raise DataError(f"{spelled(path)} holds several data sets; name one of: {', '.join(sets[:10])}")
+        raise DataError(f"{spelled(path)} contains several data sets; choose one of: {', '.join(sets[:10])}")
     return shards
 
 
 def _of_one_kind(path: Path, names: Iterable[str]) -> Shards:
     shards = Shards(path, tuple(names))
     if len({name.lower().rpartition(".")[2] for name in shards.names}) > 1:
-        raise DataError(f"{spelled(path)} holds both .tar and .parquet files; name those of one kind")
+        raise DataError(f"{spelled(path)} contains both .tar and .parquet files; give those of one kind")
     return shards
 
 
 def _groups(names: Sequence[str], told: Sequence[str]) -> dict[str, list[str]]:
-    """Shards by the part of the split that is `told` of each: `train`, `validation` …, or nothing."""
+    """Shards by the part of the split that each text of `told` begins with: `train`, `validation`, …, or none."""
     groups: dict[str, list[str]] = {}
     for name, text in zip(names, told, strict=True):
         found = _SPLIT.match(text)
@@ -109,7 +109,7 @@ def _groups(names: Sequence[str], told: Sequence[str]) -> dict[str, list[str]]:
 
 
 def _folder(name: str) -> str:
-    """The folder of a shard, without one that names its part of the split."""
+    """The folder of a shard, without a last component that names its part of the split."""
     folder, _, _ = name.rpartition("/")
     above, _, last = folder.rpartition("/")
     return above if _SPLIT.match(last) else folder

@@ -1,6 +1,6 @@
 """WebDataset shards: tar files whose members of one key are one sample, `0001.jpg` and `0001.cls` and `0001.json`.
 
-Members are found by their place in the file and read where they are; nothing is ever unpacked.
+Members are read in place by their offset in the file; nothing is ever unpacked.
 """
 
 import json
@@ -19,17 +19,17 @@ from mobilenet.images.decode import ENDINGS, Limits
 __all__ = ["CLASSES", "read_shards"]
 
 CLASSES = "classes.txt"
-"""Beside the shards: the name of each class, a line each, in the order of their numbers."""
+"""File beside the shards: the class names, one per line, in the order of their numbers."""
 
 _KEY = re.compile(r"^((?:.*/|)[^.]+)[.]([^/]*)$")
-"""As the webdataset library splits names: the key ends at the first dot behind the last slash."""
+"""As in the webdataset library: the key ends at the first dot after the last slash."""
 
 _MOST_TEXT = 2**20
 
 
 @dataclass(slots=True)
 class _Sample:
-    """The members of one key: photos by name with place and size, and what the others say."""
+    """The members of one key: photos by name with offset and size, and the contents of the others."""
 
     key: str
     photos: list[tuple[str, int, int]] = field(default_factory=list)
@@ -38,7 +38,7 @@ class _Sample:
 
 
 class _Places:
-    """Where each photo is: `places[name]` is the number of its shard, its offset and its size."""
+    """Where each photo is: `places[name]` is the index of its shard, its offset and its size."""
 
     def __init__(self, shards: Sequence[Blob]) -> None:
         self._shards = shards
@@ -65,11 +65,11 @@ class _Places:
 
 
 def read_shards(names: Sequence[str], names_of_classes: Sequence[str] = ()) -> Archive:
-    """What the shards hold; DataError names one that is damaged or cannot be read.
+    """The contents of the shards; DataError names one that is damaged or cannot be read.
 
-    The class of a photo is `label` in its JSON member, else its `.cls` member (a number stands for one of
-    `names_of_classes`, where there are so many), else its folder. Its name is `file` in its JSON member, else
-    that of the shard and the member.
+    The class of a photo is `label` in its JSON member, else its `.cls` member (a number is an index into
+    `names_of_classes`, if there are that many), else its folder. Its name is `file` in its JSON member, else that of
+    the shard and the member.
     """
     shards = [open_blob(name) for name in names]
     members = _Places(shards)
@@ -102,15 +102,15 @@ def _samples(shard: Blob) -> Iterator[_Sample]:
                 _add(sample, file, member, split[2].lower())
             yield sample
     except (tarfile.TarError, EOFError, UnicodeError) as error:
-        raise DataError(f"{shard.name} is no tar file, or damaged: {error}; pack or copy it again") from error
+        raise DataError(f"{shard.name} is not a tar file, or is damaged: {error}; pack or copy it again") from error
     except OSError as error:
         raise DataError(f"cannot read {shard.name}: {(error.strerror or str(error)).lower()}") from error
 
 
 def _members(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
-    """All members; those that are done are forgotten, so that a tar file may have millions.
+    """All members; past ones are discarded, so that a tar file may have millions.
 
-    tarfile takes a damaged header for the end of the file: behind the last member there must be zeros or nothing.
+    tarfile takes a damaged header for the end of the file: the last member must be followed by zeros or nothing.
     """
     while (member := tar.next()) is not None:
         yield member
@@ -130,7 +130,7 @@ def _add(sample: _Sample, shard: BinaryIO, member: tarfile.TarInfo, ending: str)
     if f".{ending.rpartition('.')[2]}" in ENDINGS:
         sample.photos.append((member.name, member.offset_data, member.size))
     elif ending in ("cls", "json") and member.size <= _MOST_TEXT:
-        # Not tar.extractfile, which takes as long as all the rest.
+        # Not tar.extractfile, which takes as long as everything else.
         shard.seek(member.offset_data)
         text = shard.read(member.size).decode("utf-8", "replace").strip()
         if ending == "cls":
@@ -159,7 +159,7 @@ def _label(sample: _Sample, classes: Sequence[str]) -> str | None:
 
 
 def _name(sample: _Sample, shard: Blob, member: tuple[str, int], taken: Mapping[str, str]) -> str:
-    """The first of these names that is not taken: the one it had in its folder, with its shard, with its place."""
+    """The first of these names that is not taken: its original name, with its shard, with its offset."""
     said = sample.about.get("file")
     own = [said] if isinstance(said, str) and said and len(sample.photos) == 1 else []
     base = shard.name.rpartition("/")[2]

@@ -10,7 +10,7 @@ from mobilenet.files import atomic_write
 from mobilenet.runtimes.engines import FORMATS
 from mobilenet.search.journal.fingerprint import json_digest
 
-__all__ = ["Memory"]
+__all__ = ["Journal"]
 
 Step = dict[str, Any]
 
@@ -25,7 +25,7 @@ _MADE = (
 """What a search writes besides its journal."""
 
 
-class Memory:
+class Journal:
     """The settings of a search and its steps by name, in one file that is written atomically after each step."""
 
     def __init__(self, path: Path, settings: Step, digests: dict[str, str]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from mobilenet.benchmark.device.profile import Estimate
 from mobilenet.export.export import ExportSettings
 from mobilenet.search.candidates import Option, front
-from mobilenet.search.journal.journal import Memory
+from mobilenet.search.journal.journal import Journal
 from mobilenet.search.settings import FitListener, FitSettings
 from mobilenet.search.strategy.halving import halve
 from mobilenet.search.strategy.smallest import smallest_that_reach
@@ -33,7 +33,7 @@ class Choice:
     """
 
     settings: FitSettings
-    memory: Memory
+    journal: Journal
     listener: FitListener
     options: tuple[Option, ...]
     trainings: Trainings
@@ -186,7 +186,7 @@ class Choice:
             below = [replace(file, file=str(Path(file.file).relative_to(settings.out))) for file in found]
             return {"files": [file.to_json() for file in below], "seconds": round(time.perf_counter() - begin, 1)}
 
-        step = self.memory.step(f"prove and measure {name}{' after fine-tuning with rounding' if qat else ''}", work)
+        step = self.journal.step(f"prove and measure {name}{' after fine-tuning with rounding' if qat else ''}", work)
         self.files[name] = tuple(MeasuredFile.from_json(file) for file in step["files"])
         self.seconds += step["seconds"]
         return self.files[name]

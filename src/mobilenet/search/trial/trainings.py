@@ -10,7 +10,7 @@ from mobilenet.errors import ConfigError
 from mobilenet.runs.folder import RunFolder
 from mobilenet.runs.metrics_log import read_metrics
 from mobilenet.search.candidates import Candidate
-from mobilenet.search.journal.journal import Memory
+from mobilenet.search.journal.journal import Journal
 from mobilenet.search.trial.events import Trial
 from mobilenet.tasks.task import Goal
 from mobilenet.training.run import resume, train
@@ -44,7 +44,7 @@ def _read(source: str) -> WeightFile:
 
 @dataclass(frozen=True, slots=True)
 class Trainings:
-    """Trains by `settings`, which leave width and resolution open, below `folder`; `memory` records what is done.
+    """Trains by `settings`, which leave width and resolution open, below `folder`; `journal` records what is done.
 
     `epochs` are those of a full training, whose run folder is named after the candidate alone. `listener(name, epochs)`
     returns the listener for one training.
@@ -54,13 +54,13 @@ class Trainings:
     epochs: int
     weights: tuple[WeightFile, ...]
     folder: Path
-    memory: Memory
+    journal: Journal
     listener: Callable[[str, int], Listener]
     goal: Goal
 
     def trial(self, candidate: Candidate, epochs: int) -> Trial:
         """Train a candidate for `epochs` epochs, or look up the result in the journal."""
-        found = self.memory.step(f"train {candidate} for {epochs} epochs", lambda: self._train(candidate, epochs))
+        found = self.journal.step(f"train {candidate} for {epochs} epochs", lambda: self._train(candidate, epochs))
         accuracy, learned = float(found["accuracy"]), float(found["learned"])
         promise = accuracy if epochs == self.epochs else (accuracy + learned) / 2
         return Trial(candidate, epochs, accuracy, promise, float(found["seconds"]))

@@ -1,4 +1,4 @@
-"""Classification: one class for each photo."""
+"""Classification: one class per photo."""
 
 from mobilenet.tasks.classification.targets import ClassTargets
 from mobilenet.tasks.classification.task import Classification

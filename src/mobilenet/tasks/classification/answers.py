@@ -1,4 +1,4 @@
-"""From probabilities to what is said of a photo."""
+"""From probabilities to the prediction for a photo."""
 
 import math
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ __all__ = ["Classified", "Prediction", "answers", "parents"]
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """One class that a photo may show; `probability` 0…1."""
+    """One class and its `probability` (0…1)."""
 
     label: str
     probability: float
@@ -23,19 +23,19 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class Classified:
-    """The likeliest classes of one photo, best first; `parents` are the groups of the first one, none in models whose
-    classes are flat."""
+    """The likeliest classes of one photo, best first; `parents` are the groups of the first one, empty if classes are
+    flat."""
 
     predictions: tuple[Prediction, ...]
     parents: tuple[Prediction, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """As a mapping that `json.dumps` takes."""
+        """As an object for `json.dumps`."""
         parents = {"parents": [asdict(parent) for parent in self.parents]} if self.parents else {}
         return {"predictions": [asdict(prediction) for prediction in self.predictions], **parents}
 
     def lines(self) -> Iterator[str]:
-        """For people, a line each."""
+        """As lines of text."""
         for prediction in self.predictions:
             yield f"{100 * prediction.probability:5.1f} %  {prediction.label}"
         for parent in self.parents:
@@ -43,7 +43,7 @@ class Classified:
 
 
 def answers(probabilities: NDArray[Any], labels: tuple[str, ...], top: int) -> list[list[Prediction]]:
-    """(N, classes) -> for each photo its `top` likeliest classes, best first (all of them where there are fewer)."""
+    """(N, classes) -> for each photo its `top` likeliest classes, best first (all if there are fewer)."""
     best = metrics.top_k(probabilities, top)
     return [
         [Prediction(labels[number], float(row[number])) for number in numbers]
@@ -52,9 +52,10 @@ def answers(probabilities: NDArray[Any], labels: tuple[str, ...], top: int) -> l
 
 
 def parents(probabilities: NDArray[Any], labels: tuple[str, ...]) -> list[Prediction]:
-    """(classes,) -> the groups that hold the likeliest class and others, smallest first, with their whole probability.
+    """(classes,) -> the groups that contain the likeliest class and others, smallest first, with their total
+    probability.
 
-    `Apple/Fuji` may be 55 % sure where `Apple` is 96 %. Nothing for flat classes, nor for one that has no siblings.
+    `Apple/Fuji` may have 55 % and `Apple` 96 %. Empty for flat classes and for a class without siblings.
     """
     best = labels[int(metrics.top_k(probabilities[None], 1)[0, 0])]
     found = []

@@ -21,7 +21,7 @@ _OUTPUT, _NUMBERS = "probabilities", "numbers"
 
 
 class ClassificationObjective:
-    """Minimises the mean cross-entropy with label smoothing (0…0.9); reports top-1 accuracy beside it."""
+    """Minimises the mean cross-entropy with label smoothing (0…0.9); also reports top-1 accuracy."""
 
     names = ("loss", "top1")
 
@@ -29,28 +29,28 @@ class ClassificationObjective:
         self._classes, self._smoothing, self._balanced = classes, label_smoothing, class_balanced
 
     def batch(self, targets: Targets, indices: NDArray[np.int64], _crops: Crops) -> dict[str, NDArray[np.int64]]:
-        """{"numbers": (B,) int64}; a class is the same on every crop."""
+        """{"numbers": (B,) int64}; the class does not depend on the crop."""
         if not isinstance(targets, ClassTargets):
             raise TypeError(f"targets are {type(targets).__name__}, not classes")
         return {_NUMBERS: targets.numbers[indices]}
 
     def __call__(self, outputs: Raw, targets: Mapping[str, Tensor]) -> Tensor:
-        """(2,) float32: loss in nats and the share of photos whose likeliest class is right."""
+        """(2,) float32: loss in nats and top-1 accuracy (0…1)."""
         logits, numbers = outputs[_OUTPUT], targets[_NUMBERS]
         loss = classification_loss(logits, numbers, self._smoothing)
         return torch.stack([loss, (logits.detach().argmax(1) == numbers).float().mean()])
 
     def distil(self, student: Raw, teacher: Raw) -> Tensor:
-        """Kullback-Leibler divergence of the student's probabilities from the teacher's, in nats."""
+        """Kullback-Leibler divergence of the student's outputs from the teacher's: (), in nats, summed over photos."""
         return softmax_divergence(student[_OUTPUT], teacher[_OUTPUT])
 
     def fit_head(self, features: Tensor, targets: Mapping[str, Tensor], seed: int) -> dict[str, Tensor]:
-        """A linear classifier of (N, F) features, all photos at once."""
+        """A linear classifier fitted to (N, F) features, full batch."""
         numbers = targets[_NUMBERS]
         weights = self._class_weights(numbers) if self._balanced else None
         matrix, bias = fit_head(features, numbers, self._classes, seed, weights)
         return {f"{CLASSIFIER}.weight": matrix, f"{CLASSIFIER}.bias": bias}
 
     def _class_weights(self, numbers: Tensor) -> Tensor:
-        """Weights that make all classes count the same, and the photos' mean weight 1."""
+        """Weights that give all classes the same influence, with a mean of 1 over the photos."""
         return len(numbers) / (self._classes * torch.bincount(numbers, minlength=self._classes).clamp_min(1))

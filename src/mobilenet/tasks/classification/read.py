@@ -1,4 +1,4 @@
-"""Classes of photos out of folders, CSV files and shards.
+"""The classes of photos from folders, CSV files and shards.
 
 A parent that all training classes share is dropped from the names: `Fruit/Apple` and `Fruit/Pear` are `Apple` and
 `Pear`.
@@ -21,21 +21,21 @@ __all__ = ["class_targets", "read_classes"]
 def read_classes(
     data: Path, train: Source, judges: Source | None
 ) -> tuple[Vocabulary, ClassTargets, ClassTargets | None]:
-    """The classes of a data set, sorted, and the class of each photo; DataError where there is one class only, or
-    where the photos for validation have one that no training photo has."""
+    """The classes of a data set, sorted, and the class of each photo; DataError if there is only one class, or if the
+    validation photos have a class without training photos."""
     prefix, classes = _classes(data, train)
     targets, judged = (
         None if source is None else _targets(source, _shortened(source, prefix), classes, "training")
         for source in (train, judges)
     )
     if targets is None:
-        raise TypeError("training photos have classes")
+        raise TypeError("training photos must have classes")
     return Vocabulary(classes), targets, judged
 
 
 def class_targets(source: Source, vocabulary: Vocabulary) -> ClassTargets:
-    """The classes of photos for a model; a parent that all of them share, and the model's classes do not, is dropped.
-    DataError names a class the model lacks."""
+    """The classes of photos in terms of a model's; a parent that all of them share, but not the model's classes, is
+    dropped. DataError names a class that the model lacks."""
     return _targets(source, _names(source, vocabulary.names), vocabulary.names, "the model")
 
 
@@ -44,7 +44,7 @@ def _classes(data: Path, train: Source) -> tuple[str, tuple[str, ...]]:
     names = sorted(set(train.annotations.values()))
     if len(names) == 1:
         raise DataError(
-            f"{spelled(data)} has one class only, {names[0]}; put the photos of each class in a folder of its own"
+            f"{spelled(data)} has only one class, {names[0]}; put the photos of each class in a folder of its own"
         )
     prefix = ""
     while all("/" in name.removeprefix(prefix) for name in names):
@@ -60,7 +60,7 @@ def _shortened(source: Source, prefix: str) -> dict[str, str]:
 
 
 def _names(source: Source, classes: Sequence[str]) -> dict[str, str]:
-    """Names in `source` -> names in `classes`, where the source may carry a parent more than the classes do."""
+    """Names in `source` -> names in `classes`, where the source may have one parent more than the classes."""
     known, found = set(classes), sorted(set(source.annotations.values()))
     prefix = ""
     while "/" in found[0].removeprefix(prefix) and not all(name.removeprefix(prefix) in known for name in found):

@@ -1,4 +1,4 @@
-"""What counts for classification: top-1 and top-5 accuracy, the scores of each class, calibration and loss."""
+"""The figures of classification: top-1 and top-5 accuracy, the scores of each class, calibration and loss."""
 
 from dataclasses import asdict
 from typing import Any
@@ -13,15 +13,15 @@ from mobilenet.tasks.task import Wrong
 __all__ = ["agreement", "mistakes", "score"]
 
 _TOP5_NEEDS_CLASSES = 6
-"""With five classes or fewer, the true class is always among five answers: top-5 would say nothing."""
+"""With five classes or fewer, the true class is always in the top five: top-5 accuracy would be meaningless."""
 
 
 def score(probabilities: NDArray[Any], numbers: NDArray[np.int64], labels: tuple[str, ...]) -> dict[str, Any]:
-    """(N, classes) probabilities and (N,) numbers of the true classes -> everything that counts; N ≥ 1.
+    """(N, classes) probabilities and (N,) indices of the true classes -> all figures; N ≥ 1.
 
     Shares are 0…1, `loss` in nats; `top1_interval` is the Wilson 95 % interval of `top1`; `top5` is None with five
-    classes or fewer; `confusion[true][predicted]` counts photos; `levels` and `families` are for classes within
-    classes (`metrics.hierarchy`), and empty for flat ones.
+    classes or fewer; `confusion[true][predicted]` counts photos; `levels` and `families` are for nested classes
+    (`metrics.hierarchy`), and empty for flat ones.
     """
     photos, classes = probabilities.shape
     predicted = metrics.top_k(probabilities, 1)[:, 0]
@@ -47,7 +47,8 @@ def score(probabilities: NDArray[Any], numbers: NDArray[np.int64], labels: tuple
 
 
 def mistakes(probabilities: NDArray[Any], numbers: NDArray[np.int64], labels: tuple[str, ...]) -> list[Wrong]:
-    """Photos whose likeliest class is not theirs; `confidence` is its probability."""
+    """(N, classes) probabilities and (N,) true classes -> the photos whose likeliest class is wrong; `confidence` is
+    its probability."""
     predicted = probabilities.argmax(axis=1)
     return [
         Wrong(photo, labels[numbers[photo]], labels[predicted[photo]], float(probabilities[photo, predicted[photo]]))
@@ -56,12 +57,12 @@ def mistakes(probabilities: NDArray[Any], numbers: NDArray[np.int64], labels: tu
 
 
 def agreement(ours: NDArray[Any], theirs: NDArray[Any]) -> float:
-    """(N, classes) and (N, classes) -> share of photos with the same likeliest class, 0…1."""
+    """(N, classes) and (N, classes) -> top-1 agreement: share of photos with the same likeliest class, 0…1."""
     return int((ours.argmax(1) == theirs.argmax(1)).sum()) / len(ours)
 
 
 def _listed(value: Any) -> Any:
-    """As JSON would give it back: lists in place of tuples."""
+    """As it would be read back from JSON: lists in place of tuples."""
     if isinstance(value, dict):
         return {key: _listed(part) for key, part in value.items()}
     return [_listed(part) for part in value] if isinstance(value, tuple | list) else value

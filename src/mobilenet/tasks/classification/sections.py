@@ -1,4 +1,4 @@
-"""What a report shows of a classifier's evaluation."""
+"""The sections of a report on a classifier's evaluation."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,16 +10,16 @@ __all__ = ["headline", "sections", "summary"]
 
 _MOST_CONFUSED = 12
 _MOST_FAMILIES = 12
-"""Matrices on the page; its table lists every family."""
+"""Matrices on the page; the table lists every family."""
 
 
 def headline(evaluation: Evaluated) -> tuple[Figure, ...]:
-    """Top-1, top-5 where it says something, loss and calibration error."""
+    """Top-1, top-5 if it is meaningful, loss and calibration error."""
     figures = evaluation.figures
     low, high = figures["top1_interval"]
     found = [Figure("Top-1 accuracy", figures["top1"], (low, high))]
     if figures["top5"] is not None:
-        found.append(Figure("Top-5 accuracy", figures["top5"], note="right class among five"))
+        found.append(Figure("Top-5 accuracy", figures["top5"], note="true class among the top five"))
     return (
         *found,
         Figure("Loss, nats", figures["loss"], unit="number", prominent=False),
@@ -28,7 +28,7 @@ def headline(evaluation: Evaluated) -> tuple[Figure, ...]:
 
 
 def sections(evaluation: Evaluated) -> tuple[Section, ...]:
-    """Confusions, levels of nested classes, the worst mistakes, calibration, and every class."""
+    """Confusion matrix, levels of nested classes, worst mistakes, calibration, and scores per class."""
     figures = evaluation.figures
     levels = (_levels(figures),) if figures["levels"] else ()
     return (_confusion(figures), *levels, _mistakes(evaluation), _calibration(figures), _classes(figures))
@@ -45,7 +45,7 @@ def summary(evaluation: Evaluated) -> tuple[str, ...]:
 
 
 def _wrong(evaluation: Evaluated) -> int:
-    """Photos whose answer is not their class."""
+    """The number of photos with a wrong prediction."""
     counts = evaluation.figures["confusion"]
     right: int = sum(row[number] for number, row in enumerate(counts))
     return evaluation.photos - right
@@ -61,18 +61,18 @@ def _confusion(figures: Mapping[str, Any]) -> Section:
     ]
     worst = sorted(pairs, key=lambda pair: (-pair[2], -pair[3], pair[0], pair[1]))[:_MOST_CONFUSED]
     columns = (
-        Column("Photo shows"),
-        Column("Model said"),
+        Column("True class"),
+        Column("Predicted class"),
         Column("Photos", "count"),
-        Column("Of that class", "share", 0),
+        Column("Share of true class", "share", 0),
     )
-    too_large = f"{len(labels)} classes are too many to draw; the commonest confusions are listed."
+    too_large = f"{len(labels)} classes are too many to draw; the most common confusions are listed."
     parts: list[Part] = [Matrix("Confusion matrix", labels, counts, too_large=too_large)]
     if worst:
-        parts.append(Table(columns, tuple(worst), "Commonest confusions", on_terminal=False))
+        parts.append(Table(columns, tuple(worst), "Most common confusions", on_terminal=False))
     note = (
-        "Rows: what the photo shows. Columns: what the model said. Blue is right, orange is wrong; stronger means a "
-        "larger share of the row."
+        "Rows: true class. Columns: predicted class. Blue is correct, orange is wrong; a stronger colour is a larger "
+        "share of the row."
     )
     return Section("confusion", "Confusion matrix", note, tuple(parts))
 
@@ -109,34 +109,34 @@ def _levels(figures: Mapping[str, Any]) -> Section:
     )
     confused = sorted((family for family in families if family["inside"]), key=lambda family: -family["inside"])
     note = (
-        "Classes lie within classes. The answer on a level is the part of the answer that belongs to it: "
+        "The classes are nested. The prediction on a level is the ancestor of the predicted class on that level: "
         f"{families[0]['children'][-1]} counts as {families[0]['label']} one level above. Mistakes inside the parent "
-        "are wrong on a level, yet right on the one above."
+        "are wrong on a level but correct on the one above."
     )
     parts: tuple[Part, ...] = (
-        Table(columns, rows, "Level by level"),
-        Table(kinds, taken, "What the photos of a parent were taken for"),
+        Table(columns, rows, "Accuracy by level"),
+        Table(kinds, taken, "Predictions for the photos of each parent"),
         *(_family(family) for family in confused[:_MOST_FAMILIES]),
     )
-    return Section("levels", "Level by level", note, parts)
+    return Section("levels", "Accuracy by level", note, parts)
 
 
 def _family(family: Mapping[str, Any]) -> Matrix:
     label, children = family["label"], family["children"]
-    # photos that lie in the parent's own folder, beside its children
+    # Photos directly in the parent's own folder, beside its children.
     itself = f"{label.rpartition('/')[2]} itself"
     names = tuple(child[len(label) + 1 :] or itself for child in children)
-    too_large = "Its children are too many to draw."
+    too_large = "It has too many children to draw."
     return Matrix(f"Inside {label}", tuple(children), family["confusion"], names, too_large)
 
 
 def _mistakes(evaluation: Evaluated) -> Section:
     wrong = _wrong(evaluation)
     if not wrong:
-        return Section("mistakes", "Worst mistakes", "No photo got a wrong answer.", ())
+        return Section("mistakes", "Worst mistakes", "No predictions were wrong.", ())
     note = (
-        f"{wrong} of {evaluation.photos} photos got a wrong answer. Shown are those of which the model was most "
-        "confident, its answer in orange: wrong labels and hard photos show up here first."
+        f"{wrong} of {evaluation.photos} predictions were wrong. The most confident ones are shown, with the predicted "
+        "class in orange: wrong labels and hard photos show up here first."
     )
     return Section("mistakes", "Worst mistakes", note, (Gallery(),))
 
@@ -155,8 +155,8 @@ def _calibration(figures: Mapping[str, Any]) -> Section:
     rows = tuple(((lower, upper), photos, sure, right) for lower, upper, photos, sure, right in bins if photos)
     ece = f"{100 * figures['ece']:.1f} %"
     note = (
-        "A bar at the dashed line means that the confidence can be taken at its word: of the answers given with 80 % "
-        "confidence, 80 % are right. Above the line the model is underconfident, below it overconfident."
+        "A bar that ends at the dashed line is well calibrated: of the predictions with 80 % confidence, 80 % are "
+        "correct. Above the line the model is underconfident, below it overconfident."
     )
     parts: tuple[Part, ...] = (
         Bars(f"Accuracy by confidence; expected calibration error {ece}", bins),
@@ -171,7 +171,7 @@ def _classes(figures: Mapping[str, Any]) -> Section:
     rows = [(row["label"], row["photos"], row["recall"], row["precision"]) for row in figures["per_class"]]
     rows.sort(key=lambda row: (2.0 if row[2] is None else row[2], row[0]))
     note = (
-        "Weakest first. Recall: of the photos of this class, how many were found. Precision: of the answers of this "
-        "class, how many were right."
+        "Weakest first. Recall: the share of the photos of this class that were predicted correctly. Precision: the "
+        "share of the predictions of this class that were correct."
     )
-    return Section("classes", "Class by class", note, (Table(columns, tuple(rows), "Class by class"),))
+    return Section("classes", "Scores by class", note, (Table(columns, tuple(rows), "Scores by class"),))

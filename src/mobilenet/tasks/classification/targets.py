@@ -1,4 +1,4 @@
-"""What a photo is labelled with: one class."""
+"""The labels of photos: one class each."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ __all__ = ["ClassTargets", "relabelled"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClassTargets:
-    """`numbers` (N,) int64: for each photo the number of its class in the vocabulary."""
+    """`numbers` (N,) int64: for each photo the index of its class in the vocabulary."""
 
     numbers: NDArray[np.int64]
 
@@ -35,7 +35,7 @@ class ClassTargets:
 
 
 def relabelled(targets: ClassTargets, given: Vocabulary, wanted: Vocabulary) -> ClassTargets:
-    """Numbers of classes of `given` as numbers of `wanted`, matched by name; DataError names the unknown ones."""
+    """Class indices of `given` as those of `wanted`, matched by name; DataError names the unknown classes."""
     number = {label: index for index, label in enumerate(wanted.names)}
     unknown = [name for name in given.names if name not in number]
     if unknown:

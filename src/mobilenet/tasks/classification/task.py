@@ -1,4 +1,4 @@
-"""Classification: one class for each photo."""
+"""Classification: one class per photo."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,7 +33,7 @@ _OUTPUT = "probabilities"
 
 
 class Classification:
-    """Folders of photos, a CSV file of labels or shards in; (N, classes) `probabilities` out."""
+    """From folders of photos, a CSV file of labels or shards to `probabilities` (N, classes)."""
 
     name = "classification"
     goal = Goal("top1", "top-1", "accuracy", "top-1 agreement")
@@ -41,7 +41,7 @@ class Classification:
     curves = (("top-1", "top1"), ("top-5", "top5"))
 
     def recognises(self, _data: Path) -> bool:
-        """Anything may hold classes: this task is asked last."""
+        """Anything may have classes: this task is asked last."""
         return True
 
     def source(self, place: Place, /) -> Source:
@@ -49,7 +49,7 @@ class Classification:
         return read_source(place)
 
     def read(self, data: Path, train: Source, judges: Source | None, /) -> tuple[Vocabulary, Targets, Targets | None]:
-        """The sorted classes, and the number of each photo's; DataError where there is one class only."""
+        """The sorted classes, and the class index of each photo; DataError if there is only one class."""
         return read_classes(data, train, judges)
 
     def targets(self, source: Source, vocabulary: Vocabulary, /) -> Targets:
@@ -66,7 +66,7 @@ class Classification:
 
     def objective(self, card: ModelCard, settings: LossSettings | None = None) -> "Objective":
         """Cross-entropy."""
-        # Whoever only runs models needs no torch.
+        # Running models does not need torch.
         from mobilenet.tasks.classification.objective import ClassificationObjective
 
         if settings is None:
@@ -78,7 +78,7 @@ class Classification:
     def loss_range(
         self, targets: Targets, vocabulary: Vocabulary, settings: LossSettings
     ) -> tuple[float, float] | None:
-        """The entropy of the classes' frequencies, and what label smoothing leaves of it, in nats."""
+        """The entropy of the class frequencies, and that of smoothed labels, in nats."""
         counts = np.bincount(_classes(targets).numbers, minlength=len(vocabulary.names))
         return loss_range(np.sign(counts) if settings.class_balanced else counts, settings.label_smoothing)
 
@@ -94,15 +94,15 @@ class Classification:
         ]
 
     def score(self, outputs: Outputs, targets: Targets, card: ModelCard) -> dict[str, Any]:
-        """Top-1, top-5, loss, calibration, and every class."""
+        """Top-1, top-5, loss, calibration, and scores per class."""
         return scoring.score(outputs[_OUTPUT], _classes(targets).numbers, card.labels)
 
     def mistakes(self, outputs: Outputs, targets: Targets, card: ModelCard) -> list[Wrong]:
-        """Photos whose likeliest class is not theirs."""
+        """Photos whose likeliest class is wrong."""
         return scoring.mistakes(outputs[_OUTPUT], _classes(targets).numbers, card.labels)
 
     def agreement(self, ours: Outputs, theirs: Outputs, _card: ModelCard) -> float:
-        """Share of photos with the same likeliest class."""
+        """Top-1 agreement (0…1)."""
         return scoring.agreement(ours[_OUTPUT], theirs[_OUTPUT])
 
     def headline(self, evaluation: Evaluated) -> tuple[Figure, ...]:
@@ -110,11 +110,11 @@ class Classification:
         return headline(evaluation)
 
     def sections(self, evaluation: Evaluated) -> tuple[Section, ...]:
-        """Confusions, mistakes, calibration, classes."""
+        """Confusion matrix, mistakes, calibration, scores per class."""
         return sections(evaluation)
 
     def summary(self, evaluation: Evaluated) -> tuple[str, ...]:
-        """The levels of nested classes."""
+        """Accuracy on the levels of nested classes."""
         return summary(evaluation)
 
 

@@ -1,4 +1,4 @@
-"""The layers of a Keras model, one after the other, become convolutions with their norm, and a classifier."""
+"""Converts the layers of a Keras model, one after the other, to convolutions with their norms, and a classifier."""
 
 import re
 from collections.abc import Callable
@@ -18,19 +18,19 @@ from mobilenet.weights.layers import ForeignConv, ForeignLinear, ForeignNorm
 __all__ = ["Chain"]
 
 _IDENTITY = re.compile(r"Dropout|SpatialDropout2D|GaussianNoise|GaussianDropout|Random(?!Crop)\w+")
-"""Layers that do nothing outside training (a random crop crops always)."""
+"""Layers that do nothing outside training (unlike a random crop)."""
 
 _STATE = re.compile(r"seed_generator_state|count|.*[Rr]andom.*|StateVar")
 """Variables that no output depends on."""
 
 _NEUTRAL = "neutral"
-"""Padding of a convolution for which all kinds of padding are the same: stride 1, or one pixel."""
+"""Padding of a convolution for which all kinds of padding are equivalent: stride 1, or a 1 × 1 kernel."""
 
 
 class Chain:
-    """What has been read so far; `side` of the plane in pixels, `scaling` of pixels to the network's input, if any.
+    """The layers read so far; `side` of the plane in pixels, `scaling` of pixels to the network's input, if any.
 
-    `add` each layer, then take `convs` and `classifier`; ModelError names a layer that is not understood.
+    `add` each layer, then read `convs` and `classifier`; ModelError names a layer that is not understood.
     """
 
     def __init__(self, file: Hdf5File) -> None:
@@ -63,31 +63,31 @@ class Chain:
 
     @property
     def convs(self) -> tuple[ForeignConv, ...]:
-        """The convolutions; those that any padding suits have that of the others."""
+        """The convolutions; those for which any padding is equivalent get that of the others."""
         strict = [kind for kind in self._paddings if kind != _NEUTRAL]
         common = strict[0] if strict else "tensorflow"
         kinds = [common if kind == _NEUTRAL else kind for kind in self._paddings]
         return tuple(replace(conv, padding=kind) for conv, kind in zip(self._convs, kinds, strict=True))  # type: ignore[arg-type]
 
     def add(self, layer: Layer) -> None:
-        """Take in the next layer."""
+        """Convert the next layer."""
         settings = layer.settings
         if settings.get("data_format", "channels_last") not in {None, "channels_last"}:
-            raise ModelError(f"{layer.name} has data_format {settings['data_format']}; channels_last is read")
+            raise ModelError(f"{layer.name} has data_format {settings['data_format']}; only channels_last is supported")
         if _IDENTITY.fullmatch(layer.kind):
             return
         if layer.kind not in self._readers:
-            raise ModelError(f"layer {layer.name} is a {layer.kind}, which no MobileNet has")
+            raise ModelError(f"layer {layer.name} is a {layer.kind}, which is not part of any MobileNet")
         if self._pads is not None and layer.kind not in {"Conv2D", "DepthwiseConv2D"}:
             raise ModelError(f"layer {layer.name} ({layer.kind}) reads a padded plane; a convolution is expected")
         self._readers[layer.kind](layer)
 
     def check_all_read(self) -> None:
-        """ModelError where the file holds arrays that no layer took."""
+        """ModelError if the file contains arrays that no layer has read."""
         left = sorted(path for path in self._unread if not _STATE.fullmatch(path.rsplit("/", 1)[-1].removesuffix(":0")))
         if left:
             shown = ", ".join(f"{path} {self._file.shapes[path]}" for path in left[:3])
-            raise ModelError(f"it holds arrays that belong to no layer of a MobileNet: {shown}")
+            raise ModelError(f"it contains arrays that belong to no layer of a MobileNet: {shown}")
         if not self._convs:
             raise ModelError("it has no convolution; give a file of a MobileNet")
 
@@ -109,9 +109,9 @@ class Chain:
         if channels != self._channels or (depthwise and outputs != 1):
             raise ModelError(f"{label} does not fit the {self._channels} channels before it")
         if np.prod(_pair(layer, "dilation_rate", 1)) != 1 or layer.settings.get("groups", 1) not in {1, channels}:
-            raise ModelError(f"{label} is dilated or grouped, which no MobileNet is")
+            raise ModelError(f"{label} is dilated or grouped, unlike any MobileNet")
         if not depthwise and layer.settings.get("groups", 1) != 1:
-            raise ModelError(f"{label} is in {layer.settings['groups']} groups; write it as DepthwiseConv2D")
+            raise ModelError(f"{label} has {layer.settings['groups']} groups; write it as DepthwiseConv2D")
         bias = self._read(layer, "bias", dimensions=1) if "bias" in layer.variables else None
         if self._pooled:
             self._classify(layer, kernel, bias)
@@ -127,11 +127,11 @@ class Chain:
         self._activate(layer, _named_activation(layer))
 
     def _geometry(self, layer: Layer, height: int, width: int, label: str) -> int:
-        """Note the padding and the side of the output; the stride."""
+        """The stride; also records the padding and the side of the output."""
         stride, other = _pair(layer, "strides")
         pads, self._pads = self._pads, None
         if height != width or stride != other or stride not in {1, 2}:
-            raise ModelError(f"{label} has strides {(stride, other)}; squares in strides of 1 or 2 are read")
+            raise ModelError(f"{label} has strides {(stride, other)}; equal strides of 1 or 2 are supported")
         mode = layer.settings["padding"]
         odd = self.side is not None and self.side % 2 == 1
         match mode, pads:
@@ -144,7 +144,7 @@ class Chain:
             case ("valid", (1, 1, 1, 1)) if height == 3:
                 kind = "symmetric"
             case _:
-                raise ModelError(f"{label} is padded by {pads} pixels, then {mode}; no network here pads like that")
+                raise ModelError(f"{label} is padded by {pads} pixels, then {mode}; this padding is not supported")
         free = stride == 1 and (height == 1 or (height % 2 == 1 and kind != "valid"))
         self._paddings.append(_NEUTRAL if free else kind)
         if self.side is not None:
@@ -152,9 +152,9 @@ class Chain:
         return int(stride)
 
     def _norm(self, layer: Layer) -> None:
-        conv = self._last_conv(layer, "its place is between a convolution and its activation")
+        conv = self._last_conv(layer, "it belongs between a convolution and its activation")
         if conv.norm is not None or conv.activation != "none" or not _last_axis(layer):
-            raise ModelError(f"norm {layer.name} does not stand between a convolution and its activation")
+            raise ModelError(f"norm {layer.name} is not between a convolution and its activation")
         mean, variance = (self._read(layer, name, dimensions=1) for name in ("moving_mean", "moving_variance"))
         scale = self._read(layer, "gamma", dimensions=1) if "gamma" in layer.variables else np.ones_like(mean)
         shift = self._read(layer, "beta", dimensions=1) if "beta" in layer.variables else np.zeros_like(mean)
@@ -174,7 +174,7 @@ class Chain:
     def _relu(self, layer: Layer) -> None:
         top = layer.settings.get("max_value")
         if layer.settings.get("negative_slope") or layer.settings.get("threshold") or top not in {None, 6}:
-            raise ModelError(f"{layer.name} is a ReLU with a slope or with a maximum of {top}; ReLU and ReLU6 are read")
+            raise ModelError(f"{layer.name} is a ReLU with a slope or a maximum of {top}; ReLU and ReLU6 are supported")
         self._activate(layer, "relu" if top is None else "relu6")
 
     def _activation(self, layer: Layer) -> None:
@@ -185,33 +185,33 @@ class Chain:
             return
         if self.classifier is not None:
             if kind != "softmax":
-                raise ModelError(f"the classifier ends in {kind} ({layer.name}); softmax, or nothing, is read")
+                raise ModelError(f"the classifier ends in {kind} ({layer.name}); softmax or no activation is supported")
             return
-        conv = self._last_conv(layer, "its place is behind a convolution")
+        conv = self._last_conv(layer, "it belongs after a convolution")
         if conv.activation != "none" or self._pooled or kind not in {"relu", "relu6"}:
-            raise ModelError(f"{layer.name} is the activation {kind} behind {conv.name}; ReLU or ReLU6 is read")
+            raise ModelError(f"{layer.name} is the activation {kind} after {conv.name}; ReLU and ReLU6 are supported")
         activation: Activation = "relu" if kind == "relu" else "relu6"
         self._convs[-1] = replace(conv, activation=activation)
 
     def _pool(self, layer: Layer) -> None:
-        self._last_conv(layer, "it pools nothing")
+        self._last_conv(layer, "it has nothing to pool")
         if layer.kind == "AveragePooling2D":
             size = _pair(layer, "pool_size")
             if size != (self.side, self.side) or layer.settings["padding"] != "valid":
                 raise ModelError(
-                    f"{layer.name} averages {size} pixels of a plane of side {self.side}; all are expected"
+                    f"{layer.name} averages {size} pixels of a plane of side {self.side}; the whole plane is expected"
                 )
         self._pooled = True
 
     def _reshape(self, layer: Layer) -> None:
         if not self._pooled:
-            raise ModelError(f"{layer.name} is a {layer.kind} of a plane that is not pooled; no MobileNet has that")
+            raise ModelError(f"{layer.name} is a {layer.kind} of an unpooled plane, which is not part of any MobileNet")
 
     def _dense(self, layer: Layer) -> None:
         kernel = self._read(layer, "kernel", dimensions=2)
         bias = self._read(layer, "bias", dimensions=1) if "bias" in layer.variables else None
         if not self._pooled:
-            raise ModelError(f"{layer.variables['kernel']} {kernel.shape} reads a plane that is not pooled")
+            raise ModelError(f"{layer.variables['kernel']} {kernel.shape} reads an unpooled plane")
         self._classify(layer, kernel[None, None], bias)
 
     def _classify(self, layer: Layer, kernel: NDArray[np.float32], bias: NDArray[np.float32] | None) -> None:
@@ -225,7 +225,7 @@ class Chain:
 
     def _scale(self, layer: Layer) -> None:
         if self._convs:
-            raise ModelError(f"{layer.name} ({layer.kind}) scales something else than the photo")
+            raise ModelError(f"{layer.name} ({layer.kind}) scales something other than the photo")
         factors, offsets = scaling(layer, lambda name: self._read(layer, name, dimensions=None))
         before = self.scaling or (np.ones(3), np.zeros(3))
         self.scaling = before[0] * factors, before[1] * factors + offsets
@@ -250,7 +250,7 @@ class Chain:
 
 
 def _pair(layer: Layer, name: str, default: int = 1) -> tuple[Any, Any]:
-    """A setting for height and width, which may be one number for both."""
+    """A setting for height and width, which may be a single number."""
     value = layer.settings.get(name, default)
     if isinstance(value, int):
         return value, value
@@ -259,7 +259,7 @@ def _pair(layer: Layer, name: str, default: int = 1) -> tuple[Any, Any]:
 
 
 def _named_activation(layer: Layer) -> str:
-    """The activation of a layer by its name; Keras 3 writes one of the user's own as an object."""
+    """The name of a layer's activation; Keras 3 writes a custom one as an object."""
     value = layer.settings.get("activation") or "linear"
     return str(value.get("config") if isinstance(value, dict) else value)
 

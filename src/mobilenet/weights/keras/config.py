@@ -1,6 +1,6 @@
 """The layers of a Keras model in the order of computation: from its `model_config`, or from the names of its weights.
 
-Networks are read that are one chain; models inside models (a backbone with a new classifier) are laid out flat.
+Only networks that are a single chain are supported; nested models (a backbone with a new classifier) are flattened.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ _Index = Mapping[tuple[str, str], list[str]]
 _MAX_LAYERS = 1000
 _MODELS = {"Functional", "Model", "Sequential"}
 _STRIDED = {2, 4, 6, 12}
-"""Numbers of the blocks of `keras.applications.MobileNet` whose depthwise convolution has stride 2."""
+"""The blocks of `keras.applications.MobileNet` whose depthwise convolution has stride 2."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Layer:
 
 
 def config_layers(config: dict[str, Any], paths: Sequence[str]) -> list[Layer]:
-    """The layers that a `model_config` describes, with their variables among `paths`; ModelError if they branch."""
+    """The layers described by a `model_config`, with their variables among `paths`; ModelError if they branch."""
     layers = list(islice(_flatten(config, _index(paths), ""), _MAX_LAYERS + 1))
     if len(layers) > _MAX_LAYERS:
         raise ModelError(f"its model_config has more than {_MAX_LAYERS} layers; a MobileNet has about 100")
@@ -39,12 +39,12 @@ def config_layers(config: dict[str, Any], paths: Sequence[str]) -> list[Layer]:
 
 
 def application_layers(groups: Sequence[str], paths: Sequence[str]) -> list[Layer]:
-    """The layers of `keras.applications.MobileNet` where a file has its weights alone; ModelError for other names."""
+    """The layers of `keras.applications.MobileNet` for a file with only its weights; ModelError for other names."""
     if "conv1" not in groups:
         shown = ", ".join(groups[:3]) or "nothing"
-        hint = "it holds weights without the model" if groups else "it is empty"
+        hint = "it contains weights without the model" if groups else "it is empty"
         raise ModelError(
-            f"{hint} ({shown}, …), and only those of keras.applications.MobileNet are known by their names; "
+            f"{hint} ({shown}, …), and only those of keras.applications.MobileNet are recognised by name; "
             "save the whole model with model.save('model.h5')"
         )
     layers = [*_application_conv("conv1", "Conv2D", 2)]
@@ -87,20 +87,18 @@ def _flatten(model: dict[str, Any], index: _Index, top: str) -> Iterator[Layer]:
             operand = {"operand": _operand(document.get("inbound_nodes"))}
             yield Layer(kind, name, {**settings, **operand}, _variables(name, top, index))
     if chained and (outputs := {source for source, _ in _tensors(content["output_layers"])}) != {previous}:
-        raise ModelError(
-            f"its outputs are {', '.join(sorted(outputs))}; a network is read whose last layer is its output"
-        )
+        raise ModelError(f"its outputs are {', '.join(sorted(outputs))}; the last layer must be the only output")
 
 
 def _check_chain(name: str, inbound: object, previous: str) -> None:
     sources = [source for source, _ in _tensors(inbound)]
     if sources != [previous]:
         found = ", ".join(dict.fromkeys(sources)) or "nothing"
-        raise ModelError(f"layer {name} reads {found}, not {previous} alone; networks are read that are one chain")
+        raise ModelError(f"layer {name} reads {found}, not only {previous}; only single chains of layers are supported")
 
 
 def _tensors(node: object) -> Iterator[tuple[str, object]]:
-    """Every `[layer, node, tensor]` inside a description, as Keras 2 and 3 both write it, with what follows it."""
+    """Every `[layer, node, tensor]` inside a description, as written by Keras 2 and 3, with what follows it."""
     if isinstance(node, dict):
         for value in node.values():
             yield from _tensors(value)
@@ -114,7 +112,7 @@ def _tensors(node: object) -> Iterator[tuple[str, object]]:
 
 
 def _operand(inbound: object) -> object:
-    """The constant that a layer made of an operator, such as `x / 127.5`, computes with; None if it has none."""
+    """The constant operand of a layer made from an operator, such as `x / 127.5`; None if it has none."""
     if not isinstance(inbound, list) or len(inbound) != 1:
         return None
     match inbound[0]:
@@ -126,7 +124,7 @@ def _operand(inbound: object) -> object:
 
 
 def _index(paths: Sequence[str]) -> _Index:
-    """Arrays by the layer they may belong to: its model's name, empty for the outermost one, and its own."""
+    """Arrays by the layer they may belong to: the name of its model, empty for the outermost one, and its own name."""
     index: dict[tuple[str, str], list[str]] = {}
     for path in paths:
         top, *inner = path.split("/")
@@ -136,9 +134,9 @@ def _index(paths: Sequence[str]) -> _Index:
 
 
 def _variables(name: str, top: str, index: _Index) -> dict[str, str]:
-    """The path of each variable of a layer; a layer of a model inside the model is below that model's name."""
+    """The path of each variable of a layer; a layer of a nested model is below the name of that model."""
     found = index.get((top, name), [])
     variables = {path.rsplit("/", 1)[-1].removesuffix(":0"): path for path in found}
     if len(variables) != len(found):
-        raise ModelError(f"layer {name} has two arrays of one name: {', '.join(found[:4])}")
+        raise ModelError(f"layer {name} has two arrays with the same name: {', '.join(found[:4])}")
     return variables

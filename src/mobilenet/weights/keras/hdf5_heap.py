@@ -1,7 +1,7 @@
-"""Looks through an HDF5 file's text before the HDF5 library does, which never comes back from a damaged one.
+"""Checks the text heaps of an HDF5 file before the HDF5 library reads them, which hangs on damaged ones.
 
-Texts such as a Keras description lie in heaps ("GCOL"): chunks of a declared size, filled with objects of declared
-sizes. At an object of size 0 the library would step on the spot for ever, and no signal would stop it.
+Text such as a Keras description is stored in heaps ("GCOL"): chunks of a declared size, filled with objects of declared
+sizes. An object of size 0 would put the library in an endless loop that no signal can stop.
 """
 
 import mmap
@@ -18,26 +18,24 @@ _HEADER = 16
 """Bytes before the first object of a heap, and before the content of each object."""
 
 _PLACES_OF_SIZES = {0: 13, 1: 13, 2: 9, 3: 9}
-"""Where the first block of a file, by its version, says how many bytes an address and a size take."""
+"""Offset, by version of the superblock, of the sizes in bytes of addresses and lengths."""
 
 
 def check_heaps(path: Path) -> None:
-    """ModelError for what is no HDF5 file, or has a heap without an end; OSError where `path` cannot be read."""
+    """ModelError if it is not an HDF5 file, or has an endless heap; OSError if `path` cannot be read."""
     with path.open("rb") as file:
         start = file.read(_HEADER)
         if start[: len(_SIGNATURE)] != _SIGNATURE:
-            raise ModelError(
-                "it does not start like an HDF5 file; give a file that Keras wrote with model.save('m.h5')"
-            )
+            raise ModelError("it is not an HDF5 file; give a file written by Keras with model.save('m.h5')")
         place = _PLACES_OF_SIZES.get(start[8], 0) if len(start) == _HEADER else 0
         if start[place : place + 2] != b"\x08\x08":
-            raise ModelError("it is of an unknown kind of HDF5, or is damaged; addresses and sizes of 8 bytes are read")
+            raise ModelError("it is an unsupported kind of HDF5, or is damaged; addresses and sizes must be 8 bytes")
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
             _check(content)
 
 
 def _check(content: mmap.mmap) -> None:
-    # Heaps do not overlap, so all their objects together have no more headers than the file has room for.
+    # Heaps do not overlap, so all their objects together have no more headers than fit in the file.
     steps = len(content) // _HEADER
     heap = content.find(_HEAP)
     while heap >= 0:
@@ -47,17 +45,17 @@ def _check(content: mmap.mmap) -> None:
 
 
 def _objects(content: mmap.mmap, heap: int, most: int) -> int:
-    """The number of objects in the heap at this place."""
+    """The number of objects in the heap at this offset."""
     size = int.from_bytes(content[heap + 8 : heap + _HEADER], "little")
     end, place, count = heap + size, heap + _HEADER, 0
     if end > len(content):
-        raise ModelError(f"it is damaged: {size:,} bytes of text at {heap} go beyond its end")
+        raise ModelError(f"it is damaged: {size:,} bytes of text at {heap} extend beyond the end of the file")
     while place + _HEADER <= end:
         number, _, _, length = struct.unpack_from("<HHIQ", content, place)
-        # Number 0 is what is free; its size counts its own header.
+        # Object 0 is the free space; its size includes its own header.
         step = length if number == 0 else _HEADER + length + -length % 8
         count += 1
         place += step
         if step < _HEADER or place > end or count > most:
-            raise ModelError(f"it is damaged: the pieces of text at {heap} do not fill their place")
+            raise ModelError(f"it is damaged: the objects at {heap} do not fill their heap")
     return count

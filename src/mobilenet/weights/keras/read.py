@@ -1,4 +1,4 @@
-"""Keras HDF5 files: whole models, and the files of weights of `keras.applications.MobileNet`."""
+"""Keras HDF5 files: whole models, and the weight files of `keras.applications.MobileNet`."""
 
 import re
 from pathlib import Path
@@ -23,7 +23,7 @@ _APPLICATION = {"conv1", "conv_dw_1", "conv_pw_1", "conv_dw_13", "conv_pw_13"}
 
 
 def read_keras(path: Path) -> ForeignNetwork:
-    """A Keras HDF5 file -> its network; ModelError, one line, for what cannot be read without guessing."""
+    """A Keras HDF5 file -> its network; ModelError, one line, for whatever cannot be read without guessing."""
     with open_hdf5(path) as file:
         paths = tuple(file.shapes)
         layers = application_layers(file.groups, paths) if file.config is None else config_layers(file.config, paths)
@@ -43,14 +43,14 @@ def read_keras(path: Path) -> ForeignNetwork:
 
 
 def _side_in_file(layers: list[Layer]) -> int | None:
-    """The side of the photos that the model takes; None where it takes any, or the file does not say it."""
+    """The side of the photos that the model takes; None if it takes any, or the file does not say."""
     for layer in layers:
         shape = layer.settings.get("batch_input_shape") or layer.settings.get("batch_shape") or ()
         match tuple(shape):
             case (_, int() as height, int() as width, _) if height == width and 1 <= height <= _MAX_SIDE:
                 return height
             case (_, int() as height, int() as width, _):
-                raise ModelError(f"it takes photos of {width} × {height} pixels; squares are read")
+                raise ModelError(f"it takes photos of {width} × {height} pixels; only squares are supported")
     return None
 
 
@@ -63,7 +63,7 @@ def _side_in_name(path: Path) -> int | None:
 def _preprocessing(
     scaling: Scaling | None, stem: ForeignConv, layers: list[Layer], resolution: int | None
 ) -> tuple[Preprocessing | None, tuple[str, ...]]:
-    """How pixels become the network's input, and what is assumed about it."""
+    """How pixels become the network's input, and the assumptions made."""
     side = resolution or _USUAL_SIDE
     named = {layer.name for layer in layers} >= _APPLICATION
     if scaling is not None:
@@ -75,8 +75,8 @@ def _preprocessing(
     if units is None:
         return None, ()
     note = (
-        "the file does not say how pixels become the network's input; what its first batch norm remembers of photos "
-        f"fits {units.name}, which is assumed"
+        "the file does not specify the pixel scaling; the statistics of its first batch norm fit "
+        f"{units.name}, which is assumed"
     )
     return Preprocessing(side, mean=units.mean, std=units.std), (note,)
 
@@ -85,7 +85,7 @@ def _from_scaling(scaling: Scaling, side: int) -> Preprocessing:
     """Input = pixel · factor + offset, written as (pixel - mean) / std."""
     factors, offsets = scaling
     if not (factors > 0).all():
-        raise ConfigError(f"it multiplies pixels by {factors.tolist()}; numbers above 0 are read")
+        raise ConfigError(f"it multiplies pixels by {factors.tolist()}; factors must be above 0")
     with np.errstate(over="ignore", invalid="ignore"):
         std, mean = (1 / factors).tolist(), (-offsets / factors).tolist()
     return Preprocessing(side, mean=(mean[0], mean[1], mean[2]), std=(std[0], std[1], std[2]))

@@ -1,4 +1,4 @@
-"""Layers of a Keras model that turn pixels into the numbers that its first convolution reads."""
+"""Layers of a Keras model that scale pixels to the input of its first convolution."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +12,7 @@ from mobilenet.weights.keras.config import Layer
 __all__ = ["SCALING_KINDS", "Scaling", "scaling"]
 
 Scaling = tuple[NDArray[np.float64], NDArray[np.float64]]
-"""Factors and offsets, of each colour or of all: output = input · factor + offset."""
+"""Factors and offsets, (3,) or (): output = input · factor + offset."""
 
 _OPERATORS: dict[str, Callable[[float], tuple[float, float]]] = {
     "truediv": lambda number: (1 / number, 0.0),
@@ -26,7 +26,8 @@ SCALING_KINDS = frozenset({"Rescaling", "Normalization", "TFOpLambda", "TrueDivi
 
 
 def scaling(layer: Layer, read: Callable[[str], NDArray[np.float32]]) -> Scaling:
-    """What one of `SCALING_KINDS` computes; `read` gives its array of that name. ModelError if it is something else."""
+    """The scaling of one of `SCALING_KINDS`, (3,) or (); `read` returns its array by name. ModelError if it computes
+    something else."""
     match layer.kind:
         case "Rescaling":
             return _arrays(layer, layer.settings["scale"], layer.settings.get("offset", 0.0))
@@ -35,17 +36,17 @@ def scaling(layer: Layer, read: Callable[[str], NDArray[np.float32]]) -> Scaling
     name = str(layer.settings.get("function", layer.kind)).rpartition(".")[-1].lower().removesuffix("ide")
     number = layer.settings["operand"]
     if name not in _OPERATORS or not isinstance(number, int | float) or number == 0:
-        raise ModelError(f"layer {layer.name} is the operator {name} with {number}, which no MobileNet has")
+        raise ModelError(f"layer {layer.name} is the operator {name} with {number}, which is not part of any MobileNet")
     return _arrays(layer, *_OPERATORS[name](float(number)))
 
 
 def _normalization(layer: Layer, read: Callable[[str], NDArray[np.float32]]) -> Scaling:
-    """Mean and variance are settings, or arrays where the layer was adapted to data."""
+    """Mean and variance are settings, or arrays if the layer was adapted to data."""
     mean, variance = (
         read(name) if name in layer.variables else layer.settings.get(name) for name in ("mean", "variance")
     )
     if mean is None or variance is None or layer.settings.get("invert"):
-        raise ModelError(f"{layer.name} normalises without a mean and a variance for each colour")
+        raise ModelError(f"{layer.name} normalises without a mean and a variance per colour")
     means, variances = _arrays(layer, mean, variance)
     if not (variances >= 0).all():
         raise ModelError(f"{layer.name} has the variance {variances.tolist()}")
@@ -56,5 +57,5 @@ def _normalization(layer: Layer, read: Callable[[str], NDArray[np.float32]]) -> 
 def _arrays(layer: Layer, first: Any, second: Any) -> Scaling:
     both = tuple(np.ravel(np.asarray(value, np.float64)) for value in (first, second))
     if {len(values) for values in both} - {1, 3}:
-        raise ModelError(f"{layer.name} scales something else than the three colours of a photo")
+        raise ModelError(f"{layer.name} scales something other than the three colours of a photo")
     return both[0], both[1]

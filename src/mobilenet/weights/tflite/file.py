@@ -1,7 +1,7 @@
-"""A TFLite file as plain rows: tensors and operators, with nothing in it believed before it is checked.
+"""A TFLite file as plain rows: tensors and operators, with nothing trusted before it is checked.
 
-The flatbuffers package checks that an offset lies in the file; here every length is bounded as well, so that damage
-ends in one line and never in a long loop or in memory that the file does not pay for.
+The flatbuffers package checks that offsets are inside the file; here every length is bounded as well, so that damage
+ends in a one-line error and never in a long loop or in more memory than the size of the file justifies.
 """
 
 import struct
@@ -18,13 +18,13 @@ from mobilenet.errors import ModelError
 __all__ = ["DAMAGE", "Graph", "Operator", "Options", "Tensor", "read_graph"]
 
 DAMAGE = (struct.error, IndexError, OverflowError, TypeError, ValueError)
-"""What the flatbuffers package and NumPy raise at an offset or a length that points out of the file."""
+"""What the flatbuffers package and NumPy raise for an offset or a length that points outside the file."""
 
 _MOST_ROWS = 4096
-"""Tensors, and operators: a MobileNet V1 has about 90 and 31."""
+"""Limit on tensors and operators: a MobileNet V1 has about 90 and 31."""
 
 _MOST_NAMES = 64
-"""Inputs of one operator, entries of metadata, dimensions."""
+"""Limit on inputs of one operator, entries of metadata, dimensions."""
 
 _LONGEST_NAME = 10_000
 """Bytes; names of fused layers are hundreds of bytes long."""
@@ -32,7 +32,7 @@ _LONGEST_NAME = 10_000
 _SHOWN_NAME = 80
 
 _TYPES = {"FLOAT32": "<f4", "FLOAT16": "<f2", "UINT8": "u1", "INT8": "i1", "INT32": "<i4", "INT64": "<i8"}
-"""Types of tensors whose values are read."""
+"""Types of tensors whose values are supported."""
 
 _T = TypeVar("_T")
 
@@ -55,7 +55,7 @@ class Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What an operator was told; of the fields, those that its kind has."""
+    """The options of an operator; only the fields of its kind are set."""
 
     same: bool = False
     stride: tuple[int, int] = (1, 1)
@@ -67,7 +67,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """One operator, such as CONV_2D; inputs and outputs are numbers of tensors, -1 for one that is left out."""
+    """One operator, such as CONV_2D; inputs and outputs are indices of tensors, -1 for an omitted one."""
 
     kind: str
     inputs: tuple[int, ...]
@@ -77,7 +77,7 @@ class Operator:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """The one graph of a file, its operators in the order of computation; `metadata` by name."""
+    """The graph of a file, its operators in the order of computation; `metadata` by name."""
 
     tensors: tuple[Tensor, ...]
     operators: tuple[Operator, ...]
@@ -87,18 +87,18 @@ class Graph:
 
 
 def read_graph(data: bytes, place: str) -> Graph:
-    """The graph in the bytes of a TFLite file; ModelError, with `place` (the file's name), where they are damaged."""
+    """The graph in the bytes of a TFLite file; ModelError, naming `place` (the file), if they are damaged."""
     try:
         return _graph(tflite.Model.GetRootAs(data, 0))
     except DAMAGE as error:
-        raise ModelError(f"{place} is no TFLite file, or is damaged ({error}); fetch it again") from error
+        raise ModelError(f"{place} is not a TFLite file, or is damaged ({error}); download it again") from error
     except ModelError as error:
         raise ModelError(f"{place}: {error}") from error
 
 
 def _graph(model: Any) -> Graph:
     if model.SubgraphsLength() != 1:
-        raise ModelError(f"it holds {model.SubgraphsLength()} graphs; only files with one are read")
+        raise ModelError(f"it contains {model.SubgraphsLength()} graphs; only files with one are supported")
     graph = model.Subgraphs(0)
     tensors = _all("tensors", graph.TensorsLength(), lambda i: _tensor(model, graph.Tensors(i)))
     operators = _all("operators", graph.OperatorsLength(), lambda i: _operator(model, graph.Operators(i), len(tensors)))
@@ -111,21 +111,21 @@ def _graph(model: Any) -> Graph:
 
 def _all(what: str, length: int, item: Callable[[int], _T], most: int = _MOST_ROWS) -> tuple[_T, ...]:
     if length > most:
-        raise ModelError(f"it says it has {length:,} {what}, more than {most:,}; it is damaged, or no MobileNet V1")
+        raise ModelError(f"it declares {length:,} {what}, more than {most:,}; it is damaged, or not a MobileNet V1")
     return tuple(item(i) for i in range(length))
 
 
 def _numbers(what: str, length: int, item: Callable[[int], int], tensors: int) -> tuple[int, ...]:
     numbers = _all(what, length, item, _MOST_NAMES)
     if wrong := [number for number in numbers if not -1 <= number < tensors]:
-        raise ModelError(f"{what} name tensor {wrong[0]} of {tensors}; it is damaged")
+        raise ModelError(f"{what} refer to tensor {wrong[0]} of {tensors}; it is damaged")
     return numbers
 
 
 def _bytes(model: Any, number: int) -> NDArray[np.uint8]:
-    """The bytes of a buffer, where they lie in the file."""
+    """The bytes of a buffer, as a view of the file."""
     if not 0 <= number < model.BuffersLength():
-        raise ModelError(f"it names buffer {number} of {model.BuffersLength()}; it is damaged")
+        raise ModelError(f"it refers to buffer {number} of {model.BuffersLength()}; it is damaged")
     data = model.Buffers(number).DataAsNumpy()
     return data if isinstance(data, np.ndarray) else np.empty(0, np.uint8)
 
@@ -135,7 +135,7 @@ def _tensor(model: Any, tensor: Any) -> Tensor:
     kind = _TENSOR_KINDS.get(tensor.Type(), f"type {tensor.Type()}")
     shape = _all(f"dimensions in tensor {name}", tensor.ShapeLength(), tensor.Shape, _MOST_NAMES)
     if tensor.Sparsity() is not None:
-        raise ModelError(f"tensor {name} is sparse; only dense files are read")
+        raise ModelError(f"tensor {name} is sparse; only dense tensors are supported")
     data = _bytes(model, tensor.Buffer())
     values = _values(name, data, kind, shape) if data.size else None
     quantization = tensor.Quantization()
@@ -151,7 +151,7 @@ def _tensor(model: Any, tensor: Any) -> Tensor:
 
 
 def _name(raw: bytes | None) -> str:
-    """The first of the names of a fused layer, fit to be printed."""
+    """The first of the names of a fused layer, made printable."""
     if raw is not None and len(raw) > _LONGEST_NAME:
         raise ModelError(f"it has a name of {len(raw):,} bytes; it is damaged")
     text = (raw or b"").decode("utf-8", "replace").split(";", 1)[0]
@@ -177,7 +177,7 @@ def _vector(found: object, dtype: type[np.generic]) -> NDArray[Any]:
 def _operator(model: Any, operator: Any, tensors: int) -> Operator:
     number = operator.OpcodeIndex()
     if not 0 <= number < model.OperatorCodesLength():
-        raise ModelError(f"it names operator code {number} of {model.OperatorCodesLength()}; it is damaged")
+        raise ModelError(f"it refers to operator code {number} of {model.OperatorCodesLength()}; it is damaged")
     code = model.OperatorCodes(number)
     value = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
     kind = _KINDS.get(value, f"operator {value}")
@@ -251,4 +251,4 @@ _READERS: dict[str, tuple[str, Callable[[Any], Options]]] = {
     "FULLY_CONNECTED": ("FullyConnectedOptions", _linear),
     "SOFTMAX": ("SoftmaxOptions", _softmax),
 }
-"""Of each kind of operator whose options matter: the name of their table, and what reads it."""
+"""For each kind of operator whose options matter: the name of their table, and its reader."""

@@ -1,7 +1,7 @@
-"""What a TFLite file says beside its graph: the classes' names in a zip archive behind it, and the normalisation.
+"""The metadata of a TFLite file: the class names in a zip archive appended to it, and the normalisation.
 
-The metadata is a flatbuffer of its own; of its schema (`metadata_schema.fbs` of TFLite Support) three tables are read.
-Damage to it costs the names, not the network, and is noted.
+The metadata is a flatbuffer of its own; three tables of its schema (`metadata_schema.fbs` of TFLite Support) are read.
+If it is damaged, the names are lost but not the network, and a note says so.
 """
 
 import io
@@ -25,18 +25,18 @@ __all__ = ["Metadata", "read_metadata"]
 _ENTRY = b"TFLITE_METADATA"
 _IDENTIFIER = b"M001"
 _NORMALIZATION, _AXIS_LABELS = 1, 2
-"""Number of NormalizationOptions among a process unit's options, of TENSOR_AXIS_LABELS among kinds of files."""
+"""Index of NormalizationOptions among a process unit's options, and of TENSOR_AXIS_LABELS among kinds of files."""
 
 _MOST = 64
-"""Entries of any list that is read; there is one input, one output, and a file or two."""
+"""Limit on the entries of any list; there is one input, one output, and a file or two."""
 
 _LONGEST_NAMES = 2**20
-"""Bytes of a file of class names, and of the zip archive's list of files."""
+"""Limits in bytes on a file of class names, and on the zip archive's directory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """`normalization` has a resolution that is only a stand-in; None for what is not there."""
+    """The resolution in `normalization` is a placeholder; None for whatever is missing."""
 
     labels: tuple[str, ...] | None = None
     normalization: Preprocessing | None = None
@@ -44,20 +44,20 @@ class Metadata:
 
 
 def read_metadata(data: bytes, entries: Mapping[bytes, NDArray[np.uint8]]) -> Metadata:
-    """What the file's metadata and the archive behind it say; never an error."""
+    """The content of the metadata `entries`, each (bytes,), and of the archive after the file; never raises."""
     described: tuple[str | None, Preprocessing | None] = (None, None)
     notes: list[str] = []
     if _ENTRY in entries:
         try:
             described = _describe(entries[_ENTRY].tobytes())
         except (*DAMAGE, ConfigError):
-            notes.append("the metadata inside the file is damaged and was not read")
+            notes.append("the metadata in the file is damaged and was ignored")
     name, normalization = described
     try:
         labels = _labels(data, name)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError, *DAMAGE):
         labels = None
-        notes.append("the class names inside the file are damaged and were not read")
+        notes.append("the class names in the file are damaged and were ignored")
     return Metadata(labels, normalization, tuple(notes))
 
 
@@ -78,7 +78,7 @@ def _describe(data: bytes) -> tuple[str | None, Preprocessing | None]:
 
 
 def _place(table: Table, field: int) -> int:
-    """Where the field lies in the table, 0 where it is left out."""
+    """The position of the field in the table, 0 if it is omitted."""
     return int(table.Offset(4 + 2 * field))
 
 
@@ -123,7 +123,7 @@ def _triple(table: Table, field: int) -> tuple[float, float, float]:
 
 
 def _labels(data: bytes, name: str | None) -> tuple[str, ...] | None:
-    """The lines of the file of that name in the archive, of its only text file where no name is known."""
+    """The lines of the file with that name in the archive, or of its only text file if no name is known."""
     end = data.rfind(b"PK\5\6", max(0, len(data) - 2**16))
     if end < 0:
         return None

@@ -1,15 +1,15 @@
-"""8-bit numbers of TFLite files as float32, and what their ranges do to activations.
+"""8-bit values of TFLite files as float32, and the effect of their ranges on activations.
 
-8-bit values become float32 exactly: scale * (q - zero_point), for each tensor or each channel; int32 biases with their
-own scale. What remains is that LiteRT rounds every layer's output to 8 bits and ends it at the top of its range:
+8-bit values are converted to float32 exactly: scale * (q - zero_point), per tensor or per channel; int32 biases with
+their own scale. But LiteRT also rounds every layer's output to 8 bits and clamps it to the top of its range:
 
-- RELU6, and NONE where the range begins at 0 and ends at 6 (half a step of rounding apart): ReLU6. That is every
-  official 8-bit file, and the range's end is the activation itself.
-- RELU6 or NONE where the range ends at top < 6: LiteRT clamps to [0, top]. ReLU6 of filters and bias times 6 / top,
-  with the next layer's filters times top / 6, computes exactly that, so it is what is returned. After a backbone's last
-  layer there is none that could undo it; there the clamp is ReLU6's, and a note says so.
-- RELU: ReLU. The range ends at the largest value of calibration, so that hardly any value is cut.
-- NONE where the ranges begin at 0 and some end above 6: ReLU, for the same reason.
+- RELU6, and NONE if the range begins at 0 and ends at 6 (within half a quantisation step): ReLU6. That is every
+  official 8-bit file, and the end of the range is the activation itself.
+- RELU6 or NONE if the range ends at top < 6: LiteRT clamps to [0, top]. ReLU6 with filters and bias times 6 / top, and
+  the next layer's filters times top / 6, computes exactly that, so that is returned. After a backbone's last layer
+  there is no layer to undo the scaling; there the clamp is that of ReLU6, and a note says so.
+- RELU: ReLU. The range ends at the largest value seen in calibration, so hardly any value is clamped.
+- NONE if the ranges begin at 0 and some end above 6: ReLU, for the same reason.
 """
 
 import dataclasses
@@ -25,14 +25,14 @@ from mobilenet.weights.tflite.file import Tensor
 __all__ = ["LOWEST", "clamped", "floats", "misfit", "one_scale", "quantization", "top"]
 
 LOWEST = {"UINT8": 0, "INT8": -128}
-"""Kinds of 8-bit tensors, and the lowest number of each."""
+"""Kinds of 8-bit tensors, and the lowest value of each."""
 
 _HALF_STEP = 1 / 510
-"""Of a range; official files end at 5.99976."""
+"""Tolerance of the end of a range; official files end at 5.99976."""
 
 
 def floats(tensor: Tensor, order: tuple[int, ...]) -> Floats:
-    """float32 values of a constant, its axes in this order, in memory of their own."""
+    """The float32 values of a constant, as a new array with axes in this order, such as (out, in, height, width)."""
     values: Floats = np.array(np.transpose(np.asarray(tensor.values), order), np.float32, order="C")
     if tensor.kind in {"FLOAT32", "FLOAT16"}:
         return values
@@ -45,15 +45,15 @@ def floats(tensor: Tensor, order: tuple[int, ...]) -> Floats:
 
 
 def quantization(tensor: Tensor) -> tuple[Floats, NDArray[np.int64]]:
-    """Scales and zero points, one or one for each channel; ModelError where they do not fit the tensor."""
+    """Scales and zero points, (1,) or one per channel (out,); ModelError if they do not fit the tensor."""
     scales, zero_points = tensor.scales, tensor.zero_points
     channels = tensor.shape[tensor.axis] if 0 <= tensor.axis < len(tensor.shape) else 1
     if len(zero_points) == 0:
         zero_points = np.zeros(1, np.int64)
     if not {len(scales), len(zero_points)} <= {1, channels}:
-        raise ModelError(f"{tensor.name} of shape {tensor.shape} has {len(scales)} scales; it needs 1 or one a channel")
+        raise ModelError(f"{tensor.name} of shape {tensor.shape} has {len(scales)} scales, not 1 or one per channel")
     if not (np.isfinite(scales).all() and (scales > 0).all() and (np.abs(zero_points) < 2**16).all()):
-        raise ModelError(f"{tensor.name} of shape {tensor.shape} has a scale that is no number above 0; it is damaged")
+        raise ModelError(f"{tensor.name} of shape {tensor.shape} has a scale that is not above 0; it is damaged")
     return scales, zero_points
 
 
@@ -66,7 +66,7 @@ def one_scale(tensor: Tensor) -> tuple[float, int]:
 
 
 def top(output: Tensor, activation: Activation) -> float | None:
-    """Where the range of a quantised layer's output ends, None where it does not clamp: float, or below 0 as well."""
+    """The end of the range of a quantised layer's output; None if it does not clamp: float, or also below 0."""
     if output.kind not in LOWEST or len(output.scales) == 0:
         return None
     scale, zero_point = one_scale(output)
@@ -78,7 +78,7 @@ def top(output: Tensor, activation: Activation) -> float | None:
 def clamped(
     convs: list[ForeignConv], tops: list[float | None], classifier: ForeignLinear | None, notes: list[str]
 ) -> tuple[list[ForeignConv], ForeignLinear | None]:
-    """Give layers that are clamped by their range alone their activation, and move ranges that end below 6 to 6."""
+    """Set the activation of layers that are clamped only by their range, and rescale ranges that end below 6 to 6."""
     by_range = [end for conv, end in zip(convs, tops, strict=True) if conv.activation == "none" and end is not None]
     kind: Activation = "relu" if max(by_range, default=0) > 6 * (1 + _HALF_STEP) else "relu6"
     settled, carried = [], 1.0
@@ -104,5 +104,5 @@ def _multiply(values: Floats | None, factor: float) -> None:
 
 
 def misfit(tensor: Tensor, wanted: str) -> str:
-    """What a message says of a tensor that is not what its place needs."""
+    """The message for a tensor that is not what is expected."""
     return f"tensor {tensor.name} has shape {tensor.shape} of {tensor.kind}, which is not {wanted}"

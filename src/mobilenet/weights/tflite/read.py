@@ -1,6 +1,6 @@
 """Reads a MobileNet V1 classifier, or its backbone, out of a TFLite file, float32 or 8-bit.
 
-8-bit files become float32; `tflite_ranges` says how and how exactly.
+8-bit files are converted to float32; `weights.tflite.ranges` says how, and how exactly.
 """
 
 import dataclasses
@@ -20,17 +20,17 @@ from mobilenet.weights.tflite.ranges import LOWEST, clamped, floats, misfit, one
 __all__ = ["read_tflite"]
 
 _LARGEST_FILE = 2**31
-"""Bytes; a flatbuffer's own limit."""
+"""Bytes; the limit of flatbuffers."""
 
 _LARGEST_SIDE = 4096
-"""Pixels; as far as photos are resized."""
+"""Pixels; the limit for resizing photos."""
 
 _FUSED: dict[str, Activation] = {"NONE": "none", "RELU": "relu", "RELU6": "relu6"}
 _CHANNELS_LAST = 3
 
 
 def read_tflite(path: Path) -> ForeignNetwork:
-    """The layers of a TFLite file; ModelError names what is not understood, or is damaged."""
+    """The layers of a TFLite file; ModelError names what is not supported, or is damaged."""
     size = path.stat().st_size
     if size > _LARGEST_FILE:
         raise ModelError(f"{path} has {size:,} bytes, more than a TFLite file can have; give a MobileNet V1")
@@ -57,7 +57,7 @@ def read_tflite(path: Path) -> ForeignNetwork:
 
 
 class _Walk:
-    """Follows the one path from the image to the output, layer by layer; anything beside that path is refused."""
+    """Follows the single path from the image to the output, layer by layer; anything outside that path is refused."""
 
     def __init__(self, graph: Graph, size: int) -> None:
         self.graph = graph
@@ -73,34 +73,34 @@ class _Walk:
         self.classifier: ForeignLinear | None = None
         self.notes: list[str] = []
         if unknown := [operator.kind for operator in graph.operators if operator.kind not in _STEPS]:
-            raise ModelError(f"operator {unknown[0]} is not part of a MobileNet V1 classifier; give one without it")
+            raise ModelError(f"operator {unknown[0]} is not part of a MobileNet V1 classifier; use a model without it")
 
     def step(self, operator: Operator) -> None:
-        """Take one operator; ModelError where it does not follow on the one before, or does what no MobileNet does."""
+        """Convert one operator; ModelError if it does not follow the one before, or is not part of any MobileNet."""
         if not operator.inputs or len(operator.outputs) != 1 or min(operator.inputs[0], *operator.outputs) < 0:
-            raise ModelError(f"a {operator.kind} has no input, or not one output; it is damaged")
+            raise ModelError(f"a {operator.kind} has no input, or not exactly one output; it is damaged")
         given, made = operator.inputs[0], operator.outputs[0]
         if operator.kind == "DEQUANTIZE" and self.graph.tensors[given].values is not None:
             self.constants[made] = self.graph.tensors[given]
             return
         if given != self.current:
             name = self.graph.tensors[given].name
-            raise ModelError(f"a {operator.kind} reads {name}, not the layer before it; only plain chains are read")
+            raise ModelError(f"a {operator.kind} reads {name}, not the layer before it; only chains are supported")
         if self.pads != (0, 0) and operator.kind not in {"CONV_2D", "DEPTHWISE_CONV_2D"}:
-            raise ModelError(f"a {operator.kind} follows a PAD; only a convolution may")
+            raise ModelError(f"a {operator.kind} follows a PAD; only a convolution can")
         _STEPS[operator.kind](self, operator)
         self.current = made
 
     def finish(self) -> None:
-        """Check that the path has led to the output, and settle the activations of quantised layers."""
+        """Check that the path has reached the output, and set the activations of quantised layers."""
         if self.graph.outputs != (self.current,) or self.stage == "body":
-            raise ModelError("the output is not the end of the chain of layers; give a classifier or a backbone")
+            raise ModelError("the output is not the end of the chain of layers; use a classifier or a backbone")
         if self.classifier is not None and self.stage != "probabilities":
             self.notes.append("the file ends before a softmax; its outputs are read as logits")
         self.convs, self.classifier = clamped(self.convs, self.tops, self.classifier, self.notes)
 
     def convolution(self, operator: Operator) -> None:
-        """CONV_2D, which is the classifier after the pool, and DEPTHWISE_CONV_2D."""
+        """CONV_2D, which after the pool is the classifier, and DEPTHWISE_CONV_2D."""
         filters, groups = self._filters(operator)
         if self.stage != "body":
             self._classify(operator, filters, groups)
@@ -111,7 +111,7 @@ class _Walk:
         activation = _FUSED.get(operator.options.activation)
         if activation is None:
             raise ModelError(
-                f"{filters.name} is followed by {operator.options.activation}; only RELU and RELU6 are read"
+                f"{filters.name} is followed by {operator.options.activation}; only RELU and RELU6 are supported"
             )
         self.channels = len(values)
         bias = self._bias(operator, self.channels)
@@ -119,13 +119,13 @@ class _Walk:
         self.tops.append(top(self.graph.tensors[operator.outputs[0]], activation))
 
     def pad(self, operator: Operator) -> None:
-        """PAD of height and width, before a convolution without padding of its own."""
+        """PAD of height and width, before a convolution without its own padding."""
         table = self._constant(operator, 1)
         if table.shape != (4, 2) or table.kind not in {"INT32", "INT64"} or self.stage != "body":
             raise ModelError(misfit(table, "widths of a PAD, four pairs before a convolution"))
         batch, rows, columns, channels = [(int(pair[0]), int(pair[1])) for pair in np.asarray(table.values)]
         if batch != (0, 0) or channels != (0, 0) or rows != columns or not all(0 <= pad < self.side for pad in rows):
-            raise ModelError(f"a PAD by {(batch, rows, columns, channels)} is not one of height and width alike")
+            raise ModelError(f"a PAD by {(batch, rows, columns, channels)} does not pad height and width equally")
         self.pads = rows
 
     def pool(self, operator: Operator) -> None:
@@ -142,12 +142,12 @@ class _Walk:
         self.stage = "pooled"
 
     def flatten(self, operator: Operator) -> None:
-        """RESHAPE and SQUEEZE of what is one vector anyway."""
+        """RESHAPE and SQUEEZE of a single vector."""
         if self.stage == "body":
-            raise ModelError(f"a {operator.kind} stands before the pool; only after it does it change nothing")
+            raise ModelError(f"a {operator.kind} comes before the pool; it is supported only after it")
 
     def same(self, _operator: Operator) -> None:
-        """QUANTIZE and DEQUANTIZE: the same numbers in another type."""
+        """QUANTIZE and DEQUANTIZE: the same values in another type."""
 
     def linear(self, operator: Operator) -> None:
         """FULLY_CONNECTED: the classifier."""
@@ -178,7 +178,7 @@ class _Walk:
         if height != width or options.stride != (stride, stride) or options.dilation != (1, 1) or stride < 1:
             raise ModelError(
                 f"tensor {name} has shape {filters.shape}, stride {options.stride}, dilation {options.dilation}; only "
-                "square filters without dilation are read"
+                "square filters without dilation are supported"
             )
         total = max((math.ceil(self.side / stride) - 1) * stride + height - self.side, 0)
         same, symmetric = (total // 2, total - total // 2), ((height - 1) // 2, (height - 1) // 2)
@@ -187,7 +187,7 @@ class _Walk:
         pads, self.pads = self.pads, (0, 0)
         self.side = math.ceil(self.side / stride) if options.same else (self.side + sum(pads) - height) // stride + 1
         if self.side < 1:
-            raise ModelError(f"{name} leaves nothing of the plane; it is damaged")
+            raise ModelError(f"{name} has an empty output; it is damaged")
         if options.same or pads == same != (0, 0):
             return stride, "tensorflow"
         if pads == (0, 0):
@@ -197,7 +197,7 @@ class _Walk:
         raise ModelError(f"{name} is padded by {pads}, neither TensorFlow's {same} nor {symmetric}")
 
     def _filters(self, operator: Operator) -> tuple[Tensor, int]:
-        """(out, height, width, in / groups), or (1, height, width, out) where each channel is its own group."""
+        """(out, height, width, in / groups), or (1, height, width, out) if each channel is its own group."""
         filters = self._constant(operator, 1)
         one, *_, last = filters.shape if len(filters.shape) == 4 else (0, 0)
         if operator.kind == "DEPTHWISE_CONV_2D":
@@ -214,7 +214,7 @@ class _Walk:
         tensor = self.constants.get(number, self.graph.tensors[number])
         if number < 0 or tensor.values is None:
             name, kind = (tensor.name, tensor.kind) if number >= 0 else ("nothing", "no type")
-            raise ModelError(f"a {operator.kind} reads {name} of {kind}, whose values are not in the file, or not read")
+            raise ModelError(f"a {operator.kind} reads {name} of {kind}, whose values are missing or not supported")
         return tensor
 
     def _bias(self, operator: Operator, out: int) -> Floats | None:
@@ -228,11 +228,11 @@ class _Walk:
     def _floats(self, tensor: Tensor, order: tuple[int, ...]) -> Floats:
         """float32 values with the axes in this order.
 
-        Bytes that several tensors share would become as many arrays, so what is read is bounded by the file's size.
+        Bytes shared by several tensors would be expanded once per tensor, so the total is bounded by the file's size.
         """
         self.budget -= tensor.values.nbytes if tensor.values is not None else 0
         if self.budget < 0:
-            raise ModelError("its layers share their values; together they are larger than the file")
+            raise ModelError("its layers share their values; together they exceed the size of the file")
         return floats(tensor, order)
 
 
@@ -264,7 +264,7 @@ def _image(graph: Graph) -> Tensor:
 
 
 def _preprocessing(image: Tensor, normalization: Preprocessing | None) -> Preprocessing | None:
-    """From the scale of a quantised input; else from the file's metadata; else None, and the recogniser assumes."""
+    """From the scale of a quantised input; else from the file's metadata; else None, for `recognise` to assume."""
     side = image.shape[1]
     if image.kind not in LOWEST:
         return normalization and dataclasses.replace(normalization, resolution=side)

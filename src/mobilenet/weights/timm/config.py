@@ -1,4 +1,4 @@
-"""What the config.json beside a timm file says of its photos and classes, and what is assumed without one."""
+"""The config.json beside a timm file: preprocessing and classes, and what is assumed without it."""
 
 import json
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ __all__ = ["Description", "read_description"]
 _MAX_BYTES, _MAX_MESSAGE = 1 << 22, 600
 _USUAL_SIDE = 224
 _HARMLESS = {"num_classes", "in_chans", "drop_rate", "drop_path_rate", "global_pool"}
-"""Arguments of timm's models that leave the network as it is, or show in its tensors."""
+"""Arguments of timm's models that do not change the network, or are visible in its tensors."""
 
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """As the fields of `ForeignNetwork` of these names."""
+    """As the fields with these names in `ForeignNetwork`."""
 
     resolution: int | None
     labels: tuple[str, ...] | None
@@ -29,7 +29,7 @@ class Description:
 
 
 def read_description(path: Path, stem: ForeignConv, classes: int) -> Description:
-    """What is said of the model file `path`; ModelError, one line, where its config.json is of another model."""
+    """The description of the model file `path`; ModelError, one line, if its config.json is for another model."""
     file = path.with_name("config.json")
     if not file.is_file():
         return _undescribed(stem)
@@ -45,23 +45,23 @@ def read_description(path: Path, stem: ForeignConv, classes: int) -> Description
 
 
 def _undescribed(stem: ForeignConv) -> Description:
-    """timm's own files of MobileNet V1 were trained on pixels from -1 to 1; others tell by their first batch norm."""
+    """timm's own MobileNet V1 files were trained on pixels from -1 to 1; for others the first batch norm tells."""
     units = guess_units(stem)
     if units is None:
         note = "there is no config.json beside the file; (pixel - 127.5) / 127.5 is assumed, as in timm's own training"
         return Description(None, None, Preprocessing(_USUAL_SIDE), (note,))
     note = (
-        "there is no config.json beside the file; what its first batch norm remembers of photos fits "
+        "there is no config.json beside the file; the statistics of its first batch norm fit "
         f"{units.name}, which is assumed"
     )
     return Description(None, None, Preprocessing(_USUAL_SIDE, mean=units.mean, std=units.std), (note,))
 
 
 def _read(file: Path) -> dict[str, Any]:
-    """The description, with all that says something of photos under `pretrained_cfg`, where older files lack it."""
+    """The description, with everything about photos under `pretrained_cfg`, even for older files without that key."""
     try:
         if file.stat().st_size > _MAX_BYTES:
-            raise ModelError(f"it has {file.stat().st_size:,} bytes; up to {_MAX_BYTES:,} are read")
+            raise ModelError(f"it has {file.stat().st_size:,} bytes; the limit is {_MAX_BYTES:,}")
         config = json.loads(file.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"it is not JSON: {error}") from error
@@ -74,17 +74,17 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 def _check(config: dict[str, Any], classes: int) -> None:
-    """ModelError where it describes another model than the tensors, or a changed one."""
+    """ModelError if it describes a different model than the tensors, or a modified one."""
     architecture = config.get("architecture")
     if not isinstance(architecture, str) or not architecture.startswith("mobilenetv1"):
         raise ModelError(
-            f"its architecture is {architecture!r}, not a mobilenetv1 of timm; keep each model in a folder"
+            f"its architecture is {architecture!r}, not a mobilenetv1 of timm; keep each model in its own folder"
         )
     if config.get("num_classes", classes) != classes:
-        raise ModelError(f"it has num_classes {config['num_classes']}, the tensors {classes} classes")
+        raise ModelError(f"it has num_classes {config['num_classes']}, but the tensors have {classes} classes")
     arguments = config.get("model_args") or {}
     if changed := sorted(set(arguments) - _HARMLESS):
-        raise ModelError(f"its model_args change the network ({', '.join(changed)}); only timm's own structure is read")
+        raise ModelError(f"its model_args change the network ({', '.join(changed)}); only timm's own is supported")
 
 
 def _described(config: dict[str, Any], classes: int) -> Description:
@@ -93,13 +93,13 @@ def _described(config: dict[str, Any], classes: int) -> Description:
     notes = []
     side = _side(pretrained.get("input_size"))
     if side is None or "mean" not in pretrained or "std" not in pretrained:
-        raise ModelError("it lacks input_size, mean or std; take the config.json that belongs to the file")
+        raise ModelError("input_size, mean or std is missing; use the config.json that belongs to the file")
     mean, std = (_pixels(pretrained[name]) for name in ("mean", "std"))
     crop = pretrained.get("crop_pct")
     crop = None if crop is None or pretrained.get("crop_mode", "center") == "squash" else float(crop)
     larger = _side(pretrained.get("test_input_size"))
     if larger is not None and larger != side:
-        notes.append(f"config.json names {larger} pixels for measuring its accuracy; {side}, as in training, are used")
+        notes.append(f"config.json gives {larger} pixels for evaluation; {side}, as in training, are used")
     return Description(side, labels, Preprocessing(side, crop, mean, std), tuple(notes))
 
 
@@ -109,11 +109,11 @@ def _side(size: Any) -> int | None:
             return None
         case [3, int() as height, int() as width] if height == width:
             return height
-    raise ModelError(f"the size of its photos is {size!r}; [3, side, side] is read")
+    raise ModelError(f"its input size is {size!r}; only [3, side, side] is supported")
 
 
 def _pixels(values: Any) -> tuple[float, float, float]:
-    """timm counts from 0 to 1 what is 0 to 255 in a photo."""
+    """timm scales pixels to 0…1; here they are 0…255."""
     red, green, blue = (255 * float(value) for value in values)
     return red, green, blue
 
@@ -123,5 +123,5 @@ def _labels(config: dict[str, Any], classes: int) -> tuple[str, ...] | None:
     if names is None:
         return None
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names) or len(names) != classes:
-        raise ModelError(f"its label_names are not {classes} texts, one for each class")
+        raise ModelError(f"its label_names are not {classes} strings, one per class")
     return tuple(names)

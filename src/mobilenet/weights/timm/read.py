@@ -1,7 +1,7 @@
 """timm's MobileNet V1 files: safetensors with timm's names, and the config.json beside them.
 
-The tensors say neither strides nor padding nor activation; timm's `mobilenetv1_*` have one structure, which the names
-must match: a stem, five stages of blocks, in some a head.
+The tensors do not tell strides, padding or activation; timm's `mobilenetv1_*` share one structure, which the names must
+match: a stem, five stages of blocks, and in some a head.
 """
 
 import math
@@ -21,7 +21,7 @@ __all__ = ["read_timm"]
 Tensors = Mapping[str, NDArray[np.float32]]
 
 _STAGES = ((1, 1), (2, 2), (2, 2), (6, 2), (2, 2))
-"""Blocks of each stage, and the stride of its first."""
+"""Number of blocks in each stage, and the stride of the first one."""
 
 _EPSILON = 1e-5
 _NORM = ("weight", "bias", "running_mean", "running_var")
@@ -55,11 +55,11 @@ def read_timm(path: Path) -> ForeignNetwork:
 
 
 def _read_tensors(path: Path) -> dict[str, NDArray[np.float32]]:
-    """All tensors as float32, but for the counters of batches."""
+    """All tensors as float32, except the batch counters."""
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise ModelError(
-                f"it has {path.stat().st_size:,} bytes, more than any MobileNet; up to {_MAX_BYTES:,} are read"
+                f"it has {path.stat().st_size:,} bytes, more than any MobileNet; the limit is {_MAX_BYTES:,}"
             )
         found = deserialize(path.read_bytes())  # type: ignore[no-untyped-call]
     except (OSError, SafetensorError, ValueError) as error:
@@ -74,21 +74,21 @@ def _read_tensors(path: Path) -> dict[str, NDArray[np.float32]]:
 
 def _floats(name: str, kind: str, shape: tuple[int, ...], data: bytes) -> NDArray[np.float32]:
     if kind not in _FORMATS:
-        raise ModelError(f"{name} {shape} has the type {kind}; {', '.join(_FORMATS)} are read")
+        raise ModelError(f"{name} {shape} has type {kind}; {', '.join(_FORMATS)} are supported")
     values: NDArray[np.generic] = np.frombuffer(data, _FORMATS[kind])
     if values.size != math.prod(shape):
-        raise ModelError(f"{name} {shape} has {values.size:,} numbers")
+        raise ModelError(f"{name} {shape} has {values.size:,} values")
     if kind == "BF16":
         values = (values.astype(np.uint32) << 16).view(np.float32)
     with np.errstate(over="ignore"):
         floats: NDArray[np.float32] = values.astype(np.float32, copy=False).reshape(shape)
     if not np.isfinite(floats).all():
-        raise ModelError(f"{name} {shape} holds numbers that are not finite")
+        raise ModelError(f"{name} {shape} contains values that are not finite")
     return floats
 
 
 def _convs(tensors: Tensors) -> tuple[ForeignConv, ...]:
-    """The convolutions in the order of computation; ModelError names what is missing and what is too much."""
+    """The convolutions in the order of computation; ModelError names what is missing and what is unexpected."""
     layers = [*_layers("conv_head.weight" in tensors)]
     expected = {f"{conv}.weight" for conv, _, _ in layers}
     expected |= {f"{norm}.{part}" for _, norm, _ in layers for part in _NORM}
@@ -103,7 +103,7 @@ def _convs(tensors: Tensors) -> tuple[ForeignConv, ...]:
 
 
 def _layers(head: object) -> Iterator[tuple[str, str, int]]:
-    """Name of each convolution, of its norm, and its stride."""
+    """The name of each convolution and of its norm, and its stride."""
     yield "conv_stem", "bn1", 2
     for stage, (blocks, stride) in enumerate(_STAGES):
         for block in range(blocks):
@@ -127,7 +127,7 @@ def _conv(tensors: Tensors, name: str, norm: str, stride: int) -> ForeignConv:
             raise ModelError(f"{norm}.{part} {values.shape} does not fit {name}.weight {filters.shape}")
     scale, shift, mean, variance = parts.values()
     if (variance < 0).any():
-        raise ModelError(f"{norm}.running_var {variance.shape} holds negative variances")
+        raise ModelError(f"{norm}.running_var {variance.shape} contains negative variances")
     groups = filters.shape[0] if name.endswith("conv_dw") else 1
     unfolded = ForeignNorm(scale, shift, mean, variance, _EPSILON)
     return ForeignConv(f"{name}.weight", filters, stride, groups, "symmetric", "relu6", None, unfolded)
