@@ -118,7 +118,7 @@ _WRONG: list[tuple[Callable[[ForeignNetwork], ForeignNetwork], str]] = [
         lambda n: _changed(n, 3, activation="relu"),
         "their block2.depthwise of shape (16, 1, 3, 3) has no batch norm and",
     ),
-    (lambda n: _changed(n, 5, bias=_numbers(3)), "conv.bias of their block3.depthwise has shape (3,)"),
+    (lambda n: _changed(n, 5, bias=_numbers(3)), "conv.bias of their block3.depthwise is (3,)"),
     (lambda n: _changed(n, 5, bias=np.full(32, np.inf, np.float32)), "block3.depthwise.conv.bias of shape (32,) holds"),
     (
         lambda n: replace(n, classifier=ForeignLinear("their matrix", _numbers(3, 255), None)),

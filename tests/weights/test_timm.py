@@ -158,7 +158,7 @@ _CONFIGS = {
     "no architecture": ({"model_type": "bert"}, "its architecture is None"),
     "other classes": (_config(num_classes=1000), "it has num_classes 1000, but the tensors have 5 classes"),
     "a changed network": (_config(model_args={"output_stride": 16}), "model_args change the network (output_stride)"),
-    "too few names": (_config(label_names=["ant"]), "its label_names are not 5 texts"),
+    "too few names": (_config(label_names=["ant"]), "its label_names are not 5 strings"),
     "photos that are no squares": (_config(input_size=[3, 224, 192]), "its input size is [3, 224, 192]"),
     "no mean": ({"architecture": "mobilenetv1_100", "input_size": [3, 224, 224]}, "input_size, mean or std is missing"),
     "a mean of two": (_config(mean=[0.5, 0.5]), "is not what timm writes"),
