@@ -90,7 +90,7 @@ def test_wrong_usage_is_one_line(
     assert "'soon' is not a valid float" in _error(capsys, run, "--seconds", "soon")
     assert "0 threads are out of range; use 1 to 1024" in _error(capsys, run, "--threads", "1,0")
     for wrong in ("", "1,", "two", "1.5"):
-        assert "is not a number or several with commas" in _error(capsys, run, "--threads", wrong)
+        assert "is not a comma-separated list of numbers" in _error(capsys, run, "--threads", wrong)
     assert "picture.gif is not a supported image format" in _error(capsys, run, "--plot", "picture.gif")
     assert "gone.jpg: cannot be read" in _error(capsys, str(tiny_tflite), "--photo", "gone.jpg")
 

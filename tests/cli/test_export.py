@@ -155,7 +155,7 @@ def test_a_file_that_answers_with_nan_fails_in_one_line(
     arguments = ["--data", str(photos), "--out", str(tmp_path), "--format", name, "--precision", "float32"]
     assert main(["export", str(model), *arguments]) == 1
     error = capsys.readouterr().err
-    assert f"colours-float32.failed{right.suffix}: it outputs NaN or infinity on 6 of 6 photos" in error
+    assert f"colours-float32.failed{suffix}: it outputs NaN or infinity on 6 of 6 photos" in error
     assert len(error.splitlines()) == 1
     assert not (tmp_path / f"colours-float32{suffix}").exists()
     assert json.loads((tmp_path / "export.json").read_text("utf-8"))["passed"] is False
