@@ -20,6 +20,7 @@ from mobilenet.search.strategy.choice import Choice
 from mobilenet.search.trial.events import Trial
 from mobilenet.search.trial.files import MeasuredFile
 from mobilenet.search.trial.trainings import Trainings
+from mobilenet.tasks.classification.task import Classification
 from mobilenet.training.settings import TrainingSettings
 
 _VARIANT = Variant("litert", "int8", 1)
@@ -69,6 +70,7 @@ def choose(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tup
 
         monkeypatch.setattr(choosing, "prove_and_measure", prove)
         trainings = SimpleNamespace(
+            goal=Classification.goal,
             trial=lambda candidate, epochs: Trial(candidate, epochs, candidate.resolution / 200, 0.5, 1.0),
             run_folder=lambda candidate, _: tmp_path / str(candidate),
         )

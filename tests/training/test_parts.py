@@ -1,6 +1,7 @@
 """The parts of training, each against numbers worked out by hand."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from mobilenet.training.optim.average import WeightAverage
 from mobilenet.training.optim.optimizer import PaperRMSprop, parameter_groups
 from mobilenet.training.recipe import make_plan
 from mobilenet.training.sampler import epoch_order, sample_numbers, steps_per_epoch
-from mobilenet.training.settings import TrainingSettings
+from mobilenet.training.settings import Optimizer, TrainingSettings
 from mobilenet.training.system.processes import Processes, torchrun_place
 from mobilenet.training.tracking.tracker import Tracker
 
@@ -153,9 +154,33 @@ def test_settings_survive_json() -> None:
         TrainingSettings.from_json({**settings.to_json(), "colour": 1})
 
 
-def test_the_rate_is_scaled_with_the_batch() -> None:
-    half, whole = (make_plan(TrainingSettings(Path("x"), batch_size=size), 1000).learning_rate for size in (16, 32))
-    assert whole == pytest.approx(2 * half)
+_RATES = {
+    "random": {
+        "adamw": (0.003, 0.006, 0.012, 0.024, 0.048),
+        "rmsprop": (0.0025, 0.01, 0.04, 0.16, 0.16),
+        "sgd": (0.025, 0.05, 0.2, 0.2, 0.2),
+    },
+    "fine-tuning": {
+        "adamw": (0.0015, 0.003, 0.006, 0.006, 0.006),
+        "rmsprop": (0.00075, 0.003, 0.012, 0.02, 0.02),
+        "sgd": (0.01, 0.02, 0.04, 0.04, 0.04),
+    },
+}
+"""For batches of 8, 32, 128, 512 and 2,048: a quarter, 1, 4, 16 and 64 times 32, whose roots are 1/2, 1, 2, 4 and 8."""
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "rmsprop", "sgd"])
+@pytest.mark.parametrize("recipe", ["random", "fine-tuning"])
+def test_the_rate_suits_the_batch(recipe: str, optimizer: Optimizer) -> None:
+    weights = None if recipe == "random" else "other.tflite"
+    settings = TrainingSettings(Path("x"), weights=weights, optimizer=optimizer)
+    plans = [make_plan(replace(settings, batch_size=size), 16_384) for size in (8, 32, 128, 512, 2048)]
+    rates = tuple(plan.learning_rate for plan in plans)
+    assert rates == pytest.approx(_RATES[recipe][optimizer])
+    assert rates[1] == _RATES[recipe][optimizer][1], "bit for bit at the default batch"
+    few = make_plan(settings, 64)
+    assert (few.batch_size, few.learning_rate) == (8, rates[0]), "batches are an eighth of few photos"
+    assert make_plan(replace(settings, learning_rate=0.7, batch_size=512), 16_384).learning_rate == 0.7
 
 
 def test_metrics_after_the_last_checkpoint_are_dropped(tmp_path: Path) -> None:

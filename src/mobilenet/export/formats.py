@@ -1,4 +1,4 @@
-"""The formats of exported files: the writer of each, and the engine that verifies it."""
+"""The writer of each format of exported files."""
 
 from collections.abc import Callable
 

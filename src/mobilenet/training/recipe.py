@@ -34,9 +34,10 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class _Recipe:
-    """Defaults for what the settings leave open; rates are for a batch of 32."""
+    """Defaults for what the settings leave open; `rates` are for a batch of 32, `highest_rates` for any."""
 
     rates: dict[Optimizer, float]
+    highest_rates: dict[Optimizer, float]
     decays: dict[Optimizer, float]
     epochs: Callable[[int], int]
     warmup_epochs: float
@@ -49,6 +50,7 @@ class _Recipe:
 
 _FROM_RANDOM = _Recipe(
     rates={"sgd": 0.05, "rmsprop": 0.01, "adamw": 0.006},
+    highest_rates={"sgd": 0.2, "rmsprop": 0.16, "adamw": math.inf},
     decays={"sgd": 5e-4, "rmsprop": 4e-5, "adamw": 0.1},
     epochs=lambda photos: 48,  # noqa: ARG005
     warmup_epochs=3,
@@ -61,6 +63,7 @@ _FROM_RANDOM = _Recipe(
 
 _FINE_TUNING = _Recipe(
     rates={"sgd": 0.02, "rmsprop": 0.003, "adamw": 0.003},
+    highest_rates={"sgd": 0.04, "rmsprop": 0.02, "adamw": 0.006},
     decays={"sgd": 5e-4, "rmsprop": 4e-5, "adamw": 0.05},
     epochs=lambda photos: min(max(round(36_000 / photos), 8), 60),
     warmup_epochs=0.5,
@@ -89,7 +92,7 @@ def make_plan(settings: TrainingSettings, photos: int) -> Plan:
     return Plan(
         epochs=epochs,
         batch_size=batch_size,
-        learning_rate=_or(settings.learning_rate, recipe.rates[settings.optimizer] * batch_size / 32),
+        learning_rate=_or(settings.learning_rate, _learning_rate(recipe, settings.optimizer, batch_size)),
         layer_decay=_or(settings.layer_decay, recipe.layer_decay),
         weight_decay=_or(settings.weight_decay, recipe.decays[settings.optimizer]),
         warmup_epochs=_or(settings.warmup_epochs, min(recipe.warmup_epochs, epochs / _PARTS)),
@@ -102,6 +105,18 @@ def make_plan(settings: TrainingSettings, photos: int) -> Plan:
 
 def _recipe(weights: str | None) -> _Recipe:
     return _FROM_RANDOM if weights is None else _FINE_TUNING
+
+
+def _learning_rate(recipe: _Recipe, optimizer: Optimizer, batch_size: int) -> float:
+    """The peak rate for a batch size, at most the recipe's highest rate.
+
+    AdamW's is proportional to the square root (Malladi et al., 2022), SGD's to the batch size (Goyal et al., 2017), and
+    so is RMSprop's, which with an epsilon of 1 hardly adapts. Below a batch of 32, SGD's follows the square root too:
+    data sets that small learn more at higher rates.
+    """
+    ratio = batch_size / 32
+    by_root = optimizer == "adamw" or (optimizer == "sgd" and ratio < 1)
+    return min(recipe.rates[optimizer] * (math.sqrt(ratio) if by_root else ratio), recipe.highest_rates[optimizer])
 
 
 def _training_side(side: int, recipe: _Recipe) -> int:

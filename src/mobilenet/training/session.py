@@ -55,7 +55,10 @@ class Session:
         self._saved_s = time.monotonic()
 
     def finish(self, begin: Start | None) -> Evaluation:
-        """Do what is left to do; `begin` is done before the first step of a run that starts from other weights."""
+        """Do what is left to do; `begin` is done before the first step of a run that starts from other weights.
+
+        ProcessError if another process is lost.
+        """
         job = self.job
         torch.manual_seed(job.settings.seed)
         network = TableNetwork(job.card.network(), job.card.outputs)
