@@ -129,7 +129,7 @@ def test_a_curve_that_is_there_twice_and_one_of_too_few_points_are_refused(profi
         (b"[1]", "it is [1] instead of an object"),
         (b"null", "it is None instead of an object"),
         (b"{}", "kind is missing"),
-        (b"[" * 100_000, "its lists lie too deep"),
+        (b"[" * 100_000, "it is nested too deeply"),
         (b'{"kind": "device profile", "format": ' + b"9" * 5000 + b"}", "Exceeds the limit"),
     ],
 )

@@ -117,7 +117,7 @@ def test_people_get_a_table_and_the_smallest_that_reaches_an_accuracy(
     assert _run(*_words(photos, device, tmp_path / "fit"), "--accuracy", "60%") == 0
     out, err = capsys.readouterr()
     assert "4 candidates; looking for the smallest whose file reaches 60.0%" in err
-    assert out.startswith("4 of 4 candidates; ~ is estimated")
+    assert out.startswith("4 of 4 candidates; ~ marks estimates")
     assert " chosen " in out
     found = json.loads((tmp_path / "fit" / "fit.json").read_text())
     assert found["winner"]["width_multiplier"] == 0.25
@@ -131,10 +131,10 @@ def test_only_the_widths_and_resolutions_that_are_named_are_candidates(
 ) -> None:
     words = [*_words(photos, device, tmp_path / "fit")[:-1], 1]
     assert _run(*words, "--size", "1kB", "--widths", "0.375", "--resolutions", "64,32") == 1
-    assert "the nearest is 0.375-32 in" in capsys.readouterr().err
+    assert "the nearest, 0.375-32 in" in capsys.readouterr().err
     assert _run(*words, "--size", "5MB", "--widths", "0.375", "--resolutions", "32", "--json") in (0, 1)
     out, err = capsys.readouterr()
-    assert "1 candidates, 1 inside the budget" in err
+    assert "1 candidates, 1 within the budget" in err
     found = json.loads(out)
     assert [(row["width_multiplier"], row["resolution"]) for row in found["candidates"]] == [(0.375, 32)]
     assert _run(*words, "--size", "5MB", "--widths", "0.25", "--resolutions", "32") == 2
