@@ -126,7 +126,10 @@ def test_people_read_the_grid(capsys: pytest.CaptureFixture[str]) -> None:
         (("--arch", "vgg19"), "unknown architecture 'vgg19'; did you mean vgg16? Available: mobilenet_v1,"),
         (("--compare", ""), "unknown architecture ''; available: mobilenet_v1,"),
         (("--grid", "--by-layer"), "a grid cannot be combined with --by-layer or --compare; leave one of them out"),
-        (("--grid", "--compare", "vgg16"), "a grid cannot be combined with --by-layer or --compare; leave one of them out"),
+        (
+            ("--grid", "--compare", "vgg16"),
+            "a grid cannot be combined with --by-layer or --compare; leave one of them out",
+        ),
         (("--widths", ""), "Invalid value for '--widths': '' is not a list of numbers such as 0.25,0.5"),
         (("--resolutions", "1.5"), "Invalid value for '--resolutions': '1.5' is not a list of whole numbers"),
         (("--width", "wide"), "Invalid value for '--width': 'wide' is not a valid float"),

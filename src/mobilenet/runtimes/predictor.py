@@ -47,7 +47,7 @@ class Predictor(Protocol):
         `probabilities` (N, classes)."""
 
 
-_SUPPORTED = f"a run folder (with its {MODEL}) or a file that ends in {', '.join(SUFFIXES)}"
+_SUPPORTED = f"a run folder with {MODEL}, or a file ending in {', '.join(SUFFIXES)}"
 
 
 def model_file(path: Path) -> Path:
@@ -91,5 +91,5 @@ def _engine(file: Path, runtime: str | None) -> str:
     if runtime is None:
         return engines[0]
     if runtime not in engines:
-        raise ConfigError(f"{runtime} does not run {file.suffix} files ({file}); use {' or '.join(engines)}")
+        raise ConfigError(f"{runtime} cannot run {file.suffix} files ({file}); use {' or '.join(engines)}")
     return runtime
