@@ -35,6 +35,6 @@ def test_a_vector_of_zeros_stays_one() -> None:
 
 def test_the_divergence_of_classes_is_a_sum_over_photos_in_nats() -> None:
     ours, theirs = _RAW[:, 0], _RAW[:, 1]
-    found = softmax_divergence({"probabilities": torch.from_numpy(ours)}, {"probabilities": torch.from_numpy(theirs)})
+    found = softmax_divergence(torch.from_numpy(ours), torch.from_numpy(theirs))
     expected = (_softmax(theirs) * np.log(_softmax(theirs) / _softmax(ours))).sum()
     assert float(found) == pytest.approx(expected, rel=1e-12)

@@ -31,5 +31,5 @@ def test_a_run_folder_and_its_model_file_are_the_same_weights(tmp_path: Path) ->
 def test_what_is_no_model_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"no model.safetensors in"):
         open_weights(str(tmp_path))
-    with pytest.raises(ModelError, match=r"gone.tflite is not there"):
+    with pytest.raises(ModelError, match=r"gone.tflite does not exist"):
         open_weights(str(tmp_path / "gone.tflite"))

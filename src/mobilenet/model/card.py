@@ -120,11 +120,11 @@ def check_outputs(network: Network, outputs: tuple[Output, ...]) -> None:
         height, width, channels = shapes.get(output.row, (0, 0, 0))
         if height * width * channels != output.size:
             raise ModelError(
-                f"output {output.name} of shape {output.shape} is not what its row {output.row} computes: "
+                f"output {output.name} of shape {output.shape} does not match what its row {output.row} computes: "
                 f"{(height, width, channels)}"
             )
     if len({output.name for output in outputs}) < len(outputs):
-        raise ModelError(f"two outputs have one name: {[output.name for output in outputs]}")
+        raise ModelError(f"two outputs have the same name: {[output.name for output in outputs]}")
 
 
 def _check_format(version: object) -> None:
