@@ -138,7 +138,7 @@ def test_only_the_widths_and_resolutions_that_are_named_are_candidates(
     found = json.loads(out)
     assert [(row["width_multiplier"], row["resolution"]) for row in found["candidates"]] == [(0.375, 32)]
     assert _run(*words, "--size", "5MB", "--widths", "0.25", "--resolutions", "32") == 2
-    assert "holds another search: widths was [0.375] and is [0.25]; choose another --out" in capsys.readouterr().err
+    assert "contains another search: widths was [0.375] and is [0.25]; choose another --out" in capsys.readouterr().err
 
 
 def test_crops_are_as_large_as_they_are_asked_for(photos: Path, device: Path, tmp_path: Path) -> None:
