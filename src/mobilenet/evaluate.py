@@ -114,7 +114,7 @@ def evaluate(
     `images` (N, R, R, 3) uint8 or anything with `.batch(indices)`, R being the predictor's resolution; `targets` of N
     photos, in the vocabulary of the predictor's card; `files` N paths relative to `root` (as `Photos.files` to
     `Photos.root`; default: the current folder), for the mistakes; `progress(done, N)` is called after each batch.
-    DataError if there are no photos, ModelError if the outputs do not match the card.
+    DataError without photos, ModelError if the outputs do not match the card.
     """
     if not len(targets):
         raise DataError("no photos to evaluate; at least one readable photo with a label is needed")

@@ -64,3 +64,13 @@ def paint() -> Callable[..., Path]:
         return path
 
     return painted
+
+
+@pytest.fixture
+def photos(tmp_path: Path, paint: Callable[..., Path]) -> Path:
+    """16 photos of each of three colours to train on, 8 to validate with."""
+    for colour in ("red", "green", "blue"):
+        for number in range(24):
+            part = "train" if number < 16 else "validation"
+            paint(tmp_path / "photos" / part / colour / f"{number}.png", colour, 5 * number)
+    return tmp_path / "photos"

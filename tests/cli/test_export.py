@@ -252,7 +252,7 @@ def test_wrong_settings_are_one_line(
 
 def test_wrong_models_and_data_are_one_line(model: Path, photos: Path, tmp_path: Path, capsys: Capture) -> None:
     assert main(["export", str(model)]) == 2
-    assert "there are no photos to prove" in capsys.readouterr().err
+    assert "no photos to verify" in capsys.readouterr().err
     assert main(["export", str(model), "--data", str(tmp_path / "nowhere")]) == 2
     assert "does not exist" in capsys.readouterr().err
     exported = tmp_path / "a.tflite"

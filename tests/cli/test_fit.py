@@ -29,15 +29,6 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mobilenet.search.trial.proving._SECONDS", 0.2)
 
 
-@pytest.fixture
-def photos(tmp_path: Path, paint: Callable[..., Path]) -> Path:
-    for colour in ("red", "green", "blue"):
-        for number in range(24):
-            part = "train" if number < 16 else "validation"
-            paint(tmp_path / "photos" / part / colour / f"{number}.png", colour, 5 * number)
-    return tmp_path / "photos"
-
-
 def _run(*words: object) -> int:
     return main(["fit", *map(str, words)])
 

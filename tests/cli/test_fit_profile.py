@@ -4,7 +4,6 @@ import os
 import re
 import signal
 import time
-from collections.abc import Callable
 from itertools import product
 from pathlib import Path
 
@@ -58,15 +57,6 @@ def measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[GridSettin
     # However far apart made-up figures are.
     monkeypatch.setattr("mobilenet.search.device_profile._STEADY", 1e9)
     return found
-
-
-@pytest.fixture
-def photos(tmp_path: Path, paint: Callable[..., Path]) -> Path:
-    for colour in ("red", "green", "blue"):
-        for number in range(24):
-            part = "train" if number < 16 else "validation"
-            paint(tmp_path / "photos" / part / colour / f"{number}.png", colour, 5 * number)
-    return tmp_path / "photos"
 
 
 def _run(*words: object) -> int:

@@ -18,7 +18,7 @@ from mobilenet.export.diagnose import diagnose
 from mobilenet.export.export import Exported
 from mobilenet.export.litert.model import litert_model
 from mobilenet.export.onnx.model import onnx_model
-from mobilenet.export.proof.verify import Proof, Reference, prove
+from mobilenet.export.proof.verify import Proof, Reference, agreement_between, prove
 from mobilenet.model.card import ModelCard
 from mobilenet.model.graph import ConvNode, Graph, Node, QuantizedGraph
 from mobilenet.quantize.ranges import choose_ranges, observe
@@ -242,6 +242,17 @@ def test_a_file_that_answers_nothing_with_numbers_fails_every_gate_of_answers(
     proof = _proof_of_answers(reference, nothing, precision, monkeypatch, tmp_path / "a")
     passed = {gate.name for gate in proof.gates if gate.passed}
     assert passed == {"description", "size"}
+
+
+@pytest.mark.parametrize("both", [False, True])
+def test_photos_without_finite_outputs_count_as_disagreement_between_files(reference: Reference, *, both: bool) -> None:
+    answers = reference.outputs["probabilities"]
+    broken = answers.copy()
+    broken[:12] = np.nan
+    first, second = {"probabilities": broken}, {"probabilities": broken if both else answers}
+    assert agreement_between(first, second, reference.task, reference.card) == 36 / 48
+    nothing = {"probabilities": np.full_like(answers, np.nan)}
+    assert agreement_between(nothing, nothing, reference.task, reference.card) == 0
 
 
 @pytest.mark.parametrize("times", [(math.nan, 2.0), (1.0, math.nan), (math.inf, 2.0)])

@@ -112,7 +112,7 @@ def _trained_on(model: Path) -> Path:
     except DataError:
         root = None
     if root is None or not (is_url(Path(root)) or Path(expand(Path(root))[0]).exists()):
-        raise ConfigError(f"there are no photos to prove {model} on; give some with --data PHOTOS")
+        raise ConfigError(f"no photos to verify {model} with; pass them with --data PHOTOS")
     return Path(root)
 
 

@@ -19,7 +19,7 @@ from mobilenet.datasets.photos import LeftOut
 from mobilenet.errors import ConfigError, ModelError
 from mobilenet.export.formats import WRITERS
 from mobilenet.export.photos import Chosen, apart_from, choose_photos, decode_photos
-from mobilenet.export.proof.verify import OF_THE_FILE, Proof, Reference, prove
+from mobilenet.export.proof.verify import OF_THE_FILE, Proof, Reference, agreement_between, prove
 from mobilenet.files import atomic_write, check_writable, storage_errors
 from mobilenet.model.arrays import read_arrays
 from mobilenet.model.fold import build_graph
@@ -135,7 +135,7 @@ def export(settings: ExportSettings, progress: Callable[[str, int, int], object]
     """Write every file that `settings` ask for and verify it; files that fail are kept as `NAME.failed.SUFFIX`.
 
     `progress(what, done, all)`. Errors in settings, model or data are raised before anything is written, ModelError for
-    a model that is already exported or cannot be; failed gates are no errors: `Exported.failures` has them. The result
+    a model that is already exported or cannot be; failed gates are listed in `Exported.failures`. The result
     is also written to `out` as `export.json`.
     """
     check_engines(settings.formats)
@@ -223,17 +223,18 @@ def _fine_tuned(work: _Work, found: "Calibrated", images: NDArray[np.uint8]) -> 
     from mobilenet.quantize.calibrate import divergence
     from mobilenet.quantize.fine_tune import fine_tune, training_photos
 
+    distance = _distance(work)
     unseen = apart_from(work.chosen.training, work.chosen.proof)
     photos = training_photos(unseen, work.graph.card.preprocessing)
     tuned = fine_tune(
         work.graph,
         found,
         photos,
-        _distance(work),
+        distance,
         seed=work.settings.seed,
         progress=lambda *at: work.progress("fine-tuning with rounding", *at),
     )
-    before, after = (divergence(work.graph, graph, images[1::2], _distance(work)) for graph in (found.graph, tuned))
+    before, after = (divergence(work.graph, graph, images[1::2], distance) for graph in (found.graph, tuned))
     if work.quantization is not None:
         if math.isfinite(after):
             work.quantization["divergence_nats"] |= {"fine-tuned": after}
@@ -297,4 +298,6 @@ def _unproven(path: Path, data: bytes) -> Iterator[Path]:
 def _agreement(work: _Work) -> float | None:
     reference = work.reference
     pairs = combinations(work.answers.values(), 2)
-    return min((reference.task.agreement(one, other, reference.card) for one, other in pairs), default=None)
+    return min(
+        (agreement_between(first, second, reference.task, reference.card) for first, second in pairs), default=None
+    )

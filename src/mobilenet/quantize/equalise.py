@@ -47,7 +47,7 @@ def equalised(graph: Graph, observed: Mapping[str, Observed]) -> Graph:
 
 
 def _reader(nodes: Sequence[Node], name: str, shown: Collection[str]) -> str | None:
-    """The node with weights that alone reads this one, directly or through a pool; None if there is no such node."""
+    """The only reader of this node, looking through a pool, if it has weights; otherwise None."""
     readers = [node for node in nodes if name in node.inputs]
     if name in shown or len(readers) != 1 or isinstance(readers[0], ConcatNode):
         return None

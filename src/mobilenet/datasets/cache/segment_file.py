@@ -5,7 +5,7 @@
     padding      to a multiple of 4096
     pixels       rows x 3 x side x side, uint8: the order in which augmentation multiplies them
 
-A segment without pixels records that photos can be decoded, and their sizes, if there is no room for their pixels.
+If the pixels do not fit into the cache, a segment records only which photos can be decoded, and their sizes.
 """
 
 import mmap

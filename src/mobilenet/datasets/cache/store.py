@@ -84,7 +84,7 @@ class Store:
             return place, self._sizes[key]
 
     def size_alone(self, key: bytes) -> Size | None:
-        """The recorded size of a decodable photo, if there is no room for its square anyway."""
+        """The recorded size of a decodable photo whose square does not fit into the cache."""
         return None if self.has_room() else self._sizes.get(key)
 
     def has_room(self) -> bool:

@@ -125,7 +125,7 @@ def _confirmed(
         try:
             return decode(read(index), at_least=_CLOSE_SIDE)
         except ImageError:
-            # It was readable a moment ago: the data is being changed, and the photo is no longer a copy.
+            # Someone changed or removed the photo after it was first read, so it no longer counts as a copy.
             return None
 
     def same(pair: tuple[int, int, NDArray[np.float32]]) -> bool:

@@ -25,7 +25,7 @@ from mobilenet.runtimes.predictor import Predictor, open_model
 from mobilenet.spec.cost import cost
 from mobilenet.tasks.task import Goal, Task
 
-__all__ = ["OF_THE_FILE", "Gate", "Proof", "Reference", "prove", "speed"]
+__all__ = ["OF_THE_FILE", "Gate", "Proof", "Reference", "agreement_between", "prove", "speed"]
 
 _ABSOLUTE, _RELATIVE = 1e-5, 1e-4
 """Tolerance for the probabilities of a float32 file: engines add in different orders."""
@@ -138,18 +138,15 @@ def prove(
     predictor = open_model(file, runtime, threads=1)
     found = predict_batches(predictor, reference.images, check=shaped_outputs)
     answered = finite_photos(found)
-    agreement = _of_those(
-        answered, lambda kept: task.agreement(taken(found, kept), taken(reference.outputs, kept), card)
-    )
-    accuracy = None
-    if reference.targets is not None:
-        accuracy = _of_those(answered, lambda kept: reference.goal_of(found, kept))
+    agreement = agreement_between(found, reference.outputs, task, card)
+    wanted = reference.accuracy
+    accuracy = None if wanted is None else _of_those(answered, lambda kept: reference.goal_of(found, kept))
     own_ms, other_ms = speed(predictor, faster_than, reference.images[:1])
     gates = [_description(predictor, card), _finite(answered), _agreement(agreement, precision, photos, task.goal)]
     if precision == "float32":
         gates += [_output(output, found[output.name], reference.outputs[output.name]) for output in card.outputs]
-    if accuracy is not None and reference.accuracy is not None:
-        gates.append(_accuracy(accuracy, reference.accuracy, precision, task.goal))
+    if accuracy is not None and wanted is not None:
+        gates.append(_accuracy(accuracy, wanted, precision, task.goal))
     size = file.stat().st_size
     gates.append(_size(size, precision, card))
     if other_ms is not None:
@@ -165,12 +162,19 @@ def prove(
         mean_difference=max(float(difference.mean()) for difference in differences),
         agreement=agreement,
         accuracy=accuracy,
-        network_accuracy=reference.accuracy,
+        network_accuracy=wanted,
         latency_ms=own_ms,
         float32_latency_ms=other_ms,
         gates=tuple(gates),
     )
     return proof, found
+
+
+def agreement_between(first: Outputs, second: Outputs, task: Task, card: ModelCard) -> float:
+    """The agreement 0…1 of two files' outputs (N, *shape) for the same photos; a photo without finite outputs in both
+    counts as disagreement."""
+    answered = finite_photos(first) & finite_photos(second)
+    return _of_those(answered, lambda kept: task.agreement(taken(first, kept), taken(second, kept), card))
 
 
 def _of_those(answered: NDArray[np.bool_], measure: Callable[[NDArray[np.int64]], float]) -> float:
