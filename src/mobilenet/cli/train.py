@@ -78,6 +78,7 @@ _EXIT_INTERRUPTED = 130
     help="Not applied to depthwise filters, norms and biases.  [default: by optimiser]",
 )
 @click.option("--warmup-epochs", type=float, help="Epochs of linear warm-up.  [default: by recipe]")
+@click.option("--clip-norm", type=float, help="Largest norm of the gradient; 0 for no limit.  [default: by recipe]")
 @click.option("--label-smoothing", type=float, default=0.1, show_default=True)
 @click.option(
     "--average-epochs", type=float, help="Span of the weights' moving average in epochs.  [default: by recipe]"

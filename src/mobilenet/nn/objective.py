@@ -24,6 +24,12 @@ class Objective(Protocol):
         """The figures reported per step, such as ("loss", "top1"); the first is minimised."""
         ...
 
+    @property
+    def zero_start(self) -> tuple[str, ...]:
+        """The parameters of the head that are zero when training starts from pretrained weights, by their names in the
+        network; the others of the head start as initialised."""
+        ...
+
     def batch(self, targets: Targets, indices: NDArray[np.int64], crops: Crops) -> dict[str, NDArray[Any]]:
         """The targets of the photos `indices` (B,) as arrays (B, …); `crops` are the parts of the photos that the
         network will see, for targets that move with them."""

@@ -149,6 +149,13 @@ class Trainer:
         named = dict(zip(self.objective.names, values, strict=True))
         return EpochResult(named, self.learning_rate, len(self.sums) * size)
 
+    def zero_head(self) -> None:
+        """Set what the objective says to zero, as training from pretrained weights starts."""
+        own = self.network.state_dict()
+        for name in self.objective.zero_start:
+            own[name].zero_()
+        self.average.restart()
+
     def whole_photos(self, indices: IntArray) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
         """The photos at `indices` (N,) in batches, uncropped as in evaluation: network input (B, 3, R, R) and
         targets by name."""
@@ -222,6 +229,8 @@ class Trainer:
             share = photos / self.plan.batch_size
             (values[0] * (share * self._processes.count)).backward()
             result = self._processes.total(values.detach() * share)
+        if self.plan.clip_norm:
+            torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.plan.clip_norm)
         self.optimizer.step()
         self.average.update()
         return result

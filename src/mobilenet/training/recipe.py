@@ -28,6 +28,7 @@ class Plan:
     warmup_epochs: float
     average_epochs: float
     unfreeze: float
+    clip_norm: float
     training_resolution: int
     augmentation: Augmentation
 
@@ -44,6 +45,7 @@ class _Recipe:
     average_epochs: float
     layer_decay: float
     unfreeze: float
+    clip_norm: float
     smaller_crops: bool
     augmentation: Augmentation
 
@@ -57,6 +59,7 @@ _FROM_RANDOM = _Recipe(
     average_epochs=2,
     layer_decay=1.0,
     unfreeze=0.0,
+    clip_norm=0.0,
     smaller_crops=False,
     augmentation=Augmentation(),
 )
@@ -70,6 +73,7 @@ _FINE_TUNING = _Recipe(
     average_epochs=2,
     layer_decay=0.9,
     unfreeze=0.3,
+    clip_norm=1.0,
     smaller_crops=True,
     augmentation=Augmentation(crop_area=(0.25, 1.0)),
 )
@@ -98,6 +102,7 @@ def make_plan(settings: TrainingSettings, photos: int) -> Plan:
         warmup_epochs=_or(settings.warmup_epochs, min(recipe.warmup_epochs, epochs / _PARTS)),
         average_epochs=_or(settings.average_epochs, min(recipe.average_epochs, epochs / _PARTS)),
         unfreeze=_or(settings.unfreeze, recipe.unfreeze),
+        clip_norm=_or(settings.clip_norm, recipe.clip_norm),
         training_resolution=settings.training_resolution or _training_side(settings.side, recipe),
         augmentation=settings.augmentation or recipe.augmentation,
     )

@@ -86,6 +86,10 @@ class Session:
             self._start(begin)
         if self.job.settings.weights is not None and not recorded:
             self._keep(None)
+        if self.job.settings.weights is not None and not (trainer.step or trainer.finished):
+            # A fitted head is a model by itself, but its weights are several times those that training ends with: the
+            # first steps would pull the body apart.
+            trainer.zero_head()
         while trainer.sums or not (trainer.finished or self._stalled()):
             result = trainer.train_epoch(self._epoch, self._watch, self.listener.stepping, self._after_step)
             self._epoch += 1
@@ -170,7 +174,9 @@ class Session:
         patience, lines = self.job.settings.patience, self._tracker.lines if self._tracker else ()
         if patience is None:
             return False
-        losses = {line["epoch"]: line["validation_loss"] for line in lines if "validation_loss" in line}
+        losses = {
+            line["epoch"]: line["validation_loss"] for line in lines if line["epoch"] and "validation_loss" in line
+        }
         best = min(losses, key=lambda epoch: losses[epoch], default=0)
         return bool(self.processes.largest(max(losses, default=0) - best >= patience))
 

@@ -18,6 +18,7 @@ from mobilenet.nn.objective import Raw
 
 class LightObjective:
     names = ("loss", "quadrant")
+    zero_start: tuple[str, ...] = ()
 
     def batch(self, targets: Targets, indices: NDArray[np.int64], crops: Crops) -> dict[str, NDArray[Any]]:
         assert isinstance(targets, Light)

@@ -24,6 +24,7 @@ class ClassificationObjective:
     """Minimises the mean cross-entropy with label smoothing (0…0.9); also reports top-1 accuracy."""
 
     names = ("loss", "top1")
+    zero_start = (f"{CLASSIFIER}.weight", f"{CLASSIFIER}.bias")
 
     def __init__(self, classes: int, *, label_smoothing: float = 0.0, class_balanced: bool = False) -> None:
         self._classes, self._smoothing, self._balanced = classes, label_smoothing, class_balanced
