@@ -14,12 +14,14 @@ from mobilenet.datasets.remote.urls import full_name
 from mobilenet.datasets.targets import Targets
 from mobilenet.errors import DataError
 from mobilenet.files import atomic_write
+from mobilenet.model.card import ModelCard
+from mobilenet.model.outputs import Outputs
 from mobilenet.runtimes.batches import Images, predict_batches
 from mobilenet.runtimes.predictor import Predictor
 from mobilenet.tasks.default import DEFAULT
 from mobilenet.tasks.task import Task
 
-__all__ = ["Evaluation", "Mistake", "evaluate"]
+__all__ = ["Evaluation", "Mistake", "evaluate", "evaluation_of"]
 
 _MOST_MISTAKES = 200
 """Mistakes listed by file; the task's figures count all of them."""
@@ -119,14 +121,28 @@ def evaluate(
     if not len(targets):
         raise DataError("no photos to evaluate; at least one readable photo with a label is needed")
     outputs = predict_batches(predictor, images, batch_size=batch_size, progress=progress)
+    return evaluation_of(outputs, task, predictor.card, targets, files, root=root, left_out=left_out)
+
+
+def evaluation_of(
+    outputs: Outputs,
+    task: Task,
+    card: ModelCard,
+    targets: Targets,
+    files: Sequence[str],
+    *,
+    root: Path | None = None,
+    left_out: Sequence[LeftOut] = (),
+) -> Evaluation:
+    """The evaluation of outputs that a model with this card has given for N ≥ 1 photos; the rest as in `evaluate`."""
     wrong = [
         Mistake(files[found.photo], found.label, found.predicted, found.confidence)
-        for found in task.mistakes(outputs, targets, predictor.card)
+        for found in task.mistakes(outputs, targets, card)
     ]
     return Evaluation(
         task=task.name,
         photos=len(targets),
-        figures=task.score(outputs, targets, predictor.card),
+        figures=task.score(outputs, targets, card),
         mistakes=tuple(sorted(wrong, key=lambda mistake: (-mistake.confidence, mistake.file))[:_MOST_MISTAKES]),
         left_out=tuple(left_out),
         root=full_name(root or Path()),

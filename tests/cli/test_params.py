@@ -3,7 +3,7 @@
 import click
 import pytest
 
-from mobilenet.cli.params import SIZES, Bytes, Quantity
+from mobilenet.cli.params import SIZES, Bytes, Quantity, Share
 
 
 @pytest.mark.parametrize(
@@ -37,3 +37,22 @@ def test_a_budget_needs_its_unit() -> None:
         click.BadParameter, match=r"^'500' is not a valid size; write a number and a unit \(B, kB, .*500kB$"
     ):
         Quantity("size", "500kB", SIZES).convert("500", None, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "share"), [("0.6", 0.6), ("60%", 0.6), ("60 %", 0.6), ("0", 0), ("1", 1), ("100%", 1)]
+)
+def test_shares_are_fractions_or_percentages(text: str, share: float) -> None:
+    assert Share("confidence", "0.6 or 60%").convert(text, None, None) == pytest.approx(share)
+
+
+@pytest.mark.parametrize("text", ["60", "1.01", "101%", "1e999"])
+def test_shares_are_at_most_one(text: str) -> None:
+    with pytest.raises(click.BadParameter, match=f"^'{text}' is out of range; use 0 to 1, or 0% to 100%$"):
+        Share("confidence", "0.6 or 60%").convert(text, None, None)
+
+
+@pytest.mark.parametrize("text", ["nan", "-0.1", "high", ""])
+def test_what_is_no_share_is_refused(text: str) -> None:
+    with pytest.raises(click.BadParameter, match="is not a valid confidence; write a number"):
+        Share("confidence", "0.6 or 60%").convert(text, None, None)

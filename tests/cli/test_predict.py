@@ -112,6 +112,31 @@ def test_the_parent_of_nested_classes_is_named_with_all_of_its_probability(
     assert answer["parents"] == [{"label": "cold", "probability": pytest.approx(6 / 7, abs=1e-4)}]
 
 
+def test_photos_below_a_confidence_are_marked(
+    colour_model: str, paint: Paint, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # 255 of 255 + 51 + 51: 71.4 %
+    grey, green = paint(tmp_path / "grey.png", "green", grey=51), paint(tmp_path / "green.png", "green")
+    words = ["predict", colour_model, str(grey), str(green), "--top", "1"]
+    assert main([*words, "--min-confidence", "0.75"]) == 0
+    assert capsys.readouterr().out == (
+        f"{grey}\n  uncertain: below 75 %\n   71.4 %  green\n{green}\n  100.0 %  green\n"
+    )
+    for limit, uncertain in (("0.75", [True, False]), ("71%", [False, False]), ("0", [False, False])):
+        assert main([*words, "--min-confidence", limit, "--json"]) == 0
+        found = json.loads(capsys.readouterr().out)
+        assert [answer["uncertain"] for answer in found] == uncertain
+        assert [answer["predictions"][0]["label"] for answer in found] == ["green", "green"]
+    assert main([*words, "--json"]) == 0
+    assert all("uncertain" not in answer for answer in json.loads(capsys.readouterr().out))
+
+
+def test_a_confidence_out_of_range_is_one_line(colour_model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["predict", colour_model, "a.jpg", "--min-confidence", "60"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "'60' is out of range; use 0 to 1, or 0% to 100%" in line
+
+
 @pytest.mark.parametrize("arguments", [["predict"], ["predict", "model"], ["predict", "model", "a.jpg", "--top", "0"]])
 def test_wrong_usage_is_one_line(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == 2

@@ -50,7 +50,8 @@ def test_nested_classes_add_a_line_of_their_levels(photos: Path, capsys: pytest.
     assert (above["groups"], leaf["groups"]) == (2, 3)
     assert evaluation.figures["labels"] == ["bright", "tone/dark", "tone/grey"]
     assert lines[1].startswith(f"level 1 {above['top1']:.1%}, leaf {leaf['top1']:.1%}")
-    assert [line.split()[0] for line in lines] == ["top-1", "level", "model", "report"]
+    assert [line.split()[0] for line in lines] == ["top-1", "level", "no", "model", "report"]
+    assert lines[2] == f"no temperature: {evaluation.photos} validation photos are too few; at least 50 are needed"
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,33 @@ def test_calibration_by_hand() -> None:
     assert result.bins[1].confidence == pytest.approx(0.8)
 
 
+def test_the_floor_of_the_calibration_error_by_hand() -> None:
+    """One photo of confidence 0.8 is off by 0.2 in four cases of five and by 0.8 in one: 0.32 on average. Two of 0.5
+    are off by 1, 0, 0 or 1 photo: 0.5."""
+    assert calibration(np.array([0.8]), np.array([True])).floor == pytest.approx(0.32, rel=1e-12)
+    assert calibration(np.array([0.5, 0.5]), np.array([True, True])).floor == pytest.approx(0.25, rel=1e-12)
+    both = calibration(np.array([0.8, 0.5, 0.5]), np.array([True, False, True]))
+    assert both.floor == pytest.approx((0.32 + 0.5) / 3, rel=1e-12)
+    assert calibration(np.array([0.0, 1.0, 1.0]), np.array([True, False, True])).floor == 0
+
+
+@settings(max_examples=60)
+@given(st.integers(1, 60), st.floats(0.001, 0.999))
+def test_the_floor_is_the_sum_over_all_outcomes(photos: int, confidence: float) -> None:
+    chances = [math.comb(photos, k) * confidence**k * (1 - confidence) ** (photos - k) for k in range(photos + 1)]
+    by_hand = math.fsum(chance * abs(k - photos * confidence) for k, chance in enumerate(chances)) / photos
+    found = calibration(np.full(photos, confidence), np.ones(photos, bool)).floor
+    assert found == pytest.approx(by_hand, rel=1e-9, abs=1e-12)
+
+
+def test_true_confidences_have_an_error_of_the_floor() -> None:
+    random = np.random.default_rng(0)
+    sure = random.uniform(0.3, 1, 200)
+    drawn = [calibration(sure, random.random(200) < sure) for _ in range(300)]
+    # The standard error of the mean of 300 is about 0.001.
+    assert np.mean([result.error for result in drawn]) == pytest.approx(drawn[0].floor, abs=0.004)
+
+
 def test_an_empty_bin_has_no_mean() -> None:
     empty = calibration(np.array([1.0]), np.array([True]), bins=4).bins[0]
     assert (empty.photos, empty.confidence, empty.accuracy) == (0, None, None)

@@ -87,6 +87,31 @@ def test_a_head_comes_back_with_its_rows_outputs_and_decoding() -> None:
     assert card.body() == body
 
 
+def test_temperatures_come_back_and_cards_without_them_are_read() -> None:
+    assert ModelCard.from_json(_PLAIN.to_json()).temperatures == {}
+    for card, temperatures in ((_PLAIN, {"probabilities": 0.75}), (_HEADED, {"boxes": 2.0, "sorts": 0.1})):
+        warm = replace(card, temperatures=temperatures)
+        assert ModelCard.from_json(warm.to_json()) == warm
+
+
+@pytest.mark.parametrize(
+    ("temperatures", "message"),
+    [
+        ({"boxes": 2.0}, "temperature of an unknown output, 'boxes'; its outputs are ['probabilities']"),
+        ({"probabilities": 0.0}, "temperature 0.0 of output probabilities is not a positive number"),
+        ({"probabilities": -1}, "temperature -1.0 of output probabilities is not a positive number"),
+        ({"probabilities": float("nan")}, "temperature nan of output probabilities is not a positive number"),
+        ({"probabilities": "warm"}, "could not convert string to float: 'warm'"),
+        ([2.0], "'list' object has no attribute 'items'"),
+    ],
+)
+def test_temperatures_that_are_none_are_one_line(temperatures: object, message: str) -> None:
+    document = json.loads(_PLAIN.to_json()) | {"temperatures": temperatures}
+    with pytest.raises(ModelError) as error:
+        ModelCard.from_json(json.dumps(document))
+    assert str(error.value) == f"does not describe a network that can be run: {message}"
+
+
 def _refusal(card: ModelCard, **changes: Any) -> str:
     """What is said of the card, some fields of whose first row or output are others."""
     document = json.loads(card.to_json())

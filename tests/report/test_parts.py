@@ -88,6 +88,17 @@ def test_reliability_bars_are_as_high_as_the_accuracy() -> None:
     assert heights[1] / heights[0] == pytest.approx(0.5, rel=1e-3)
 
 
+def test_bars_before_calibration_are_outlines_beside_a_legend() -> None:
+    bins, before = ((0.0, 0.5, 1, 0.4, 0.5),), ((0.0, 0.5, 1, 0.4, 1.0), (0.5, 1.0, 0, None, None))
+    svg = reliability("calibration", Bars("Right by confidence", bins, before))
+    bars = re.findall(r'<path d="([^"]*)"[^>]*style="(fill: (?:var|none)[^"]*)"', svg)
+    outlines = [outline for outline, look in bars if look.startswith("fill: none; stroke: var(--muted)")]
+    # The bar, and its sample in the legend.
+    assert len(outlines) == 2
+    assert "after calibration" in svg
+    assert "after calibration" not in reliability("calibration", Bars("Right by confidence", bins))
+
+
 def test_the_matrix_has_a_square_where_there_is_something() -> None:
     drawn = drawing(Matrix("Confusions", ("a", "b", "c"), [[3, 1, 0], [0, 4, 0], [2, 0, 0]]))
     assert drawn

@@ -127,6 +127,50 @@ def test_calibration_has_a_diagram_and_a_table_of_the_ranges_that_hold_photos() 
     assert table.rows == (((0.5, 1.0), 4, 0.75, 0.5),)
 
 
+_BEFORE = [{"lower": 0.0, "upper": 1.0, "photos": 4, "confidence": 0.75, "accuracy": 0.25}]
+_WARM = {
+    "value": 0.5,
+    "note": "",
+    "photos": 340,
+    "folds": 5,
+    "ece_before": 0.25,
+    "ece_cross_fitted": 0.0625,
+    "loss_before": 1.5,
+    "loss_cross_fitted": 1.375,
+    "reliability_before": _BEFORE,
+}
+_COLD = {"value": 1.0, "note": "49 validation photos are too few; at least 50 are needed", "photos": 49}
+
+
+def test_a_run_with_a_temperature_shows_its_calibration_before_and_after() -> None:
+    found = _evaluated(("a", "b"), [[1, 0], [1, 0]], ece_floor=0.03125, temperature=_WARM)
+    bars, after, floor, words, _ = _part(sections(found), "calibration")
+    assert bars.before == ((0.0, 1.0, 4, 0.75, 0.25),)
+    assert after.startswith("Expected calibration error 12.5 %")
+    assert floor == "On these photos, true confidences would have an error of 3.1 % on average."
+    assert words == (
+        "The logits are divided by 0.50, a temperature fitted to 340 validation photos. Before, the error was 25.0 % "
+        "and the loss 1.500 nats. Cross-fitted (5 folds), on photos that the temperature was not fitted on, they are "
+        "6.2 % and 1.375 nats."
+    )
+    assert [(figure.name, figure.value) for figure in headline(found)[2:]] == [
+        ("Expected calibration error", 0.125),
+        ("Expected calibration error, cross-fitted", 0.0625),
+        ("Expected calibration error, before temperature", 0.25),
+        ("Expected calibration error of true confidences", 0.03125),
+    ]
+    assert summary(found) == ("temperature 0.50: calibration error 25.0% before, 6.2% after (cross-fitted)",)
+
+
+def test_a_run_without_a_temperature_says_why() -> None:
+    found = _evaluated(("a", "b"), [[1, 0], [1, 0]], temperature=_COLD)
+    bars, _, words, _ = _part(sections(found), "calibration")
+    assert bars.before == ()
+    assert words == f"No temperature was applied: {_COLD['note']}."
+    assert [figure.name for figure in headline(found)[2:]] == ["Expected calibration error"]
+    assert summary(found) == (f"no temperature: {_COLD['note']}",)
+
+
 def test_mistakes_are_counted_and_shown() -> None:
     (section,) = (part for part in sections(_evaluated(("a", "b"), [[3, 1], [2, 4]])) if part.anchor == "mistakes")
     assert section.note.startswith("3 of 10 predictions were wrong.")

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-__all__ = ["SIZES", "Bytes", "Numbers", "Quantity"]
+__all__ = ["SIZES", "Bytes", "Numbers", "Quantity", "Share"]
 
 _Number = TypeVar("_Number", int, float)
 
@@ -32,6 +32,21 @@ class Quantity(click.ParamType[float]):
             line = f"{value!r} is not a valid {self.name}; write a number and a unit ({known}), such as {self._example}"
             self.fail(line, param, ctx)
         return float(found[1]) * units[found[2].lower()]
+
+
+class Share(click.ParamType[float]):
+    """A share such as 0.6 or 60%, from 0 to 1."""
+
+    def __init__(self, name: str, example: str) -> None:
+        self.name = name
+        self._quantity = Quantity(name, example, {"": 1.0, "%": 0.01})
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The share, 0…1."""
+        found = self._quantity.convert(value, param, ctx)
+        if not 0 <= found <= 1:
+            self.fail(f"{value!r} is out of range; use 0 to 1, or 0% to 100%", param, ctx)
+        return found
 
 
 class Bytes(click.ParamType[int]):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mobilenet.cli.params import Share
 from mobilenet.errors import DataError
 
 if TYPE_CHECKING:
@@ -16,13 +17,20 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
+_SHARE = Share("confidence", "0.6 or 60%")
+
 
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("photos", nargs=-1, required=True)
 @click.option("--top", default=5, show_default=True, type=click.IntRange(1), help="Answers per photo.")
+@click.option(
+    "--min-confidence",
+    type=_SHARE,
+    help="Mark a photo as uncertain if its best answer is less probable than this, such as 0.6 or 60%.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
-def command(*, model: Path, photos: tuple[str, ...], top: int, as_json: bool) -> None:
+def command(*, model: Path, photos: tuple[str, ...], top: int, min_confidence: float | None, as_json: bool) -> None:
     """Classify PHOTOS with MODEL, a run folder or a model file.
 
     PHOTOS are files and folders (searched recursively); - reads paths from stdin, one per line. Photos that cannot be
@@ -35,7 +43,7 @@ def command(*, model: Path, photos: tuple[str, ...], top: int, as_json: bool) ->
     predictor = open_model(model)
     task = task_of_model(predictor.task, model)
     answered: list[dict[str, Any] | Path] = []
-    for path, answer in _answers(predictor, task, photos, Options(top)):
+    for path, answer in _answers(predictor, task, photos, Options(top, min_confidence)):
         answered.append({"file": str(path), **answer.to_json()} if as_json else path)
         if not as_json:
             click.echo(path)

@@ -53,9 +53,14 @@ class CalibrationBin:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """`error` is the expected calibration error (0…1): mean |accuracy - confidence| over bins, weighted by photos."""
+    """`error` is the expected calibration error (0…1): mean |accuracy - confidence| over bins, weighted by photos.
+
+    `floor` is the error that true confidences would have on average, on as many photos: it falls with their number, and
+    an error of that size shows no miscalibration.
+    """
 
     error: float
+    floor: float
     bins: tuple[CalibrationBin, ...]
 
 
@@ -103,11 +108,23 @@ def calibration(confidence: NDArray[Any], correct: NDArray[Any], bins: int = 15)
     photos = np.bincount(number, minlength=bins)
     sums = np.bincount(number, sure, bins), np.bincount(number, right, bins)
     error = math.fsum(abs(sums[1] - sums[0])) / len(sure)
+    deviations = [_mean_deviation(int(n), c / n) for n, c in zip(photos, sums[0], strict=True) if n]
     rows = zip(edges[:-1], edges[1:], photos, *sums, strict=True)
     return Calibration(
         error,
+        math.fsum(deviations) / len(sure),
         tuple(CalibrationBin(float(a), float(b), int(n), _ratio(c, n), _ratio(r, n)) for a, b, n, c, r in rows),
     )
+
+
+def _mean_deviation(trials: int, chance: float) -> float:
+    """The mean of |successes - trials × chance| over the binomial distribution, in closed form (De Moivre 1730)."""
+    mode = math.floor(trials * chance) + 1
+    if not 0 < chance < 1 or mode > trials:
+        return 0.0
+    ways = math.lgamma(trials + 1) - math.lgamma(mode + 1) - math.lgamma(trials - mode + 1)
+    logarithm = ways + mode * math.log(chance) + (trials - mode + 1) * math.log1p(-chance)
+    return 2 * mode * math.exp(logarithm)
 
 
 def loss_range(class_counts: NDArray[Any], smoothing: float) -> tuple[float, float]:

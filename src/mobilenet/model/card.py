@@ -1,6 +1,8 @@
 """The description of a network inside a model file of any format; read and written without torch."""
 
 import json
+import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, get_args
 
@@ -24,9 +26,10 @@ class ModelCard:
     """Everything that is needed to run a network except its weights.
 
     `labels` name classes or attributes in the order of the outputs; `decoding` is whatever else turns outputs into
-    predictions (prior boxes, cells, thresholds), as JSON values. If `head` is None, the body ends in a classifier of
-    the labels, or, without labels, in the vector that a classifier would read: a backbone. `provenance` is free-form:
-    data hash, settings, versions, metrics, the file that the weights came from.
+    predictions (prior boxes, cells, thresholds), as JSON values. `temperatures` are the numbers that the raw values of
+    outputs, by name, were divided by after training; the weights contain them (`model.tempered`). If `head` is None,
+    the body ends in a classifier of the labels, or, without labels, in the vector that a classifier would read: a
+    backbone. `provenance` is free-form: data hash, settings, versions, metrics, the file that the weights came from.
     """
 
     architecture: str
@@ -39,6 +42,7 @@ class ModelCard:
     provenance: dict[str, Any] = field(default_factory=dict)
     head: Head | None = None
     decoding: dict[str, Any] = field(default_factory=dict)
+    temperatures: dict[str, float] = field(default_factory=dict)
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -76,11 +80,13 @@ class ModelCard:
             "preprocessing": self.preprocessing.to_json(),
             "provenance": self.provenance,
         }
-        # Omitted from the card of a plain classifier, so that older versions can read it.
+        # Omitted where they say nothing, so that the card of a plain classifier is what every version has written.
         if self.head is not None:
             document["head"] = self.head.to_json()
         if self.decoding:
             document["decoding"] = self.decoding
+        if self.temperatures:
+            document["temperatures"] = self.temperatures
         return json.dumps(document)
 
     @classmethod
@@ -100,8 +106,10 @@ class ModelCard:
                 provenance=dict(document["provenance"]),
                 head=read_head(document["head"]) if "head" in document else None,
                 decoding=dict(document.get("decoding", {})),
+                temperatures={str(name): float(value) for name, value in document.get("temperatures", {}).items()},
             )
             check_outputs(card.network(), card.outputs)
+            _check_temperatures(card.temperatures, card.outputs)
         except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, SpecError, ModelError) as error:
             raise ModelError(f"does not describe a network that can be run: {error}") from error
         return card
@@ -130,6 +138,15 @@ def check_outputs(network: Network, outputs: tuple[Output, ...]) -> None:
 def _check_format(version: object) -> None:
     if version != FORMAT:
         raise ModelError(f"its format is {version}, but this version reads {FORMAT}; install a newer mobilenet")
+
+
+def _check_temperatures(temperatures: Mapping[str, float], outputs: tuple[Output, ...]) -> None:
+    names = {output.name for output in outputs}
+    for name, value in temperatures.items():
+        if name not in names:
+            raise ModelError(f"temperature of an unknown output, {name!r}; its outputs are {sorted(names)}")
+        if not (math.isfinite(value) and value > 0):
+            raise ModelError(f"temperature {value} of output {name} is not a positive number")
 
 
 def _read_style(document: dict[str, Any]) -> ConvStyle:

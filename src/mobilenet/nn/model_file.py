@@ -13,13 +13,19 @@ from mobilenet.model.arrays import check_size, read_arrays, write_arrays
 from mobilenet.model.card import ModelCard
 from mobilenet.nn.network import TableNetwork
 
-__all__ = ["build_network", "network_of_arrays", "read_model", "write_model"]
+__all__ = ["arrays_of", "build_network", "network_of_arrays", "read_model", "write_model"]
 
 
 def write_model(path: Path, network: nn.Module, card: ModelCard) -> None:
     """Write the network's state and its card to `path` atomically; StorageError."""
+    write_arrays(path, card, arrays_of(network))
+
+
+def arrays_of(network: nn.Module) -> dict[str, NDArray[np.float32]]:
+    """The network's state by name, shaped as in `model.graph.Arrays`: filters (out, in / groups, height, width), …; on
+    the CPU, an array shares its memory with the network."""
     state = network.state_dict()
-    write_arrays(path, card, {name: value.detach().cpu().contiguous().numpy() for name, value in state.items()})
+    return {name: value.detach().cpu().contiguous().numpy() for name, value in state.items()}
 
 
 def read_model(path: Path) -> tuple[TableNetwork, ModelCard]:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from mobilenet.images.preprocessing import Preprocessing
 from mobilenet.model.card import ModelCard
@@ -14,7 +14,7 @@ from mobilenet.nn.endings import ended
 from mobilenet.nn.model_file import read_model
 from mobilenet.nn.network import place
 
-__all__ = ["TorchPredictor"]
+__all__ = ["RawPredictor", "TorchPredictor"]
 
 
 class TorchPredictor:
@@ -40,8 +40,21 @@ class TorchPredictor:
 
     def predict(self, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
         """(N, R, R, 3) uint8 -> each output of the card by name, (N, *shape) float32."""
-        pixels = torch.from_numpy(np.ascontiguousarray(images)).to(self.device)
         with torch.inference_mode():
-            batch = (pixels.permute(0, 3, 1, 2).float() - self._mean[:, None, None]) / self._std[:, None, None]
-            found = self.network(batch.contiguous(memory_format=torch.channels_last))
-            return {output.name: ended(found[output.name], output.ending).cpu().numpy() for output in self.card.outputs}
+            raw = self._raw(images)
+            return {output.name: ended(raw[output.name], output.ending).cpu().numpy() for output in self.card.outputs}
+
+    def _raw(self, images: NDArray[np.uint8]) -> dict[str, Tensor]:
+        pixels = torch.from_numpy(np.ascontiguousarray(images)).to(self.device)
+        batch = (pixels.permute(0, 3, 1, 2).float() - self._mean[:, None, None]) / self._std[:, None, None]
+        found: dict[str, Tensor] = self.network(batch.contiguous(memory_format=torch.channels_last))
+        return found
+
+
+class RawPredictor(TorchPredictor):
+    """The same network, with its outputs before their endings: logits in place of probabilities."""
+
+    def predict(self, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+        """(N, R, R, 3) uint8 -> each output of the card by name, (N, *shape) float32, before its ending."""
+        with torch.inference_mode():
+            return {name: values.cpu().numpy() for name, values in self._raw(images).items()}

@@ -4,10 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Bars", "Cell", "Column", "Figure", "Gallery", "Matrix", "Part", "Section", "Table", "in_words"]
+__all__ = ["Bars", "Bin", "Cell", "Column", "Figure", "Gallery", "Matrix", "Part", "Section", "Table", "in_words"]
 
 Cell = str | int | float | tuple[float, float] | None
 """Text, a count, a number, a share (0…1), or an interval of shares; None for no value."""
+
+
+Bin = tuple[float, float, int, float | None, float | None]
+"""A range of confidence: lower and upper bound, number of predictions, mean confidence, accuracy; None for no value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +62,11 @@ class Matrix:
 @dataclass(frozen=True, slots=True)
 class Bars:
     """A reliability diagram: for each range (lower, upper) of confidence the number of predictions, their mean
-    confidence and their accuracy."""
+    confidence and their accuracy; `before`, if given, the same before calibration, drawn as outlines."""
 
     description: str
-    bins: tuple[tuple[float, float, int, float | None, float | None], ...]
+    bins: tuple[Bin, ...]
+    before: tuple[Bin, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ Generic code receives a `Task` and never asks which one it is; only entry points
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -23,7 +23,7 @@ from mobilenet.tasks.sections import Figure, Section
 if TYPE_CHECKING:
     from mobilenet.nn.objective import Objective
 
-__all__ = ["Answer", "Evaluated", "Figures", "Goal", "LossSettings", "Options", "Task", "Wrong"]
+__all__ = ["Answer", "Evaluated", "Figures", "Goal", "LossSettings", "Options", "Task", "Temperatures", "Wrong"]
 
 Figures = Mapping[str, Any]
 """The measures of an evaluation by name, as JSON values, including the goal and `loss`."""
@@ -77,9 +77,22 @@ class Answer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The user's options for predictions; `top`: how many per photo."""
+    """The user's options for predictions: `top`: how many per photo; `min_confidence` (0…1): predictions below it are
+    marked as uncertain, None to mark none."""
 
     top: int = 5
+    min_confidence: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Temperatures:
+    """Temperatures by the name of the output whose raw values are divided by them, to fold into the weights.
+
+    `figures` are those of the fit, as JSON values, for the evaluation of the run.
+    """
+
+    by_output: Mapping[str, float] = field(default_factory=dict)
+    figures: Figures = field(default_factory=dict)
 
 
 class LossSettings(Protocol):
@@ -142,6 +155,11 @@ class Task(Reader, Protocol):
 
     def score(self, outputs: Outputs, targets: Targets, card: ModelCard) -> Figures:
         """The figures of N ≥ 1 photos."""
+        ...
+
+    def temperatures(self, raw: Outputs, targets: Targets, card: ModelCard) -> Temperatures:
+        """Temperatures fitted to N ≥ 1 photos that were not trained on; `raw` are outputs before their endings. None
+        may change a prediction. `Temperatures()` where confidence has no meaning or is left as it is."""
         ...
 
     def mistakes(self, outputs: Outputs, targets: Targets, card: ModelCard) -> list[Wrong]:

@@ -22,6 +22,7 @@ from mobilenet.runs.folder import RunFolder
 from mobilenet.runs.split import write_photos
 from mobilenet.runs.trained_on import compact
 from mobilenet.runtimes.torch import TorchPredictor
+from mobilenet.training.finish import finish
 from mobilenet.training.job import Job, Surroundings
 from mobilenet.training.loop import EpochResult, Stopwatch, Trainer
 from mobilenet.training.plateau import new_plateau_note
@@ -100,11 +101,14 @@ class Session:
         return Evaluation.from_json(self.processes.said_by_the_first(evaluation).decode())
 
     def _result(self) -> bytes:
-        """Evaluate the model, write both, and return the evaluation as JSON."""
-        evaluation = self._evaluate()
-        evaluation.write(RunFolder(self.job.folder).evaluation)
-        write_model(RunFolder(self.job.folder).model, self.trainer.average.network, self._card(evaluation))
-        return evaluation.to_json().encode()
+        """Finish and evaluate the model, write both, and return the evaluation as JSON."""
+        with self.interruption.immediately():
+            found = finish(self.job, self.trainer.average.network)
+        if found.note:
+            self.listener.note(found.note)
+        found.evaluation.write(RunFolder(self.job.folder).evaluation)
+        write_model(RunFolder(self.job.folder).model, found.network, self._signed(found.card, found.evaluation))
+        return found.evaluation.to_json().encode()
 
     def _open_folder(self, lines: list[dict[str, Any]]) -> Tracker:
         with storage_errors(self.job.folder):
@@ -230,14 +234,14 @@ class Session:
                 left_out=self.job.validation.left_out,
             )
 
-    def _card(self, evaluation: Evaluation) -> ModelCard:
+    def _signed(self, card: ModelCard, evaluation: Evaluation) -> ModelCard:
         """The card with where the model came from."""
         goal = self.job.task.goal.name
         metrics = {goal: evaluation.figures[goal], "loss": evaluation.figures["loss"]}
         measured = {**metrics, "photos": evaluation.photos}
         provenance = {**portable(self.job.config), "validation_metrics": measured}
         provenance["data"]["trained_on"] = compact([key.tobytes() for key in self.job.training.digests])
-        return replace(self.job.card, provenance=provenance)
+        return replace(card, provenance=provenance)
 
     def _measured(self, evaluation: Evaluation | None) -> dict[str, Any]:
         """The part of a line of metrics.jsonl about validation."""

@@ -19,7 +19,7 @@ from mobilenet.model.vocabulary import Vocabulary
 from mobilenet.spec.rows import Conv, Linear, Network
 from mobilenet.spec.shapes import output_shapes
 from mobilenet.tasks.sections import Column, Figure, Gallery, Section, Table
-from mobilenet.tasks.task import Evaluated, Goal, LossSettings, Options, Wrong
+from mobilenet.tasks.task import Evaluated, Goal, LossSettings, Options, Temperatures, Wrong
 
 if TYPE_CHECKING:
     from mobilenet.nn.objective import Objective
@@ -99,6 +99,12 @@ class Brightness:
         right = outputs["quadrant"].argmax(1) == targets.quadrant
         found = right & (off < card.decoding["near"])
         return {"found": float(found.mean()), "loss": float(off.mean() + 1 - right.mean()), "error": float(off.mean())}
+
+    def temperatures(self, raw: Outputs, targets: Targets, _card: ModelCard) -> Temperatures:
+        """A number that halves the weights exactly."""
+        assert isinstance(targets, Light)
+        assert len(raw["quadrant"]) == len(targets)
+        return Temperatures({"quadrant": 2.0}, {"warmth": 2.0})
 
     def mistakes(self, outputs: Outputs, targets: Targets, card: ModelCard) -> list[Wrong]:
         assert isinstance(targets, Light)

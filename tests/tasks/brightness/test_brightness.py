@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -58,6 +59,35 @@ def test_a_run_goes_through_every_command(run: Path, light_data: Path, mobilenet
     assert answer["quadrant"] == "bottom left"
     assert "darkest bottom left" in mobilenet("predict", run, light_data.parent / "006.png")
     assert "Mean error" in Path(mobilenet("report", run).strip()).read_text()
+
+
+def test_one_of_its_outputs_has_a_temperature(
+    run: Path, light_data: Path, mobilenet: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from brightness.task import Brightness
+    from mobilenet.tasks.task import Temperatures
+
+    for name in ("none", "again", "refused"):
+        shutil.copytree(run, tmp_path / name)
+    card, warm = read_arrays(run / "model.safetensors")
+    assert card.temperatures == {"quadrant": 2.0}
+    assert json.loads((run / "evaluation.json").read_text())["warmth"] == 2.0
+    # Checkpoints hold the network without it: a run that finishes again gets it once.
+    mobilenet("train", "--resume", tmp_path / "again")
+    assert read_arrays(tmp_path / "again" / "model.safetensors")[0].temperatures == card.temperatures
+    assert (tmp_path / "again" / "evaluation.json").read_text() == (run / "evaluation.json").read_text()
+    with monkeypatch.context() as patch:
+        patch.setattr(Brightness, "temperatures", lambda *_: Temperatures())
+        mobilenet("train", "--resume", tmp_path / "none")
+    plain_card, plain = read_arrays(tmp_path / "none" / "model.safetensors")
+    assert plain_card.temperatures == {}
+    for name, values in plain.items():
+        assert np.array_equal(warm[name] * (2 if name.startswith("light.quadrant.") else 1), values), name
+    with monkeypatch.context() as patch:
+        patch.setattr(Brightness, "agreement", lambda *_: 0.975)
+        mobilenet("train", "--resume", tmp_path / "refused")
+    assert read_arrays(tmp_path / "refused" / "model.safetensors")[0].temperatures == {}
+    assert "warmth" not in json.loads((tmp_path / "refused" / "evaluation.json").read_text())
 
 
 def test_every_exported_file_is_proven_and_measured(

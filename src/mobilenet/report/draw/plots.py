@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import cycle
+from typing import Any
 
 import matplotlib as mpl
+from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from mobilenet.report.draw.svg import FIRST, FOURTH, INK, SECOND, STYLE, THIRD, new_axes, to_svg
-from mobilenet.tasks.sections import Bars
+from mobilenet.tasks.sections import Bars, Bin
 
 __all__ = ["Series", "curves", "reliability"]
 
@@ -38,20 +40,22 @@ def curves(name: str, description: str, series: Sequence[Series], *, unit: str =
         return to_svg(figure, name, description)
 
 
+def _accuracies(axes: Axes, bins: Sequence[Bin], label: str, **look: Any) -> None:
+    filled = [(lower, upper - lower, right) for lower, upper, _, _, right in bins if right is not None]
+    lefts, widths, heights = (list(values) for values in zip(*filled, strict=True)) if filled else ([], [], [])
+    axes.bar(lefts, heights, [width * 0.92 for width in widths], align="edge", label=label, **look)
+
+
 def reliability(name: str, bars: Bars) -> str:
     """A reliability diagram, accuracy by confidence against the diagonal of perfect calibration, as an SVG element;
     `name` makes its ids unique on the page."""
-    filled = [(lower, upper - lower, right) for lower, upper, _, _, right in bars.bins if right is not None]
     with mpl.rc_context(STYLE):
         figure, axes = new_axes(5.2, 4.2)
-        axes.bar(
-            [lower for lower, _, _ in filled],
-            [right for _, _, right in filled],
-            [width * 0.92 for _, width, _ in filled],
-            align="edge",
-            color=FIRST,
-            alpha=0.85,
-        )
+        _accuracies(axes, bars.bins, "after calibration", color=FIRST, alpha=0.85)
+        if bars.before:
+            _accuracies(axes, bars.before, "before", fill=False, edgecolor=INK, linewidth=1.2)
+            # Above the axes: bars may be anywhere inside.
+            axes.legend(frameon=False, labelcolor=INK, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
         axes.plot([0, 1], [0, 1], color=SECOND, linewidth=1.5, linestyle=(0, (4, 3)))
         axes.set(xlim=(0, 1), ylim=(0, 1.02))
         axes.set_xlabel("confidence", color=INK)

@@ -24,18 +24,27 @@ class Prediction:
 @dataclass(frozen=True, slots=True)
 class Classified:
     """The likeliest classes of one photo, best first; `parents` are the groups of the first one, empty if classes are
-    flat."""
+    flat. The photo is uncertain if the probability of the first one is below `min_confidence`."""
 
     predictions: tuple[Prediction, ...]
     parents: tuple[Prediction, ...]
+    min_confidence: float | None = None
+
+    @property
+    def uncertain(self) -> bool | None:
+        """None without a `min_confidence`."""
+        return None if self.min_confidence is None else self.predictions[0].probability < self.min_confidence
 
     def to_json(self) -> dict[str, Any]:
-        """As an object for `json.dumps`."""
+        """As an object for `json.dumps`; `uncertain` and `parents` where they apply."""
+        uncertain = {} if self.uncertain is None else {"uncertain": self.uncertain}
         parents = {"parents": [asdict(parent) for parent in self.parents]} if self.parents else {}
-        return {"predictions": [asdict(prediction) for prediction in self.predictions], **parents}
+        return {**uncertain, "predictions": [asdict(prediction) for prediction in self.predictions], **parents}
 
     def lines(self) -> Iterator[str]:
         """As lines of text."""
+        if self.uncertain:
+            yield f"uncertain: below {100 * (self.min_confidence or 0):g} %"
         for prediction in self.predictions:
             yield f"{100 * prediction.probability:5.1f} %  {prediction.label}"
         for parent in self.parents:

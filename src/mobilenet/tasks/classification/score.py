@@ -35,6 +35,7 @@ def score(probabilities: NDArray[Any], numbers: NDArray[np.int64], labels: tuple
         "top5": metrics.top_k_accuracy(probabilities, numbers, 5) if classes >= _TOP5_NEEDS_CLASSES else None,
         "loss": metrics.negative_log_likelihood(probabilities, numbers),
         "ece": calibration.error,
+        "ece_floor": calibration.floor,
         "labels": list(labels),
         "per_class": [
             {"label": label, **asdict(row)} for label, row in zip(labels, metrics.class_scores(confusion), strict=True)

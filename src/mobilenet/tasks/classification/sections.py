@@ -1,9 +1,9 @@
 """The sections of a report on a classifier's evaluation."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from mobilenet.tasks.sections import Bars, Column, Figure, Gallery, Matrix, Part, Section, Table
+from mobilenet.tasks.sections import Bars, Bin, Column, Figure, Gallery, Matrix, Part, Section, Table
 from mobilenet.tasks.task import Evaluated
 
 __all__ = ["headline", "sections", "summary"]
@@ -23,8 +23,26 @@ def headline(evaluation: Evaluated) -> tuple[Figure, ...]:
     return (
         *found,
         Figure("Loss, nats", figures["loss"], unit="number", prominent=False),
-        Figure("Expected calibration error", figures["ece"], prominent=False),
+        *_calibration_errors(figures),
     )
+
+
+def _calibration_errors(figures: Mapping[str, Any]) -> Iterator[Figure]:
+    """That of the evaluation; how large it is for true confidences; for a run, before its temperature and cross-fitted
+    with it. Evaluations of earlier versions have the first alone."""
+    name, fit = "Expected calibration error", figures.get("temperature", {})
+    errors = (
+        (name, figures["ece"]),
+        (f"{name}, cross-fitted", fit.get("ece_cross_fitted") if _tempered(figures) else None),
+        (f"{name}, before temperature", fit.get("ece_before") if _tempered(figures) else None),
+        (f"{name} of true confidences", figures.get("ece_floor")),
+    )
+    return (Figure(title, error, prominent=False) for title, error in errors if error is not None)
+
+
+def _tempered(figures: Mapping[str, Any]) -> bool:
+    """Whether the evaluation is that of a run whose network got a temperature."""
+    return bool(figures.get("temperature", {"value": 1})["value"] != 1)
 
 
 def sections(evaluation: Evaluated) -> tuple[Section, ...]:
@@ -35,7 +53,21 @@ def sections(evaluation: Evaluated) -> tuple[Section, ...]:
 
 
 def summary(evaluation: Evaluated) -> tuple[str, ...]:
-    """One line about the levels of nested classes; nothing for flat ones."""
+    """One line about the levels of nested classes, none for flat ones, and one about the temperature."""
+    return (*_summary_of_levels(evaluation), *_summary_of_temperature(evaluation.figures))
+
+
+def _summary_of_temperature(figures: Mapping[str, Any]) -> tuple[str, ...]:
+    fit = figures.get("temperature")
+    if fit is None:
+        return ()
+    if not _tempered(figures):
+        return (f"no temperature: {fit['note']}",)
+    errors = f"calibration error {fit['ece_before']:.1%} before, {fit['ece_cross_fitted']:.1%} after (cross-fitted)"
+    return (f"temperature {fit['value']:.2f}: {errors}",)
+
+
+def _summary_of_levels(evaluation: Evaluated) -> tuple[str, ...]:
     levels = evaluation.figures["levels"]
     if not levels:
         return ()
@@ -142,10 +174,8 @@ def _mistakes(evaluation: Evaluated) -> Section:
 
 
 def _calibration(figures: Mapping[str, Any]) -> Section:
-    bins = tuple(
-        (row["lower"], row["upper"], row["photos"], row["confidence"], row["accuracy"])
-        for row in figures["reliability"]
-    )
+    bins = _bins(figures["reliability"])
+    before = _bins(figures["temperature"]["reliability_before"]) if _tempered(figures) else ()
     columns = (
         Column("Confidence", "interval", 0),
         Column("Photos", "count"),
@@ -153,17 +183,44 @@ def _calibration(figures: Mapping[str, Any]) -> Section:
         Column("Accuracy", "share"),
     )
     rows = tuple(((lower, upper), photos, sure, right) for lower, upper, photos, sure, right in bins if photos)
-    ece = f"{100 * figures['ece']:.1f} %"
+    ece = _percent(figures["ece"])
     note = (
         "A bar that ends at the dashed line is well calibrated: of the predictions with 80 % confidence, 80 % are "
         "correct. Above the line the model is underconfident, below it overconfident."
     )
     parts: tuple[Part, ...] = (
-        Bars(f"Accuracy by confidence; expected calibration error {ece}", bins),
+        Bars(f"Accuracy by confidence; expected calibration error {ece}", bins, before),
         f"Expected calibration error {ece}, loss {figures['loss']:.3f} nats.",
+        *_remarks(figures),
         Table(columns, rows, on_terminal=False),
     )
     return Section("calibration", "Calibration", note, parts)
+
+
+def _bins(rows: Sequence[Mapping[str, Any]]) -> tuple[Bin, ...]:
+    return tuple((row["lower"], row["upper"], row["photos"], row["confidence"], row["accuracy"]) for row in rows)
+
+
+def _remarks(figures: Mapping[str, Any]) -> Iterator[str]:
+    """What the error is to be compared with, and what a temperature has done."""
+    if (floor := figures.get("ece_floor")) is not None:
+        yield f"On these photos, true confidences would have an error of {_percent(floor)} on average."
+    fit = figures.get("temperature")
+    if fit is None:
+        return
+    if not _tempered(figures):
+        yield f"No temperature was applied: {fit['note']}."
+        return
+    yield (
+        f"The logits are divided by {fit['value']:.2f}, a temperature fitted to {fit['photos']:,} validation photos. "
+        f"Before, the error was {_percent(fit['ece_before'])} and the loss {fit['loss_before']:.3f} nats. "
+        f"Cross-fitted ({fit['folds']} folds), on photos that the temperature was not fitted on, they are "
+        f"{_percent(fit['ece_cross_fitted'])} and {fit['loss_cross_fitted']:.3f} nats."
+    )
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
 
 
 def _classes(figures: Mapping[str, Any]) -> Section:

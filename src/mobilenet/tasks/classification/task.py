@@ -18,11 +18,12 @@ from mobilenet.model.vocabulary import Vocabulary
 from mobilenet.spec.rows import Network
 from mobilenet.tasks.classification import score as scoring
 from mobilenet.tasks.classification.answers import Classified, answers, parents
+from mobilenet.tasks.classification.confidence import fitted
 from mobilenet.tasks.classification.read import class_targets, read_classes
 from mobilenet.tasks.classification.sections import headline, sections, summary
 from mobilenet.tasks.classification.targets import ClassTargets, relabelled
 from mobilenet.tasks.sections import Figure, Section
-from mobilenet.tasks.task import Evaluated, Goal, LossSettings, Options, Wrong
+from mobilenet.tasks.task import Evaluated, Goal, LossSettings, Options, Temperatures, Wrong
 
 if TYPE_CHECKING:
     from mobilenet.nn.objective import Objective
@@ -85,17 +86,22 @@ class Classification:
     def decode(
         self, outputs: Outputs, card: ModelCard, _sizes: NDArray[np.int64], options: Options
     ) -> Sequence[Classified]:
-        """The `options.top` likeliest classes of each photo, and the parents of the first."""
+        """The `options.top` likeliest classes of each photo, and the parents of the first; a photo is uncertain if the
+        likeliest class is below `options.min_confidence`."""
         probabilities = outputs[_OUTPUT]
         likeliest = answers(probabilities, card.labels, options.top)
         return [
-            Classified(tuple(best), tuple(parents(row, card.labels)))
+            Classified(tuple(best), tuple(parents(row, card.labels)), options.min_confidence)
             for best, row in zip(likeliest, probabilities, strict=True)
         ]
 
     def score(self, outputs: Outputs, targets: Targets, card: ModelCard) -> dict[str, Any]:
         """Top-1, top-5, loss, calibration, and scores per class."""
         return scoring.score(outputs[_OUTPUT], _classes(targets).numbers, card.labels)
+
+    def temperatures(self, raw: Outputs, targets: Targets, _card: ModelCard) -> Temperatures:
+        """That of the softmax, by maximum likelihood."""
+        return fitted(_OUTPUT, raw[_OUTPUT], _classes(targets).numbers)
 
     def mistakes(self, outputs: Outputs, targets: Targets, card: ModelCard) -> list[Wrong]:
         """Photos whose likeliest class is wrong."""

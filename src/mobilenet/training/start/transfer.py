@@ -143,7 +143,7 @@ def thinner(
         return source
     arrays = {name: values.detach().cpu().numpy() for name, values in source.network.state_dict().items()}
     whole = source.card
-    bare = whole if whole.head is None else replace(whole, head=None, labels=(), decoding={})
+    bare = whole if whole.head is None else replace(whole, head=None, labels=(), decoding={}, temperatures={})
     card, made = thinned(bare, arrays, width_multiplier)
     tensors = {name: torch.from_numpy(values) for name, values in made.items()}
     network = build_network(card, tensors, Path(source.card.architecture))
