@@ -146,3 +146,18 @@ def test_wrong_usage_is_one_line(arguments: list[str], capsys: pytest.CaptureFix
 def test_a_model_that_is_none_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["predict", str(tmp_path / "gone"), "a.jpg"]) == 2
     assert capsys.readouterr().err.startswith("mobilenet: no model at")
+
+
+def test_what_is_passed_over_in_a_folder_is_counted(
+    colour_model: str, paint: Paint, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paint(tmp_path / "photos" / "1.png", "red").rename(tmp_path / "photos" / "without ending")
+    for name in ("1.HEIC", "2.heic", "list.txt"):
+        (tmp_path / "photos" / name).write_bytes(b"x")
+    assert main(["predict", colour_model, str(tmp_path / "photos"), "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert [answer["file"] for answer in json.loads(out)] == [str(tmp_path / "photos" / "without ending")]
+    assert err.startswith(
+        f"mobilenet: {tmp_path / 'photos'}: 3 files are not read: 2 .heic, 1 .txt; convert HEIC photos"
+    )
+    assert err.count("\n") == 1

@@ -13,6 +13,7 @@ from PIL import Image
 from mobilenet.cli.main import main
 from mobilenet.datasets import Photos
 from mobilenet.export import export as export_run
+from mobilenet.model.arrays import read_arrays, write_arrays
 
 Capture = pytest.CaptureFixture[str]
 _QUICK = ("--width", "0.1", "--resolution", "32", "--epochs", "1", "--batch-size", "8", "--device", "cpu")
@@ -266,7 +267,8 @@ def test_a_run_without_a_record_still_works_and_says_so(tmp_path: Path, export: 
     capsys.readouterr()
     assert main(["evaluate", str(run), str(data), "--json"]) == 0
     out, err = capsys.readouterr()
-    assert (json.loads(out)["photos"], err) == (4, f"mobilenet: {note}\n")
+    assert json.loads(out)["photos"] == 4
+    assert err.splitlines() == [f"mobilenet: excluded by {tmp_path / 'list'}: 2 photos", f"mobilenet: {note}"]
 
 
 def test_a_damaged_record_proves_nothing(tmp_path: Path, capsys: Capture) -> None:
@@ -276,3 +278,39 @@ def test_a_damaged_record_proves_nothing(tmp_path: Path, capsys: Capture) -> Non
     capsys.readouterr()
     assert main(["export", str(run)]) == 2
     assert "photos.jsonl, line 21, is damaged, so the training photos are unknown" in capsys.readouterr().err
+
+
+def test_a_run_without_any_record_measures_nothing_once_its_data_has_changed(tmp_path: Path, capsys: Capture) -> None:
+    data = _draw(tmp_path / "data", 10)
+    run = _train(data, tmp_path / "run")
+    (run / "photos.jsonl").unlink()
+    card, arrays = read_arrays(run / "model.safetensors")
+    del card.provenance["data"]["trained_on"]
+    write_arrays(run / "model.safetensors", card, arrays)
+    capsys.readouterr()
+    assert main(["evaluate", str(run), str(data), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["photos"] == 2
+    _draw(data, 3, seed=1)
+    assert main(["evaluate", str(run), str(data)]) == 2
+    assert capsys.readouterr().err == (
+        f"mobilenet: {data} contains 26 photos, 20 when the model was trained, and the run does not record which it "
+        "was trained on; give photos that it has not seen\n"
+    )
+
+
+def test_grown_data_under_the_names_of_other_systems(tmp_path: Path, capsys: Capture) -> None:
+    """The same photos in a CSV file, by a model file alone: what was trained on is left out by its bytes."""
+    data = _draw(tmp_path / "data", 10)
+    run = _train(data, tmp_path / "run")
+    recorded = _recorded(run)
+    _draw(data, 6, seed=1)
+    rows = [f"data\\{file.parent.name}\\{file.stem}.PNG;{file.parent.name}" for file in sorted(data.rglob("*.png"))]
+    (tmp_path / "data.csv").write_text("\n".join(["path;class", *rows, "data\\gone.png;dark"]))
+    model = shutil.copy(run / "model.safetensors", tmp_path / "alone.safetensors")
+    for asked in (run, model):
+        capsys.readouterr()
+        assert main(["evaluate", str(asked), str(tmp_path / "data.csv"), "--json"]) == 0
+        out, err = capsys.readouterr()
+        assert json.loads(out)["photos"] == 32 - len(recorded["train"])
+        assert f"mobilenet: left out {len(recorded['train'])} of 33 photos that were trained on" in err.splitlines()
+        assert [photo["file"] for photo in json.loads(out)["left_out"]] == ["data\\gone.png"]

@@ -143,6 +143,7 @@ def test_empty_folders_and_loose_photos_are_mentioned(tmp_path: Path) -> None:
     dataset = open_dataset(data)
     assert dataset.classes == ("a", "b")
     assert [note.partition(": ")[2] for note in dataset.notes] == [
+        "1 file is not read: 1 .txt",
         "folders without photos are not classes: empty, only text",
         "photos in no class folder are not used: 1",
     ]
@@ -213,13 +214,13 @@ def test_csv(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("", "has no column file_name; it has: none"),
-        ("file_name,class\n", "has no column label; it has: file_name, class"),
-        ("file_name;label\na.png;b\n", "has no column file_name; it has: file_name;label"),
-        ("file_name,label\n1.png,a\n\n,b\n", "line 4: file_name is empty"),
+        ("file_name,size,age\n", "has no column label; it has: file_name, size, age; rename that of the labels"),
+        ("weight;label\n2;b\n", "has no column file_name; it has: weight, label; rename that of the file names"),
+        ("file_name,label\n\n,b\n", "line 3: file_name is empty"),
         ("file_name,label\n1.png\n", "line 2: label is empty"),
         (
-            "file_name,label\n1.png,a\ngone.png,b\nlost.png,b\n",
-            "line 3: gone.png does not exist in .*, nor do 1 other files",
+            "file_name,label\ngone.png,b\nlost.png,b\n",
+            "line 2: gone.png does not exist in .*, nor does the other file; file names must be relative to the folder",
         ),
         ("file_name,label\n1.png,a\n1.png,b\n", "line 3: 1.png is labelled b, but a on line 2"),
         ("file_name,label\n1.png,a\n1.png,a\n", "has only one class, a"),
@@ -246,7 +247,7 @@ def test_data_that_cannot_be_used(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="gone does not exist"):
         open_dataset(tmp_path / "gone")
     (tmp_path / "a.zip").write_bytes(b"x")
-    with pytest.raises(DataError, match=r"a\.zip is not a folder, a \.csv file"):
+    with pytest.raises(DataError, match=r"a\.zip is not a folder, a \.csv or \.tsv file"):
         open_dataset(tmp_path / "a.zip")
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="empty contains no photos; put the photos of each class in a folder of its"):

@@ -62,7 +62,10 @@ def test_a_tar_of_folders_is_their_tree(tmp_path: Path, form: int) -> None:
     dataset = open_dataset(tmp_path / "photos.tar")
     assert dataset.classes == ("a", "b") + (("b/" + "x" * 90,) if form else ())
     assert len(dataset.train) + len(dataset.validation) == len(photos)
-    assert dataset.notes == (f"{tmp_path / 'photos.tar'}: photos without a class are not used: 1",)
+    assert dataset.notes == (
+        f"{tmp_path / 'photos.tar'}: 1 file is not read: 1 .txt",
+        f"{tmp_path / 'photos.tar'}: photos without a class are not used: 1",
+    )
 
 
 def test_a_json_member_goes_before_the_number(tmp_path: Path) -> None:
@@ -185,5 +188,5 @@ def test_a_folder_of_both_kinds_and_a_name_that_is_nothing(tmp_path: Path) -> No
     with pytest.raises(DataError, match=r"contains both .tar and .parquet files; give those of one kind"):
         open_dataset(tmp_path)
     (tmp_path / "s.zip").touch()
-    with pytest.raises(DataError, match=r"not a folder, a .csv file or shards \(.tar, .parquet\)"):
+    with pytest.raises(DataError, match=r"not a folder, a .csv or .tsv file or shards \(.tar, .parquet\)"):
         open_dataset(tmp_path / "s.zip")

@@ -56,8 +56,9 @@ def command(
 ) -> None:
     """Decode every photo of DATA, compare all pairs, and report what is wrong. Nothing in DATA is changed.
 
-    Reported are unreadable files; copies of a picture across the split, under two labels or within a class, including
-    re-encoded, resized and slightly cropped ones; classes with few photos; odd sizes; names that differ only in case.
+    Reported are unreadable files, also those in other formats; parts of a split that are read as classes; copies of a
+    picture across the split, under two labels or within a class, including re-encoded, resized and slightly cropped
+    ones; classes with few photos; odd sizes; names that differ only in case.
     Exit code 0: sound; 1: something affects results; 2: DATA cannot be used.
 
     \b
@@ -94,41 +95,51 @@ def command(
     else:
         _print(found)
     if found.faults():
-        raise GateError(f"{'; '.join(found.faults())}{_remedy(write_exclusions)}")
+        raise GateError(f"{'; '.join(found.faults())}{_remedy(found, write_exclusions)}")
 
 
-def _remedy(written: Path | None) -> str:
+def _remedy(found: "Check", written: Path | None) -> str:
+    if not found.excluded():
+        return ""
     if written is None:
         return "; --write-exclusions FILE lists the photos to leave out"
     return f"; leave them out with mobilenet train --exclude {written}"
 
 
 def _print(found: "Check") -> None:
-    for note in found.notes:
+    listed = {*found.mixed, *found.alike}
+    for note in (note for note in found.notes if note not in listed):
         click.echo(f"mobilenet: {shown(note)}", err=True)
     rows = [(shown(size.name), f"{size.train:,}", f"{size.validation:,}") for size in found.classes]
     title = f"{found.photos:,} files, {len(found.classes)} classes; split {found.split}"
     print_table(title, ("class", "training", "validation"), rows)
     for kind, lines in _findings(found).items():
-        if lines:
-            click.echo(f"{kind}: {len(lines):,}")
-            for line in lines[:_LISTED]:
-                click.echo(f"  {shown(line)}")
-            if len(lines) > _LISTED:
-                click.echo(f"  … and {len(lines) - _LISTED:,} more")
+        _print_lines(kind, lines)
     for remark in found.remarks():
         click.echo(remark)
     if not found.faults():
         click.echo("found nothing that affects results")
 
 
+def _print_lines(kind: str, lines: list[str]) -> None:
+    if not lines:
+        return
+    click.echo(f"{kind}: {len(lines):,}")
+    for line in lines[:_LISTED]:
+        click.echo(f"  {shown(line)}")
+    if len(lines) > _LISTED:
+        click.echo(f"  … and {len(lines) - _LISTED:,} more")
+
+
 def _findings(found: "Check") -> dict[str, list[str]]:
     return {
         "cannot be read": [f"{item.photo.file}: {item.reason}" for item in found.broken],
         "on both sides of the split": [_line(group) for group in found.leaks],
+        "named like a split but read as classes": list(found.mixed),
         "with two labels": [_line(group) for group in found.conflicts],
         "without training photos": list(found.missing),
         "classes in two spellings": [" = ".join(names) for names in found.same_names],
+        "the same classes in several folders": list(found.alike),
         "duplicates": [_line(group) for group in found.repeats],
         "unusual": [f"{item.photo.file}: {item.width} x {item.height}, {item.reason}" for item in found.odd],
         "file names that differ only in case": [" = ".join(names) for names in found.clashes],

@@ -27,7 +27,7 @@ __all__ = ["command"]
 def command(*, model: Path, data: Path, exclude: Path | None, out: Path | None, as_json: bool) -> None:
     """Evaluate MODEL, a run folder or a model file, on DATA: a tree of folders (one per class), a CSV file or shards.
 
-    If DATA has a validation split (train/ beside validation/, valid/, val/ or test/), its validation photos are used.
+    If DATA has a validation split (folders such as train/ and val/, see docs/data.md), its validation photos are used.
     If the model was trained on DATA and the run made the split, the validation photos that the run recorded are used;
     otherwise, all photos. Photos that the model was trained on are left out. Classes are matched by name.
     """
@@ -40,7 +40,7 @@ def command(*, model: Path, data: Path, exclude: Path | None, out: Path | None, 
     task = task_of_model(predictor.task, model)
     judging = photos_to_judge(data, task, predictor.card.vocabulary, read_origin(model, predictor.card), exclude)
     for note in judging.notes:
-        click.echo(f"mobilenet: {note}", err=True)
+        click.echo(f"mobilenet: {shown(note)}", err=True)
     evaluation = _measure(predictor, task, judging.photos)
     if out is not None:
         evaluation.write(out)

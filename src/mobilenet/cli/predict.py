@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mobilenet.cli.console import shown
 from mobilenet.cli.params import Share
 from mobilenet.errors import DataError
 
@@ -77,6 +78,10 @@ def _paths(photos: Iterable[str]) -> Iterator[Path]:
         if photo == "-":
             yield from _paths(line for line in map(str.strip, sys.stdin) if line not in {"", "-"})
         elif Path(photo).is_dir():
-            yield from (Path(photo) / name for name in find_photos(Path(photo)))
+            yield from (Path(photo) / name for name in find_photos(Path(photo), _note))
         else:
             yield Path(photo)
+
+
+def _note(text: str) -> None:
+    click.echo(f"mobilenet: {shown(text)}", err=True)

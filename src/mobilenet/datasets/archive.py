@@ -1,7 +1,7 @@
 """Photos that are not files of their own: members of a tar shard, rows of a Parquet file."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 __all__ = ["Archive", "Members"]
@@ -25,8 +25,10 @@ class Members(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """The contents of shards: {name: class}, how many photos have no class, and a reader of the bytes."""
+    """The contents of shards: {name: class}, how many photos have no class, a reader of the bytes, and how many other
+    members there are, by the ending of their names."""
 
     classes: Mapping[str, str]
     members: Members
     without_class: int = 0
+    unread: Mapping[str, int] = field(default_factory=dict)

@@ -1,8 +1,10 @@
 """Opening a data set: finding the photos and their classes, and the split between training and validation."""
 
 import contextlib
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import shlex
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,8 @@ from mobilenet.datasets.exclusions import NOTHING, Exclusions
 from mobilenet.datasets.photos import Photos
 from mobilenet.datasets.reader import Place, Reader, Source
 from mobilenet.datasets.remote.urls import spelled
-from mobilenet.datasets.sources.find import find_places, without
+from mobilenet.datasets.sources.endings import unread_line, unread_photos
+from mobilenet.datasets.sources.find import Places, find_places, without
 from mobilenet.datasets.split import split_by_content
 from mobilenet.datasets.targets import Targets
 from mobilenet.errors import ConfigError, DataError, StorageError
@@ -21,10 +24,12 @@ from mobilenet.model.vocabulary import Vocabulary
 
 __all__ = [
     "Dataset",
+    "Judges",
     "Parts",
     "given_split",
     "make_split",
     "open_dataset",
+    "open_judges",
     "open_parts",
     "open_photos",
     "remembered_digests",
@@ -36,7 +41,7 @@ class Dataset:
     """Photos for training and validation; `vocabulary` gives the meaning of their targets.
 
     `split` describes where the validation photos come from; `notes` are for the user, one line each; `empty` are the
-    folders without photos.
+    folders without photos; `unread`, `mixed` and `alike` are those of the sources together (`reader.Source`).
     """
 
     root: Path
@@ -46,6 +51,9 @@ class Dataset:
     split: str
     notes: tuple[str, ...] = ()
     empty: tuple[str, ...] = ()
+    unread: Mapping[str, int] = field(default_factory=dict)
+    mixed: tuple[str, ...] = ()
+    alike: tuple[str, ...] = ()
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -67,6 +75,36 @@ class Parts:
     split: str
     notes: tuple[str, ...] = ()
     empty: tuple[str, ...] = ()
+    unread: Mapping[str, int] = field(default_factory=dict)
+    mixed: tuple[str, ...] = ()
+    alike: tuple[str, ...] = ()
+
+    def divided(self, train: Photos, validation: Photos, split: str) -> Dataset:
+        """The data set with this split."""
+        return Dataset(
+            self.root,
+            self.vocabulary,
+            train,
+            validation,
+            split,
+            self.notes,
+            self.empty,
+            self.unread,
+            self.mixed,
+            self.alike,
+        )
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Judges:
+    """Photos to evaluate a model on, labelled in its vocabulary.
+
+    `split` describes them if they are the validation photos of a data set with a split; `notes` are for the user.
+    """
+
+    photos: Photos
+    split: str | None
+    notes: tuple[str, ...] = ()
 
 
 def open_dataset(
@@ -80,29 +118,31 @@ def open_dataset(
 ) -> Dataset:
     """Open a tree of folders, a CSV file, shards or whatever else the task's `reader` reads.
 
-    The validation photos are those of `validation` (of any of these kinds) if given; else those of `validation/`,
-    `valid/`, `val/` or `test/` beside a folder `train/`, or of shards with such names; else `validation_fraction`
-    (between 0 and 1) of the photos, of each class if there are classes, chosen by `seed`. The photos of `exclude` are
-    ignored. ConfigError for an invalid fraction; DataError if there is nothing to learn, or if `exclude` names photos
-    but none of these.
+    The validation photos are those of `validation` (of any of these kinds) if given; else those of a folder such as
+    `val/` or `test/` beside one such as `train/` (`sources.split_names`), of shards with such names, or of such rows of
+    a CSV file; else `validation_fraction` (between 0 and 1) of the photos, of each class if there are classes, chosen
+    by `seed`. The photos of `exclude` are ignored. ConfigError for an invalid fraction; DataError if there is nothing
+    to learn, or if `exclude` names photos but none of these.
     """
     if not 0 < validation_fraction < 1:
         raise ConfigError(f"validation fraction {validation_fraction} is not between 0 and 1; use 0.1")
     parts = open_parts(data, reader, validation=validation, exclude=exclude)
     if parts.validation is None:
         return make_split(parts, fraction=validation_fraction, seed=seed)
-    return Dataset(parts.root, parts.vocabulary, parts.train, parts.validation, parts.split, parts.notes, parts.empty)
+    return parts.divided(parts.train, parts.validation, parts.split)
 
 
 def open_parts(data: Path, reader: Reader, *, validation: Path | None = None, exclude: Exclusions = NOTHING) -> Parts:
     """As `open_dataset`, but without making a split if there is none; DataError."""
-    place, given = find_places(data)
-    train = reader.source(place)
-    judges, split = None, ""
+    places = find_places(data)
+    train = reader.source(places.train)
+    judges: Source | None
     if validation is not None:
         judges, split = reader.source(validation), f"given: {spelled(validation)}"
-    elif (found := _first_with_photos(given, reader)) is not None:
-        judges, split = found, _words(found)
+        notes = tuple(map(_apart, places.judging))
+    else:
+        judges, notes = _first_with_photos(places.judging, reader)
+        split = "" if judges is None else _words(judges)
     if exclude.names:
         train, judges = _exclude(exclude, data, train, judges)
     sources = (train,) if judges is None else (train, judges)
@@ -117,38 +157,79 @@ def open_parts(data: Path, reader: Reader, *, validation: Path | None = None, ex
         _photos(train, targets),
         _photos(judges, judged) if judges is not None and judged is not None else None,
         split,
-        tuple(note for source in sources for note in source.notes),
+        (*places.notes, *(note for source in sources for note in source.notes), *notes, *_beside(data, places)),
         tuple(name for source in sources for name in source.empty),
+        dict(sum((Counter(source.unread) for source in sources), Counter[str]())),
+        tuple(line for source in sources for line in source.mixed),
+        tuple(line for source in sources for line in source.alike),
     )
 
 
-def open_photos(
+def open_judges(
     data: Path, reader: Reader, vocabulary: Vocabulary, *, exclude: Exclusions = NOTHING, base: Path | None = None
-) -> Photos:
+) -> Judges:
     """The photos to evaluate a model of `vocabulary` on: the validation photos if `data` has a split, else all.
 
     The photos of `exclude`, by their names relative to `base` (default: `data`), are ignored. DataError names labels
     that the model does not know.
     """
-    found = _first_with_photos(find_places(data)[1], reader) or reader.source(data)
-    source = without(exclude, base or data, found).in_order()
+    places = find_places(data)
+    given = _first_with_photos(places.judging, reader)[0]
+    source = without(exclude, base or data, given or reader.source(data)).in_order()
     if not source.annotations:
         raise _nothing(source)
-    return _photos(source, reader.targets(source, vocabulary))
+    photos = _photos(source, reader.targets(source, vocabulary))
+    return Judges(photos, None if given is None else _words(given), (*places.notes, *source.notes))
+
+
+def open_photos(
+    data: Path, reader: Reader, vocabulary: Vocabulary, *, exclude: Exclusions = NOTHING, base: Path | None = None
+) -> Photos:
+    """The photos of `open_judges`; DataError."""
+    return open_judges(data, reader, vocabulary, exclude=exclude, base=base).photos
 
 
 def given_split(data: Path, reader: Reader) -> str | None:
     """A description of the validation photos given in `data`; None if it has no split."""
-    found = _first_with_photos(find_places(data)[1], reader)
+    found = _first_with_photos(find_places(data).judging, reader)[0]
     return None if found is None else _words(found)
 
 
-def _first_with_photos(places: Sequence[Place], reader: Reader) -> Source | None:
-    return next((source for source in map(reader.source, places) if source.annotations), None)
+def _first_with_photos(places: Sequence[Place], reader: Reader) -> tuple[Source | None, tuple[str, ...]]:
+    """The first of these parts that has photos, and notes on those before it, which have none, and after it."""
+    notes: list[str] = []
+    for number, place in enumerate(places, 1):
+        source = reader.source(place)
+        if source.annotations:
+            return source, (*notes, *map(_apart, places[number:]))
+        notes += source.notes
+    return None, tuple(notes)
 
 
 def _words(source: Source) -> str:
-    return f"given: {source.path.name}/"
+    path = source.path
+    return (
+        f"given: {path.name} in {path.parent.name}"
+        if path.parent == source.root / path.parent.name
+        else f"given: {path.name}/"
+    )
+
+
+def _apart(place: Place) -> str:
+    """A note on a part of the split that is not used."""
+    if isinstance(place, Path):
+        command = f"mobilenet evaluate RUN {shlex.quote(str(place))}"
+        return f"{place} is kept apart: neither trained nor validated on; for a final evaluation: {command}"
+    return f"{spelled(place.path)} is kept apart: neither trained nor validated on"
+
+
+def _beside(data: Path, places: Places) -> tuple[str, ...]:
+    """A note on what is beside the parts of the split and none of them."""
+    names = places.beside
+    if not names:
+        return ()
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return (f"{spelled(data)}: beside the parts of the split, and not used: {', '.join(names[:5])}{more}",)
 
 
 def _exclude(exclude: Exclusions, data: Path, train: Source, judges: Source | None) -> tuple[Source, Source | None]:
@@ -177,14 +258,10 @@ def make_split(parts: Parts, *, fraction: float = 0.1, seed: int = 0) -> Dataset
             f"{spelled(parts.root)} has no class with two different photos, so none can be held out for validation; "
             "add photos"
         )
-    return Dataset(
-        parts.root,
-        parts.vocabulary,
+    return parts.divided(
         photos.take(np.flatnonzero(~chosen)),
         photos.take(np.flatnonzero(chosen)),
         f"made: {fraction:.3g} of {'the photos' if strata is None else 'each class'} by content, seed {seed}",
-        parts.notes,
-        parts.empty,
     )
 
 
@@ -203,5 +280,7 @@ def _photos(source: Source, targets: Targets) -> Photos:
 
 
 def _nothing(source: Source) -> DataError:
+    if unread_photos(source.unread):
+        return DataError(f"{spelled(source.path)} contains no photos that can be used; {unread_line(source.unread)}")
     why = source.notes[-1] if source.notes else f"{spelled(source.path)} contains no photos"
     return DataError(f"{why}; put the photos of each class in a folder of its own")

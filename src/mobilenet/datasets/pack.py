@@ -18,7 +18,7 @@ from mobilenet.datasets.exclusions import NOTHING, Exclusions, prefix_below
 from mobilenet.datasets.photos import LeftOut, Photos
 from mobilenet.datasets.reader import Reader
 from mobilenet.datasets.remote.urls import is_url, spelled
-from mobilenet.datasets.sources.find import VALIDATION, base_of
+from mobilenet.datasets.sources.find import base_of
 from mobilenet.datasets.sources.tar import CLASSES
 from mobilenet.errors import ConfigError, DataError, ImageError, StorageError
 from mobilenet.files import check_writable, locked, storage_errors
@@ -31,6 +31,9 @@ __all__ = ["DEFAULT_SHARD_BYTES", "Packed", "pack"]
 DEFAULT_SHARD_BYTES = 256_000_000
 
 _LEAST_SHARD_BYTES = 100_000
+_PLAIN = ("validation", "valid", "val", "test")
+"""Names of parts that are kept as the names of their shards."""
+
 _KINDS = {
     b"\xff\xd8": "jpg",
     b"\x89PNG": "png",
@@ -201,7 +204,7 @@ def _named(parts: Parts, base: Path) -> Iterator[tuple[str, Photos, str]]:
         return
     yield "train", parts.train, prefix_below(base, parts.train.root)
     own = parts.validation.root.name
-    kind = own if own in VALIDATION and parts.validation.root.parent == parts.root else "validation"
+    kind = own if own in _PLAIN and parts.validation.root.parent == parts.root else "validation"
     yield kind, parts.validation, prefix_below(base, parts.validation.root)
 
 

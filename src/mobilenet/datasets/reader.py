@@ -1,7 +1,7 @@
 """What a task reads of a data set: the protocol of readers, and what they are given."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -9,7 +9,7 @@ from mobilenet.datasets.archive import Archive, Members
 from mobilenet.datasets.targets import Targets
 from mobilenet.model.vocabulary import Vocabulary
 
-__all__ = ["Place", "Reader", "Source", "Unread"]
+__all__ = ["Place", "Reader", "Source", "TablePart", "Unread"]
 
 
 class Unread(Protocol):
@@ -25,8 +25,21 @@ class Unread(Protocol):
         ...
 
 
-Place = Path | Unread
-"""A folder, a CSV file or shards, not yet read."""
+@dataclass(frozen=True, slots=True)
+class TablePart:
+    """The rows of a CSV `file` in which the column of the split says `value`, in any case."""
+
+    file: Path
+    value: str
+
+    @property
+    def path(self) -> Path:
+        """The file with the part added, as for shards."""
+        return self.file / self.value
+
+
+Place = Path | Unread | TablePart
+"""A folder, a CSV file or a part of one, or shards; not yet read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +48,9 @@ class Source:
 
     That is the name of a class, or whatever else a task reads.
 
-    `members` reads photos that are in shards.
+    `members` reads photos that are in shards. `unread` counts files that are not photos, by the ending of their names.
+    A line each, also in the notes: `mixed` are folders that are named like the parts of a split, but are read as
+    classes; `alike` are folders with the same classes, which may be such parts.
     """
 
     path: Path
@@ -44,6 +59,9 @@ class Source:
     members: Members | None = None
     notes: tuple[str, ...] = ()
     empty: tuple[str, ...] = ()
+    unread: Mapping[str, int] = field(default_factory=dict)
+    mixed: tuple[str, ...] = ()
+    alike: tuple[str, ...] = ()
 
     def in_order(self) -> "Source":
         """The same, photos sorted by their names."""

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mobilenet.datasets.dataset import given_split, open_dataset, open_photos, remembered_digests
-from mobilenet.datasets.exclusions import Exclusions, read_exclusions
+from mobilenet.datasets.dataset import Dataset, given_split, open_dataset, open_judges, remembered_digests
+from mobilenet.datasets.exclusions import read_exclusions
 from mobilenet.datasets.photos import Photos
 from mobilenet.datasets.remote.urls import spelled
 from mobilenet.errors import DataError
@@ -39,22 +39,19 @@ def photos_to_judge(
     The validation photos if `data` has a split; if the run made the split of its data, those it recorded; else all
     photos. `exclude` is a list of photos to leave out.
     """
-    excluded = read_exclusions(exclude)
-    if split := given_split(data, task):
-        return _unseen(
-            data, open_photos(data, task, vocabulary, exclude=excluded), f"validation photos, {split}", origin
-        )
-    if origin.made_split is None or not origin.is_data(data):
-        return _unseen(data, open_photos(data, task, vocabulary, exclude=excluded), "all photos", origin)
-    if origin.split is None:
+    if origin.made_split is not None and origin.split is None and origin.is_data(data) and not given_split(data, task):
         return _made_again(data, task, vocabulary, origin, exclude)
-    return _recorded(data, task, vocabulary, origin.split, origin.made_split, excluded)
+    found = open_judges(data, task, vocabulary, exclude=read_exclusions(exclude))
+    if found.split is not None:
+        judging = _unseen(data, found.photos, f"validation photos, {found.split}", origin)
+    elif origin.made_split is not None and origin.split is not None and origin.is_data(data):
+        judging = _recorded(data, found.photos, origin.split, origin.made_split)
+    else:
+        judging = _unseen(data, found.photos, "all photos", origin)
+    return replace(judging, notes=(*found.notes, *judging.notes))
 
 
-def _recorded(
-    data: Path, task: Task, vocabulary: Vocabulary, split: RecordedSplit, made: str, exclude: Exclusions
-) -> Judging:
-    photos = open_photos(data, task, vocabulary, exclude=exclude)
+def _recorded(data: Path, photos: Photos, split: RecordedSplit, made: str) -> Judging:
     digests = remembered_digests(photos)
     judges = split.judges(digests)
     if not judges:
@@ -70,10 +67,23 @@ def _recorded(
 
 def _made_again(data: Path, task: Task, vocabulary: Vocabulary, origin: Origin, exclude: Path | None) -> Judging:
     dataset = open_dataset(data, task, seed=origin.seed, exclude=read_exclusions(exclude or origin.exclude))
+    if origin.trained_on is None and exclude is None:
+        _check_unchanged(data, dataset, origin)
     targets = task.relabelled(dataset.validation.targets, dataset.vocabulary, vocabulary)
     judges = replace(dataset.validation, targets=targets)
     found = _unseen(data, judges, f"validation photos, {dataset.split}", origin)
-    return replace(found, notes=(NO_RECORD, *found.notes))
+    return replace(found, notes=(*dataset.notes, NO_RECORD, *found.notes))
+
+
+def _check_unchanged(data: Path, dataset: Dataset, origin: Origin) -> None:
+    """DataError if there are more or fewer photos than in the run: then another split is made, and nobody knows which
+    photos were trained on."""
+    now, then = len(dataset.train) + len(dataset.validation), origin.photos
+    if then is not None and now != then:
+        raise DataError(
+            f"{spelled(data)} contains {now:,} photos, {then:,} when the model was trained, and the run does not "
+            "record which it was trained on; give photos that it has not seen"
+        )
 
 
 def nothing_unseen(data: Path, unseen: Unseen, origin: Origin) -> DataError:

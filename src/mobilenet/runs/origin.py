@@ -40,6 +40,17 @@ class Origin:
         split = None if self.config is None else self.config.text("data", "split")
         return split if split and split.startswith("made") else None
 
+    @property
+    def photos(self) -> int | None:
+        """How many photos the run found in its data; None if it does not say."""
+        if self.config is None:
+            return None
+        train, validation = (self.config.number("data", name) for name in ("train_photos", "validation_photos"))
+        if train is None or validation is None:
+            return None
+        left_out = self.config.section("data").get("left_out")
+        return int(train + validation) + (len(left_out) if isinstance(left_out, list) else 0)
+
     def is_data(self, data: Path) -> bool:
         """Whether the run was trained on the data set at this path."""
         root = None if self.config is None else self.config.path("data", "root")

@@ -169,6 +169,9 @@ class _Checking:
             ),
             same_names=_clashes(dataset.classes),
             notes=dataset.notes,
+            unread=dataset.unread,
+            mixed=dataset.mixed,
+            alike=dataset.alike,
         )
 
     def _take(self, index: int, seen: _Seen, small: NDArray[np.uint8]) -> None:

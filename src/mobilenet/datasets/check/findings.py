@@ -1,13 +1,17 @@
 """What a check of a data set found, as plain values.
 
 fault     changes what is learnt or measured: a photo that cannot be read, a picture on both sides of the split,
-          a picture with two labels, two classes whose names differ only in case, a class without training photos
-remark    worth knowing: copies within a class, few photos, imbalance, odd sizes, file names that differ only in case
+          a picture with two labels, two classes whose names differ only in case, a class without training photos,
+          photos in a format that is not read, parts of a split that are read as classes
+remark    worth knowing: copies within a class, few photos, imbalance, odd sizes, file names that differ only in case,
+          files that are not photos, folders with the same classes
 """
 
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
+
+from mobilenet.datasets.sources.endings import unread_photos
 
 __all__ = ["FEW_PHOTOS", "Broken", "Check", "ClassSize", "Copies", "Member", "Odd", "Split"]
 
@@ -79,6 +83,8 @@ class Check:
     """All findings in `photos` files; `split` describes where the validation photos come from.
 
     `empty` are folders without photos; `clashes` files, and `same_names` classes, whose names differ only in case.
+    `unread` counts the files that are not read, by the ending of their names. `mixed` and `alike`, a line each, are
+    folders that are named like the parts of a split but read as classes, and folders with the same classes.
     """
 
     data: str
@@ -92,6 +98,9 @@ class Check:
     clashes: tuple[tuple[str, ...], ...]
     same_names: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...] = ()
+    unread: Mapping[str, int] = field(default_factory=dict)
+    mixed: tuple[str, ...] = ()
+    alike: tuple[str, ...] = ()
 
     @property
     def leaks(self) -> tuple[Copies, ...]:
@@ -127,8 +136,20 @@ class Check:
 
     def faults(self) -> list[str]:
         """What changes results, one phrase each; empty for a sound data set."""
+        foreign = unread_photos(self.unread)
+        endings = ", ".join(foreign)
         return _phrases(
             (len(self.broken), "file cannot be read", "files cannot be read"),
+            (
+                sum(foreign.values()),
+                f"photo is in a format that is not read ({endings})",
+                f"photos are in formats that are not read ({endings})",
+            ),
+            (
+                len(self.mixed),
+                "group of folders is named like a split but read as classes",
+                "groups of folders are named like a split but read as classes",
+            ),
             (len(self.leaks), "picture is on both sides of the split", "pictures are on both sides of the split"),
             (len(self.conflicts), "picture has two labels", "pictures have two labels"),
             (len(self.missing), "class has no training photos", "classes have no training photos"),
@@ -145,6 +166,12 @@ class Check:
                 f"classes have fewer than {FEW_PHOTOS} photos",
             ),
             (len(self.empty), "folder has no photos", "folders have no photos"),
+            (len(self.alike), "group of folders has the same classes", "groups of folders have the same classes"),
+            (
+                sum(self.unread.values()) - sum(unread_photos(self.unread).values()),
+                "file is not a photo",
+                "files are not photos",
+            ),
             (len(self.odd), "photo has an odd size or one colour", "photos have an odd size or one colour"),
             (len(self.clashes), "file name differs only in case", "file names differ only in case"),
         )

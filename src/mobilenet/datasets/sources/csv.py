@@ -1,53 +1,327 @@
-"""A CSV file with the columns `file_name` and `label`; file names are relative to the folder of the CSV file."""
+"""A CSV file with a column of file names and one of labels, as spreadsheets and other tools write it.
+
+Separators are commas, semicolons, tabs or bars. File names are relative to the folder of the CSV file; those of another
+system (backslashes, another case) are found where they are unambiguous.
+"""
 
 import csv
+import itertools
 import os
+import re
 import unicodedata
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TextIO
 
+from mobilenet.datasets.sources.endings import ending_of, is_photo
+from mobilenet.datasets.sources.split_names import Named, is_training, split_of_values
 from mobilenet.errors import DataError
 
-__all__ = ["read_csv"]
+__all__ = ["Table", "is_table", "read_csv", "table_split"]
 
-_COLUMNS = ("file_name", "label")
+_ENDINGS = (".csv", ".tsv")
+_SEPARATORS = ",;\t|"
+
+_FILE_NAME = (
+    "filename",
+    "file",
+    "filenames",
+    "files",
+    "filepath",
+    "filepaths",
+    "path",
+    "paths",
+    "imagepath",
+    "imagepaths",
+    "imgpath",
+    "imagename",
+    "imgname",
+    "imagefile",
+    "imagefilename",
+    "image",
+    "images",
+    "img",
+    "photo",
+    "photos",
+    "picture",
+    "imageid",
+    "imgid",
+    "photoid",
+    "id",
+    "name",
+)
+_LABEL = (
+    "label",
+    "labels",
+    "class",
+    "classname",
+    "classes",
+    "classlabel",
+    "category",
+    "categoryname",
+    "target",
+    "targets",
+    "labelname",
+    "species",
+)
+_SPLIT = ("split", "datasplit", "subset", "partition", "dataset", "set", "phase", "usage")
+"""Headers of columns, in order of preference, without case and punctuation: `File_Name` is `filename`."""
+
+_SEPARATOR_LINE = re.compile(r'^"?sep=(.)"?$', re.IGNORECASE)
+"""What Excel reads and writes before the header."""
+
+_SHOWN = 5
 
 
-def read_csv(path: Path) -> dict[str, str]:
-    """{file: label}; DataError names the line of a problem: a missing column, an empty field, a missing file."""
+@dataclass(frozen=True, slots=True)
+class Table:
+    """{file: label} of the photos; `notes` say what was assumed and left out."""
+
+    labels: Mapping[str, str]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """The indices of the columns, and the names of all; `split` is None if there is none."""
+
+    names: tuple[str, ...]
+    file: int
+    label: int
+    split: int | None = None
+
+
+@dataclass(slots=True)
+class _Rows:
+    """What has been read: labels and line numbers by file, the files that do not exist, and rows that are left out,
+    with reasons."""
+
+    labels: dict[str, str] = field(default_factory=dict)
+    lines: dict[str, int] = field(default_factory=dict)
+    missing: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+
+    def add(self, path: Path, files: "_Files", line: int, named: str, said: str) -> None:
+        """One row; DataError if it contradicts another one."""
+        if not named or not said:
+            self.left_out.append(f"line {line}: {'label' if named else 'file_name'} is empty")
+            return
+        file, label = files.find(named), unicodedata.normalize("NFC", said)
+        if file is None:
+            file = named
+            self.missing.append(file)
+        if self.labels.setdefault(file, label) != label:
+            raise DataError(
+                f"{path} line {line}: {file} is labelled {label}, but {self.labels[file]} on line {self.lines[file]}"
+            )
+        self.lines.setdefault(file, line)
+
+    def check(self, path: Path) -> None:
+        """DataError if there are rows, but none that can be used."""
+        if self.left_out and not self.labels:
+            raise DataError(f"{path} {self.left_out[0]}")
+        if self.labels and len(set(self.missing)) == len(self.labels):
+            others = len(self.labels) - 1
+            more = (
+                f", nor {'does the other file' if others == 1 else f'do the other {others:,} files'}" if others else ""
+            )
+            first = self.missing[0]
+            raise DataError(
+                f"{path} line {self.lines[first]}: {first} does not exist in {path.parent}{more}; file names must be "
+                "relative to the folder of the CSV file"
+            )
+
+
+class _Files:
+    """The files in a folder and below, found by names that may be spelled as on another system."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = str(folder)
+        self._listed: dict[str, dict[str, list[str]]] = {}
+
+    def find(self, name: str) -> str | None:
+        """The file as it is spelled here; None if there is none, or more than one.
+
+        If there is no such file, backslashes separate folders, case does not matter, and a missing ending is any of a
+        photo.
+        """
+        slashes = name.replace("\\", "/")
+        for spelling in dict.fromkeys((name, slashes)):
+            if os.path.exists(os.path.join(self._folder, spelling)):  # noqa: PTH110, PTH118 - a million files
+                return spelling
+        if slashes.startswith("/"):
+            return None
+        below = ""
+        for part in slashes.split("/"):
+            same = [part] if part in ("", ".", "..") else self._alike(below, part)
+            if len(same) != 1:
+                return None
+            below += f"{same[0]}/"
+        return below.removesuffix("/")
+
+    def _alike(self, below: str, name: str) -> list[str]:
+        if below not in self._listed:
+            self._listed[below] = self._list(below)
+        return self._listed[below].get(_key(name), [])
+
+    def _list(self, below: str) -> dict[str, list[str]]:
+        """Names in a folder by what identifies them; a photo also by its name without the ending."""
+        try:
+            names = sorted(os.listdir(os.path.join(self._folder, below)))  # noqa: PTH118, PTH208
+        except (OSError, ValueError):
+            return {}
+        found: dict[str, list[str]] = {}
+        stems: dict[str, list[str]] = {}
+        for name in names:
+            found.setdefault(_key(name), []).append(name)
+            if is_photo(ending := ending_of(name)):
+                stems.setdefault(_key(name[: -len(ending)]), []).append(name)
+        return stems | found
+
+
+def is_table(path: Path) -> bool:
+    """Whether the path is a CSV file, or one with tabs."""
+    return path.suffix.lower() in _ENDINGS and path.is_file()
+
+
+def read_csv(path: Path, part: str | None = None) -> Table:
+    """The labels in a CSV file, or in the `part` of its split.
+
+    Rows without a file name or a label are left out; files that do not exist are listed, and are left out like photos
+    that cannot be read. DataError if a column is missing, no file exists, or a file has two labels.
+    """
+    files = _Files(path.parent)
+    found = _Rows()
+    with _opened(path) as text:
+        columns, rows = _table(path, text, files)
+        for line, row in rows:
+            if not any(map(str.strip, row)):
+                continue
+            if part is None or columns.split is None or _cell(row, columns.split).casefold() == part.casefold():
+                found.add(path, files, line, _cell(row, columns.file), _cell(row, columns.label))
+    found.check(path)
+    return Table(found.labels, tuple(_notes(path, columns, found)))
+
+
+def table_split(path: Path) -> tuple[Named | None, tuple[str, ...]]:
+    """The split that a column tells, by the values of its parts, and notes on rows without one, or on why
+    the column is not used; DataError."""
+    with _opened(path) as text:
+        _, header, rows = _lines(text)
+        column = _find(header, _SPLIT)
+        if column is None or _find(header, _FILE_NAME) is None:
+            return None, ()
+        counts = Counter(_cell(row, column) for _, row in rows if any(map(str.strip, row)))
+    name, without = header[column].strip(), counts.pop("", 0)
+    values = list({value.casefold(): value for value in sorted(counts, reverse=True)}.values())
+    split = split_of_values(values)
+    if split is not None:
+        return split, (f"{path}: rows without a {name} are not used: {without:,}",) if without else ()
+    told = _normal(name) == "split" and not all(map(is_training, values))
+    return None, (_unused(path, name, sorted(values)),) if told else ()
+
+
+def _unused(path: Path, column: str, values: Sequence[str]) -> str:
+    shown = ", ".join(values[:_SHOWN]) + (", …" if len(values) > _SHOWN else "")
+    return f"{path}: the column {column} is not used: its values ({shown}) do not name training and validation photos"
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[TextIO]:
+    """The text of the file in UTF-8, or in UTF-16 with its mark, as Excel writes it; DataError."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            labels, lines = _read_rows(path, csv.DictReader(file, strict=True))
-    except (UnicodeDecodeError, csv.Error) as error:
+        with path.open("rb") as file:
+            mark = file.read(2)
+        encoding = "utf-16" if mark in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+        with path.open(encoding=encoding, newline="") as text:
+            yield text
+    except (UnicodeError, csv.Error) as error:
         raise DataError(f"{path} is not a CSV file in UTF-8: {error}") from error
     except OSError as error:
         raise DataError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from error
-    _check_files(path, lines)
-    return labels
 
 
-def _read_rows(path: Path, reader: "csv.DictReader[str]") -> tuple[dict[str, str], dict[str, int]]:
-    found = tuple(reader.fieldnames or ())
-    for column in _COLUMNS:
-        if column not in found:
-            raise DataError(f"{path} has no column {column}; it has: {', '.join(found) or 'none'}")
-    labels: dict[str, str] = {}
-    lines: dict[str, int] = {}
-    for row in reader:
-        file, label = ((row[column] or "").strip() for column in _COLUMNS)
-        if not file or not label:
-            raise DataError(f"{path} line {reader.line_num}: {'label' if file else 'file_name'} is empty")
-        label = unicodedata.normalize("NFC", label)
-        if labels.setdefault(file, label) != label:
-            raise DataError(
-                f"{path} line {reader.line_num}: {file} is labelled {label}, but {labels[file]} on line {lines[file]}"
-            )
-        lines.setdefault(file, reader.line_num)
-    return labels, lines
+def _lines(text: TextIO) -> tuple[int, list[str], Iterator[tuple[int, list[str]]]]:
+    """The number of the header's line, its cells, and the rows after it with the numbers of their lines.
+
+    Lines before the header may be empty, name the separator, or be comments.
+    """
+    separators, first, header, separator = _SEPARATORS, 0, list[str](), ","
+    for line in iter(text.readline, ""):
+        first += 1
+        stripped = line.strip("\r\n")
+        if told := _SEPARATOR_LINE.match(stripped):
+            separators = told[1]
+            continue
+        separator, header = _header(stripped, separators)
+        if any(header) and (not stripped.startswith("#") or _find(header, _FILE_NAME) is not None):
+            break
+    reader = csv.reader(text, delimiter=separator, skipinitialspace=True, strict=True)
+    return first, header, ((first + reader.line_num, row) for row in reader)
 
 
-def _check_files(path: Path, lines: dict[str, int]) -> None:
-    folder = str(path.parent)
-    missing = [file for file in lines if not os.path.exists(os.path.join(folder, file))]  # noqa: PTH110, PTH118
-    if missing:
-        others = f", nor do {len(missing) - 1} other files" if len(missing) > 1 else ""
-        raise DataError(f"{path} line {lines[missing[0]]}: {missing[0]} does not exist in {folder}{others}")
+def _header(line: str, separators: str) -> tuple[str, list[str]]:
+    """The separator with which a line has the columns that are needed, else the most columns; and its cells."""
+    cut = {
+        separator: next(csv.reader([line], delimiter=separator, skipinitialspace=True), []) for separator in separators
+    }
+
+    def fitness(separator: str) -> tuple[int, int]:
+        cells = cut[separator]
+        return sum(_find(cells, names) is not None for names in (_FILE_NAME, _LABEL)), len(cells)
+
+    best = max(separators, key=fitness)
+    return best, cut[best]
+
+
+def _table(path: Path, text: TextIO, files: _Files) -> tuple[_Columns, Iterator[tuple[int, list[str]]]]:
+    """The columns and the rows; DataError if a column is missing."""
+    number, header, rows = _lines(text)
+    names = tuple(name.strip() for name in header)
+    file, label, split = (_find(header, known) for known in (_FILE_NAME, _LABEL, _SPLIT))
+    if file is None and len(names) == 2 and is_photo(ending_of(names[0])) and files.find(names[0]) is not None:
+        # There is no header: the first line is a photo and its label.
+        return _Columns((), 0, 1), itertools.chain([(number, header)], rows)
+    others = [column for column in range(len(names)) if column not in (file, split)]
+    if label is None and len(others) == 1:
+        label = others[0]
+    if file is None or label is None:
+        missing, meaning = ("file_name", "file names") if file is None else ("label", "labels")
+        raise DataError(
+            f"{path} has no column {missing}; it has: {', '.join(names) or 'none'}; rename that of the {meaning}"
+        )
+    return _Columns(names, file, label, split), rows
+
+
+def _find(header: Sequence[str], known: Sequence[str]) -> int | None:
+    """The column with the first of these names that there is."""
+    names = [_normal(name) for name in header]
+    return next((names.index(name) for name in known if name in names), None)
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[\W_]+", "", name).casefold()
+
+
+def _cell(row: Sequence[str], column: int) -> str:
+    """The text in a column, without surrounding spaces; empty beyond the end of a row."""
+    return row[column].strip() if column < len(row) else ""
+
+
+def _key(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _notes(path: Path, columns: _Columns, found: _Rows) -> Iterator[str]:
+    if not columns.names:
+        yield f"{path} has no header; its columns are taken for file_name and label"
+    else:
+        names = [columns.names[column] for column in (columns.file, columns.label)]
+        if [_normal(name) for name in names] != ["filename", "label"]:
+            yield f"{path}: the file names are in column {names[0]}, the labels in column {names[1]}"
+    if found.left_out:
+        more = f" and {len(found.left_out) - _SHOWN:,} more" if len(found.left_out) > _SHOWN else ""
+        yield f"{path}: rows left out: {', '.join(found.left_out[:_SHOWN])}{more}"

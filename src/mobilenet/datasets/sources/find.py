@@ -1,40 +1,51 @@
 """Where labelled photos come from: folders, CSV files, shards; one `Source` per part of a data set."""
 
-from collections.abc import Callable
-from dataclasses import replace
+import shlex
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mobilenet.datasets.archive import Archive
 from mobilenet.datasets.exclusions import Exclusions, prefix_below
-from mobilenet.datasets.reader import Place, Source, Unread
+from mobilenet.datasets.reader import Place, Source, TablePart, Unread
 from mobilenet.datasets.remote.urls import is_url, spelled
-from mobilenet.datasets.sources.csv import read_csv
-from mobilenet.datasets.sources.folders import class_names, list_tree
+from mobilenet.datasets.sources.csv import is_table, read_csv, table_split
+from mobilenet.datasets.sources.endings import unread_line
+from mobilenet.datasets.sources.folders import class_names, has_photos, list_tree, subfolders
 from mobilenet.datasets.sources.shards import Shards, find_shards
+from mobilenet.datasets.sources.split_names import Mixed, folder_split, mixed_splits
 from mobilenet.errors import DataError, ImageError
 from mobilenet.images.decode import read_photo
 
-__all__ = ["VALIDATION", "base_of", "find_places", "photo_reader", "read_source", "without"]
+__all__ = ["Places", "base_of", "find_places", "photo_reader", "read_source", "without"]
 
-VALIDATION = ("validation", "valid", "val", "test")
-"""Names of folders, and prefixes of shard names, for validation photos; the first one with photos is used."""
+_SHOWN = 4
 
 
-def find_places(data: Path) -> tuple[Place, tuple[Place, ...]]:
-    """The place of the training photos, and the places that may contain the validation photos."""
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The place of the training photos, and those that may contain the validation photos; the first with photos is
+    used. `beside` are names of others, of which none is; `notes` are for the user."""
+
+    train: Place
+    judging: tuple[Place, ...] = ()
+    beside: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def find_places(data: Path) -> Places:
+    """The parts of the split of a data set, all of `data` if it has none; DataError."""
     shards = find_shards(data)
     if shards is not None:
-        return shards.split(VALIDATION)
-    train = data / "train"
-    if not train.is_dir():
-        return data, ()
-    given = tuple(data / name for name in VALIDATION if (data / name).is_dir())
-    alone = not any(path.is_dir() and path != train and not path.name.startswith(".") for path in data.iterdir())
-    return (train, given) if given or alone else (data, ())
+        return _in_shards(shards)
+    return _in_table(data) if is_table(data) else _in_folders(data)
 
 
 def read_source(place: Place) -> Source:
     """The photos in a place with their classes; DataError."""
+    if isinstance(place, TablePart):
+        return _from_table(place.path, place.file, place.value)
     if isinstance(place, Path):
         found = find_shards(place)
         return _from_disk(place) if found is None else _from_shards(found)
@@ -43,7 +54,7 @@ def read_source(place: Place) -> Source:
 
 def base_of(data: Path) -> Path:
     """What the names of photos are relative to: the folder of a CSV file, else `data` itself."""
-    return data.parent if data.suffix.lower() == ".csv" and data.is_file() else data
+    return data.parent if is_table(data) else data
 
 
 def without(exclude: Exclusions, data: Path, source: Source) -> Source:
@@ -72,42 +83,116 @@ def photo_reader(base: Path) -> Callable[[str], bytes]:
     return read
 
 
+def _in_folders(data: Path) -> Places:
+    if not data.is_dir():
+        return Places(data)
+    found = folder_split(lambda path: subfolders(data / path), lambda path: has_photos(data / path))
+    if found is None:
+        return Places(data)
+    return Places(data / found.train, tuple(data / name for name in found.judging), found.beside)
+
+
+def _in_table(data: Path) -> Places:
+    found, notes = table_split(data)
+    if found is None:
+        return Places(data, notes=notes)
+    judging = tuple(TablePart(data, value) for value in found.judging)
+    return Places(TablePart(data, found.train), judging, found.beside, notes)
+
+
+def _in_shards(shards: Shards) -> Places:
+    split = shards.split()
+    if split is None:
+        return Places(shards)
+    found, parts = split
+    return Places(parts[found.train], tuple(parts[name] for name in found.judging), found.beside)
+
+
 def _from_disk(path: Path) -> Source:
+    if is_table(path):
+        return _from_table(path, path)
     if path.is_file():
-        if path.suffix.lower() != ".csv":
-            raise DataError(f"{path} is not a folder, a .csv file or shards (.tar, .parquet)")
-        return Source(path, path.parent, read_csv(path))
+        raise DataError(f"{path} is not a folder, a .csv or .tsv file or shards (.tar, .parquet)")
     tree = list_tree(path)
     classes = class_names(tree.files)
-    notes = []
+    notes = [f"{path}: {unread_line(tree.unread)}"] if tree.unread else []
     if tree.empty:
         more = f" and {len(tree.empty) - 5} more" if len(tree.empty) > 5 else ""
         notes.append(f"{path}: folders without photos are not classes: {', '.join(tree.empty[:5])}{more}")
     if len(classes) < len(tree.files):
         notes.append(f"{path}: photos in no class folder are not used: {len(tree.files) - len(classes):,}")
-    return Source(path, path, classes, None, tuple(notes), tree.empty)
+    mixed, alike = _mistakable(path, classes)
+    return Source(path, path, classes, None, (*notes, *mixed, *alike), tree.empty, tree.unread, mixed, alike)
+
+
+def _from_table(path: Path, file: Path, part: str | None = None) -> Source:
+    table = read_csv(file, part)
+    return Source(path, file.parent, table.labels, notes=table.notes)
 
 
 def _from_shards(shards: Unread) -> Source:
     archive = shards.read()
-    notes: tuple[str, ...] = ()
+    notes = [f"{spelled(shards.path)}: {unread_line(archive.unread)}"] if archive.unread else []
     if archive.without_class:
-        notes = (f"{spelled(shards.path)}: photos without a class are not used: {archive.without_class:,}",)
-    return Source(shards.path, shards.path, archive.classes, archive.members, notes)
+        notes.append(f"{spelled(shards.path)}: photos without a class are not used: {archive.without_class:,}")
+    mixed, alike = _mistakable(shards.path, archive.classes)
+    return Source(
+        shards.path,
+        shards.path,
+        archive.classes,
+        archive.members,
+        (*notes, *mixed, *alike),
+        unread=archive.unread,
+        mixed=mixed,
+        alike=alike,
+    )
 
 
-def _parts(base: Path) -> tuple[tuple[str, Shards], ...]:
+def _mistakable(path: Path, classes: Mapping[str, str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """A line for each group of folders that are read as classes but whose names are those of a split, and for each
+    whose classes are the same."""
+    found = mixed_splits(Counter(classes.values()))
+    lines = [(group.certain, f"{spelled(path)}: {_line(path, group)}") for group in found]
+    return tuple(line for certain, line in lines if certain), tuple(line for certain, line in lines if not certain)
+
+
+def _line(path: Path, group: Mixed) -> str:
+    below = f"{group.parent}/" if group.parent else ""
+    folders = _listed([f"{below}{name}/" for name in group.names])
+    if group.certain:
+        told = f"{folders} are named like parts of a split but read as classes"
+    else:
+        first = f"{below}{group.names[0]}/{group.classes[0]}"
+        told = f"{folders} contain the same classes ({', '.join(group.classes)}), which become {first} and so on"
+    if not group.apart:
+        return f"{told}; put each part above its classes (train/cat, test/cat), or give a CSV file with a column split"
+    if not path.is_dir():
+        return f"{told}; if they are a split, name them train and test"
+    train, other = (shlex.quote(str(path / below / name)) for name in group.names[:2])
+    return f"{told}; if they are a split: mobilenet train {train} --val {other}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = names if len(names) <= _SHOWN else [*names[: _SHOWN - 1], f"{len(names) - _SHOWN + 1:,} others"]
+    return f"{', '.join(shown[:-1])} and {shown[-1]}"
+
+
+def _parts(base: Path) -> tuple[tuple[str, Unread], ...]:
     """The shards in `base` with the prefix of their photos' names; none for photos that are files."""
     if shards := _shards(base):
-        train, given = shards.split(VALIDATION)
-        return tuple((f"{part.path.name}/", part) for part in (train, *given)) if given else (("", shards),)
+        parts = _unread(shards)
+        return tuple((f"{part.path.name}/", part) for part in parts) if len(parts) > 1 else (("", shards),)
     if not is_url(base) and base.exists():
         return ()
     whole = _shards(base.parent)
     if whole is None:
         return ()
-    train, given = whole.split(VALIDATION)
-    return tuple(("", part) for part in (train, *given) if part.path == base)
+    return tuple(("", part) for part in _unread(whole) if part.path == base)
+
+
+def _unread(shards: Shards) -> tuple[Unread, ...]:
+    places = _in_shards(shards)
+    return tuple(place for place in (places.train, *places.judging) if not isinstance(place, Path | TablePart))
 
 
 def _shards(path: Path) -> Shards | None:

@@ -1,7 +1,8 @@
 """Data sets in shards: their files, their contents, and which of them are for validation."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -10,14 +11,16 @@ from mobilenet.datasets.archive import Archive
 from mobilenet.datasets.remote.byte_files import file_below, list_files, open_blob
 from mobilenet.datasets.remote.urls import expand, is_url, spelled
 from mobilenet.datasets.sources.folders import class_names, list_tree
+from mobilenet.datasets.sources.split_names import Named, folder_split, leading_word, split_of, split_word
 from mobilenet.datasets.sources.tar import CLASSES, read_shards
 from mobilenet.errors import DataError
 
-__all__ = ["Shards", "find_shards"]
+__all__ = ["Shards", "ShardsPart", "find_shards"]
 
 _ENDINGS = (".tar", ".parquet")
 _MOST_TEXT = 2**26
-_SPLIT = re.compile(r"(train|validation|valid|val|test)(?![a-z])", re.IGNORECASE)
+_NUMBERS = re.compile(r"[-_.]*(\d+([-_.]*of[-_.]*\d+)?)$")
+"""`train-00000-of-00010` and `train_7` are both of `train`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +37,57 @@ class Shards:
         listed = None if _is_parquet(self.names) else file_below(self.names[0], CLASSES, _MOST_TEXT)
         return _read(self.names, tuple(open_blob(name).stamp for name in self.names), listed)
 
-    def split(self, validation: Sequence[str]) -> tuple["Shards", tuple["Shards", ...]]:
-        """The training shards, and the groups that may be for validation, by the prefix of their names or folders:
-        `train-…` or `train/…`, and those of `validation` that exist."""
-        groups = _groups(self.names, [name.rpartition("/")[2] for name in self.names])
-        if "train" not in groups:
-            groups = _groups(self.names, [name.rpartition("/")[0].rpartition("/")[2] for name in self.names])
-        given = tuple(Shards(self.path / kind, tuple(groups[kind])) for kind in validation if kind in groups)
-        if "train" not in groups or not given:
-            return self, ()
-        return Shards(self.path / "train", tuple(groups["train"])), given
+    def split(self) -> tuple[Named, Mapping[str, "Shards | ShardsPart"]] | None:
+        """The split that is told by the names of the shards (`train-…`, `seg_test-…`), by their folders, or by the
+        folders of photos in them, and the shards of each part; None if there is none. DataError."""
+        for told in (_stems, _folders):
+            groups: dict[str, list[str]] = defaultdict(list)
+            for name, text in zip(self.names, told(self.names), strict=True):
+                groups[text].append(name)
+            if found := split_of(groups):
+                return found, {text: Shards(self.path / text, tuple(names)) for text, names in groups.items()}
+        return self._inside()
+
+    def _inside(self) -> tuple[Named, Mapping[str, "Shards | ShardsPart"]] | None:
+        folders = _Folders(self.read().classes.values())
+        found = folder_split(folders.children, lambda _: True)
+        if found is None:
+            return None
+        return found, {folder: ShardsPart(self, folder) for folder in (found.train, *found.judging)}
+
+
+@dataclass(frozen=True, slots=True)
+class ShardsPart:
+    """The photos in a `folder` inside of shards, one part of a split."""
+
+    whole: Shards
+    folder: str
+
+    @property
+    def path(self) -> Path:
+        """The path of the shards with the name of the folder added, as for shards of one part."""
+        return self.whole.path / self.folder.rpartition("/")[2]
+
+    def read(self) -> Archive:
+        """Their contents, with classes that begin below the folder; DataError."""
+        whole, below = self.whole.read(), f"{self.folder}/"
+        classes = {file: name.removeprefix(below) for file, name in whole.classes.items() if name.startswith(below)}
+        return Archive(classes, whole.members)
+
+
+class _Folders:
+    """The folders that the names of classes stand for."""
+
+    def __init__(self, classes: Iterable[str]) -> None:
+        self._children: dict[str, set[str]] = defaultdict(set)
+        for name in set(classes):
+            parts = name.split("/")
+            for depth, part in enumerate(parts):
+                self._children["".join(f"{above}/" for above in parts[:depth])].add(part)
+
+    def children(self, path: str) -> Sequence[str]:
+        """The names in a folder, given with its slash; "" is the top."""
+        return sorted(self._children.get(path, ()))
 
 
 def find_shards(path: Path) -> Shards | None:
@@ -99,17 +143,21 @@ def _of_one_kind(path: Path, names: Iterable[str]) -> Shards:
     return shards
 
 
-def _groups(names: Sequence[str], told: Sequence[str]) -> dict[str, list[str]]:
-    """Shards by the part of the split that each text of `told` begins with: `train`, `validation`, …, or none."""
-    groups: dict[str, list[str]] = {}
-    for name, text in zip(names, told, strict=True):
-        found = _SPLIT.match(text)
-        groups.setdefault(found[1].lower() if found else "", []).append(name)
-    return groups
+def _stems(names: Sequence[str]) -> list[str]:
+    """The word of a part with which each name begins, else the name without its ending and its numbers."""
+    return [_part(name.rpartition("/")[2].rpartition(".")[0]) for name in names]
+
+
+def _folders(names: Sequence[str]) -> list[str]:
+    return [_part(name.rpartition("/")[0].rpartition("/")[2]) for name in names]
+
+
+def _part(text: str) -> str:
+    return leading_word(text) or _NUMBERS.sub("", text)
 
 
 def _folder(name: str) -> str:
     """The folder of a shard, without a last component that names its part of the split."""
     folder, _, _ = name.rpartition("/")
     above, _, last = folder.rpartition("/")
-    return above if _SPLIT.match(last) else folder
+    return above if leading_word(last) or split_word(last) else folder

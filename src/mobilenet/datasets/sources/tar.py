@@ -7,14 +7,16 @@ import json
 import re
 import tarfile
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from mobilenet.datasets.archive import Archive
 from mobilenet.datasets.remote.byte_files import Blob, open_blob
+from mobilenet.datasets.sources.endings import HEAD_BYTES, format_of, is_clutter, is_photo
 from mobilenet.errors import DataError, ImageError
-from mobilenet.images.decode import ENDINGS, Limits
+from mobilenet.images.decode import Limits
 
 __all__ = ["CLASSES", "read_shards"]
 
@@ -29,10 +31,11 @@ _MOST_TEXT = 2**20
 
 @dataclass(slots=True)
 class _Sample:
-    """The members of one key: photos by name with offset and size, and the contents of the others."""
+    """The members of one key: photos by name with offset and size, the contents of labels, and endings of others."""
 
     key: str
     photos: list[tuple[str, int, int]] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)
     number: str | None = None
     about: dict[str, object] = field(default_factory=dict)
 
@@ -75,8 +78,11 @@ def read_shards(names: Sequence[str], names_of_classes: Sequence[str] = ()) -> A
     members = _Places(shards)
     classes: dict[str, str] = {}
     without = 0
+    unread: Counter[str] = Counter()
     for number, shard in enumerate(shards):
         for sample in _samples(shard):
+            if not sample.photos:
+                unread.update(sample.others)
             label = _label(sample, names_of_classes)
             if label is None:
                 without += len(sample.photos)
@@ -85,7 +91,7 @@ def read_shards(names: Sequence[str], names_of_classes: Sequence[str] = ()) -> A
                 name = _name(sample, shard, (member, offset), classes)
                 classes[name] = label
                 members.places[name] = (number, offset, size)
-    return Archive(classes, members, without)
+    return Archive(classes, members, without, dict(sorted(unread.items())))
 
 
 def _samples(shard: Blob) -> Iterator[_Sample]:
@@ -93,13 +99,14 @@ def _samples(shard: Blob) -> Iterator[_Sample]:
         with shard.open() as file, tarfile.open(fileobj=file, mode="r:", errors="surrogateescape") as tar:
             sample = _Sample("")
             for member in _members(tar):
-                split = _KEY.match(member.name)
-                if not member.isreg() or member.issparse() or split is None or _hidden(member.name):
+                if not member.isreg() or member.issparse() or _hidden(member.name):
                     continue
-                if split[1] != sample.key:
+                split = _KEY.match(member.name)
+                key, ending = (split[1], split[2].lower()) if split else (member.name, "")
+                if key != sample.key:
                     yield sample
-                    sample = _Sample(split[1])
-                _add(sample, file, member, split[2].lower())
+                    sample = _Sample(key)
+                _add(sample, file, member, ending)
             yield sample
     except (tarfile.TarError, EOFError, UnicodeError) as error:
         raise DataError(f"{shard.name} is not a tar file, or is damaged: {error}; pack or copy it again") from error
@@ -127,16 +134,23 @@ def _hidden(name: str) -> bool:
 
 
 def _add(sample: _Sample, shard: BinaryIO, member: tarfile.TarInfo, ending: str) -> None:
-    if f".{ending.rpartition('.')[2]}" in ENDINGS:
+    kind = f".{ending.rpartition('.')[2]}" if ending else format_of(_read(shard, member, HEAD_BYTES))
+    if is_photo(kind):
         sample.photos.append((member.name, member.offset_data, member.size))
     elif ending in ("cls", "json") and member.size <= _MOST_TEXT:
-        # Not tar.extractfile, which takes as long as everything else.
-        shard.seek(member.offset_data)
-        text = shard.read(member.size).decode("utf-8", "replace").strip()
+        text = _read(shard, member, _MOST_TEXT).decode("utf-8", "replace").strip()
         if ending == "cls":
             sample.number = text
         else:
             sample.about = _object(text)
+    elif not is_clutter(member.name.rpartition("/")[2]):
+        sample.others.append(kind)
+
+
+def _read(shard: BinaryIO, member: tarfile.TarInfo, most: int) -> bytes:
+    # Not tar.extractfile, which takes as long as everything else.
+    shard.seek(member.offset_data)
+    return shard.read(min(member.size, most))
 
 
 def _object(text: str) -> dict[str, object]:

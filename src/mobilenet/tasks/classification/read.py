@@ -24,13 +24,14 @@ def read_classes(
     """The classes of a data set, sorted, and the class of each photo; DataError if there is only one class, or if the
     validation photos have a class without training photos."""
     prefix, classes = _classes(data, train)
-    targets, judged = (
-        None if source is None else _targets(source, _shortened(source, prefix), classes, "training")
-        for source in (train, judges)
-    )
-    if targets is None:
-        raise TypeError("training photos must have classes")
-    return Vocabulary(classes), targets, judged
+    targets = _targets(train, _shortened(train, prefix), classes, "training")
+    if judges is None:
+        return Vocabulary(classes), targets, None
+    names = _shortened(judges, prefix)
+    if not set(names.values()).issubset(classes):
+        # They may have a parent of their own.
+        names = _names(judges, classes)
+    return Vocabulary(classes), targets, _targets(judges, names, classes, "training")
 
 
 def class_targets(source: Source, vocabulary: Vocabulary) -> ClassTargets:
