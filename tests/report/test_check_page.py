@@ -86,3 +86,16 @@ def test_odd_names_do_not_stop_the_page(tmp_path: Path) -> None:
     (data / "train" / "a" / os.fsdecode(b"caf\xe9\n.jpg")).touch()
     os.mkfifo(data / "train" / "a" / "pipe.jpg")
     assert "pipe.jpg" in _page(data, tmp_path / "page.html")
+
+
+def test_folders_that_may_be_parts_and_files_that_are_not_read_are_on_the_page(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    for number, part in enumerate(("main/a", "main/b", "<rest>/a", "<rest>/b")):
+        for copy in range(3):
+            _draw(data / part / f"{copy}.png", 10 * number + copy)
+    for name in ("1.heic", "2.heic", "LICENSE"):
+        (data / "main" / "a" / name).write_bytes(b"x")
+    html = _page(data, tmp_path / "page.html")
+    assert "&lt;rest&gt;/ contain the same classes (a, b)" in html
+    assert "Files that are not read: 1 without an ending, 2 .heic." in html
+    assert "2 photos are in formats that are not read (.heic)." in html
