@@ -117,6 +117,7 @@ def test_which_names_are_a_split(names: tuple[str, ...], found: Named | None) ->
         ("archive/train", "archive/val", "val"),
         ("archive/archive/TRAIN", "archive/archive/DEV", "DEV"),
         ("train/images", "val/imgs", "val"),
+        ("./train", "./dev", "dev"),
     ],
 )
 def test_parts_are_no_part_of_a_class(tree: Tree, tmp_path: Path, train: str, judging: str, split: str) -> None:
@@ -150,6 +151,10 @@ def test_a_test_part_stays_apart_where_there_is_a_validation_part(
         f"{data / 'Test'} is kept apart: neither trained nor validated on; {final}",
         f"{data}: beside the parts of the split, and not used: extra",
     )
+    for name in ("annotations", "empty"):
+        (data / name).mkdir()
+    (data / "annotations" / "train.csv").touch()
+    assert open_dataset(data).notes == dataset.notes
     assert not any("Test" in str(part.root) for part in (dataset.train, dataset.validation))
     other = open_dataset(data, validation=data / "Test")
     assert other.split == f"given: {data / 'Test'}"

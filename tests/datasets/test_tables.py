@@ -49,6 +49,7 @@ _PLAIN = _lines()
     [
         *(_lines(separator) for separator in (";", "\t", "|", ", ", " ;  ")),
         _PLAIN.replace("\n", "\r\n"),
+        _PLAIN.replace("\n", "\r"),
         _PLAIN.replace("img/", "img\\"),
         _PLAIN.replace("img/", ".\\IMG\\"),
         _PLAIN.replace(".jpg", ".JPG"),

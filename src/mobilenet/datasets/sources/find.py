@@ -89,7 +89,16 @@ def _in_folders(data: Path) -> Places:
     found = folder_split(lambda path: subfolders(data / path), lambda path: has_photos(data / path))
     if found is None:
         return Places(data)
-    return Places(data / found.train, tuple(data / name for name in found.judging), found.beside)
+    beside = tuple(name for name in found.beside if _may_be_missed(data / name))
+    return Places(data / found.train, tuple(data / name for name in found.judging), beside)
+
+
+def _may_be_missed(folder: Path) -> bool:
+    """Whether there are photos in a folder beside the parts of a split; one that cannot be read has none."""
+    try:
+        return has_photos(folder)
+    except DataError:
+        return False
 
 
 def _in_table(data: Path) -> Places:

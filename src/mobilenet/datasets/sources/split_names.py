@@ -159,7 +159,7 @@ def folder_split(children: Callable[[str], Sequence[str]], has_photos: Callable[
     """The folders of a split at the top, or below folders that contain nothing else; None if there is none.
 
     `children` lists the names of the folders in one, "" being the top; `has_photos` tells whether there are any in a
-    folder or below it. Names are paths from the top, `beside` only the names of those with photos.
+    folder or below it. Names are paths from the top.
     """
     top = ""
     for _ in range(_MOST_WRAPPERS):
@@ -167,7 +167,7 @@ def folder_split(children: Callable[[str], Sequence[str]], has_photos: Callable[
         if found := split_of(names):
             parts = (_inner(top + name, children, has_photos) for name in (found.train, *found.judging))
             train, *judging = parts
-            return Named(train, tuple(judging), tuple(name for name in found.beside if has_photos(top + name)))
+            return Named(train, tuple(judging), tuple(top + name for name in found.beside))
         inside = _up_to_two(name for name in names if has_photos(top + name))
         if len(inside) != 1:
             return None
