@@ -244,3 +244,12 @@ def test_the_part_to_train_on_is_the_one_called_so_else_the_largest() -> None:
     assert mixed_splits(named)[0].names == ("train", "rest")
     deep = {f"top/{name}": count for name, count in counts.items()}
     assert mixed_splits(deep) == (Mixed("top", ("y", "x"), ("a", "b"), certain=False, apart=True),)
+
+
+def test_test_photos_without_classes_in_a_folder_of_the_same_name_are_no_validation_photos(tree: Tree) -> None:
+    data = tree("abc_train/abc_train/a", "abc_train/abc_train/b", "abc_test/abc_test")
+    dataset = open_dataset(data)
+    assert (dataset.classes, len(dataset.train) + len(dataset.validation)) == (("a", "b"), 6)
+    assert dataset.split.startswith("made")
+    inner = data / "abc_test" / "abc_test"
+    assert dataset.notes == (f"{inner}: photos in no class folder are not used: 3",)
