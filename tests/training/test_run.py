@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from mobilenet.errors import ConfigError, DataError, MobilenetError, ModelError, StorageError
 from mobilenet.evaluate import Evaluation
 from mobilenet.images.augment import Augmentation
-from mobilenet.images.preprocessing import to_square
+from mobilenet.images.preprocessing import to_squares
 from mobilenet.nn.model_file import read_model
 from mobilenet.quantize.fine_tune import training_photos
 from mobilenet.runs.metrics_log import read_metrics
@@ -258,9 +258,9 @@ def test_fine_tuning_with_rounding_decodes_nothing_again(
 
     def counted(source: bytes, *arguments: Any) -> Any:
         decoded.append(source)
-        return to_square(source, *arguments)
+        return to_squares(source, *arguments)
 
-    monkeypatch.setattr("mobilenet.datasets.cache.load.to_square", counted)
+    monkeypatch.setattr("mobilenet.datasets.cache.load.to_squares", counted)
     seen = training_photos(open_dataset(photos).train, settings.preprocessing)
     assert len(seen) == 40
     assert not decoded
