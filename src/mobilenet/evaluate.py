@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from mobilenet.datasets.photos import LeftOut
 from mobilenet.datasets.remote.urls import full_name
 from mobilenet.datasets.targets import Targets
-from mobilenet.errors import DataError
+from mobilenet.errors import ConfigError, DataError
 from mobilenet.files import atomic_write
+from mobilenet.images.resize import ResizeMethod, check_resize_method
 from mobilenet.model.card import ModelCard
 from mobilenet.model.outputs import Outputs
 from mobilenet.runtimes.batches import Images, predict_batches
@@ -26,7 +27,7 @@ __all__ = ["Evaluation", "Mistake", "evaluate", "evaluation_of"]
 _MOST_MISTAKES = 200
 """Mistakes listed by file; the task's figures count all of them."""
 
-_OWN = ("task", "photos", "mistakes", "left_out", "root")
+_OWN = ("task", "photos", "mistakes", "left_out", "root", "resize")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class Evaluation:
     """The performance of a model on labelled photos.
 
     `figures` are the measures of its task, as JSON values; `mistakes` are the 200 most confident ones, worst first.
-    Files are absolute paths, or paths relative to `root`.
+    Files are absolute paths, or paths relative to `root`. `resize`: how the photos were shrunk.
     """
 
     task: str
@@ -53,6 +54,7 @@ class Evaluation:
     mistakes: tuple[Mistake, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     root: str = ""
+    resize: ResizeMethod = "area"
 
     def to_json(self) -> str:
         """One JSON document with the figures at the top level; `from_json` restores the same Evaluation."""
@@ -63,6 +65,7 @@ class Evaluation:
             "mistakes": [asdict(mistake) for mistake in self.mistakes],
             "left_out": [asdict(photo) for photo in self.left_out],
             "root": self.root,
+            "resize": self.resize,
         }
         return json.dumps(document, allow_nan=False)
 
@@ -78,10 +81,11 @@ class Evaluation:
                 mistakes=tuple(Mistake(**row) for row in fields["mistakes"]),
                 left_out=tuple(LeftOut(**row) for row in fields["left_out"]),
                 root=str(fields["root"]),
+                resize=check_resize_method(str(fields.get("resize", "area"))),
             )
         except KeyError as error:
             raise DataError(f"not an evaluation: {error} is missing; run mobilenet evaluate again") from error
-        except (ValueError, TypeError, AttributeError) as error:
+        except (ValueError, TypeError, AttributeError, ConfigError) as error:
             raise DataError(f"not an evaluation: {error}; run mobilenet evaluate again") from error
 
     def write(self, path: Path) -> None:

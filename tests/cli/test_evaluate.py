@@ -4,10 +4,14 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
+from tests.cli.conftest import COLOURS
 
 from mobilenet.cli.main import main
 from mobilenet.evaluate import Evaluation
+from mobilenet.images import RESIZE_METHODS
 from mobilenet.tasks import open_dataset
 
 Paint = Callable[..., Path]
@@ -43,6 +47,29 @@ def test_a_tree_without_a_split_counts_whole_and_classes_match_by_name(
     (mistake,) = result.mistakes
     assert Path(result.root, mistake.file) == data / "red" / "wrong.png"
     assert (mistake.label, mistake.predicted) == ("red", "green")
+
+
+def test_photos_are_shrunk_as_an_app_does(
+    colour_model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Stripes of red and green, with more green: the nearest pixels are all red."""
+    stripes = np.full((96, 96, 3), COLOURS["green"], np.uint8)
+    stripes[:, ::3] = COLOURS["red"]
+    for name in ("red", "green", "blue"):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        Image.fromarray(stripes).save(tmp_path / "data" / name / "photo.png")
+    answers = {}
+    for method in RESIZE_METHODS:
+        found = _evaluated([colour_model, str(tmp_path / "data"), "--resize", method], capsys)
+        assert (found.resize, found.figures["top1"]) == (method, 1 / 3)
+        answers[method] = {mistake.predicted for mistake in found.mistakes}
+    # Bilinear reads the middle of every output pixel, which is a green stripe; asymmetric its start, a red one.
+    assert answers == {"area": {"green"}, "bilinear": {"green"}, "asymmetric": {"red"}, "nearest": {"red"}}
+    assert main(["evaluate", colour_model, str(tmp_path / "data"), "--resize", "nearest"]) == 0
+    assert "; shrunk by nearest" in capsys.readouterr().out
+    assert main(["evaluate", colour_model, str(tmp_path / "data"), "--resize", "Area"]) == 2
+    error = capsys.readouterr().err
+    assert error == "mobilenet: unknown resize method 'Area'; use area, bilinear, asymmetric or nearest\n"
 
 
 def test_a_given_split_means_its_validation_photos(

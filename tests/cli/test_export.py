@@ -88,6 +88,8 @@ def test_every_file_is_proven_and_runs(model: Path, photos: Path, tmp_path: Path
     for file in found["files"]:
         assert file["passed"]
         assert file["size_bytes"] == Path(file["file"]).stat().st_size
+        assert [one["method"] for one in file["resized"]] == ["area", "bilinear", "asymmetric", "nearest"]
+        assert all((one["photos"], one["agreement"], one["accuracy"]) == (6, 1, 1) for one in file["resized"])
         assert file["agreement"] == file["accuracy"] == file["network_accuracy"] == 1.0
         assert main(["predict", file["file"], str(photos / "red" / "0.png"), "--json"]) == 0
         assert '"red"' in capsys.readouterr().out

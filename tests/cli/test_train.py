@@ -87,9 +87,11 @@ def test_bad_input_is_one_line_and_leaves_nothing(
 
 
 def test_the_command_is_recorded_as_it_was_given(photos: Path, tmp_path: Path) -> None:
-    words = ["train", str(photos), *_QUICK, "--out", "run"]
+    words = ["train", str(photos), *_QUICK, "--no-aliasing", "--out", "run"]
     assert main(words) == 0
-    assert json.loads((tmp_path / "run" / "config.json").read_text())["command"] == ["mobilenet", *words]
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["command"] == ["mobilenet", *words]
+    assert config["plan"]["augmentation"]["aliasing"] == 0
 
 
 def test_training_says_what_its_quick_check_found(

@@ -1,6 +1,6 @@
 """Pictures with large and small shapes that are all different, and the ways in which copies of photos come about."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +9,7 @@ from PIL import Image
 
 from mobilenet.datasets.cache import load as cache
 from mobilenet.datasets.cache import store
+from mobilenet.images import ResizeMethod
 
 Picture = Callable[[int], Image.Image]
 Save = Callable[..., Path]
@@ -46,13 +47,15 @@ def save(picture: Picture) -> Save:
 def decodings(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """One entry for each photo that the cache decodes."""
     calls: list[int] = []
-    to_square = cache.to_square
+    to_squares = cache.to_squares
 
-    def counted(source: bytes | Path, side: int, crop_fraction: float | None) -> object:
+    def counted(
+        source: bytes | Path, side: int, crop_fraction: float | None, methods: Sequence[ResizeMethod]
+    ) -> object:
         calls.append(side)
-        return to_square(source, side, crop_fraction)
+        return to_squares(source, side, crop_fraction, methods)
 
-    monkeypatch.setattr(cache, "to_square", counted)
+    monkeypatch.setattr(cache, "to_squares", counted)
     return calls
 
 

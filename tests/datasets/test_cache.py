@@ -16,6 +16,7 @@ from mobilenet.datasets.cache import digests as content
 from mobilenet.datasets.cache import load as cache
 from mobilenet.datasets.cache import segment_file as segments
 from mobilenet.errors import DataError
+from mobilenet.images import ResizeMethod, to_square
 from mobilenet.tasks.classification import ClassTargets
 
 _ENDLESS = 10**12
@@ -36,6 +37,35 @@ def test_pixels_equal_those_of_preprocessing(tmp_path: Path, decodings: list[int
         np.testing.assert_array_equal(cached.targets.numbers, photos.targets.numbers)
     assert len(segment_files(tmp_path / "cache")) == 3
     assert not list((tmp_path / "cache").rglob("*.part"))
+
+
+@pytest.mark.usefixtures("small_segments")
+@pytest.mark.parametrize("max_bytes", [_ENDLESS, 0])
+def test_photos_are_decoded_once_for_all_methods(tmp_path: Path, decodings: list[int], max_bytes: int) -> None:
+    photos = noise(tmp_path / "photos", 11)
+    methods: tuple[ResizeMethod, ...] = ("area", "nearest", "bilinear")
+    expected = np.stack(
+        [[to_square(photos.read(n), 16, None, method)[0] for n in range(11)] for method in methods], axis=1
+    )
+    assert not np.array_equal(expected[:, 0], expected[:, 1])
+    indices, by = np.array([10, 3, 3, 0]), np.array([1, 0, 2, 1])
+    for loads in (1, 2):
+        decodings.clear()
+        cached = cache.load(photos, 16, methods=methods, directory=tmp_path / "cache", max_bytes=max_bytes)
+        assert len(decodings) == (0 if max_bytes and loads == 2 else 11)
+        np.testing.assert_array_equal(cached.batch(indices, by), expected[indices, by])
+        np.testing.assert_array_equal(cached.batch(range(11)), expected[:, 0])
+        assert (cached.methods, len(cached.notes)) == (methods, 0 if max_bytes else 1)
+
+
+def test_a_method_that_is_added_leaves_the_others_cached(tmp_path: Path, decodings: list[int]) -> None:
+    photos = noise(tmp_path / "photos", 5)
+    for methods, total in ((("area",), 5), (("area", "nearest"), 10), (("nearest",), 10), (("area",), 10)):
+        cached = cache.load(photos, 16, methods=methods, directory=tmp_path / "cache", max_bytes=_ENDLESS)
+        assert len(decodings) == total
+        for place, method in enumerate(methods):
+            want = np.stack([to_square(photos.read(n), 16, None, method)[0] for n in range(5)])
+            np.testing.assert_array_equal(cached.batch(range(5), [place] * 5), want)
 
 
 def test_sizes_are_those_of_the_upright_photo(tmp_path: Path) -> None:

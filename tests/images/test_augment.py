@@ -13,6 +13,7 @@ from mobilenet.images.augment import (
     draw_crops,
     random_uniform,
     render,
+    training_methods,
     training_side,
     whole_photos,
 )
@@ -31,7 +32,8 @@ def _render(photo: np.ndarray, crops: Crops, resolution: int) -> np.ndarray:
 
 def _crop(top: float, left: float, height: float, width: float, *, mirrored: bool = False) -> Crops:
     plain = whole_photos(1)
-    return Crops(np.array([[top, left, height, width]], np.float32), np.array([mirrored]), plain.gain, plain.offset)
+    box = np.array([[top, left, height, width]], np.float32)
+    return Crops(box, np.array([mirrored]), plain.gain, plain.offset, plain.method)
 
 
 @pytest.mark.parametrize("resolution", [17, 32, 40, 64])
@@ -61,6 +63,7 @@ def test_colour_is_gain_and_offset_then_normalisation() -> None:
         np.array([False]),
         np.array([[2, 1, 0.5]], np.float32),
         np.array([[5, -10, 0]], np.float32),
+        np.array([0]),
     )
     got = render(torch.from_numpy(photo), crops, 4, torch.tensor([5.0, 10.0, 20.0]), torch.tensor([10.0, 8.0, 4.0]))
     assert got[0, :, 1, 2].tolist() == pytest.approx([(25 - 5) / 10, (90 - 10) / 8, (100 - 20) / 4])
@@ -115,6 +118,30 @@ def test_no_flip_and_no_colour_leave_photos_alone() -> None:
     assert not crops.mirrored.any()
     assert np.all(crops.gain == 1)
     assert np.all(crops.offset == 0)
+
+
+def test_a_share_of_the_samples_is_aliased_and_nothing_else_changes() -> None:
+    indices = np.arange(5000)
+    crops = draw_crops(Augmentation(aliasing=0.25), 3, 1, indices)
+    assert set(crops.method.tolist()) == {0, 1}
+    # Four standard errors.
+    assert abs(crops.method.mean() - 0.25) < 4 * np.sqrt(0.25 * 0.75 / 5000)
+    assert training_methods(Augmentation()) == ("area", "aliased")
+    never = draw_crops(Augmentation(aliasing=0), 3, 1, indices)
+    assert not never.method.any()
+    assert training_methods(Augmentation(aliasing=0)) == ("area",)
+    for name in ("box", "mirrored", "gain", "offset"):
+        np.testing.assert_array_equal(getattr(crops, name), getattr(never, name))
+    np.testing.assert_array_equal(np.concatenate([part.method for part in crops.split(999)]), crops.method)
+
+
+def test_a_seed_keeps_its_crops() -> None:
+    """Drawn before samples were aliased: a number that is added to those of a sample comes after them."""
+    crops = draw_crops(Augmentation(), 1, 2, np.array([3]))
+    values = [*crops.box[0], *crops.gain[0], *crops.offset[0]]
+    box, gain = [0.070672, 0.0310893, 0.7437444, 0.9662718], [0.7209845, 0.756789, 0.725895]
+    assert values == pytest.approx([*box, *gain, *[19.3736172] * 3], abs=1e-6)
+    assert crops.mirrored[0]
 
 
 def test_photos_are_cached_a_little_larger_than_the_input() -> None:

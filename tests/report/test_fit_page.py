@@ -215,6 +215,22 @@ def test_the_page_says_how_many_photos_and_how_sure(halved: Fitted, tmp_path: Pa
     assert "training, export and proof; 4.0 times the winner's training time" in page
 
 
+def test_the_page_shows_what_apps_get_that_shrink_photos(halved: Fitted, tmp_path: Path) -> None:
+    assert "Photos shrunk by apps" not in _page(halved, tmp_path / "page.html")
+    resized = [
+        {"method": "area", "photos": 400, "agreement": 1.0, "accuracy": 0.875},
+        {"method": "nearest", "photos": 400, "agreement": 0.97, "accuracy": None},
+    ]
+    files = {
+        name: tuple(replace(file, proof={"photos": 400, "resized": resized}) for file in of)
+        for name, of in halved.files.items()
+    }
+    page = _page(replace(halved, files=files), tmp_path / "page.html")
+    rows = _rows(page, "Photos shrunk by apps")
+    assert set(rows) == {file.file for of in files.values() for file in of}
+    assert all(row == ["87.5 % (100.0 %)", "not known (97.0 %)"] for row in rows.values())
+
+
 def test_where_no_photos_are_known_none_are_named(halved: Fitted, tmp_path: Path) -> None:
     files = {name: tuple(replace(file, proof={}, accuracy=None) for file in of) for name, of in halved.files.items()}
     found = replace(halved, files=files, chosen=files["1-96"][0])

@@ -6,14 +6,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
+from torch import Tensor
 
 from mobilenet.errors import ConfigError, DataError, MobilenetError, ModelError, StorageError
 from mobilenet.evaluate import Evaluation
-from mobilenet.images.augment import Augmentation
-from mobilenet.images.preprocessing import to_square
+from mobilenet.images.augment import Augmentation, Crops, render
+from mobilenet.images.preprocessing import to_squares
 from mobilenet.nn.model_file import read_model
 from mobilenet.quantize.fine_tune import training_photos
 from mobilenet.runs.metrics_log import read_metrics
@@ -248,6 +251,36 @@ def test_run_folders_are_numbered(tmp_path: Path) -> None:
     assert new_run_folder(settings, tmp_path).name == "photos-mobilenet_v1-0.5-128-2"
 
 
+@pytest.mark.parametrize("aliasing", [0.0, 0.5, 1.0])
+def test_a_share_of_the_samples_was_shrunk_as_apps_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, aliasing: float
+) -> None:
+    """Of stripes, area leaves grey, and the nearest pixels are all white."""
+    stripes = np.zeros((96, 96, 3), np.uint8)
+    stripes[:, ::2] = 255
+    for name in ("one", "other"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for number in range(20):
+            # The last row tells photos apart.
+            stripes[-1] = (number, len(name), 0)
+            Image.fromarray(stripes).save(tmp_path / "photos" / name / f"{number}.png")
+    seen: list[tuple[int, bool]] = []
+
+    def looked_at(pixels: Tensor, crops: Crops, *others: Any) -> Tensor:
+        white = pixels[:, 10, 10, 0] == 255
+        assert (white | (pixels[:, 10, 10, 0] == 128)).all()
+        seen.extend(zip(crops.method.tolist(), white.tolist(), strict=True))
+        return render(pixels, crops, *others)
+
+    monkeypatch.setattr("mobilenet.training.loop.render", looked_at)
+    settings = _settings(tmp_path / "photos", epochs=2, augmentation=Augmentation(aliasing=aliasing))
+    train(settings, tmp_path / "run")
+    assert {method == 1 for method, _ in seen} == {0.0: {False}, 0.5: {False, True}, 1.0: {True}}[aliasing]
+    assert all((method == 1) == white for method, white in seen)
+    config = json.loads((tmp_path / "run" / "config.json").read_text("utf-8"))
+    assert config["plan"]["augmentation"]["aliasing"] == config["settings"]["augmentation"]["aliasing"] == aliasing
+
+
 @pytest.mark.parametrize("resolution", [32, 96])
 def test_fine_tuning_with_rounding_decodes_nothing_again(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, resolution: int
@@ -258,9 +291,9 @@ def test_fine_tuning_with_rounding_decodes_nothing_again(
 
     def counted(source: bytes, *arguments: Any) -> Any:
         decoded.append(source)
-        return to_square(source, *arguments)
+        return to_squares(source, *arguments)
 
-    monkeypatch.setattr("mobilenet.datasets.cache.load.to_square", counted)
+    monkeypatch.setattr("mobilenet.datasets.cache.load.to_squares", counted)
     seen = training_photos(open_dataset(photos).train, settings.preprocessing)
     assert len(seen) == 40
     assert not decoded

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
     from mobilenet.export.export import Exported, ExportSettings
-    from mobilenet.export.proof.verify import Proof
+    from mobilenet.export.proof.verify import Proof, Resized
     from mobilenet.model.precision import Precision
 
 __all__ = ["command"]
@@ -126,10 +126,28 @@ def _print(found: "Exported") -> None:
         click.echo(f"mobilenet: left out {photo.file}: {photo.reason}", err=True)
     header = ("file", "engine", "bytes", "max difference", "agreement", "accuracy", "network's", "ms", "proven")
     print_table(f"Files in {found.folder}", header, [_row(proof) for proof in found.proofs], left=2)
+    if any(proof.resized for proof in found.proofs):
+        _print_resizing(found)
     if found.quantization is not None:
         click.echo(_quantization(found))
     if found.agreement is not None:
         click.echo(f"the int8 files of all formats agree on {found.agreement:.1%} of the photos")
+
+
+def _print_resizing(found: "Exported") -> None:
+    """Accuracy and agreement of each file where photos are shrunk by other methods, a column each."""
+    first = next(proof.resized for proof in found.proofs if proof.resized)
+    rows = [
+        (Path(proof.file).name, *(_resized(one) for one in proof.resized)) for proof in found.proofs if proof.resized
+    ]
+    title = f"Accuracy on {first[0].photos:,} photos shrunk by an app, and agreement with area"
+    print_table(title, ("file", *(one.method for one in first)), rows)
+
+
+def _resized(one: "Resized") -> str:
+    if one.method == "area":
+        return _percent(one.accuracy)
+    return f"{_percent(one.accuracy)} ({one.agreement:.1%})"
 
 
 def _row(proof: "Proof") -> tuple[str, ...]:

@@ -19,7 +19,8 @@ from mobilenet.datasets.photos import LeftOut
 from mobilenet.errors import ConfigError, ModelError
 from mobilenet.export.formats import WRITERS
 from mobilenet.export.photos import Chosen, apart_from, choose_photos, decode_photos
-from mobilenet.export.proof.verify import OF_THE_FILE, Proof, Reference, agreement_between, prove
+from mobilenet.export.proof.resizing import ResizedPhotos, measure_resizing, resize_photos
+from mobilenet.export.proof.verify import OF_THE_FILE, Proof, Reference, Resized, agreement_between, prove
 from mobilenet.files import atomic_write, check_writable, storage_errors
 from mobilenet.model.arrays import read_arrays
 from mobilenet.model.fold import build_graph
@@ -125,6 +126,7 @@ class _Work:
     graph: Graph
     chosen: Chosen
     reference: Reference
+    resized: ResizedPhotos
     progress: Callable[[str, int, int], object]
     left_out: list[LeftOut]
     quantization: dict[str, Any] | None = None
@@ -192,7 +194,13 @@ def _prepare(
     network = open_model(file)
     answers = predict_batches(network, judges.images, progress=lambda *at: progress("running the network", *at))
     reference = Reference(task, card, judges.images, answers, judges.targets if chosen.labelled else None)
-    return _Work(settings, name, graph, chosen, reference, progress, list(judges.left_out))
+    resized = resize_photos(
+        chosen.proof,
+        card.preprocessing,
+        lambda *at: progress("shrinking photos", *at),
+        labelled=chosen.labelled,
+    )
+    return _Work(settings, name, graph, chosen, reference, resized, progress, list(judges.left_out))
 
 
 def _quantize(work: _Work) -> QuantizedGraph:
@@ -264,7 +272,7 @@ def _prove_file(work: _Work, name: str, precision: Precision, data: bytes, rival
     final, failed = (out / f"{work.name}-{precision}{mark}{suffix}" for mark in ("", ".failed"))
     with _unproven(out / f"{work.name}-{precision}.unproven{suffix}", data) as written:
         proof, found = prove(written, FORMATS[name].runtime, precision, work.reference, rival)
-        proof = _explained(work, proof, found)
+        proof = _explained(work, replace(proof, resized=_resized(work, written, proof.runtime)), found)
         place = failed if proof.failures else final
         with storage_errors(place):
             written.replace(place)
@@ -273,6 +281,11 @@ def _prove_file(work: _Work, name: str, precision: Precision, data: bytes, rival
     if precision == "int8":
         work.answers[name] = found
     return replace(proof, file=str(place))
+
+
+def _resized(work: _Work, file: Path, runtime: str) -> tuple[Resized, ...]:
+    predictor = open_model(file, runtime)
+    return measure_resizing(predictor, work.reference.task, work.reference.card, work.resized)
 
 
 def _explained(work: _Work, proof: Proof, found: Outputs) -> Proof:

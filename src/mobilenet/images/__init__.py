@@ -1,7 +1,20 @@
 """From the bytes of a photo to the square of pixels that a network sees: one policy for every use."""
 
 from mobilenet.images.decode import ENDINGS, Limits, decode, decode_sized, read_photo
-from mobilenet.images.preprocessing import Preprocessing, to_square
-from mobilenet.images.resize import resize
+from mobilenet.images.preprocessing import Preprocessing, to_square, to_squares
+from mobilenet.images.resize import RESIZE_METHODS, ResizeMethod, check_resize_method, resize
 
-__all__ = ["ENDINGS", "Limits", "Preprocessing", "decode", "decode_sized", "read_photo", "resize", "to_square"]
+__all__ = [
+    "ENDINGS",
+    "RESIZE_METHODS",
+    "Limits",
+    "Preprocessing",
+    "ResizeMethod",
+    "check_resize_method",
+    "decode",
+    "decode_sized",
+    "read_photo",
+    "resize",
+    "to_square",
+    "to_squares",
+]

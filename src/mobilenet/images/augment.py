@@ -13,13 +13,27 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-__all__ = ["Augmentation", "Crops", "draw_crops", "random_uniform", "render", "training_side", "whole_photos"]
+from mobilenet.images.resize import ResizeMethod
+
+__all__ = [
+    "Augmentation",
+    "Crops",
+    "draw_crops",
+    "random_uniform",
+    "render",
+    "training_methods",
+    "training_side",
+    "whole_photos",
+]
 
 IntArray = npt.NDArray[np.integer]
 FloatArray = npt.NDArray[np.float32]
 
-_DRAWS = 10
-"""Random numbers per sample: crop area, aspect, x, y; flip; brightness, contrast, and three for colour balance."""
+_DRAWS = 11
+"""Random numbers per sample: crop area, aspect, x, y; flip; brightness, contrast, and three for colour balance; resize
+method. A new one goes to the end: the others stay what they are for a seed."""
+
+_METHODS: tuple[ResizeMethod, ...] = ("area", "aliased")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +42,8 @@ class Augmentation:
 
     `crop_area`: smallest and largest share of the photo that a crop keeps; `crop_aspect`: largest factor by which the
     aspect ratio of a crop differs from the photo's; `flip`: mirror half of the photos; `brightness`, `contrast`,
-    `colour_balance`: largest relative change (0.2: from 0.8 to 1.2).
+    `colour_balance`: largest relative change (0.2: from 0.8 to 1.2); `aliasing`: share of the samples whose photo was
+    shrunk without antialiasing, as most apps do.
     """
 
     crop_area: tuple[float, float] = (0.5, 1.0)
@@ -37,6 +52,7 @@ class Augmentation:
     brightness: float = 0.3
     contrast: float = 0.3
     colour_balance: float = 0.15
+    aliasing: float = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,24 +60,34 @@ class Crops:
     """The augmentation drawn for each of N samples.
 
     `box` (N, 4): top, left, height, width as fractions of the photo; `mirrored` (N,); `gain` and `offset` (N, 3): a
-    pixel p in 0…255 becomes gain · p + offset.
+    pixel p in 0…255 becomes gain · p + offset; `method` (N,) places in `training_methods`, by which the photo was
+    shrunk.
     """
 
     box: FloatArray
     mirrored: npt.NDArray[np.bool_]
     gain: FloatArray
     offset: FloatArray
+    method: npt.NDArray[np.int64]
 
     def split(self, size: int) -> "list[Crops]":
         """The same crops, `size` samples at a time."""
         parts = [slice(start, start + size) for start in range(0, len(self.box), size)]
-        return [Crops(self.box[part], self.mirrored[part], self.gain[part], self.offset[part]) for part in parts]
+        return [
+            Crops(self.box[part], self.mirrored[part], self.gain[part], self.offset[part], self.method[part])
+            for part in parts
+        ]
 
 
 def training_side(resolution: int) -> int:
     """Side in pixels at which photos are cached for random crops: 1/8 more than the network input, in steps of 16, so
     that crops need little enlargement."""
     return -(-resolution * 9 // 8 // 16) * 16
+
+
+def training_methods(settings: Augmentation) -> tuple[ResizeMethod, ...]:
+    """The methods by which photos are shrunk before random crops are taken, those of `Crops.method`."""
+    return _METHODS if settings.aliasing else _METHODS[:1]
 
 
 def random_uniform(seed: int, epoch: int, indices: IntArray, draws: int) -> npt.NDArray[np.float64]:
@@ -81,14 +107,16 @@ def draw_crops(settings: Augmentation, seed: int, epoch: int, indices: IntArray)
     aspect = np.exp(np.log(settings.crop_aspect) * (2 * draw[1] - 1))
     height, width = np.minimum(np.sqrt(area / aspect), 1), np.minimum(np.sqrt(area * aspect), 1)
     box = np.stack([draw[2] * (1 - height), draw[3] * (1 - width), height, width], axis=1)
-    gain, offset = _colour(settings, draw[5:])
-    return Crops(box.astype(np.float32), draw[4] < 0.5 * settings.flip, gain, offset)
+    gain, offset = _colour(settings, draw[5:10])
+    method = (draw[10] < settings.aliasing).astype(np.int64)
+    return Crops(box.astype(np.float32), draw[4] < 0.5 * settings.flip, gain, offset, method)
 
 
 def whole_photos(count: int) -> Crops:
     """Crops that change nothing: the whole photo as it is."""
     box = np.tile(np.array([0, 0, 1, 1], np.float32), (count, 1))
-    return Crops(box, np.zeros(count, np.bool_), np.ones((count, 3), np.float32), np.zeros((count, 3), np.float32))
+    gain, offset = np.ones((count, 3), np.float32), np.zeros((count, 3), np.float32)
+    return Crops(box, np.zeros(count, np.bool_), gain, offset, np.zeros(count, np.int64))
 
 
 def render(

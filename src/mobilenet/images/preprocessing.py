@@ -1,6 +1,7 @@
 """How a photo becomes the input of a network; the description is stored in the model file."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobilenet.errors import ConfigError, ModelError
-from mobilenet.images.decode import decode_sized
-from mobilenet.images.resize import resize
+from mobilenet.images.decode import decode_sized, read_photo
+from mobilenet.images.resize import ResizeMethod, decoded_side, resize
 
-__all__ = ["Preprocessing", "to_square"]
+__all__ = ["Preprocessing", "to_square", "to_squares"]
 
 _MAX_RESOLUTION = 4096
 _FIELDS = frozenset({"resolution", "crop_fraction", "mean", "std"})
@@ -65,16 +66,43 @@ class Preprocessing:
 
 
 def to_square(
-    source: bytes | Path, resolution: int, crop_fraction: float | None = None
+    source: bytes | Path, resolution: int, crop_fraction: float | None = None, method: ResizeMethod = "area"
 ) -> tuple[NDArray[np.uint8], tuple[int, int]]:
-    """A photo -> (resolution, resolution, 3) uint8, and (height, width) of the whole photo.
+    """A photo -> (resolution, resolution, 3) uint8, and (height, width) of the whole photo; ImageError.
 
-    The only path from a file to a network's pixels. A JPEG is decoded at the smallest of 1, 1/2, 1/4 and 1/8 of its
-    size whose crop still has `resolution` pixels per side: at least resolution / crop_fraction for the whole photo.
+    The only path from a file to a network's pixels. By area, a JPEG is decoded at the smallest of 1, 1/2, 1/4 and 1/8
+    of its size whose crop still has `resolution` pixels per side: at least resolution / crop_fraction for the whole
+    photo. By a method of apps it is decoded at full size, because that is what aliases.
     """
+    (square,), size = to_squares(source, resolution, crop_fraction, (method,))
+    return square, size
+
+
+def to_squares(
+    source: bytes | Path, resolution: int, crop_fraction: float | None, methods: Sequence[ResizeMethod]
+) -> tuple[tuple[NDArray[np.uint8], ...], tuple[int, int]]:
+    """As `to_square` by each of `methods` (one or more), from a photo that is read once: squares
+    (resolution, resolution, 3) uint8 in their order, and (height, width) of the whole photo; ImageError."""
+    data = read_photo(source) if isinstance(source, Path) else source
     at_least = math.ceil(resolution / (1.0 if crop_fraction is None else crop_fraction))
-    image, size = decode_sized(source, at_least=at_least)
-    return resize(image, resolution, crop_fraction), size
+    sides = [decoded_side(method, at_least) for method in methods]
+    decoded, size = _decoded(data, sides)
+    squares = (
+        resize(decoded[side], resolution, crop_fraction, method) for side, method in zip(sides, methods, strict=True)
+    )
+    return tuple(squares), size
+
+
+def _decoded(data: bytes, sides: Sequence[int | None]) -> tuple[dict[int | None, NDArray[np.uint8]], tuple[int, int]]:
+    """A photo decoded for each of `sides`, as seldom as possible, and (height, width) of the whole photo."""
+    decoded, size = dict[int | None, NDArray[np.uint8]](), (0, 0)
+    image = None
+    for side in sorted(set(sides), key=lambda side: math.inf if side is None else side):
+        # Where a smaller side already took the whole photo, a larger one does.
+        if image is None or image.shape[:2] != size:
+            image, size = decode_sized(data, at_least=side)
+        decoded[side] = image
+    return decoded, size
 
 
 def _problem(value: Preprocessing) -> str | None:

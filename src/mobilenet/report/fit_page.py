@@ -65,6 +65,7 @@ def _context(found: Fitted, command: Sequence[str]) -> dict[str, Any]:
         "tried": _table([*_taken(found), *_told(found)], tried),
         "others": _table(list(_taken(found)), others),
         "files": [(Path(file.file).name, file) for files in found.files.values() for file in files],
+        "resized": _resized(found),
         "compared": list(_compared(found)),
         "command": shlex.join(_again(command, found.folder)),
     }
@@ -82,6 +83,23 @@ def _headline(found: Fitted) -> Iterator[tuple[str, str, str]]:
     yield "Memory", formats.size(file.peak_bytes), f"on top of the engine{estimated}"
     yield "Agreement", formats.percent(file.agreement), "with the trained network"
     yield "Search", formats.duration(found.seconds), _effort(found)
+
+
+def _resized(found: Fitted) -> _Table:
+    """Top-1 of each file on photos shrunk by every method, and agreement with itself on photos shrunk by area."""
+    files = [file for files in found.files.values() for file in files if file.proof.get("resized")]
+    methods = [one["method"] for one in files[0].proof["resized"]] if files else []
+    rows = (
+        (
+            Path(file.file).name,
+            *(
+                f"{formats.known(one['accuracy'])} ({formats.percent(one['agreement'])})"
+                for one in file.proof["resized"]
+            ),
+        )
+        for file in files
+    )
+    return _Table(("File", *methods), tuple(rows))
 
 
 def _accuracy_notes(found: Fitted, file: MeasuredFile) -> Iterator[str]:

@@ -212,7 +212,7 @@ class Trainer:
 
     def _input(self, samples: IntArray, crops: Crops) -> tuple[Tensor, dict[str, Tensor]]:
         indices = samples % len(self.photos)
-        pixels = torch.from_numpy(self.photos.batch(indices)).to(self.device, non_blocking=True)
+        pixels = torch.from_numpy(self.photos.batch(indices, crops.method)).to(self.device, non_blocking=True)
         targets = self._targets(indices, crops)
         return render(pixels, crops, self.plan.training_resolution, self._mean, self._std, self.dtype), targets
 

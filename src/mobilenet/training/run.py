@@ -17,7 +17,7 @@ from mobilenet.datasets.remote.urls import name_for_folders, spelled
 from mobilenet.errors import ConfigError, DataError, ModelError
 from mobilenet.evaluate import Evaluation
 from mobilenet.files import check_writable
-from mobilenet.images.augment import training_side
+from mobilenet.images.augment import training_methods, training_side
 from mobilenet.model.card import ModelCard
 from mobilenet.runs.config import parse_config, read_config_bytes, write_config
 from mobilenet.runs.folder import RunFolder
@@ -25,7 +25,7 @@ from mobilenet.runs.split import photo_lines
 from mobilenet.spec.shapes import has_fixed_resolution
 from mobilenet.tasks import task_of
 from mobilenet.training.job import Job, Surroundings
-from mobilenet.training.recipe import make_plan
+from mobilenet.training.recipe import default_augmentation, make_plan
 from mobilenet.training.record import card_of, describe
 from mobilenet.training.resume.checkpoint import Checkpoints
 from mobilenet.training.resume.fingerprint import check_same
@@ -223,6 +223,7 @@ def _cache(
     training = load(
         dataset.train,
         training_side(settings.side),
+        methods=training_methods(settings.augmentation or default_augmentation(settings.weights)),
         max_bytes=limit,
         workers=settings.workers,
         progress=lambda done, _: listener.caching(done, total),

@@ -6,9 +6,10 @@ cache are decoded on every use.
 
 import contextlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,8 @@ from mobilenet.datasets.photos import LeftOut, Photos
 from mobilenet.datasets.remote.urls import spelled
 from mobilenet.datasets.targets import Targets
 from mobilenet.errors import DataError, ImageError, StorageError
-from mobilenet.images.preprocessing import to_square
+from mobilenet.images.preprocessing import to_squares
+from mobilenet.images.resize import ResizeMethod
 from mobilenet.parallel import in_order
 
 __all__ = ["CachedPhotos", "LeftOut", "Progress", "default_directory", "default_max_bytes", "load"]
@@ -37,19 +39,21 @@ _MAPPED_BYTES, _FAULT_BYTES = 64 * 2**20, 2**21
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """The kind of squares: their side in pixels and the crop."""
+    """The kind of squares: their side in pixels, the crop, and the methods by which they are made."""
 
     side: int
     crop_fraction: float | None
+    methods: tuple[ResizeMethod, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """One photo: its digest and size, and its pixels unless they are cached already; or why it cannot be used."""
+    """One photo: its digest and size, and its squares (side, side, 3) that are not cached already, by the number of
+    their method; or why it cannot be used."""
 
     key: bytes
     size: tuple[int, int]
-    pixels: NDArray[np.uint8] | None
+    squares: Mapping[int, NDArray[np.uint8]]
     reason: str | None = None
 
 
@@ -88,6 +92,11 @@ class CachedPhotos:
         return self._squares.kind.side
 
     @property
+    def methods(self) -> tuple[ResizeMethod, ...]:
+        """The methods by which the photos were resized."""
+        return self._squares.kind.methods
+
+    @property
     def files(self) -> tuple[str, ...]:
         """The photos' files, as in `Photos.files`."""
         return self.photos.files
@@ -97,21 +106,24 @@ class CachedPhotos:
         """The labels of the photos."""
         return self.photos.targets
 
-    def batch(self, indices: ArrayLike) -> NDArray[np.uint8]:
+    def batch(self, indices: ArrayLike, methods: ArrayLike | None = None) -> NDArray[np.uint8]:
         """The squares at `indices` (B,): a new array (B, side, side, 3) uint8, stored plane by plane.
 
-        DataError if a photo that is not cached can no longer be decoded.
+        `methods` (B,) are places in `.methods`, by default the first. DataError if a photo that is not cached can no
+        longer be decoded.
         """
         chosen = np.asarray(indices, dtype=np.int64)
+        by = np.zeros(len(chosen), np.int64) if methods is None else np.asarray(methods, dtype=np.int64)
         batch = empty_squares(len(chosen), self.side)
         waiting: list[tuple[int, Future[NDArray[np.uint8]]]] = []
-        places = self._squares.places[chosen].tolist()
+        places = self._squares.places[chosen, by].tolist()
         for position, (number, row) in enumerate(places):
-            segment = self._squares.segments[number] if number >= 0 else None
+            wanted = int(chosen[position]), int(by[position])
+            segment = self._squares.segments[wanted[1]][number] if number >= 0 else None
             if segment is None and not self._squares.workers:
-                batch[position] = self._decode(int(chosen[position]))
+                batch[position] = self._decode(*wanted)
             elif segment is None:
-                waiting.append((position, self._threads().submit(self._decode, int(chosen[position]))))
+                waiting.append((position, self._threads().submit(self._decode, *wanted)))
             else:
                 batch[position] = segment.pixels[row]
         for position, future in waiting:
@@ -124,7 +136,7 @@ class CachedPhotos:
         self._read_bytes += read
         if self._read_bytes >= _MAPPED_BYTES:
             self._read_bytes = 0
-            for segment in self._squares.segments:
+            for segment in chain(*self._squares.segments):
                 if segment is not None:
                     segment.let_go()
 
@@ -133,10 +145,11 @@ class CachedPhotos:
             self._pool = ThreadPoolExecutor(self._squares.workers, thread_name_prefix="decode")
         return self._pool
 
-    def _decode(self, index: int) -> NDArray[np.uint8]:
+    def _decode(self, index: int, method: int) -> NDArray[np.uint8]:
         kind = self._squares.kind
         try:
-            return to_square(self.photos.read(index), kind.side, kind.crop_fraction)[0]
+            data = self.photos.read(index)
+            return to_squares(data, kind.side, kind.crop_fraction, kind.methods[method : method + 1])[0][0]
         except ImageError as error:
             raise DataError(
                 f"{spelled(self.photos.path(index))} changed while it was in use: {error}; run again"
@@ -145,11 +158,12 @@ class CachedPhotos:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _Squares:
-    """Where the pixels of each photo are: `places` (N, 2) int32 are indices into `segments` and rows in those."""
+    """Where the pixels of each photo are: `places` (N, M, 2) int32 are, for each of M methods, indices into its
+    `segments` and rows in those."""
 
     kind: _Kind
     places: NDArray[np.int32]
-    segments: Sequence[Segment | None]
+    segments: Sequence[Sequence[Segment | None]]
     workers: int
 
 
@@ -158,6 +172,7 @@ def load(
     side: int,
     *,
     crop_fraction: float | None = None,
+    methods: tuple[ResizeMethod, ...] = ("area",),
     directory: Path | None = None,
     max_bytes: int | None = None,
     workers: int | None = None,
@@ -165,19 +180,22 @@ def load(
 ) -> CachedPhotos:
     """Each photo as (side, side, 3) uint8, equal to the result of `Preprocessing(side, crop_fraction).prepare`.
 
-    `directory` (default: `default_directory()`) caches the squares of all data sets within `max_bytes` (default:
+    `methods`: each photo is resized by every one of them, from one reading; `CachedPhotos.batch` chooses. `directory`
+    (default: `default_directory()`) caches the squares of all data sets within `max_bytes` (default:
     `default_max_bytes(directory)`), evicting the least recently used. `workers` threads decode (default: one per core;
     0: the calling thread). `progress(done, total)` is called in this thread. Photos that cannot be decoded are in
     `.left_out`; a full or unwritable disk is in `.notes`.
     """
     directory = directory or default_directory()
-    store = Store(directory, side, crop_fraction, default_max_bytes(directory) if max_bytes is None else max_bytes)
-    loading = _Loading(photos, _Kind(side, crop_fraction), store, digest_index(directory, photos))
+    most = default_max_bytes(directory) if max_bytes is None else max_bytes
+    stores = [Store(directory, side, crop_fraction, most, method) for method in methods]
+    loading = _Loading(photos, _Kind(side, crop_fraction, methods), stores, digest_index(directory, photos))
     threads = (os.cpu_count() or 1) if workers is None else workers
     try:
         loading.run(threads, progress)
     finally:
-        store.finish()
+        for store in stores:
+            store.finish()
         loading.remember()
     return loading.result(threads)
 
@@ -185,12 +203,12 @@ def load(
 class _Loading:
     """The state of one run of `load`."""
 
-    def __init__(self, photos: Photos, kind: _Kind, store: Store, index: DigestIndex) -> None:
+    def __init__(self, photos: Photos, kind: _Kind, stores: Sequence[Store], index: DigestIndex) -> None:
         self._photos = photos
         self._kind = kind
-        self._store = store
+        self._stores = stores
         self._index = index
-        self._places: list[Place] = [NOWHERE] * len(photos)
+        self._places: list[list[Place]] = [[NOWHERE] * len(stores) for _ in range(len(photos))]
         self._sizes = np.zeros((len(photos), 2), dtype=np.int32)
         self._reasons: dict[int, str] = {}
         self._digests = np.zeros(len(photos), dtype=f"V{DIGEST_BYTES}")
@@ -211,15 +229,19 @@ class _Loading:
 
     def remember(self) -> None:
         """Cache the digests for the next run, if the disk is writable."""
-        with contextlib.suppress(StorageError), writing(self._store.directory):
+        directory = self._stores[0].directory
+        with contextlib.suppress(StorageError), writing(directory):
             self._index.save(self._new_digests)
 
     def result(self, workers: int) -> CachedPhotos:
         """The result, without the photos that cannot be decoded."""
         kept = [index for index in range(len(self._photos)) if index not in self._reasons]
-        segments = self._store.segments()
-        places = np.array([self._places[index] for index in kept], dtype=np.int32).reshape(-1, 2)
-        unkept = sum(number < 0 or segments[number] is None for number, _ in places.tolist())
+        segments = [store.segments() for store in self._stores]
+        places = np.array([self._places[index] for index in kept], dtype=np.int32).reshape(-1, len(segments), 2)
+        unkept = sum(
+            any(number < 0 or by[number] is None for by, (number, _) in zip(segments, photo, strict=True))
+            for photo in places.tolist()
+        )
         return CachedPhotos(
             self._photos.take(kept) if self._reasons else self._photos,
             self._sizes[kept],
@@ -232,28 +254,42 @@ class _Loading:
     def _settle(self, index: int, key: bytes) -> bool:
         """Whether a photo whose digest is known need not be read."""
         self._digests[index] = key
-        found = self._store.find(key)
-        if found is not None:
-            self._places[index], self._sizes[index] = found
-            return True
-        size = self._store.size_alone(key)
-        if size is not None:
-            self._sizes[index] = size
-        return size is not None
+        size, missing = self._known(key)
+        if size is None or missing:
+            return False
+        self._settle_at(index, key, size)
+        return True
+
+    def _settle_at(self, index: int, key: bytes, size: tuple[int, int]) -> None:
+        self._sizes[index] = size
+        for number, store in enumerate(self._stores):
+            if found := store.find(key):
+                self._places[index][number] = found[0]
+
+    def _known(self, key: bytes) -> tuple[tuple[int, int] | None, list[int]]:
+        """The size of a photo if any store knows it, and the numbers of the methods that it must be decoded for."""
+        size, missing = None, []
+        for number, store in enumerate(self._stores):
+            found = store.find(key)
+            known = found[1] if found else store.size_alone(key)
+            size = size or known
+            if known is None:
+                missing.append(number)
+        return size, missing
 
     def _see(self, index: int) -> _Seen:
         """Read a photo, and decode it unless its pixels are cached; runs in a thread."""
+        kind = self._kind
         try:
             data = self._photos.read(index)
             key = digest(data)
-            found = self._store.find(key)
-            known = found[1] if found else self._store.size_alone(key)
-            if known is not None:
-                return _Seen(key, known, None)
-            pixels, size = to_square(data, self._kind.side, self._kind.crop_fraction)
+            known, missing = self._known(key)
+            if known is not None and not missing:
+                return _Seen(key, known, {})
+            squares, size = to_squares(data, kind.side, kind.crop_fraction, [kind.methods[n] for n in missing])
         except ImageError as error:
-            return _Seen(b"", (0, 0), None, str(error))
-        return _Seen(key, size, pixels)
+            return _Seen(b"", (0, 0), {}, str(error))
+        return _Seen(key, size, dict(zip(missing, squares, strict=True)))
 
     def _take(self, index: int, seen: _Seen) -> None:
         if seen.reason is not None:
@@ -261,14 +297,14 @@ class _Loading:
             return
         self._new_digests[index] = seen.key
         self._digests[index] = seen.key
-        self._sizes[index] = seen.size
-        if seen.pixels is not None:
-            self._places[index] = self._store.add(seen.key, seen.size, seen.pixels)
-        elif found := self._store.find(seen.key):
-            self._places[index] = found[0]
+        for number, square in seen.squares.items():
+            self._stores[number].add(seen.key, seen.size, square)
+        self._settle_at(index, seen.key, seen.size)
 
     def _notes(self, unkept: int, total: int) -> tuple[str, ...]:
         if not unkept:
             return ()
-        why = self._store.problem or f"the cache in {self._store.directory} is full at {self._store.max_bytes:,} bytes"
+        store = self._stores[0]
+        full = f"the cache in {store.directory} is full at {store.max_bytes:,} bytes"
+        why = next((store.problem for store in self._stores if store.problem is not None), full)
         return (f"{unkept:,} of {total:,} photos are not cached and are decoded on every use: {why}",)

@@ -22,6 +22,7 @@ from mobilenet.datasets.cache.segment_file import (
     write_segment,
 )
 from mobilenet.errors import StorageError
+from mobilenet.images.resize import ResizeMethod
 
 __all__ = ["NOWHERE", "Place", "Store"]
 
@@ -49,17 +50,24 @@ _LOCK = threading.Lock()
 
 
 class Store:
-    """Squares of one `side` and `crop_fraction` in `directory`, which holds at most `max_bytes` of all kinds.
+    """Squares of one `side`, `crop_fraction` and `method` in `directory`, which holds at most `max_bytes` of all kinds.
 
     `find` and `size_alone` are thread-safe; the rest must be called from one thread.
     """
 
-    def __init__(self, directory: Path, side: int, crop_fraction: float | None, max_bytes: int) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        side: int,
+        crop_fraction: float | None,
+        max_bytes: int,
+        method: ResizeMethod = "area",
+    ) -> None:
         self.directory = directory
         self.side = side
         self.max_bytes = max_bytes
         self.problem: str | None = None
-        self._folder = directory / _version() / f"{side}-{'whole' if crop_fraction is None else repr(crop_fraction)}"
+        self._folder = directory / _version() / _name(side, crop_fraction, method)
         self._segments: list[Segment | None] = []
         self._intact: dict[int, bool] = {}
         self._places: dict[bytes, Place] = {}
@@ -202,6 +210,12 @@ class Store:
                 if removed and segment is not None and segment.path in removed:
                     self._intact[number] = False
         return removed is not None
+
+
+def _name(side: int, crop_fraction: float | None, method: ResizeMethod) -> str:
+    """The folder of one kind of squares; squares by area were there before other methods, and keep their name."""
+    seen = "whole" if crop_fraction is None else repr(crop_fraction)
+    return f"{side}-{seen}" if method == "area" else f"{side}-{seen}-{method}"
 
 
 def _version() -> str:

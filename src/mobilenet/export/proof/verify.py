@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from mobilenet.datasets.targets import Targets
 from mobilenet.errors import DataError
+from mobilenet.images.resize import ResizeMethod
 from mobilenet.model.card import ModelCard
 from mobilenet.model.outputs import Output, Outputs, checked_outputs, finite_photos, shaped_outputs, taken
 from mobilenet.model.precision import Precision
@@ -25,7 +26,17 @@ from mobilenet.runtimes.predictor import Predictor, open_model
 from mobilenet.spec.cost import cost
 from mobilenet.tasks.task import Goal, Task
 
-__all__ = ["OF_THE_FILE", "Gate", "Proof", "Reference", "agreement_between", "prove", "speed"]
+__all__ = [
+    "OF_THE_FILE",
+    "Gate",
+    "Proof",
+    "Reference",
+    "Resized",
+    "agreement_between",
+    "goal_of",
+    "prove",
+    "speed",
+]
 
 _ABSOLUTE, _RELATIVE = 1e-5, 1e-4
 """Tolerance for the probabilities of a float32 file: engines add in different orders."""
@@ -66,14 +77,7 @@ class Reference:
     @property
     def accuracy(self) -> float | None:
         """The network's score for the goal of the task, 0…1; None without targets."""
-        return None if self.targets is None else self.goal_of(self.outputs, np.arange(len(self.images)))
-
-    def goal_of(self, outputs: Outputs, photos: NDArray[np.int64]) -> float:
-        """The score of `outputs` (N, *shape) on the photos at `photos` (P,), 0…1; ValueError without targets."""
-        if self.targets is None:
-            raise ValueError("the photos have no targets")
-        figures = self.task.score(taken(outputs, photos), self.targets.take(photos), self.card)
-        return float(figures[self.task.goal.name])
+        return None if self.targets is None else goal_of(self.outputs, self.targets, self.task, self.card)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +93,17 @@ class Gate:
     def passed(self) -> bool:
         """Whether the file meets the requirement."""
         return not self.failure
+
+
+@dataclass(frozen=True, slots=True)
+class Resized:
+    """One file on `photos` shrunk by `method`: its agreement 0…1 with itself on the same photos shrunk by area, and its
+    score 0…1 for the goal of the task, None without labels."""
+
+    method: ResizeMethod
+    photos: int
+    agreement: float
+    accuracy: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +126,8 @@ class Proof:
     gates: tuple[Gate, ...]
     cause: str | None = None
     """The known mistake that explains why the outputs differ, if any."""
+    resized: tuple[Resized, ...] = ()
+    """What it answers where photos are shrunk by other methods."""
 
     @property
     def failures(self) -> tuple[str, ...]:
@@ -139,8 +156,8 @@ def prove(
     found = predict_batches(predictor, reference.images, check=shaped_outputs)
     answered = finite_photos(found)
     agreement = agreement_between(found, reference.outputs, task, card)
-    wanted = reference.accuracy
-    accuracy = None if wanted is None else _of_those(answered, lambda kept: reference.goal_of(found, kept))
+    wanted, targets = reference.accuracy, reference.targets
+    accuracy = None if targets is None else goal_of(found, targets, task, card)
     own_ms, other_ms = speed(predictor, faster_than, reference.images[:1])
     gates = [_description(predictor, card), _finite(answered), _agreement(agreement, precision, photos, task.goal)]
     if precision == "float32":
@@ -175,6 +192,15 @@ def agreement_between(first: Outputs, second: Outputs, task: Task, card: ModelCa
     counts as disagreement."""
     answered = finite_photos(first) & finite_photos(second)
     return _of_those(answered, lambda kept: task.agreement(taken(first, kept), taken(second, kept), card))
+
+
+def goal_of(outputs: Outputs, targets: Targets, task: Task, card: ModelCard) -> float:
+    """The score 0…1 of outputs (N, *shape) for the goal of the task; a photo without finite outputs counts as wrong."""
+
+    def score(kept: NDArray[np.int64]) -> float:
+        return float(task.score(taken(outputs, kept), targets.take(kept), card)[task.goal.name])
+
+    return _of_those(finite_photos(outputs), score)
 
 
 def _of_those(answered: NDArray[np.bool_], measure: Callable[[NDArray[np.int64]], float]) -> float:
