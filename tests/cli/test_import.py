@@ -116,8 +116,9 @@ def test_a_backbone_answers_nothing_and_says_what_it_is_for(
 @pytest.mark.parametrize(
     ("content", "fault"),
     [
-        (b"", "is not a supported weight file; give a TFLite file, a Keras HDF5 file"),
-        (b"PK\3\4 an archive", "is not a supported weight file"),
+        (b"", "is empty; download or save it again"),
+        (b"weights", "is not a supported weight file; give a TFLite file, a Keras HDF5 file"),
+        (b"PK\3\4 an archive", "is a zip archive that is damaged; download or save it again"),
         (b"\xff" * 7 + b"\x7f{}", "is not a supported weight file"),
     ],
 )

@@ -20,6 +20,14 @@ _OPTIONS = {
     "DEPTHWISE_CONV_2D": (schema.DepthwiseConv2DOptionsT, schema.BuiltinOptions.DepthwiseConv2DOptions),
     "AVERAGE_POOL_2D": (schema.Pool2DOptionsT, schema.BuiltinOptions.Pool2DOptions),
     "FULLY_CONNECTED": (schema.FullyConnectedOptionsT, schema.BuiltinOptions.FullyConnectedOptions),
+    "ADD": (schema.AddOptionsT, schema.BuiltinOptions.AddOptions),
+    "CAST": (schema.CastOptionsT, schema.BuiltinOptions.CastOptions),
+    "DIV": (schema.DivOptionsT, schema.BuiltinOptions.DivOptions),
+    "MUL": (schema.MulOptionsT, schema.BuiltinOptions.MulOptions),
+    "PACK": (schema.PackOptionsT, schema.BuiltinOptions.PackOptions),
+    "SHAPE": (schema.ShapeOptionsT, schema.BuiltinOptions.ShapeOptions),
+    "STRIDED_SLICE": (schema.StridedSliceOptionsT, schema.BuiltinOptions.StridedSliceOptions),
+    "SUB": (schema.SubOptionsT, schema.BuiltinOptions.SubOptions),
     "MEAN": (schema.ReducerOptionsT, schema.BuiltinOptions.ReducerOptions),
     "SOFTMAX": (schema.SoftmaxOptionsT, schema.BuiltinOptions.SoftmaxOptions),
 }
@@ -32,7 +40,9 @@ class TfliteFile:
     """A file in the making; each method adds to it and gives the number of the tensor that is new.
 
     `pads`: SAME, or a PAD of these widths before layers with a stride. `quantized` is none, UINT8 (one scale a tensor)
-    or INT8 (one a channel); then every layer's range ends at `top`. `half`: float16 behind a DEQUANTIZE.
+    or INT8 (one a channel); then every layer's range ends at `top`. `half`: float16 behind a DEQUANTIZE. `scaling`:
+    operators by constants before the first layer, whose filters are multiplied by `gain`. `computed`: the shape of the
+    logits is computed from themselves, as TensorFlow 2 does. `end`: the last operator.
     """
 
     pads: tuple[int, int] | None = None
@@ -42,6 +52,10 @@ class TfliteFile:
     half: bool = False
     pool: str = "AVERAGE_POOL_2D"
     head: str = "CONV_2D"
+    scaling: tuple[tuple[str, Any], ...] = ()
+    gain: float = 1.0
+    computed: bool = False
+    end: str = "SOFTMAX"
     random: np.random.Generator = field(default_factory=lambda: np.random.default_rng(0))
 
     def __post_init__(self) -> None:
@@ -134,13 +148,19 @@ class TfliteFile:
         side, self.scale = network.resolution, 1 / 128
         current = self.activations("image", (1, side, side, 3), self.scale, 128)
         self.graph.inputs = [current]
+        for kind, number in self.scaling:
+            current = self._scaled(kind, np.asarray(number, np.float32), current)
         for row in network.rows:
             current, side = self._row(row, current, side)
         if network.classes:
             output = self.activations("probabilities", (1, network.classes), 1 / 256)
-            current = self.operator("SOFTMAX", [current], output, beta=1.0)
+            current = self.operator(self.end, [current], output, **({"beta": 1.0} if self.end == "SOFTMAX" else {}))
         self.graph.outputs = [current]
         return self
+
+    def _scaled(self, kind: str, number: NDArray[np.float32], current: int) -> int:
+        constant = self.tensor(f"scaling/{kind}", number.shape, "FLOAT32", number)
+        return self.operator(kind, [current, constant], self.tensor(kind, self.graph.tensors[current].shape, "FLOAT32"))
 
     def _row(self, row: Row, current: int, side: int) -> tuple[int, int]:
         match row:
@@ -159,6 +179,7 @@ class TfliteFile:
         # Sums over channels would be the same for all photos after so many layers: filters look at differences.
         values = self.random.standard_normal(shape).astype(np.float32) * np.float32(np.sqrt(3 / fan_in))
         values -= 0 if depthwise else values.mean((1, 2, 3), keepdims=True)
+        values *= np.float32(self.gain if row.in_channels == 3 else 1)
         filters, scale = self.weights(
             f"{row.name}/filters;fused", values.transpose(3, 1, 2, 0) if depthwise else values, 3 if depthwise else 0
         )
@@ -211,7 +232,22 @@ class TfliteFile:
             return self.operator("FULLY_CONNECTED", [current, matrix, bias], output)
         steps = {"strideH": 1, "strideW": 1, "dilationHFactor": 1, "dilationWFactor": 1}
         self.operator("CONV_2D", [current, matrix, bias], output, **steps)
+        if self.computed:
+            return self._reshaped(output, row.out_features)
         return self.operator("SQUEEZE", [output], self.activations("flat", (1, row.out_features), 0.1, 128))
+
+    def _reshaped(self, logits: int, classes: int) -> int:
+        """(N, 1, 1, classes) -> (N, classes), with N taken from the shape of the logits."""
+
+        def integers(name: str, *values: int) -> int:
+            return self.tensor(name, (len(values),), "INT32", np.array(values, np.int32))
+
+        shape = self.operator("SHAPE", [logits], self.tensor("shape", (4,), "INT32"), outType=schema.TensorType.INT32)
+        ends = [integers("begin", 0), integers("end", 1), integers("step", 1)]
+        count = self.operator("STRIDED_SLICE", [shape, *ends], self.tensor("N", (), "INT32"), shrinkAxisMask=1)
+        width = self.tensor("classes", (), "INT32", np.array(classes, np.int32))
+        sides = self.operator("PACK", [count, width], self.tensor("sides", (2,), "INT32"), valuesCount=2)
+        return self.operator("RESHAPE", [logits, sides], self.activations("flat", (1, classes), 0.1, 128))
 
 
 def with_archive(data: bytes, name: str, content: str) -> bytes:

@@ -1,5 +1,6 @@
 """TFLite files: what LiteRT computes is what the imported network computes."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,15 @@ from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 from torch import nn
 
+from mobilenet.errors import ModelError
+from mobilenet.images.preprocessing import Preprocessing
 from mobilenet.nn.layers import ConvUnit, GlobalAverage
 from mobilenet.nn.model_file import build_network
 from mobilenet.nn.network import TableNetwork
 from mobilenet.runtimes.torch import TorchPredictor
 from mobilenet.spec import Network, mobilenet_v1, mobilenet_v1_shallow
 from mobilenet.weights.match import Imported
-from mobilenet.weights.read import import_weights
+from mobilenet.weights.read import import_backbone, import_weights
 from mobilenet.weights.tflite.read import read_tflite
 
 _SHARED = Path(__file__).parents[3] / "shared"
@@ -113,6 +116,130 @@ def test_half_precision_files_are_read_as_they_are_stored(tflite_file: File, sav
     imported = import_weights(path)
     images = _photos(32)
     assert np.abs(_outputs(imported, _network(imported), images) - _litert(path, images)).max() < 1e-5
+
+
+@pytest.mark.parametrize("quantized", [None, "INT8"])
+def test_a_shape_computed_from_the_logits_changes_nothing(
+    tflite_file: File, saved: Callable[[bytes], Path], quantized: str | None
+) -> None:
+    images = _photos(32)
+    plain = _outputs_of(saved(tflite_file(quantized=quantized).network(_SMALL).pack()), images)
+    path = saved(tflite_file(quantized=quantized, computed=True).network(_SMALL).pack())
+    assert np.array_equal(_outputs_of(path, images), plain)
+    assert np.abs(_litert(path, images) - plain).max() < (1e-5 if quantized is None else 0.1)
+
+
+def _outputs_of(path: Path, images: Images) -> NDArray[np.float32]:
+    imported = import_weights(path)
+    return _outputs(imported, _network(imported), images)
+
+
+@pytest.mark.parametrize(
+    ("scaling", "mean", "std"),
+    [
+        ((("MUL", 1 / 127.5), ("SUB", 1.0)), 127.5, 127.5),
+        ((("MUL", 1 / 127.5), ("ADD", -1.0)), 127.5, 127.5),
+        ((("DIV", 255.0),), 0.0, 255.0),
+        ((("SUB", [123.0, 117.0, 104.0]), ("DIV", [58.0, 57.0, 56.0])), (123.0, 117.0, 104.0), (58.0, 57.0, 56.0)),
+    ],
+)
+def test_scaling_inside_the_file_becomes_the_preprocessing(
+    tflite_file: File, saved: Callable[[bytes], Path], scaling: Any, mean: Any, std: Any
+) -> None:
+    path = saved(tflite_file(scaling=scaling).network(_SMALL).pack())
+    imported = import_weights(path)
+    assert imported.card.preprocessing.mean == pytest.approx(np.broadcast_to(mean, 3), rel=1e-6)
+    assert imported.card.preprocessing.std == pytest.approx(np.broadcast_to(std, 3), rel=1e-6)
+    assert imported.notes == ()
+    images = _photos(32)
+    found = TorchPredictor(_network(imported), imported.card).predict(images)["probabilities"]
+    assert np.abs(found - _litert(path, images, 0, 1)).max() < 1e-5
+
+
+def test_scaling_of_pixels_that_are_scaled_before_is_that_of_both(
+    tflite_file: File, saved: Callable[[bytes], Path]
+) -> None:
+    imported = import_weights(saved(tflite_file(scaling=(("MUL", 2.0), ("SUB", 1.0))).network(_SMALL).pack()))
+    assert imported.card.preprocessing.mean == pytest.approx((127.5,) * 3)
+    assert imported.card.preprocessing.std == pytest.approx((127.5,) * 3)
+    assert "the file scales its input itself" in imported.notes[0]
+    with pytest.raises(ModelError, match=r"does not specify the pixel scaling.*--mean 127.5 --std 127.5"):
+        import_weights(saved(tflite_file(scaling=(("ADD", 3.0),)).network(_SMALL).pack()))
+
+
+@pytest.mark.parametrize(
+    ("scaling", "fault"),
+    [
+        ((("MUL", -1.0),), "it multiplies pixels by [-1.0]; factors must be above 0"),
+        ((("MUL", [1.0, 2.0]),), "which is not a number, or one per colour"),
+        ((("DIV", 0.0),), "a DIV divides pixels by [0.0]"),
+    ],
+)
+def test_scaling_of_no_colours_is_refused(
+    tflite_file: File, saved: Callable[[bytes], Path], scaling: Any, fault: str
+) -> None:
+    with pytest.raises(ModelError, match=re.escape(fault)):
+        import_weights(saved(tflite_file(scaling=scaling, gain=0.01).network(_SMALL).pack()))
+
+
+@pytest.mark.parametrize("gain", [1 / 255, 1 / 127.5])
+def test_small_first_filters_are_for_unscaled_pixels(
+    tflite_file: File, saved: Callable[[bytes], Path], gain: float
+) -> None:
+    path = saved(tflite_file(gain=gain).network(_SMALL).pack())
+    imported = import_weights(path)
+    assert imported.card.preprocessing == Preprocessing(32, None, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+    assert "its first filters are as small as filters for unscaled pixels, 0 to 255" in imported.notes[0]
+    images = _photos(32)
+    found = TorchPredictor(_network(imported), imported.card).predict(images)["probabilities"]
+    expected = _litert(path, images, 0, 1)
+    assert np.ptp(expected, axis=0).max() > 0.1
+    assert np.abs(found - expected).max() < 1e-5
+
+
+def test_first_filters_of_no_usual_size_need_a_scaling(tflite_file: File, saved: Callable[[bytes], Path]) -> None:
+    path = saved(tflite_file(gain=0.05).network(_SMALL).pack())
+    with pytest.raises(ModelError, match=r"give it to mobilenet import, such as --mean 127.5 --std 127.5"):
+        import_weights(path)
+    with pytest.raises(ModelError, match=r"does not specify the pixel scaling"):
+        import_weights(path, std=(1.0, 1.0, 1.0))
+    given = import_weights(path, mean=(3.0, 3.0, 3.0), std=(9.0, 9.0, 9.0))
+    assert given.card.preprocessing == Preprocessing(32, None, (3.0, 3.0, 3.0), (9.0, 9.0, 9.0))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "mean", "std"), [(-1.0, 1.0, 127.5, 127.5), (0.0, 0.98, 0.0, 255.0), (0.0, 255.0, 0.0, 1.0)]
+)
+def test_the_range_that_a_float_input_is_rounded_to_tells_its_scaling(
+    tflite_file: File, saved: Callable[[bytes], Path], low: float, high: float, mean: float, std: float
+) -> None:
+    file = tflite_file(quantized="INT8").network(_SMALL)
+    scale = (high - low) / 255
+    image = next(tensor for tensor in file.graph.tensors if tensor.name == "image")
+    image.quantization.scale = np.array([scale], np.float32)
+    image.quantization.zeroPoint = np.array([round(-128 - low / scale)])
+    floats = file.tensor("floats", (1, 32, 32, 3), "FLOAT32")
+    file.operator("QUANTIZE", [floats], file.graph.inputs[0])
+    file.graph.operators.insert(0, file.graph.operators.pop())
+    file.graph.inputs = [floats]
+    imported = import_weights(saved(file.pack()))
+    assert imported.card.preprocessing == Preprocessing(32, None, (mean,) * 3, (std,) * 3)
+    assert "the file does not specify the pixel scaling; its input's range fits" in imported.notes[0]
+
+
+@pytest.mark.parametrize("end", ["LOGISTIC", "L2_NORMALIZATION"])
+def test_a_head_that_is_no_classifier_leaves_the_backbone(
+    tflite_file: File, saved: Callable[[bytes], Path], end: str
+) -> None:
+    whole = import_weights(saved(tflite_file().network(_SMALL).pack()))
+    path = saved(tflite_file(end=end).network(_SMALL).pack())
+    with pytest.raises(ModelError, match=rf"{end} is not part.*can be trained with mobilenet train DATA --weights"):
+        import_weights(path)
+    body = import_backbone(path)
+    assert body.card.labels == ()
+    assert body.tensors.keys() == whole.tensors.keys() - {"classifier.weight", "classifier.bias"}
+    assert all(np.array_equal(values, whole.tensors[name]) for name, values in body.tensors.items())
+    assert "only the backbone of model.tflite is used" in body.notes[0]
 
 
 @pytest.mark.parametrize("network", [mobilenet_v1_shallow(0.35, 64, 7), mobilenet_v1(0.5, 64, 0)])

@@ -22,6 +22,7 @@ from mobilenet.errors import ModelError
 from mobilenet.images import Preprocessing
 from mobilenet.nn.model_file import build_network
 from mobilenet.weights.match import recognise
+from mobilenet.weights.read import import_weights
 from mobilenet.weights.timm.read import read_timm
 
 _BLOCKS = ((1, 64, 1), (2, 128, 2), (2, 256, 2), (6, 512, 2), (2, 1024, 2))
@@ -249,7 +250,7 @@ def test_other_tensors_are_refused(tmp_path: Path, damage: Callable[[dict[str, T
     damage(tensors)
     path = _write(tmp_path, tensors)
     with pytest.raises(ModelError, match=re.escape(message)) as caught:
-        read_timm(path)
+        import_weights(path)
     assert str(caught.value).startswith(f"{path}: ")
 
 

@@ -8,9 +8,15 @@ from numpy.typing import NDArray
 from mobilenet.images.preprocessing import Preprocessing
 from mobilenet.spec.rows import Activation, Padding
 
-__all__ = ["ForeignConv", "ForeignLinear", "ForeignNetwork", "ForeignNorm"]
+__all__ = ["BACKBONES", "ForeignConv", "ForeignLinear", "ForeignNetwork", "ForeignNorm", "Scaling"]
+
+BACKBONES = {27: "mobilenet_v1", 17: "mobilenet_v1_shallow", 14: "mobilenet_v1_standard", 28: "mobilenet_v1_head"}
+"""Number of convolutions -> architecture. After as many, what is not understood may be a head that is not needed."""
 
 Floats = NDArray[np.float32]
+
+Scaling = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""Factors and offsets, (3,) or (): output = input · factor + offset."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,7 +58,12 @@ class ForeignLinear:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ForeignNetwork:
-    """All layers of a file; None for whatever the file does not specify, with the assumptions made in `notes`."""
+    """All layers of a file; None for whatever the file does not specify, with the assumptions made in `notes`.
+
+    `input_scaling`: factors and offsets, (3,) or (), that the file itself applies to its input before the first
+    convolution, where `preprocessing` is None: what its input is in pixels is still to be found out. `head_fault`: why
+    the layers after the backbone are not a classifier; there is none then.
+    """
 
     source: str
     convs: tuple[ForeignConv, ...]
@@ -61,3 +72,5 @@ class ForeignNetwork:
     labels: tuple[str, ...] | None = None
     preprocessing: Preprocessing | None = None
     notes: tuple[str, ...] = ()
+    input_scaling: Scaling | None = None
+    head_fault: str | None = None

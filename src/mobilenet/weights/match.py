@@ -13,12 +13,10 @@ from mobilenet.model.card import ModelCard
 from mobilenet.spec.mobilenet import MOBILENETS
 from mobilenet.spec.rows import Conv, ConvStyle, Network, Padding
 from mobilenet.tasks.default import DEFAULT
-from mobilenet.weights.layers import ForeignConv, ForeignLinear, ForeignNetwork
+from mobilenet.weights.layers import BACKBONES, ForeignConv, ForeignLinear, ForeignNetwork
+from mobilenet.weights.pixel_scale import assume_units
 
 __all__ = ["Imported", "Triple", "recognise"]
-
-_LAYERS = {27: "mobilenet_v1", 17: "mobilenet_v1_shallow", 14: "mobilenet_v1_standard", 28: "mobilenet_v1_head"}
-"""Architecture -> number of convolutions."""
 
 _IMAGENET = (1000, 1001)
 """Numbers of classes: those of ImageNet, without and with a background class in front."""
@@ -86,14 +84,14 @@ def recognise(
 def _architecture(network: ForeignNetwork) -> str:
     """By the number of convolutions, which is unique."""
     convs = network.convs
-    if len(convs) not in _LAYERS:
-        kinds = ", ".join(f"{name} {count}" for count, name in _LAYERS.items())
+    if len(convs) not in BACKBONES:
+        kinds = ", ".join(f"{name} {count}" for count, name in BACKBONES.items())
         raise ModelError(f"{network.source} has {len(convs)} convolutions, which fits no architecture: {kinds}")
     if flat := [conv for conv in convs if conv.filters.ndim != 4 or 0 in conv.filters.shape]:
         raise ModelError(
             f"{network.source}: {flat[0].name} has shape {flat[0].filters.shape}, which is not that of filters"
         )
-    return _LAYERS[len(convs)]
+    return BACKBONES[len(convs)]
 
 
 def _table(network: ForeignNetwork, architecture: str, style: ConvStyle) -> Network:
@@ -210,14 +208,15 @@ def _fit(names: tuple[str, ...] | None, classes: int) -> tuple[str, ...] | None:
 def _preprocessing(
     network: ForeignNetwork, side: int, classes: int, given: tuple[Triple | None, Triple | None], notes: list[str]
 ) -> Preprocessing:
-    """The given preprocessing, else that of the file, else pixels from -1 to 1, with a note."""
+    """The given preprocessing, else that of the file, else what its first filters fit, with a note."""
     said, (mean, std) = network.preprocessing, given
-    if said is None and (mean is None or std is None):
-        notes.append("the file does not specify the pixel scaling; (pixel - 127.5) / 127.5 is assumed")
-    found = replace(said or Preprocessing(_ASSUMED_RESOLUTION), resolution=side)
-    if found.crop_fraction is None and classes in _IMAGENET:
-        found = replace(found, crop_fraction=_IMAGENET_CROP)
     try:
+        if said is None and (mean is None or std is None):
+            said, assumed = assume_units(network)
+            notes += assumed
+        found = replace(said or Preprocessing(_ASSUMED_RESOLUTION), resolution=side)
+        if found.crop_fraction is None and classes in _IMAGENET:
+            found = replace(found, crop_fraction=_IMAGENET_CROP)
         return replace(found, mean=mean or found.mean, std=std or found.std)
     except ConfigError as error:
         raise ModelError(f"{network.source}: {error}") from error

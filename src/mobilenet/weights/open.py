@@ -26,13 +26,13 @@ class Weights:
 
 
 def open_weights(source: str) -> Weights:
-    """Read a run folder, a model of this tool, or anything that `mobilenet import` reads; ModelError."""
+    """Read a run folder, a model of this tool, or the backbone in a file that `mobilenet import` reads; ModelError."""
     path = Path(source)
     if path.is_dir() or has_card(path):
         file = model_file(path)
         return Weights(file, *read_arrays(file))
     # Readers of foreign files are needed by those alone who have one.
-    from mobilenet.weights.read import import_weights
+    from mobilenet.weights.read import import_backbone
 
-    imported = import_weights(source)
+    imported = import_backbone(source)
     return Weights(path, imported.card, imported.tensors, imported.notes)

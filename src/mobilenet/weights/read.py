@@ -1,16 +1,22 @@
 """Reads weights from other tools, from any supported kind of file."""
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 from safetensors import SafetensorError, safe_open
 
 from mobilenet.errors import ModelError
+from mobilenet.weights.families import family
+from mobilenet.weights.labels import read_labels, without_numbers
 from mobilenet.weights.layers import ForeignNetwork
 from mobilenet.weights.match import Imported, Triple, recognise
+from mobilenet.weights.other_files import describe_file, describe_folder
 
-__all__ = ["import_weights"]
+__all__ = ["import_backbone", "import_weights"]
 
 _HUB = "hf://"
 _OWN_ENTRY = "mobilenet"
@@ -20,9 +26,6 @@ _UNDERSTOOD = "a TFLite file, a Keras HDF5 file, a safetensors file of timm's, o
 
 _LARGEST_HEADER = 10**8
 """Bytes; the limit of the safetensors package itself."""
-
-_LONGEST_LABELS = 2**24
-"""Bytes of a label file."""
 
 
 def import_weights(
@@ -35,51 +38,116 @@ def import_weights(
 ) -> Imported:
     """Read a file, or download `hf://…` and read that; arguments override what the file says.
 
-    `labels`: a file of class names, one per line. `mean` and `std` in pixel values, for R, G and B. ModelError names
-    what is not understood.
+    `labels`: a file of class names, one per line, numbered or not. `mean` and `std` in pixel values, for R, G and B.
+    ModelError names what is not understood.
     """
-    names = None if labels is None else _read_labels(labels)
+    names, notes = (None, ()) if labels is None else without_numbers(read_labels(labels))
     path = _local(str(source))
-    kind, network = _read(path)
-    found = recognise(network, labels=names, resolution=resolution, mean=mean, std=std)
+    kind = _kind(path)
+    with _naming_families(kind, path):
+        network = _read(kind, path)
+        if network.head_fault is not None:
+            _refuse_head(network, str(source))
+        found = recognise(network, labels=names, resolution=resolution, mean=mean, std=std)
+    return _with_provenance(replace(found, label_notes=(*notes, *found.label_notes)), str(source), path, kind)
+
+
+def import_backbone(source: str | Path) -> Imported:
+    """As `import_weights`, for training: layers after the backbone that are not a classifier are left out, with a note.
+
+    ModelError names what is not understood in the backbone.
+    """
+    path = _local(str(source))
+    kind = _kind(path)
+    with _naming_families(kind, path):
+        network = _read(kind, path)
+        fault = network.head_fault
+        try:
+            found = recognise(network)
+        except ModelError as error:
+            raise ModelError(fault or str(error)) from error
+    if fault is not None:
+        reason = fault.removeprefix(f"{path}: ")
+        note = f"only the backbone of {path.name} is used, as its head is not a classifier that can be read: {reason}"
+        found = replace(found, notes=(note, *found.notes))
+    return _with_provenance(found, str(source), path, kind)
+
+
+def _refuse_head(network: ForeignNetwork, source: str) -> NoReturn:
+    """ModelError for the head, with what can be done if the backbone can be read."""
+    fault = str(network.head_fault)
+    try:
+        recognise(network)
+    except ModelError as error:
+        raise ModelError(fault) from error
+    raise ModelError(f"{fault}; its backbone can be trained with mobilenet train DATA --weights {source}")
+
+
+@contextmanager
+def _naming_families(kind: str, path: Path) -> Iterator[None]:
+    """Errors about a file of a MobileNet V2 or V3, or an EfficientNet, say that it is one."""
+    try:
+        yield
+    except ModelError as error:
+        name = family(kind, path)
+        if name is None:
+            raise
+        raise ModelError(f"{path} is {name}; only MobileNet V1 can be imported") from error
+
+
+def _with_provenance(found: Imported, source: str, path: Path, kind: str) -> Imported:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    shown = str(source) if str(source).startswith(_HUB) else path.name
+    shown = source if source.startswith(_HUB) else path.name
     notes = [*found.label_notes, *found.notes]
     provenance = {"source": {"file": shown, "kind": kind, "sha256": digest}, "notes": notes}
     return replace(found, card=replace(found.card, provenance=provenance))
 
 
 def _local(source: str) -> Path:
+    """The path of a file, or of what `hf://…` names, downloaded; ModelError says what to give instead."""
     if source.startswith(_HUB):
         from mobilenet.weights.hub import fetch
 
         return fetch(source)
     path = Path(source)
+    if path.is_dir() and (what := describe_folder(path)):
+        raise ModelError(f"{source} is {what}")
     if not path.is_file():
         fault = "is a folder" if path.is_dir() else "does not exist" if not path.exists() else "is not a file"
         raise ModelError(f"{source} {fault}; give {_UNDERSTOOD}")
     return path
 
 
-def _read(path: Path) -> tuple[str, ForeignNetwork]:
-    """The kind of file, by its first bytes, and what is in it; each reader is imported where it is needed."""
+def _kind(path: Path) -> str:
+    """The kind of file, by its first bytes; ModelError for one that is not read says what it is."""
     with path.open("rb") as file:
-        start = file.read(16)
+        start = file.read(512)
     if start[4:8] == b"TFL3":
-        from mobilenet.weights.tflite.read import read_tflite
-
-        return "TFLite", read_tflite(path)
+        return "TFLite"
     if start.startswith(b"\x89HDF\r\n\x1a\n"):
-        from mobilenet.weights.keras.read import read_keras
-
-        return "Keras HDF5", read_keras(path)
+        return "Keras HDF5"
     if start[8:9] == b"{" and int.from_bytes(start[:8], "little") <= _LARGEST_HEADER:
-        from mobilenet.weights.timm.read import read_timm
+        return "timm safetensors"
+    what = describe_file(path, start)
+    raise ModelError(f"{path} is {what}" if what else f"{path} is not a supported weight file; give {_UNDERSTOOD}")
 
-        _refuse_own(path)
-        return "timm safetensors", read_timm(path)
-    raise ModelError(f"{path} is not a supported weight file; give {_UNDERSTOOD}")
+
+def _read(kind: str, path: Path) -> ForeignNetwork:
+    """What is in a file of this kind; each reader is imported where it is needed."""
+    match kind:
+        case "TFLite":
+            from mobilenet.weights.tflite.read import read_tflite
+
+            return read_tflite(path)
+        case "Keras HDF5":
+            from mobilenet.weights.keras.read import read_keras
+
+            return read_keras(path)
+    from mobilenet.weights.timm.read import read_timm
+
+    _refuse_own(path)
+    return read_timm(path)
 
 
 def _refuse_own(path: Path) -> None:
@@ -93,17 +161,3 @@ def _refuse_own(path: Path) -> None:
         raise ModelError(
             f"{path} is already a model of this tool; use it directly with mobilenet predict, evaluate or train"
         )
-
-
-def _read_labels(path: Path) -> tuple[str, ...]:
-    try:
-        with path.open("rb") as file:
-            content = file.read(_LONGEST_LABELS + 1)
-        text = content.decode("utf-8-sig")
-    except OSError as error:
-        raise ModelError(f"the label file {path} cannot be read: {(error.strerror or str(error)).lower()}") from error
-    except UnicodeDecodeError as error:
-        raise ModelError(f"the label file {path} is not UTF-8; save it as UTF-8, one name per line") from error
-    if len(content) > _LONGEST_LABELS:
-        raise ModelError(f"the label file {path} is larger than {_LONGEST_LABELS:,} bytes; give one name per line")
-    return tuple(line.strip() for line in text.strip().splitlines())

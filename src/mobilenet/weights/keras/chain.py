@@ -12,8 +12,8 @@ from mobilenet.errors import ModelError
 from mobilenet.spec.rows import Activation
 from mobilenet.weights.keras.config import Layer
 from mobilenet.weights.keras.hdf5 import Hdf5File
-from mobilenet.weights.keras.scaling import SCALING_KINDS, Scaling, scaling
-from mobilenet.weights.layers import ForeignConv, ForeignLinear, ForeignNorm
+from mobilenet.weights.keras.scaling import SCALING_KINDS, scaling
+from mobilenet.weights.layers import BACKBONES, ForeignConv, ForeignLinear, ForeignNorm, Scaling
 
 __all__ = ["Chain"]
 
@@ -30,13 +30,15 @@ _NEUTRAL = "neutral"
 class Chain:
     """The layers read so far; `side` of the plane in pixels, `scaling` of pixels to the network's input, if any.
 
-    `add` each layer, then read `convs` and `classifier`; ModelError names a layer that is not understood.
+    `add` each layer, `finish`, then read `convs` and `classifier`. ModelError names a layer that is not understood; if
+    it is in the head, after the pool or in its place, that is `fault`, and only the convolutions before it are kept.
     """
 
     def __init__(self, file: Hdf5File) -> None:
         self.side: int | None = None
         self.scaling: Scaling | None = None
         self.classifier: ForeignLinear | None = None
+        self.fault: str | None = None
         self._convs: list[ForeignConv] = []
         self._paddings: list[str] = []
         self._file = file
@@ -70,7 +72,21 @@ class Chain:
         return tuple(replace(conv, padding=kind) for conv, kind in zip(self._convs, kinds, strict=True))  # type: ignore[arg-type]
 
     def add(self, layer: Layer) -> None:
-        """Convert the next layer."""
+        """Convert the next layer; none after one that is not understood."""
+        if self.fault is not None:
+            return
+        try:
+            self._add(layer)
+        except ModelError as error:
+            self._give_up(error)
+
+    def _give_up(self, error: ModelError) -> None:
+        """Keep the convolutions before the fault if they may be a whole backbone, for `recognise` to decide."""
+        if len(self._convs) not in BACKBONES or self._convs[-1].activation == "none":
+            raise error
+        self.fault, self.classifier = str(error), None
+
+    def _add(self, layer: Layer) -> None:
         settings = layer.settings
         if settings.get("data_format", "channels_last") not in {None, "channels_last"}:
             raise ModelError(f"{layer.name} has data_format {settings['data_format']}; only channels_last is supported")
@@ -82,8 +98,18 @@ class Chain:
             raise ModelError(f"layer {layer.name} ({layer.kind}) reads a padded plane; a convolution is expected")
         self._readers[layer.kind](layer)
 
-    def check_all_read(self) -> None:
-        """ModelError if the file contains arrays that no layer has read."""
+    def finish(self, fault: str | None) -> None:
+        """Check that every array in the file belongs to a layer; `fault`: why there are layers that were not added."""
+        if fault is not None and self.fault is None:
+            self._give_up(ModelError(fault))
+        if self.fault is not None:
+            return
+        try:
+            self._check_all_read()
+        except ModelError as error:
+            self._give_up(error)
+
+    def _check_all_read(self) -> None:
         left = sorted(path for path in self._unread if not _STATE.fullmatch(path.rsplit("/", 1)[-1].removesuffix(":0")))
         if left:
             shown = ", ".join(f"{path} {self._file.shapes[path]}" for path in left[:3])

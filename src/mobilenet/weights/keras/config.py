@@ -30,12 +30,18 @@ class Layer:
     variables: Mapping[str, str]
 
 
-def config_layers(config: dict[str, Any], paths: Sequence[str]) -> list[Layer]:
-    """The layers described by a `model_config`, with their variables among `paths`; ModelError if they branch."""
-    layers = list(islice(_flatten(config, _index(paths), ""), _MAX_LAYERS + 1))
+def config_layers(config: dict[str, Any], paths: Sequence[str]) -> tuple[list[Layer], str | None]:
+    """The layers described by a `model_config` up to where they branch, with their variables among `paths`, and how
+    they branch there, None if they are a single chain. ModelError for more layers than any MobileNet has."""
+    layers: list[Layer] = []
+    fault = None
+    try:
+        layers.extend(islice(_flatten(config, _index(paths), ""), _MAX_LAYERS + 1))
+    except ModelError as error:
+        fault = str(error)
     if len(layers) > _MAX_LAYERS:
         raise ModelError(f"its model_config has more than {_MAX_LAYERS} layers; a MobileNet has about 100")
-    return layers
+    return layers, fault
 
 
 def application_layers(groups: Sequence[str], paths: Sequence[str]) -> list[Layer]:

@@ -3,16 +3,13 @@
 import re
 from pathlib import Path
 
-import numpy as np
-
 from mobilenet.errors import ConfigError, ModelError
 from mobilenet.images.preprocessing import Preprocessing
 from mobilenet.weights.keras.chain import Chain
 from mobilenet.weights.keras.config import Layer, application_layers, config_layers
-from mobilenet.weights.keras.hdf5 import open_hdf5
-from mobilenet.weights.keras.scaling import Scaling
-from mobilenet.weights.layers import ForeignConv, ForeignNetwork
-from mobilenet.weights.pixel_scale import guess_units
+from mobilenet.weights.keras.hdf5 import Hdf5File, open_hdf5
+from mobilenet.weights.layers import ForeignConv, ForeignNetwork, Scaling
+from mobilenet.weights.pixel_scale import guess_units, input_size, scaled_input
 
 __all__ = ["read_keras"]
 
@@ -26,20 +23,36 @@ def read_keras(path: Path) -> ForeignNetwork:
     """A Keras HDF5 file -> its network; ModelError, one line, for whatever cannot be read without guessing."""
     with open_hdf5(path) as file:
         paths = tuple(file.shapes)
-        layers = application_layers(file.groups, paths) if file.config is None else config_layers(file.config, paths)
+        layers, fault = _layers(file, paths)
         chain = Chain(file)
         side = _side_in_file(layers)
         resolution = chain.side = side or _side_in_name(path)
         for layer in layers:
             chain.add(layer)
-        chain.check_all_read()
+        chain.finish(fault)
     try:
         preprocessing, notes = _preprocessing(chain.scaling, chain.convs[0], layers, resolution)
     except ConfigError as error:
         raise ModelError(f"{path}: {error}") from error
     if side is None and resolution is not None:
         notes = (f"the resolution, {resolution} pixels, is taken from the file's name", *notes)
-    return ForeignNetwork(str(path), chain.convs, chain.classifier, resolution, None, preprocessing, notes)
+    return ForeignNetwork(
+        source=str(path),
+        convs=chain.convs,
+        classifier=chain.classifier,
+        resolution=resolution,
+        preprocessing=preprocessing,
+        notes=notes,
+        input_scaling=chain.scaling,
+        head_fault=None if chain.fault is None else f"{path}: {chain.fault}",
+    )
+
+
+def _layers(file: Hdf5File, paths: tuple[str, ...]) -> tuple[list[Layer], str | None]:
+    """The layers in the order of computation, and why there are more that do not follow from them."""
+    if file.config is None:
+        return application_layers(file.groups, paths), None
+    return config_layers(file.config, paths)
 
 
 def _side_in_file(layers: list[Layer]) -> int | None:
@@ -67,8 +80,9 @@ def _preprocessing(
     side = resolution or _USUAL_SIDE
     named = {layer.name for layer in layers} >= _APPLICATION
     if scaling is not None:
-        return _from_scaling(scaling, side), ()
-    if named:
+        raw = scaled_input(side, scaling)
+        return (raw if input_size(stem, scaling[0]) == "0 to 255" else None), ()
+    if named and input_size(stem) == "scaled":
         note = "its layers have the names of keras.applications, whose (pixel - 127.5) / 127.5 is assumed"
         return Preprocessing(side), (note,)
     units = guess_units(stem)
@@ -79,13 +93,3 @@ def _preprocessing(
         f"{units.name}, which is assumed"
     )
     return Preprocessing(side, mean=units.mean, std=units.std), (note,)
-
-
-def _from_scaling(scaling: Scaling, side: int) -> Preprocessing:
-    """Input = pixel · factor + offset, written as (pixel - mean) / std."""
-    factors, offsets = scaling
-    if not (factors > 0).all():
-        raise ConfigError(f"it multiplies pixels by {factors.tolist()}; factors must be above 0")
-    with np.errstate(over="ignore", invalid="ignore"):
-        std, mean = (1 / factors).tolist(), (-offsets / factors).tolist()
-    return Preprocessing(side, mean=(mean[0], mean[1], mean[2]), std=(std[0], std[1], std[2]))

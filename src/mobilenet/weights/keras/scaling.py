@@ -8,11 +8,9 @@ from numpy.typing import NDArray
 
 from mobilenet.errors import ModelError
 from mobilenet.weights.keras.config import Layer
+from mobilenet.weights.layers import Scaling
 
-__all__ = ["SCALING_KINDS", "Scaling", "scaling"]
-
-Scaling = tuple[NDArray[np.float64], NDArray[np.float64]]
-"""Factors and offsets, (3,) or (): output = input · factor + offset."""
+__all__ = ["SCALING_KINDS", "scaling"]
 
 _OPERATORS: dict[str, Callable[[float], tuple[float, float]]] = {
     "truediv": lambda number: (1 / number, 0.0),

@@ -245,10 +245,14 @@ _KINDS, _TENSOR_KINDS = _by_value(tflite.BuiltinOperator), _by_value(tflite.Tens
 _ACTIVATIONS = _by_value(tflite.ActivationFunctionType)
 
 _READERS: dict[str, tuple[str, Callable[[Any], Options]]] = {
+    "ADD": ("AddOptions", _linear),
     "AVERAGE_POOL_2D": ("Pool2DOptions", _pool),
     "CONV_2D": ("Conv2DOptions", _convolution),
     "DEPTHWISE_CONV_2D": ("DepthwiseConv2DOptions", _convolution),
+    "DIV": ("DivOptions", _linear),
     "FULLY_CONNECTED": ("FullyConnectedOptions", _linear),
+    "MUL": ("MulOptions", _linear),
     "SOFTMAX": ("SoftmaxOptions", _softmax),
+    "SUB": ("SubOptions", _linear),
 }
 """For each kind of operator whose options matter: the name of their table, and its reader."""

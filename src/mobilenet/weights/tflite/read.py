@@ -1,21 +1,22 @@
 """Reads a MobileNet V1 classifier, or its backbone, out of a TFLite file, float32 or 8-bit.
 
-8-bit files are converted to float32; `weights.tflite.ranges` says how, and how exactly.
+8-bit files are converted to float32; `weights.tflite.ranges` says how, and how exactly. TensorFlow 2 writes operators
+that compute the shape of a RESHAPE from that of its input; as a vector stays the same in any shape, they are not read.
 """
 
-import dataclasses
 import math
 from pathlib import Path
 
 import numpy as np
 
 from mobilenet.errors import ConfigError, ModelError
-from mobilenet.images.preprocessing import Preprocessing
 from mobilenet.spec.rows import Activation, Padding
-from mobilenet.weights.layers import Floats, ForeignConv, ForeignLinear, ForeignNetwork
+from mobilenet.weights.layers import BACKBONES, Floats, ForeignConv, ForeignLinear, ForeignNetwork
+from mobilenet.weights.tflite.entry import COMMUTATIVE, Entry
 from mobilenet.weights.tflite.file import Graph, Operator, Tensor, read_graph
 from mobilenet.weights.tflite.metadata import read_metadata
-from mobilenet.weights.tflite.ranges import LOWEST, clamped, floats, misfit, one_scale, top
+from mobilenet.weights.tflite.ranges import LOWEST, clamped, floats, misfit, top
+from mobilenet.weights.tflite.shapes import SHAPE_KINDS, is_shape
 
 __all__ = ["read_tflite"]
 
@@ -42,8 +43,8 @@ def read_tflite(path: Path) -> ForeignNetwork:
             walk.step(operator)
         walk.finish()
         metadata = read_metadata(data, graph.metadata)
-        preprocessing = _preprocessing(walk.image, metadata.normalization)
-    except ModelError as error:
+        preprocessing, notes = walk.entry.preprocessing(metadata.normalization)
+    except (ModelError, ConfigError) as error:
         raise ModelError(f"{path}: {error}") from error
     return ForeignNetwork(
         source=str(path),
@@ -52,17 +53,24 @@ def read_tflite(path: Path) -> ForeignNetwork:
         resolution=walk.image.shape[1],
         labels=metadata.labels,
         preprocessing=preprocessing,
-        notes=(*walk.notes, *metadata.notes),
+        notes=(*notes, *walk.notes, *metadata.notes),
+        input_scaling=walk.entry.scaling,
+        head_fault=None if walk.head_fault is None else f"{path}: {walk.head_fault}",
     )
 
 
 class _Walk:
-    """Follows the single path from the image to the output, layer by layer; anything outside that path is refused."""
+    """Follows the single path from the image to the output, layer by layer; anything outside that path is refused.
+
+    What is refused after as many convolutions as a backbone has is `head_fault`, and only the convolutions are kept:
+    whether they are a backbone is for `recognise` to say.
+    """
 
     def __init__(self, graph: Graph, size: int) -> None:
         self.graph = graph
         self.budget = size
         self.image = _image(graph)
+        self.entry = Entry(self.image)
         self.current = graph.inputs[0]
         self.side, self.channels = self.image.shape[1], self.image.shape[_CHANNELS_LAST]
         self.pads = (0, 0)
@@ -72,18 +80,38 @@ class _Walk:
         self.tops: list[float | None] = []
         self.classifier: ForeignLinear | None = None
         self.notes: list[str] = []
-        if unknown := [operator.kind for operator in graph.operators if operator.kind not in _STEPS]:
-            raise ModelError(f"operator {unknown[0]} is not part of a MobileNet V1 classifier; use a model without it")
+        self.head_fault: str | None = None
 
     def step(self, operator: Operator) -> None:
         """Convert one operator; ModelError if it does not follow the one before, or is not part of any MobileNet."""
+        if self.head_fault is not None:
+            return
+        try:
+            self._step(operator)
+        except ModelError as error:
+            self._give_up(error)
+
+    def _give_up(self, error: ModelError) -> None:
+        if len(self.convs) not in BACKBONES:
+            raise error
+        self.head_fault, self.classifier = str(error), None
+
+    def _step(self, operator: Operator) -> None:
+        if operator.kind not in _STEPS and operator.kind not in SHAPE_KINDS:
+            raise ModelError(
+                f"operator {operator.kind} is not part of a MobileNet V1 classifier; use a model without it"
+            )
         if not operator.inputs or len(operator.outputs) != 1 or min(operator.inputs[0], *operator.outputs) < 0:
             raise ModelError(f"a {operator.kind} has no input, or not exactly one output; it is damaged")
         given, made = operator.inputs[0], operator.outputs[0]
+        if is_shape(operator, self.graph):
+            return
         if operator.kind == "DEQUANTIZE" and self.graph.tensors[given].values is not None:
             self.constants[made] = self.graph.tensors[given]
             return
-        if given != self.current:
+        if operator.kind in COMMUTATIVE and given != self.current:
+            given = operator.inputs[-1]
+        if given != self.current or operator.kind not in _STEPS:
             name = self.graph.tensors[given].name
             raise ModelError(f"a {operator.kind} reads {name}, not the layer before it; only chains are supported")
         if self.pads != (0, 0) and operator.kind not in {"CONV_2D", "DEPTHWISE_CONV_2D"}:
@@ -93,8 +121,10 @@ class _Walk:
 
     def finish(self) -> None:
         """Check that the path has reached the output, and set the activations of quantised layers."""
-        if self.graph.outputs != (self.current,) or self.stage == "body":
-            raise ModelError("the output is not the end of the chain of layers; use a classifier or a backbone")
+        if self.head_fault is None and (self.graph.outputs != (self.current,) or self.stage == "body"):
+            self._give_up(
+                ModelError("the output is not the end of the chain of layers; use a classifier or a backbone")
+            )
         if self.classifier is not None and self.stage != "probabilities":
             self.notes.append("the file ends before a softmax; its outputs are read as logits")
         self.convs, self.classifier = clamped(self.convs, self.tops, self.classifier, self.notes)
@@ -115,8 +145,9 @@ class _Walk:
             )
         self.channels = len(values)
         bias = self._bias(operator, self.channels)
+        end = top(self.graph.tensors[operator.outputs[0]], activation)
         self.convs.append(ForeignConv(filters.name, values, stride, groups, padding, activation, bias))
-        self.tops.append(top(self.graph.tensors[operator.outputs[0]], activation))
+        self.tops.append(end)
 
     def pad(self, operator: Operator) -> None:
         """PAD of height and width, before a convolution without its own padding."""
@@ -132,7 +163,9 @@ class _Walk:
         """AVERAGE_POOL_2D or MEAN, over the whole plane."""
         if operator.kind == "MEAN":
             axes = self._constant(operator, 1)
-            whole = axes.kind == "INT32" and axes.shape == (2,) and set(np.asarray(axes.values).tolist()) == {1, 2}
+            whole = (
+                axes.kind == "INT32" and axes.shape == (2,) and set((np.asarray(axes.values) % 4).tolist()) == {1, 2}
+            )
         else:
             options = operator.options
             whole = options.window == (self.side, self.side) and options.activation == "NONE"
@@ -142,12 +175,31 @@ class _Walk:
         self.stage = "pooled"
 
     def flatten(self, operator: Operator) -> None:
-        """RESHAPE and SQUEEZE of a single vector."""
+        """RESHAPE, SQUEEZE and EXPAND_DIMS of a single vector."""
         if self.stage == "body":
             raise ModelError(f"a {operator.kind} comes before the pool; it is supported only after it")
 
-    def same(self, _operator: Operator) -> None:
+    def same(self, operator: Operator) -> None:
         """QUANTIZE and DEQUANTIZE: the same values in another type."""
+        if not self.convs:
+            self.entry.quantize(self.graph.tensors[operator.outputs[0]])
+
+    def cast(self, _operator: Operator) -> None:
+        """CAST of pixels to float."""
+        if self.convs:
+            raise ModelError("a CAST is not at the input, where it turns bytes into floats")
+        self.entry.cast()
+
+    def scale(self, operator: Operator) -> None:
+        """MUL, DIV, ADD and SUB of the photo by a number, or one per colour."""
+        place = 0 if operator.inputs[0] != self.current else 1
+        number = self._constant(operator, place)
+        shape = self.graph.tensors[operator.outputs[0]].shape
+        if self.convs or operator.options.activation != "NONE" or shape != self.image.shape:
+            raise ModelError(
+                f"a {operator.kind} by {number.name} is not the scaling of the photo before the first layer"
+            )
+        self.entry.scale(operator.kind, number, self._floats(number, tuple(range(len(number.shape)))))
 
     def linear(self, operator: Operator) -> None:
         """FULLY_CONNECTED: the classifier."""
@@ -237,17 +289,23 @@ class _Walk:
 
 
 _STEPS = {
+    "ADD": _Walk.scale,
     "AVERAGE_POOL_2D": _Walk.pool,
+    "CAST": _Walk.cast,
     "CONV_2D": _Walk.convolution,
     "DEPTHWISE_CONV_2D": _Walk.convolution,
     "DEQUANTIZE": _Walk.same,
+    "DIV": _Walk.scale,
+    "EXPAND_DIMS": _Walk.flatten,
     "FULLY_CONNECTED": _Walk.linear,
     "MEAN": _Walk.pool,
+    "MUL": _Walk.scale,
     "PAD": _Walk.pad,
     "QUANTIZE": _Walk.same,
     "RESHAPE": _Walk.flatten,
     "SOFTMAX": _Walk.softmax,
     "SQUEEZE": _Walk.flatten,
+    "SUB": _Walk.scale,
 }
 
 
@@ -261,16 +319,3 @@ def _image(graph: Graph) -> Tensor:
     if not 1 <= image.shape[1] <= _LARGEST_SIDE or image.kind not in {"FLOAT32", *LOWEST}:
         raise ModelError(misfit(image, f"a photo of 1 to {_LARGEST_SIDE} pixels in FLOAT32, UINT8 or INT8"))
     return image
-
-
-def _preprocessing(image: Tensor, normalization: Preprocessing | None) -> Preprocessing | None:
-    """From the scale of a quantised input; else from the file's metadata; else None, for `recognise` to assume."""
-    side = image.shape[1]
-    if image.kind not in LOWEST:
-        return normalization and dataclasses.replace(normalization, resolution=side)
-    scale, zero_point = one_scale(image)
-    mean, std = float(zero_point) - LOWEST[image.kind], 1 / scale
-    try:
-        return Preprocessing(side, None, (mean, mean, mean), (std, std, std))
-    except ConfigError as error:
-        raise ModelError(f"input {image.name}: {error}") from error

@@ -8,7 +8,7 @@ from typing import Any
 from mobilenet.errors import ConfigError, ModelError
 from mobilenet.images.preprocessing import Preprocessing
 from mobilenet.weights.layers import ForeignConv
-from mobilenet.weights.pixel_scale import guess_units
+from mobilenet.weights.pixel_scale import guess_units, input_size
 
 __all__ = ["Description", "read_description"]
 
@@ -28,8 +28,11 @@ class Description:
     notes: tuple[str, ...]
 
 
-def read_description(path: Path, stem: ForeignConv, classes: int) -> Description:
-    """The description of the model file `path`; ModelError, one line, if its config.json is for another model."""
+def read_description(path: Path, stem: ForeignConv, classes: int | None) -> Description:
+    """The description of the model file `path`; ModelError, one line, if its config.json is for another model.
+
+    `classes`: None for a head that is not read; then nothing is said of classes.
+    """
     file = path.with_name("config.json")
     if not file.is_file():
         return _undescribed(stem)
@@ -47,6 +50,8 @@ def read_description(path: Path, stem: ForeignConv, classes: int) -> Description
 def _undescribed(stem: ForeignConv) -> Description:
     """timm's own MobileNet V1 files were trained on pixels from -1 to 1; for others the first batch norm tells."""
     units = guess_units(stem)
+    if units is None and input_size(stem) != "scaled":
+        return Description(_USUAL_SIDE, None, None, ("there is no config.json beside the file",))
     if units is None:
         note = "there is no config.json beside the file; (pixel - 127.5) / 127.5 is assumed, as in timm's own training"
         return Description(None, None, Preprocessing(_USUAL_SIDE), (note,))
@@ -73,23 +78,23 @@ def _read(file: Path) -> dict[str, Any]:
     return {**config, "pretrained_cfg": pretrained}
 
 
-def _check(config: dict[str, Any], classes: int) -> None:
+def _check(config: dict[str, Any], classes: int | None) -> None:
     """ModelError if it describes a different model than the tensors, or a modified one."""
     architecture = config.get("architecture")
     if not isinstance(architecture, str) or not architecture.startswith("mobilenetv1"):
         raise ModelError(
             f"its architecture is {architecture!r}, not a mobilenetv1 of timm; keep each model in its own folder"
         )
-    if config.get("num_classes", classes) != classes:
+    if classes is not None and config.get("num_classes", classes) != classes:
         raise ModelError(f"it has num_classes {config['num_classes']}, but the tensors have {classes} classes")
     arguments = config.get("model_args") or {}
     if changed := sorted(set(arguments) - _HARMLESS):
         raise ModelError(f"its model_args change the network ({', '.join(changed)}); only timm's own is supported")
 
 
-def _described(config: dict[str, Any], classes: int) -> Description:
+def _described(config: dict[str, Any], classes: int | None) -> Description:
     pretrained = config["pretrained_cfg"]
-    labels = _labels(config, classes)
+    labels = None if classes is None else _labels(config, classes)
     notes = []
     side = _side(pretrained.get("input_size"))
     if side is None or "mean" not in pretrained or "std" not in pretrained:

@@ -1,11 +1,13 @@
 """timm's MobileNet V1 files: safetensors with timm's names, and the config.json beside them.
 
 The tensors do not tell strides, padding or activation; timm's `mobilenetv1_*` share one structure, which the names must
-match: a stem, five stages of blocks, and in some a head.
+match: a stem, five stages of blocks, and in some a head. Training code often puts one prefix in front of all names,
+such as `module.` or `backbone.`; whatever is named otherwise is not part of the network.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +25,9 @@ Tensors = Mapping[str, NDArray[np.float32]]
 _STAGES = ((1, 1), (2, 2), (2, 2), (6, 2), (2, 2))
 """Number of blocks in each stage, and the stride of the first one."""
 
+_STEM = "conv_stem.weight"
+_BODY = re.compile(r"(conv_stem|bn1|bn2|blocks|conv_head)\.")
+_CLASSIFIER = {"classifier.weight", "classifier.bias"}
 _EPSILON = 1e-5
 _NORM = ("weight", "bias", "running_mean", "running_var")
 _MAX_BYTES, _MAX_MESSAGE = 1 << 31, 600
@@ -37,21 +42,38 @@ _FORMATS: dict[str, np.dtype[np.generic]] = {
 def read_timm(path: Path) -> ForeignNetwork:
     """A safetensors file of a `mobilenetv1_*` -> its network; ModelError, one line, for anything else."""
     try:
-        tensors = _read_tensors(path)
-        convs, classifier = _convs(tensors), _classifier(tensors)
-        _check_shapes(convs, classifier)
+        tensors, others = _without_prefix(_read_tensors(path))
+        convs = _convs(tensors)
+        _check_convs(convs)
+        classifier, fault = _head(tensors, others, len(convs[-1].filters))
     except ModelError as error:
-        raise ModelError(f"{path}: {' '.join(str(error)[:_MAX_MESSAGE].split())}") from error
-    described = read_description(path, convs[0], len(classifier.matrix) if classifier else 0)
+        raise ModelError(f"{path}: {_one_line(str(error))}") from error
+    classes = len(classifier.matrix) if classifier else 0
+    described = read_description(path, convs[0], classes if fault is None else None)
     return ForeignNetwork(
-        str(path),
-        convs,
-        classifier,
-        described.resolution,
-        described.labels,
-        described.preprocessing,
-        described.notes,
+        source=str(path),
+        convs=convs,
+        classifier=classifier,
+        resolution=described.resolution,
+        labels=described.labels,
+        preprocessing=described.preprocessing,
+        notes=described.notes,
+        head_fault=None if fault is None else f"{path}: {_one_line(fault)}",
     )
+
+
+def _one_line(message: str) -> str:
+    return " ".join(message[:_MAX_MESSAGE].split())
+
+
+def _without_prefix(tensors: Tensors) -> tuple[Tensors, Tensors]:
+    """The tensors of the network without the prefix of their names, and those without that prefix."""
+    stems = [name for name in tensors if name == _STEM or name.endswith(f".{_STEM}")]
+    if len(stems) > 1:
+        raise ModelError(f"it contains {len(stems)} networks: {', '.join(sorted(stems)[:3])}; save one of them")
+    prefix = stems[0].removesuffix(_STEM) if stems else ""
+    inside = {name.removeprefix(prefix): values for name, values in tensors.items() if name.startswith(prefix)}
+    return inside, {name: values for name, values in tensors.items() if not name.startswith(prefix)}
 
 
 def _read_tensors(path: Path) -> dict[str, NDArray[np.float32]]:
@@ -90,16 +112,23 @@ def _floats(name: str, kind: str, shape: tuple[int, ...], data: bytes) -> NDArra
 def _convs(tensors: Tensors) -> tuple[ForeignConv, ...]:
     """The convolutions in the order of computation; ModelError names what is missing and what is unexpected."""
     layers = [*_layers("conv_head.weight" in tensors)]
-    expected = {f"{conv}.weight" for conv, _, _ in layers}
-    expected |= {f"{norm}.{part}" for _, norm, _ in layers for part in _NORM}
-    allowed = {"classifier.weight", "classifier.bias"} if "classifier.weight" in tensors else set()
-    missing, unexpected = expected - set(tensors), set(tensors) - expected - allowed
+    expected = _expected(layers)
+    missing, unexpected = expected - set(tensors), {name for name in set(tensors) - expected if _BODY.match(name)}
     if missing or unexpected:
+        others = set(tensors) - expected - _CLASSIFIER
         raise ModelError(
             "its tensors are not those of timm's mobilenetv1: "
-            f"missing: {_shown(missing, tensors)}; unexpected: {_shown(unexpected, tensors)}"
+            f"missing: {_shown(missing, tensors)}; unexpected: {_shown(unexpected or others, tensors)}"
         )
     return tuple(_conv(tensors, *layer) for layer in layers)
+
+
+def _expected(layers: Iterable[tuple[str, str, int]]) -> set[str]:
+    """The names of the tensors of these layers."""
+    found: set[str] = set()
+    for conv, norm, _ in layers:
+        found |= {f"{conv}.weight", *(f"{norm}.{part}" for part in _NORM)}
+    return found
 
 
 def _layers(head: object) -> Iterator[tuple[str, str, int]]:
@@ -133,18 +162,30 @@ def _conv(tensors: Tensors, name: str, norm: str, stride: int) -> ForeignConv:
     return ForeignConv(f"{name}.weight", filters, stride, groups, "symmetric", "relu6", None, unfolded)
 
 
-def _classifier(tensors: Tensors) -> ForeignLinear | None:
+def _head(tensors: Tensors, others: Tensors, features: int) -> tuple[ForeignLinear | None, str | None]:
+    """The classifier, or none and why there is another head: tensors after the body, or outside the network."""
+    allowed = _CLASSIFIER if "classifier.weight" in tensors else set()
+    extra = set(tensors) - _expected(_layers("conv_head.weight" in tensors)) - allowed
+    if extra or others:
+        shown = _shown(extra | set(others), {**others, **tensors})
+        return None, f"its tensors are not those of timm's mobilenetv1: missing: none; unexpected: {shown}"
     if "classifier.weight" not in tensors:
-        return None
-    return ForeignLinear("classifier.weight", tensors["classifier.weight"], tensors.get("classifier.bias"))
+        return None, None
+    classifier = ForeignLinear("classifier.weight", tensors["classifier.weight"], tensors.get("classifier.bias"))
+    shape, bias = classifier.matrix.shape, classifier.bias
+    if len(shape) != 2 or shape[1] != features or shape[0] == 0:
+        return None, f"{classifier.name} {shape} does not read {features} features"
+    if bias is not None and bias.shape != shape[:1]:
+        return None, f"classifier.bias {bias.shape} does not fit {classifier.name} {shape}"
+    return classifier, None
 
 
-def _check_shapes(convs: tuple[ForeignConv, ...], classifier: ForeignLinear | None) -> None:
+def _check_convs(convs: tuple[ForeignConv, ...]) -> None:
     """Each layer reads what the one before it computes."""
     channels = 3
     for conv in convs:
         depthwise = conv.name.endswith("conv_dw.weight")
-        side = 3 if depthwise or conv.name == "conv_stem.weight" else 1
+        side = 3 if depthwise or conv.name == _STEM else 1
         wanted = (1 if depthwise else channels, side, side)
         shape = conv.filters.shape
         if shape[1:] != wanted or 0 in shape or (depthwise and shape[0] != channels):
@@ -152,10 +193,3 @@ def _check_shapes(convs: tuple[ForeignConv, ...], classifier: ForeignLinear | No
                 f"{conv.name} {shape} does not read {channels} channels with filters of {side}×{side} pixels"
             )
         channels = shape[0]
-    if classifier is None:
-        return
-    shape = classifier.matrix.shape
-    if len(shape) != 2 or shape[1] != channels or shape[0] == 0:
-        raise ModelError(f"{classifier.name} {shape} does not read {channels} features")
-    if classifier.bias is not None and classifier.bias.shape != shape[:1]:
-        raise ModelError(f"classifier.bias {classifier.bias.shape} does not fit {classifier.name} {shape}")
