@@ -67,11 +67,11 @@ def test_damaged_files_are_one_line_and_never_reach_the_engine(file: Path, data:
         changed = bytearray(data)
         changed[random.integers(len(data))] ^= 1 << random.integers(8)
         file.write_bytes(changed)
-        with pytest.raises(ModelError, match=r"model\.onnx was (damaged or changed|not written by this tool)"):
+        with pytest.raises(ModelError, match=r"model\.onnx (was damaged or changed|is an ONNX file of another tool)"):
             open_model(file, engine)
     for length in (0, 1, 1000, len(data) - 1):
         file.write_bytes(data[:length])
-        with pytest.raises(ModelError, match=r"model\.onnx was (damaged or changed|not written by this tool)"):
+        with pytest.raises(ModelError, match=r"model\.onnx (was damaged or changed|is an ONNX file of another tool)"):
             open_model(file, engine)
 
 
@@ -80,7 +80,7 @@ def test_other_peoples_files_are_refused_with_the_remedy(file: Path, data: bytes
     model = onnx.load_from_string(data)
     del model.metadata_props[:]
     file.write_bytes(model.SerializeToString())
-    with pytest.raises(ModelError, match=r"was not written by this tool, or is damaged; write one with mobilenet exp"):
+    with pytest.raises(ModelError, match=r"is an ONNX file of another tool, or is damaged; import the TFLite"):
         open_model(file, engine)
 
 

@@ -21,7 +21,7 @@ from mobilenet.images import Preprocessing
 from mobilenet.nn.model_file import build_network
 from mobilenet.weights.keras.read import read_keras
 from mobilenet.weights.match import recognise
-from mobilenet.weights.read import import_weights
+from mobilenet.weights.read import import_backbone, import_weights
 
 _WEIGHTS = Path(__file__).parents[3] / "shared" / "weights"
 _real = pytest.mark.skipif(
@@ -417,6 +417,53 @@ def test_another_network_is_refused(
         file.attrs["model_config"] = json.dumps(config)
     with pytest.raises(ModelError, match=re.escape(message)):
         import_weights(path)
+
+
+def _two_outputs(layers: list[dict[str, Any]]) -> None:
+    layers.append({**layers[-1], "name": "other"})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *(_setting("dense", "activation", name) for name in ("sigmoid", "relu")),
+        *(_kind("pool", name) for name in ("GlobalMaxPooling2D", "Flatten")),
+        *(_kind("dropout", "LayerNormalization"), _two_outputs),
+    ],
+)
+def test_any_other_head_leaves_the_backbone(tmp_path: Path, change: Callable[[list[dict[str, Any]]], None]) -> None:
+    path = Writer(Flavour(pads=(0, 1), relu6=True)).network().write(tmp_path / "model.h5")
+    whole = import_weights(path)
+    with h5py.File(path, "r+") as file:
+        config = json.loads(file.attrs["model_config"])
+        change(config["config"]["layers"])
+        file.attrs["model_config"] = json.dumps(config)
+    with pytest.raises(ModelError, match=r"its backbone can be trained with mobilenet train DATA --weights"):
+        import_weights(path)
+    body = import_backbone(path)
+    assert "only the backbone of model.h5 is used" in body.notes[0]
+    assert body.tensors.keys() == whole.tensors.keys() - {"classifier.weight", "classifier.bias"}
+    assert all(np.array_equal(values, whole.tensors[name]) for name, values in body.tensors.items())
+
+
+def test_weights_below_the_name_of_a_nested_model_are_found(tmp_path: Path) -> None:
+    path = Writer(_APPLICATION).network().write(tmp_path / "weights_64.h5", config=False)
+    plain = import_weights(path)
+    nested = tmp_path / "nested_64.h5"
+    with h5py.File(path) as file, h5py.File(nested, "w") as copy:
+        for name in {*file} - {"conv_preds"}:
+            for variable in file[name].get(name, ()):
+                copy[f"mobilenet_0.25_64/{name}/{variable}"] = file[name][name][variable][()]
+        copy["dense/dense/kernel:0"] = np.zeros((256, 3), "f4")
+    assert all(np.array_equal(values, plain.tensors[name]) for name, values in import_backbone(nested).tensors.items())
+
+
+def test_names_of_applications_say_nothing_of_filters_for_unscaled_pixels(tmp_path: Path) -> None:
+    writer = Writer(_APPLICATION).network()
+    writer.arrays["conv1"]["kernel"] = writer.arrays["conv1"]["kernel"] / 255
+    imported = import_weights(writer.write(tmp_path / "model.h5"))
+    assert imported.card.preprocessing == Preprocessing(64, None, (0.0,) * 3, (1.0,) * 3)
+    assert "its first filters are as small as filters for unscaled pixels" in imported.notes[0]
 
 
 def test_padding_that_is_tensorflows_on_even_sides_alone_is_refused_on_odd_ones(tmp_path: Path) -> None:

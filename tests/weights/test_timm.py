@@ -22,7 +22,7 @@ from mobilenet.errors import ModelError
 from mobilenet.images import Preprocessing
 from mobilenet.nn.model_file import build_network
 from mobilenet.weights.match import recognise
-from mobilenet.weights.read import import_weights
+from mobilenet.weights.read import import_backbone, import_weights
 from mobilenet.weights.timm.read import read_timm
 
 _BLOCKS = ((1, 64, 1), (2, 128, 2), (2, 256, 2), (6, 512, 2), (2, 1024, 2))
@@ -114,6 +114,33 @@ def test_a_file_computes_what_timm_computes(tmp_path: Path, width: float, head: 
         logits = build_network(imported.card, ours, path)(x)["probabilities"].double()
     # float32 against float64, sums of 27 layers.
     torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-4 * expected.abs().max().item())
+
+
+@pytest.mark.parametrize("prefix", ["module.", "model.backbone."])
+def test_a_prefix_of_all_names_changes_nothing(tmp_path: Path, prefix: str) -> None:
+    plain = import_weights(_write(tmp_path, _tensors()))
+    prefixed = import_weights(_write(tmp_path, {f"{prefix}{name}": value for name, value in _tensors().items()}))
+    assert prefixed.card.labels == plain.card.labels
+    assert all(np.array_equal(values, prefixed.tensors[name]) for name, values in plain.tensors.items())
+
+
+def test_a_head_of_other_names_leaves_the_backbone(tmp_path: Path) -> None:
+    plain = import_backbone(_write(tmp_path, _tensors(classes=0)))
+    head = {"head.1.weight": torch.zeros(7, 256), "head.1.bias": torch.zeros(7)}
+    tensors = {**{f"backbone.{name}": value for name, value in _tensors(classes=0).items()}, **head}
+    path = _write(tmp_path, tensors, _config(num_classes=1000))
+    with pytest.raises(ModelError, match=r"unexpected: head.1.bias \(7,\), head.1.weight.*mobilenet train DATA"):
+        import_weights(path)
+    body = import_backbone(path)
+    assert "only the backbone of model.safetensors is used" in body.notes[0]
+    assert body.card.labels == ()
+    assert all(np.array_equal(values, body.tensors[name]) for name, values in plain.tensors.items())
+
+
+def test_two_networks_in_one_file_are_refused(tmp_path: Path) -> None:
+    tensors = {f"{prefix}.{name}": value for prefix in ("model", "model_ema") for name, value in _tensors().items()}
+    with pytest.raises(ModelError, match=r"it contains 2 networks: model.conv_stem.weight, model_ema.conv_stem.weight"):
+        import_backbone(_write(tmp_path, tensors))
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])

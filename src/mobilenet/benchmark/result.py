@@ -51,7 +51,8 @@ class Environment:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """One contender. Latencies are of single images, from uint8 pixels to probabilities, in milliseconds.
+    """One contender. Latencies are of single images, from uint8 pixels to probabilities, in milliseconds; of another
+    tool's file, from its inputs to its outputs. `resolution` is None if those inputs are not one square photo.
 
     `images_per_second` is calls divided by their total time, one image after another. `quantiles_ms` are 0 %, 1 % …
     100 %. `processor_ms` is the CPU time per image over all threads: the median over rounds. It excludes time waiting
@@ -61,11 +62,11 @@ class Timing:
     third. `drift` is their ratio minus 1 if the rounds of the two are clearly apart, else None.
     `import_ms` loads the engine itself, `load_ms` the file, `first_ms` is the first image. `engine_bytes` is the growth
     of the process with the engine, `peak_bytes` its peak on top of that with the model. `idles` is False if the
-    engine's threads kept a core busy between turns.
+    engine's threads kept a core busy between turns. `remarks` are about the file.
     """
 
     contender: Contender
-    resolution: int
+    resolution: int | None
     file_bytes: int
     calls: int
     p50_ms: float
@@ -86,6 +87,7 @@ class Timing:
     peak_bytes: int
     idles: bool
     quantiles_ms: tuple[float, ...]
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,9 @@ class Benchmark:
 
     def notes(self) -> tuple[str, ...]:
         """Warnings about the figures, one line each."""
-        found = [*_drift_notes(self.timings), *_waiting_notes(self.timings)]
+        found = [f"{timing.contender.file} {remark}" for timing in self.timings for remark in timing.remarks]
+        # Of a file on several engines, each remark is made once.
+        found = [*dict.fromkeys(found), *_drift_notes(self.timings), *_waiting_notes(self.timings)]
         return (*found, *(line for timing in self.timings for line in _notes(timing, self.environment)))
 
     def to_json(self) -> str:
@@ -170,6 +174,7 @@ def _timing(fields: Mapping[str, Any]) -> Timing:
         "contender": Contender(**fields["contender"]),
         "ratio_quartiles": (lower, upper),
         "quantiles_ms": tuple(fields["quantiles_ms"]),
+        "remarks": tuple(fields.get("remarks", ())),
     }
     return Timing(**{**fields, **nested})
 

@@ -78,6 +78,7 @@ def summarise(contender: Contender, opening: Opening, record: Record, first: Rec
         peak_bytes=opening.peak_bytes,
         idles=all(turn.idles for turn in record.turns),
         quantiles_ms=tuple(quantiles),
+        remarks=opening.remarks,
     )
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mobilenet.errors import ModelError
 from mobilenet.model.card import ModelCard
 from mobilenet.model.outputs import Output
-from mobilenet.model.seal import check_seal
+from mobilenet.model.seal import check_seal, has_seal
 
 __all__ = ["CARD_ENTRY", "check_answers", "in_batches", "one_line", "read_card", "read_sealed"]
 
@@ -33,6 +33,11 @@ def read_sealed(path: Path) -> bytes:
         data = path.read_bytes()
     except OSError as error:
         raise ModelError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from error
+    if not has_seal(data):
+        raise ModelError(
+            f"{path} is an ONNX file of another tool, or is damaged; import the TFLite, HDF5 or safetensors file that "
+            "it was made from: mobilenet import FILE --out model.safetensors"
+        )
     check_seal(data, path)
     return data
 

@@ -44,7 +44,8 @@ def read_card(data: bytes, path: Path) -> ModelCard:
         raise ModelError(f"{path} is not a TFLite file, or is damaged; write one with mobilenet export MODEL")
     if not has_seal(data):
         raise ModelError(
-            f"{path} is a TFLite file of another tool, or is damaged; read its weights with mobilenet import {path}"
+            f"{path} is a TFLite file of another tool, or is damaged; read its weights with mobilenet import {path} "
+            "--out model.safetensors"
         )
     check_seal(data, path)
     try:

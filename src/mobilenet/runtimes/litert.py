@@ -19,7 +19,7 @@ from mobilenet.images.preprocessing import Preprocessing
 from mobilenet.model.card import ModelCard
 from mobilenet.model.tflite_card import read_card
 
-__all__ = ["LiteRTPredictor"]
+__all__ = ["LiteRTPredictor", "interpreter"]
 
 _LARGEST_FILE = 2**31
 """Bytes; the limit of flatbuffers."""
@@ -38,8 +38,7 @@ class LiteRTPredictor:
         self.task: str = card.task
         # The engine has a single buffer for its input and one for its output.
         self._turn = threading.Lock()
-        self._engine = Interpreter(model_content=data, num_threads=threads or os.cpu_count())
-        _allocate(self._engine)
+        self._engine = interpreter(data, threads)
         given, made = self._engine.get_input_details(), self._engine.get_output_details()
         side = card.preprocessing.resolution
         _check_ends("inputs", given, [("pixels", "uint8", (1, side, side, 3))])
@@ -79,6 +78,13 @@ class LiteRTPredictor:
             self._engine.set_tensor(self._input, image)
             self._engine.invoke()
             return {name: self._engine.get_tensor(index) for name, index in self._answers}
+
+
+def interpreter(data: bytes, threads: int | None = None) -> Interpreter:
+    """The engine with the bytes of a TFLite file, ready to run; ValueError or RuntimeError if it cannot run it."""
+    engine = Interpreter(model_content=data, num_threads=threads or os.cpu_count())
+    _allocate(engine)
+    return engine
 
 
 def _allocate(engine: Interpreter) -> None:

@@ -14,12 +14,12 @@ from mobilenet.images.preprocessing import Preprocessing
 from mobilenet.model.card import ModelCard
 from mobilenet.model.onnx_card import check_answers, in_batches, one_line, read_card, read_sealed
 
-__all__ = ["OnnxRuntimePredictor"]
+__all__ = ["REFUSALS", "OnnxRuntimePredictor", "session"]
 
 _ERRORS_ONLY = 3
 """Log level of ONNX Runtime: its warnings are meant for engine developers."""
 
-_REFUSALS = (
+REFUSALS = (
     engine.Fail,
     engine.InvalidArgument,
     engine.InvalidGraph,
@@ -27,6 +27,7 @@ _REFUSALS = (
     engine.NotImplemented,
     engine.RuntimeException,
 )
+"""What the engine raises for a file that it cannot run."""
 
 _CPU = Path("/proc/cpuinfo")
 
@@ -49,16 +50,15 @@ class OnnxRuntimePredictor:
     def open(cls, path: Path, threads: int | None = None) -> "OnnxRuntimePredictor":
         """Open a file that `mobilenet export` wrote; ModelError for any other. `threads`: default, one per core."""
         data = read_sealed(path)
-        onnxruntime.set_default_logger_severity(_ERRORS_ONLY)
         try:
-            session = onnxruntime.InferenceSession(data, _options(threads), providers=["CPUExecutionProvider"])
-        except _REFUSALS as error:
+            opened = session(data, threads)
+        except REFUSALS as error:
             raise ModelError(
                 f"ONNX Runtime cannot run {path}: {one_line(error)}; install a newer onnxruntime"
             ) from error
-        card = read_card(session.get_modelmeta().custom_metadata_map, path)
-        check_answers([(made.name, tuple(made.shape[1:])) for made in session.get_outputs()], card, path)
-        return cls(session, card)
+        card = read_card(opened.get_modelmeta().custom_metadata_map, path)
+        check_answers([(made.name, tuple(made.shape[1:])) for made in opened.get_outputs()], card, path)
+        return cls(opened, card)
 
     def predict(self, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
         """(N, R, R, 3) uint8 -> the card's outputs by name, (N, *shape) float32."""
@@ -67,6 +67,12 @@ class OnnxRuntimePredictor:
     def _run(self, images: NDArray[np.uint8]) -> list[NDArray[Any]]:
         answers: list[NDArray[Any]] = self._session.run(None, {self._input: images})
         return answers
+
+
+def session(data: bytes, threads: int | None = None) -> onnxruntime.InferenceSession:
+    """The engine with the bytes of an ONNX file, ready to run; `REFUSALS` if it cannot run it."""
+    onnxruntime.set_default_logger_severity(_ERRORS_ONLY)
+    return onnxruntime.InferenceSession(data, _options(threads), providers=["CPUExecutionProvider"])
 
 
 def _options(threads: int | None) -> onnxruntime.SessionOptions:

@@ -34,7 +34,7 @@ def _without_reporting() -> Iterator[None]:
 with _without_reporting():
     import openvino
 
-__all__ = ["OpenVinoPredictor"]
+__all__ = ["OpenVinoPredictor", "compiled", "read"]
 
 _METADATA = "framework"
 """Where OpenVINO stores the metadata of an ONNX file."""
@@ -60,16 +60,15 @@ class OpenVinoPredictor:
     def open(cls, path: Path, threads: int | None = None) -> "OpenVinoPredictor":
         """Open a file that `mobilenet export` wrote; ModelError for any other. `threads`: default, one per core."""
         data = read_sealed(path)
-        core = openvino.Core()
         try:
-            model = core.read_model(data)
+            model = read(data)
             card = read_card(_metadata(model), path)
             if model.is_dynamic():
                 # Kernels for one known shape are faster than those for any shape.
                 model.reshape([1, card.resolution, card.resolution, 3])
-            compiled = core.compile_model(model, "CPU", _options(threads))
-            check_answers(_answers(compiled, card), card, path)
-            return cls(compiled, card)
+            ready = compiled(model, threads)
+            check_answers(_answers(ready, card), card, path)
+            return cls(ready, card)
         except RuntimeError as error:
             raise ModelError(f"OpenVINO cannot run {path}: {one_line(error)}; install a newer openvino") from error
 
@@ -84,6 +83,16 @@ class OpenVinoPredictor:
             self._pixels[:] = images
             self._request.infer()
             return [answer.copy() for answer in self._answers]
+
+
+def read(data: bytes) -> openvino.Model:
+    """The network in the bytes of an ONNX file; RuntimeError if the engine cannot read it."""
+    return openvino.Core().read_model(data)
+
+
+def compiled(model: openvino.Model, threads: int | None = None) -> openvino.CompiledModel:
+    """The network ready to run on the CPU; RuntimeError if the engine cannot run it."""
+    return openvino.Core().compile_model(model, "CPU", _options(threads))
 
 
 def _answers(model: openvino.CompiledModel, card: ModelCard) -> list[tuple[str, tuple[int, ...]]]:

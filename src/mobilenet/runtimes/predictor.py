@@ -60,7 +60,10 @@ def model_file(path: Path) -> Path:
     if not path.is_file():
         raise ModelError(f"no model at {path}; a model is {_SUPPORTED}")
     if path.suffix.lower() not in SUFFIXES:
-        raise ModelError(f"{path} ends in {path.suffix or 'nothing'!r}; a model is {_SUPPORTED}")
+        raise ModelError(
+            f"{path} ends in {path.suffix or 'nothing'!r}; a model is {_SUPPORTED}; for weights of other tools, use "
+            "mobilenet import"
+        )
     return path
 
 

@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mobilenet.errors import ModelError
 from mobilenet.model.arrays import has_card, read_arrays
 from mobilenet.model.card import ModelCard
 from mobilenet.runtimes.predictor import model_file
+from mobilenet.weights.other_files import describe_folder
 
 __all__ = ["Weights", "open_weights"]
 
@@ -28,6 +30,8 @@ class Weights:
 def open_weights(source: str) -> Weights:
     """Read a run folder, a model of this tool, or the backbone in a file that `mobilenet import` reads; ModelError."""
     path = Path(source)
+    if path.is_dir() and (what := describe_folder(path)):
+        raise ModelError(f"{source} is {what}")
     if path.is_dir() or has_card(path):
         file = model_file(path)
         return Weights(file, *read_arrays(file))

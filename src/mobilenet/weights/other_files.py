@@ -81,8 +81,7 @@ def describe_folder(path: Path) -> str | None:
         return f"a TensorFlow SavedModel; {_SAVED_MODEL.replace('FOLDER', repr(str(path)))}"
     if path.suffix == ".mlpackage":
         return _ENDINGS[".mlmodel"]
-    inside = path / "model.safetensors"
-    return f"a folder; give {inside}" if inside.is_file() else None
+    return None
 
 
 def _is_onnx(start: bytes) -> bool:

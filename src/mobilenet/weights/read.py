@@ -10,6 +10,7 @@ from typing import NoReturn
 from safetensors import SafetensorError, safe_open
 
 from mobilenet.errors import ModelError
+from mobilenet.runs.folder import MODEL
 from mobilenet.weights.families import family
 from mobilenet.weights.labels import read_labels, without_numbers
 from mobilenet.weights.layers import ForeignNetwork
@@ -113,6 +114,8 @@ def _local(source: str) -> Path:
     path = Path(source)
     if path.is_dir() and (what := describe_folder(path)):
         raise ModelError(f"{source} is {what}")
+    if (path / MODEL).is_file():
+        raise ModelError(f"{source} is a folder; give {path / MODEL}")
     if not path.is_file():
         fault = "is a folder" if path.is_dir() else "does not exist" if not path.exists() else "is not a file"
         raise ModelError(f"{source} {fault}; give {_UNDERSTOOD}")

@@ -28,12 +28,13 @@ _PATIENCE_S = 5.0
 class Opening:
     """Time and memory to open a model; as in `result.Timing`."""
 
-    resolution: int
+    resolution: int | None
     import_ms: float
     load_ms: float
     first_ms: float
     engine_bytes: int
     peak_bytes: int
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,8 @@ class Worker:
         """Load a model in place of the previous one, and run it once; `photo` is the input of later turns."""
         self._doing = str(contender)
         fields = {"file": contender.file, "runtime": contender.runtime, "threads": contender.threads, "photo": photo}
-        return Opening(**self._ask({"open": fields}))
+        answer = self._ask({"open": fields})
+        return Opening(**{**answer, "remarks": tuple(answer["remarks"])})
 
     def turn(self, seconds: float, warm_up: float = 0.0) -> Turn:
         """Time single images for `seconds`, after `warm_up` untimed seconds; at least one image in each."""

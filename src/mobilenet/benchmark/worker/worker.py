@@ -1,7 +1,7 @@
 """The process that runs one model at a time: requests on stdin, answers on stdout, one JSON object per line.
 
     {"open": {"file", "runtime", "threads", "photo"}}   -> {"resolution", "import_ms", "load_ms", "first_ms",
-                                                            "engine_bytes", "peak_bytes"}
+                                                            "engine_bytes", "peak_bytes", "remarks"}
     {"turn": {"seconds", "warm_up"}}                    -> {"latencies_ns": […], "wall_ns", "processor_ns",
                                                             "waited_ns", "idles"}
 
@@ -16,12 +16,15 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mobilenet.benchmark.worker.foreign import is_foreign, open_foreign
 from mobilenet.benchmark.worker.memory import forget_peak, peak_bytes, resident_bytes
 from mobilenet.errors import DataError, ImageError, MobilenetError
 from mobilenet.runtimes.engines import ENGINES
@@ -30,6 +33,8 @@ from mobilenet.runtimes.predictor import Predictor, open_model
 __all__ = ["main"]
 
 Image = NDArray[np.uint8]
+
+_Run = Callable[[], object]
 
 _Result = TypeVar("_Result")
 
@@ -45,44 +50,43 @@ _IDLE_SHARE = 0.1
 
 
 class _Model:
-    """The open model and its input."""
+    """The open model, with its input."""
 
     def __init__(self) -> None:
-        self._predictor: Predictor | None = None
-        self._image: Image = np.empty((0, 0, 0, 3), np.uint8)
+        self._run: _Run | None = None
 
     def open(self, file: str, runtime: str, threads: int, photo: str | None) -> dict[str, Any]:
         """Load a model and run it once; returns milliseconds and bytes of each step."""
-        self._predictor = None
-        path, before = Path(file), resident_bytes()
+        self._run = None
+        path = Path(file)
+        opener = _open_foreign if is_foreign(path) else _open_own
+        before = resident_bytes()
         _, import_ms = _timed(lambda: importlib.import_module(ENGINES[runtime].module))
         forget_peak()
         with_engine = resident_bytes()
-        predictor, load_ms = _timed(lambda: open_model(path, runtime=runtime, threads=threads))
-        self._image = _noise(predictor.preprocessing.resolution)
-        _, first_ms = _timed(lambda: predictor.predict(self._image))
+        opened, load_ms = _timed(lambda: opener(path, runtime, threads))
+        _, first_ms = _timed(opened.run)
         # Some engines plan their memory only at the second image.
-        predictor.predict(self._image)
+        opened.run()
         most = peak_bytes()
-        if photo is not None:
-            self._image = _prepare(predictor, Path(photo))
-        self._predictor = predictor
+        self._run = opened.run if photo is None else opened.run_on(Path(photo))
         return {
-            "resolution": predictor.preprocessing.resolution,
+            "resolution": opened.resolution,
             "import_ms": import_ms,
             "load_ms": load_ms,
             "first_ms": first_ms,
             "engine_bytes": max(with_engine - before, 0),
             "peak_bytes": max(most - with_engine, 0),
+            "remarks": opened.remarks,
         }
 
     def turn(self, seconds: float, warm_up: float) -> dict[str, Any]:
         """Run single images, untimed for `warm_up` seconds, then timed for `seconds`; at least one in each."""
-        if self._predictor is None:
+        if self._run is None:
             raise RuntimeError("no model is open")
-        _latencies_ns(self._predictor.predict, self._image, warm_up)
+        _latencies_ns(self._run, warm_up)
         wall_ns, processor_ns, waited_ns = time.perf_counter_ns(), time.process_time_ns(), _waited_ns()
-        latencies_ns = _latencies_ns(self._predictor.predict, self._image, seconds)
+        latencies_ns = _latencies_ns(self._run, seconds)
         return {
             "latencies_ns": latencies_ns,
             "waited_ns": _waited_ns() - waited_ns,
@@ -92,17 +96,42 @@ class _Model:
         }
 
 
-class _Predict(Protocol):
-    def __call__(self, images: Image, /) -> dict[str, NDArray[Any]]: ...
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """`run` computes the answers for one input; `run_on` makes such a function for a photo."""
+
+    run: _Run
+    run_on: Callable[[Path], _Run]
+    resolution: int | None
+    remarks: tuple[str, ...] = ()
 
 
-def _latencies_ns(predict: _Predict, image: Image, seconds: float) -> list[int]:
+def _open_own(path: Path, runtime: str, threads: int) -> _Opened:
+    predictor = open_model(path, runtime=runtime, threads=threads)
+    side = predictor.preprocessing.resolution
+    return _Opened(
+        partial(predictor.predict, _noise(side)),
+        lambda photo: partial(predictor.predict, _prepare(predictor, photo)),
+        side,
+    )
+
+
+def _open_foreign(path: Path, runtime: str, threads: int) -> _Opened:
+    found = open_foreign(path, runtime, threads)
+
+    def run_on(_photo: Path) -> _Run:
+        raise DataError(f"{path} is a file of another tool, which does not say how photos are prepared; omit --photo")
+
+    return _Opened(found.run, run_on, found.resolution, found.remarks)
+
+
+def _latencies_ns(run: _Run, seconds: float) -> list[int]:
     now = time.perf_counter_ns
     latencies: list[int] = []
     end = now() + int(seconds * 1e9)
     while True:
         started = now()
-        predict(image)
+        run()
         done = now()
         latencies.append(done - started)
         if done >= end:

@@ -45,8 +45,11 @@ def config_layers(config: dict[str, Any], paths: Sequence[str]) -> tuple[list[La
 
 
 def application_layers(groups: Sequence[str], paths: Sequence[str]) -> list[Layer]:
-    """The layers of `keras.applications.MobileNet` for a file with only its weights; ModelError for other names."""
-    if "conv1" not in groups:
+    """The layers of `keras.applications.MobileNet` for a file with only its weights, be they below the name of one
+    nested model; ModelError for other names."""
+    top = "" if "conv1" in groups else _nested(paths)
+    names = set(groups) if top == "" else {path.split("/")[1] for path in paths if path.startswith(f"{top}/")}
+    if "conv1" not in names:
         shown = ", ".join(groups[:3]) or "nothing"
         hint = "it contains weights without the model" if groups else "it is empty"
         raise ModelError(
@@ -55,15 +58,22 @@ def application_layers(groups: Sequence[str], paths: Sequence[str]) -> list[Laye
         )
     layers = [*_application_conv("conv1", "Conv2D", 2)]
     block = 1
-    while f"conv_dw_{block}" in groups or f"conv_pw_{block}" in groups:
+    while f"conv_dw_{block}" in names or f"conv_pw_{block}" in names:
         layers += _application_conv(f"conv_dw_{block}", "DepthwiseConv2D", 2 if block in _STRIDED else 1)
         layers += _application_conv(f"conv_pw_{block}", "Conv2D", 1)
         block += 1
-    for top in sorted({"conv_preds", "predictions", "preds"} & {path.split("/")[0] for path in paths}):
-        kind = "Conv2D" if top == "conv_preds" else "Dense"
-        layers += [_layer("GlobalAveragePooling2D", "pool"), _layer(kind, top, strides=1, padding="same")]
+    holding = {path.split("/")[-2] for path in paths if "/" in path}
+    for last in sorted({"conv_preds", "predictions", "preds"} & names & holding):
+        kind = "Conv2D" if last == "conv_preds" else "Dense"
+        layers += [_layer("GlobalAveragePooling2D", "pool"), _layer(kind, last, strides=1, padding="same")]
     index = _index(paths)
-    return [Layer(layer.kind, layer.name, layer.settings, _variables(layer.name, "", index)) for layer in layers]
+    return [Layer(layer.kind, layer.name, layer.settings, _variables(layer.name, top, index)) for layer in layers]
+
+
+def _nested(paths: Sequence[str]) -> str:
+    """The name of the one model whose layers are below it; empty if there is none, or more than one."""
+    found = {parts[0] for parts in (path.split("/") for path in paths) if parts[1:2] == ["conv1"]}
+    return found.pop() if len(found) == 1 else ""
 
 
 def _application_conv(name: str, kind: str, stride: int) -> Iterator[Layer]:
