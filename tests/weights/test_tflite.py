@@ -303,6 +303,11 @@ def test_names_inside_the_file_are_taken(
     data = tflite_file().network(_SMALL).pack()
     names = [f"name {number}" for number in range(10)]
     assert import_weights(saved(attach(data, "labels.txt", "\n".join(names)))).card.labels == tuple(names)
+    numbered = import_weights(
+        saved(attach(data, "labels.txt", "\n".join(f"{n} {name}" for n, name in enumerate(names))))
+    )
+    assert numbered.card.labels == tuple(names)
+    assert "the class names are numbered from 0 to 9" in numbered.notes[0]
     other = import_weights(saved(attach(data, "labels.txt", "one\ntwo")))
     assert other.card.labels[9] == "class 9"
     assert "10 outputs and 2 class names" in other.label_notes[0]

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from mobilenet.errors import ConfigError
 from mobilenet.images.preprocessing import Preprocessing
+from mobilenet.weights.labels import without_numbers
 from mobilenet.weights.tflite.file import DAMAGE
 
 __all__ = ["Metadata", "read_metadata"]
@@ -58,6 +59,9 @@ def read_metadata(data: bytes, entries: Mapping[bytes, NDArray[np.uint8]]) -> Me
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError, *DAMAGE):
         labels = None
         notes.append("the class names in the file are damaged and were ignored")
+    if labels is not None:
+        labels, numbered = without_numbers(labels)
+        notes += numbered
     return Metadata(labels, normalization, tuple(notes))
 
 
