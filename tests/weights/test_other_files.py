@@ -15,6 +15,7 @@ from ai_edge_litert import schema_py_generated as schema
 from safetensors.numpy import save_file
 
 from mobilenet.errors import ModelError
+from mobilenet.spec import mobilenet_v1
 from mobilenet.weights.families import family_of_names
 from mobilenet.weights.open import open_weights
 from mobilenet.weights.read import import_backbone, import_weights
@@ -170,6 +171,15 @@ def test_families_are_told_by_their_operators(
     for read in (import_weights, import_backbone):
         with pytest.raises(ModelError, match=f"model.tflite is {name}; only MobileNet V1 can be imported"):
             read(path)
+
+
+def test_a_v1_with_sums_in_its_head_is_no_v2(tflite_file: Callable[..., Any], saved: Callable[[bytes], Path]) -> None:
+    file = tflite_file(end="LOGISTIC").network(mobilenet_v1(0.25, 32, 4))
+    planes = [number for number, tensor in enumerate(file.graph.tensors) if tensor.name == "block13.pointwise"]
+    file.operator("ADD", 2 * planes, file.tensor("sum", (1, 1, 1, 256), "FLOAT32"))
+    with pytest.raises(ModelError, match=r"LOGISTIC is not part of .*; its backbone can be trained with"):
+        import_weights(saved(file.pack()))
+    assert import_backbone(saved(file.pack())).card.architecture == "mobilenet_v1"
 
 
 def test_a_network_of_another_kind_keeps_the_readers_message(

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import NoReturn
 
 from safetensors import SafetensorError, safe_open
 
@@ -47,9 +46,13 @@ def import_weights(
     kind = _kind(path)
     with _naming_families(kind, path):
         network = _read(kind, path)
-        if network.head_fault is not None:
-            _refuse_head(network, str(source))
-        found = recognise(network, labels=names, resolution=resolution, mean=mean, std=std)
+        if network.head_fault is None:
+            found = recognise(network, labels=names, resolution=resolution, mean=mean, std=std)
+        else:
+            found = _backbone(network, network.head_fault, resolution=resolution, mean=mean, std=std)
+    if network.head_fault is not None:
+        use = f"its backbone can be trained with mobilenet train DATA --weights {source}"
+        raise ModelError(f"{network.head_fault}; {use}")
     return _with_provenance(replace(found, label_notes=(*notes, *found.label_notes)), str(source), path, kind)
 
 
@@ -63,10 +66,7 @@ def import_backbone(source: str | Path) -> Imported:
     with _naming_families(kind, path):
         network = _read(kind, path)
         fault = network.head_fault
-        try:
-            found = recognise(network)
-        except ModelError as error:
-            raise ModelError(fault or str(error)) from error
+        found = recognise(network) if fault is None else _backbone(network, fault)
     if fault is not None:
         reason = fault.removeprefix(f"{path}: ")
         note = f"only the backbone of {path.name} is used, as its head is not a classifier that can be read: {reason}"
@@ -74,14 +74,20 @@ def import_backbone(source: str | Path) -> Imported:
     return _with_provenance(found, str(source), path, kind)
 
 
-def _refuse_head(network: ForeignNetwork, source: str) -> NoReturn:
-    """ModelError for the head, with what can be done if the backbone can be read."""
-    fault = str(network.head_fault)
+def _backbone(
+    network: ForeignNetwork,
+    fault: str,
+    *,
+    resolution: int | None = None,
+    mean: Triple | None = None,
+    std: Triple | None = None,
+) -> Imported:
+    """The layers before a head with a `fault`; ModelError, which begins with that, if they are not a backbone."""
     try:
-        recognise(network)
+        return recognise(network, resolution=resolution, mean=mean, std=std)
     except ModelError as error:
-        raise ModelError(fault) from error
-    raise ModelError(f"{fault}; its backbone can be trained with mobilenet train DATA --weights {source}")
+        reason = str(error).removeprefix(f"{network.source}: ")
+        raise ModelError(f"{fault}; nor can the layers before it be used: {reason}") from error
 
 
 @contextmanager

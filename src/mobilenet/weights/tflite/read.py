@@ -16,7 +16,7 @@ from mobilenet.weights.tflite.entry import COMMUTATIVE, Entry
 from mobilenet.weights.tflite.file import Graph, Operator, Tensor, read_graph
 from mobilenet.weights.tflite.metadata import read_metadata
 from mobilenet.weights.tflite.ranges import LOWEST, clamped, floats, misfit, top
-from mobilenet.weights.tflite.shapes import SHAPE_KINDS, is_shape
+from mobilenet.weights.tflite.shapes import is_shape
 
 __all__ = ["read_tflite"]
 
@@ -97,21 +97,22 @@ class _Walk:
         self.head_fault, self.classifier = str(error), None
 
     def _step(self, operator: Operator) -> None:
-        if operator.kind not in _STEPS and operator.kind not in SHAPE_KINDS:
+        shape = is_shape(operator, self.graph)
+        if operator.kind not in _STEPS and not shape:
             raise ModelError(
                 f"operator {operator.kind} is not part of a MobileNet V1 classifier; use a model without it"
             )
         if not operator.inputs or len(operator.outputs) != 1 or min(operator.inputs[0], *operator.outputs) < 0:
             raise ModelError(f"a {operator.kind} has no input, or not exactly one output; it is damaged")
         given, made = operator.inputs[0], operator.outputs[0]
-        if is_shape(operator, self.graph):
+        if shape:
             return
         if operator.kind == "DEQUANTIZE" and self.graph.tensors[given].values is not None:
             self.constants[made] = self.graph.tensors[given]
             return
         if operator.kind in COMMUTATIVE and given != self.current:
             given = operator.inputs[-1]
-        if given != self.current or operator.kind not in _STEPS:
+        if given != self.current:
             name = self.graph.tensors[given].name
             raise ModelError(f"a {operator.kind} reads {name}, not the layer before it; only chains are supported")
         if self.pads != (0, 0) and operator.kind not in {"CONV_2D", "DEPTHWISE_CONV_2D"}:

@@ -2,9 +2,9 @@
 
 from mobilenet.weights.tflite.file import Graph, Operator
 
-__all__ = ["SHAPE_KINDS", "is_shape"]
+__all__ = ["is_shape"]
 
-SHAPE_KINDS = frozenset(
+_KINDS = frozenset(
     {"ADD", "CAST", "CONCATENATION", "GATHER", "MUL", "PACK", "REDUCE_PROD", "SHAPE", "SLICE", "STRIDED_SLICE", "SUB"}
 )
 """Kinds of operators that compute with shapes."""
@@ -14,7 +14,7 @@ _INTEGERS = frozenset({"INT32", "INT64"})
 
 def is_shape(operator: Operator, graph: Graph) -> bool:
     """Whether it computes a shape or a part of one, from a shape or, a SHAPE, from any tensor."""
-    if operator.kind not in SHAPE_KINDS:
+    if operator.kind not in _KINDS:
         return False
     made = [graph.tensors[number] for number in operator.outputs]
     given = [graph.tensors[number] for number in operator.inputs if number >= 0]
