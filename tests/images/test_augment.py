@@ -1,11 +1,14 @@
 """Augmentation against Pillow, and its randomness against what it promises."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from torch.nn.functional import interpolate
 
 from mobilenet.images.augment import (
     Augmentation,
@@ -47,6 +50,20 @@ def test_a_crop_is_what_pillow_resizes(resolution: int, box: tuple[float, float,
     # Pillow rounds after each of its two passes, and cuts the filter off at the box's edge where ours reads on.
     inside = np.s_[2:-2, 2:-2]
     assert np.abs(got[inside] - want[inside]).max() <= 1.5
+
+
+@pytest.mark.parametrize("resolution", [9, 17, 32, 64])
+def test_an_aliased_crop_is_interpolated_without_antialiasing(resolution: int) -> None:
+    box = (0.1, 0.3, 0.55, 0.5)
+    crops = replace(_crop(*box), method=np.array([1]))
+    part = torch.from_numpy(_photo()[4:26, 12:32]).permute(2, 0, 1)[None].float()
+    want = interpolate(part, size=(resolution, resolution), mode="bilinear", align_corners=False)[0]
+    # At its edge, torch's part of the photo ends, and ours goes on.
+    inside = np.s_[4:-4, 4:-4] if resolution > 22 else np.s_[1:-1, 1:-1]
+    got = _render(_photo(), crops, resolution)
+    assert np.abs(got[inside] - want.permute(1, 2, 0).numpy()[inside]).max() < 0.05
+    if resolution < 20:
+        assert np.abs(got[inside] - _render(_photo(), _crop(*box), resolution)[inside]).max() > 10
 
 
 def test_a_mirrored_crop_is_the_crop_mirrored() -> None:

@@ -133,7 +133,8 @@ def render(
     top, left, height, width = box.unbind(1)
     start = torch.cat([top, torch.where(mirrored, left + width, left)])
     extent = torch.cat([height, torch.where(mirrored, -width, width)])
-    rows, columns = _filters(start, extent, side, resolution).to(dtype).split(count)
+    aliased = torch.from_numpy(crops.method > 0).to(device)
+    rows, columns = _filters(start, extent, side, resolution, torch.cat([aliased, aliased])).to(dtype).split(count)
     gain = torch.from_numpy(crops.gain).to(device) / std
     shift = (torch.from_numpy(crops.offset).to(device) - mean) / std
     planes = pixels.permute(0, 3, 1, 2).contiguous().to(dtype).view(count, 3 * side, side)
@@ -143,17 +144,17 @@ def render(
     return output.view(count, 3, resolution, resolution).contiguous(memory_format=torch.channels_last)
 
 
-def _filters(start: Tensor, extent: Tensor, side: int, resolution: int) -> Tensor:
+def _filters(start: Tensor, extent: Tensor, side: int, resolution: int, aliased: Tensor) -> Tensor:
     """(N,) starts and extents as fractions of the side -> (N, R, S) triangle-filter weights; each row sums to 1.
 
     A negative extent runs backwards, which mirrors. The filter is as wide as one output pixel, and at least one input
-    pixel (antialiasing when shrinking).
+    pixel (antialiasing when shrinking); where `aliased` (N,), as one input pixel (none).
     """
     scale = (extent * (side / resolution))[:, None, None]
     pixel = torch.arange(resolution, device=start.device, dtype=torch.float32)[:, None] + 0.5
     centre = start[:, None, None] * side + pixel * scale
     source = torch.arange(side, device=start.device, dtype=torch.float32) + 0.5
-    width = scale.abs().clamp_min(1)
+    width = torch.where(aliased[:, None, None], 1.0, scale.abs().clamp_min(1))
     distance = (source / width - centre / width).abs_()
     weights = torch.sub(1, distance, out=distance).clamp_min_(0)
     return weights.div_(weights.sum(2, keepdim=True))
