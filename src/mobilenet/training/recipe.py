@@ -65,14 +65,14 @@ _FROM_RANDOM = _Recipe(
 )
 
 _FINE_TUNING = _Recipe(
-    rates={"sgd": 0.02, "rmsprop": 0.003, "adamw": 0.003},
+    rates={"sgd": 0.02, "rmsprop": 0.003, "adamw": 0.0005},
     highest_rates={"sgd": 0.04, "rmsprop": 0.02, "adamw": 0.006},
-    decays={"sgd": 5e-4, "rmsprop": 4e-5, "adamw": 0.05},
-    epochs=lambda photos: min(max(round(36_000 / photos), 8), 60),
-    warmup_epochs=0.5,
+    decays={"sgd": 5e-4, "rmsprop": 4e-5, "adamw": 0.2},
+    epochs=lambda photos: min(max(round(28_000 / photos), 8), 60),
+    warmup_epochs=1,
     average_epochs=2,
-    layer_decay=0.9,
-    unfreeze=0.3,
+    layer_decay=1.0,
+    unfreeze=0.0,
     clip_norm=1.0,
     smaller_crops=True,
     augmentation=Augmentation(crop_area=(0.25, 1.0)),
