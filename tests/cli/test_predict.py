@@ -76,7 +76,7 @@ def test_unreadable_photos_are_named_and_the_others_answered(
     out, err = capsys.readouterr()
     assert [answer["file"] for answer in json.loads(out)] == [str(photo)]
     assert [line.split(": ")[1] for line in err.splitlines()] == [str(broken), str(tmp_path / "gone.jpg")]
-    assert "not a readable JPEG" in err
+    assert "only 8 bytes, not a photo" in err
 
 
 def test_no_readable_photo_is_exit_code_2(
