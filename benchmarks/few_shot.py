@@ -11,7 +11,7 @@ import argparse
 import json
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from statistics import mean, stdev
@@ -62,7 +62,9 @@ def ways(data: Path, weights: str, seed: int) -> Iterator[tuple[str, TrainingSet
     yield "random weights", TrainingSettings(data, seed=seed)
 
 
-def measure(data: Path, weights: str, counts: list[int], seeds: int, out: Path) -> list[Record]:
+def measure(
+    data: Path, weights: str, counts: list[int], seeds: int, out: Path, clock: Callable[[], float] = time.perf_counter
+) -> list[Record]:
     """One record for each count, seed and way, also written to `out` one by one."""
     records: list[Record] = json.loads(out.read_text()) if out.exists() else []
     done = {(record["per_class"], record["seed"], record["way"]) for record in records}
@@ -74,9 +76,9 @@ def measure(data: Path, weights: str, counts: list[int], seeds: int, out: Path) 
                 for way, settings in ways(links, weights, seed):
                     if (per_class, seed, way) in done:
                         continue
-                    start = time.perf_counter()
+                    start = clock()
                     result = train(settings, Path(folder) / way)
-                    seconds = round(time.perf_counter() - start, 1)
+                    seconds = round(clock() - start, 1)
                     top1 = result.evaluation.figures["top1"]
                     records.append({"per_class": per_class, "seed": seed, "way": way, "top1": top1, "s": seconds})
                     print(f"{per_class:4d} per class, seed {seed}, {way:17s} {top1:6.1%}  {seconds} s")
@@ -93,7 +95,8 @@ def table(records: list[Record]) -> str:
         cells = []
         for way in _WAYS:
             values = _accuracies(records, count, way)
-            cells.append(f"{mean(values):.1%} ± {stdev(values):.1%}" if len(values) > 1 else f"{values[0]:.1%}")
+            spread = f" ± {stdev(values):.1%}" if len(values) > 1 else ""
+            cells.append(f"{mean(values):.1%}{spread}" if values else "not measured")
         lines.append(f"| {count} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

@@ -20,17 +20,20 @@ from mobilenet.spec import Conv, ConvStyle, Padding, mobilenet_v1
 from mobilenet.training.system.machine import keep_freed_memory, pick_precision
 
 _CPU = torch.device("cpu")
+_WARM_UPS = 2
 
 
-def milliseconds(*sides: Callable[[], object], repeat: int = 15) -> list[float]:
-    """Median milliseconds of each side, alternating."""
+def milliseconds(
+    *sides: Callable[[], object], repeat: int = 15, clock: Callable[[], float] = time.perf_counter
+) -> list[float]:
+    """Median milliseconds of each side, alternating; the first two calls of each warm up. `clock` is in seconds."""
     times: list[list[float]] = [[] for _ in sides]
-    for number in range(repeat + 2):
+    for number in range(repeat + _WARM_UPS):
         for side, measured in zip(sides, times, strict=True):
-            start = time.perf_counter()
+            start = clock()
             side()
-            if number >= 2:
-                measured.append(1000 * (time.perf_counter() - start))
+            if number >= _WARM_UPS:
+                measured.append(1000 * (clock() - start))
     return [median(measured) for measured in times]
 
 
@@ -80,10 +83,13 @@ def paddings() -> None:
                 for network in networks
             )
         )
-        print(
-            f"step {width}-{resolution} {dtype}: TensorFlow's padding {same:.1f} ms, symmetric {symmetric:.1f} ms, "
-            f"{same / symmetric - 1:+.1%}"
-        )
+        print(f"step {width}-{resolution} {dtype}: {padding_cost(same, symmetric)}")
+
+
+def padding_cost(tensorflow_ms: float, symmetric_ms: float) -> str:
+    """How much longer steps with TensorFlow's padding take, in words."""
+    more = tensorflow_ms / symmetric_ms - 1
+    return f"TensorFlow's padding {tensorflow_ms:.1f} ms, symmetric {symmetric_ms:.1f} ms, {more:+.1%}"
 
 
 def step_time(width: float, resolution: int, dtype: torch.dtype, *, compiled: bool) -> float:

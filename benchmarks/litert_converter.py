@@ -10,7 +10,7 @@ import argparse
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 
@@ -81,8 +81,15 @@ def converted(graph: Graph, python: Path, folder: Path) -> dict[str, bytes]:
 class Side:
     """One file with its wall and CPU times per inference; CPU time is hardly affected by other processes."""
 
-    def __init__(self, data: bytes, resolution: int) -> None:
+    def __init__(
+        self,
+        data: bytes,
+        resolution: int,
+        wall: Callable[[], float] = time.perf_counter,
+        cpu: Callable[[], float] = time.thread_time,
+    ) -> None:
         self.data = data
+        self._wall, self._cpu = wall, cpu
         self.image = np.random.default_rng(1).integers(0, 256, (1, resolution, resolution, 3), np.uint8)
         self.wall_ms: list[float] = []
         self.cpu_ms: list[float] = []
@@ -97,33 +104,31 @@ class Side:
 
     def run(self) -> None:
         """One inference."""
-        start, busy = time.perf_counter(), time.thread_time()
+        start, busy = self._wall(), self._cpu()
         self.engine.invoke()
-        self.cpu_ms.append(1000 * (time.thread_time() - busy))
-        self.wall_ms.append(1000 * (time.perf_counter() - start))
+        self.cpu_ms.append(1000 * (self._cpu() - busy))
+        self.wall_ms.append(1000 * (self._wall() - start))
 
 
-def compare(ours: bytes, theirs: bytes, resolution: int, seconds: float) -> tuple[Side, Side]:
-    """Both files for `seconds`, alternating, each first equally often, reopened ten times."""
-    sides = Side(ours, resolution), Side(theirs, resolution)
+def compare(sides: Sequence[Side], seconds: float, clock: Callable[[], float] = time.perf_counter) -> None:
+    """Run both for `seconds`, alternating, each first equally often, opened ten times; opening is not counted."""
     for _ in range(_OPENINGS):
         for side in sides:
             side.open()
-        end = time.perf_counter() + seconds / _OPENINGS
-        while time.perf_counter() < end:
+        end = clock() + seconds / _OPENINGS
+        while clock() < end:
             for side in (*sides, *reversed(sides)):
                 side.run()
-    return sides
 
 
-def report(name: str, sides: tuple[Side, Side]) -> None:
-    """One line."""
+def described(name: str, sides: Sequence[Side]) -> str:
+    """Sizes, medians and the ratios of the first side to the second, on one line."""
     sizes = " against ".join(f"{len(side.data):,} B" for side in sides)
     times = []
     for kind in ("wall", "cpu"):
         ours, theirs = (median(getattr(side, f"{kind}_ms")) for side in sides)
         times.append(f"{kind} p50 {ours:.3f} ms against {theirs:.3f} ms, ratio {ours / theirs:.3f}")
-    print(f"{name:28s} {sizes}; {'; '.join(times)} (target {TARGET})", flush=True)
+    return f"{name:28s} {sizes}; {'; '.join(times)} (target {TARGET})"
 
 
 def main() -> None:
@@ -149,7 +154,9 @@ def main() -> None:
                 if options.keep is not None:
                     (options.keep / f"{name} ours.tflite").write_bytes(data)
                     (options.keep / f"{name} theirs.tflite").write_bytes(theirs[precision])
-                report(name, compare(data, theirs[precision], resolution, options.seconds))
+                sides = Side(data, resolution), Side(theirs[precision], resolution)
+                compare(sides, options.seconds)
+                print(described(name, sides), flush=True)
 
 
 if __name__ == "__main__":

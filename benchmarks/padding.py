@@ -2,7 +2,8 @@
 
     python benchmarks/padding.py
 
-Batches of 32 random images, forward, backward and optimiser, bfloat16 if it is faster. Prints the ratio of medians.
+Batches of 32 random images, forward, backward and optimiser, bfloat16 if it is faster. Prints the median of the
+ratios of the rounds.
 """
 
 import time
@@ -16,9 +17,8 @@ from mobilenet.nn.network import TableNetwork
 from mobilenet.spec import ConvStyle, Padding, mobilenet_v1
 from mobilenet.training.system.machine import pick_device, pick_precision
 
-_PADDINGS: tuple[Padding, ...] = ("symmetric", "tensorflow")
 _SIZES = ((0.5, 128), (0.25, 224), (1.0, 224))
-_ROUNDS, _STEPS = 12, 2
+_WARM_UPS, _ROUNDS, _STEPS = 2, 10, 2
 
 
 def stepper(width: float, side: int, padding: Padding) -> Callable[[], None]:
@@ -41,19 +41,28 @@ def stepper(width: float, side: int, padding: Padding) -> Callable[[], None]:
     return step
 
 
+def ratio(
+    tensorflow: Callable[[], object], symmetric: Callable[[], object], clock: Callable[[], float] = time.perf_counter
+) -> float:
+    """How many times as long `tensorflow` takes as `symmetric`: the median of the rounds' ratios. They alternate, each
+    first equally often, and the first rounds warm up."""
+    ratios = []
+    for number in range(_WARM_UPS + _ROUNDS):
+        taken = {}
+        for step in (tensorflow, symmetric) if number % 2 else (symmetric, tensorflow):
+            begin = clock()
+            for _ in range(_STEPS):
+                step()
+            taken[step] = clock() - begin
+        ratios.append(taken[tensorflow] / taken[symmetric])
+    return median(ratios[_WARM_UPS:])
+
+
 def main() -> None:
-    """Alternate, and print the ratio for each size."""
+    """Print the ratio for each size."""
     for width, side in _SIZES:
-        steppers = {padding: stepper(width, side, padding) for padding in _PADDINGS}
-        taken: dict[Padding, list[float]] = {padding: [] for padding in _PADDINGS}
-        for number in range(_ROUNDS):
-            for padding in _PADDINGS if number % 2 == 0 else _PADDINGS[::-1]:
-                begin = time.perf_counter()
-                for _ in range(_STEPS):
-                    steppers[padding]()
-                taken[padding].append(time.perf_counter() - begin)
-        ratios = [one / other for one, other in zip(taken["tensorflow"][2:], taken["symmetric"][2:], strict=True)]
-        print(f"{width:g}-{side}: tensorflow padding takes {median(ratios):.3f} times as long as symmetric padding")
+        found = ratio(stepper(width, side, "tensorflow"), stepper(width, side, "symmetric"))
+        print(f"{width:g}-{side}: tensorflow padding takes {found:.3f} times as long as symmetric padding")
 
 
 if __name__ == "__main__":

@@ -29,17 +29,26 @@ def engine_call(runtime: str, predictor: Predictor, image: Image) -> Callable[[]
     return bare
 
 
-def latencies_us(calls: dict[str, Callable[[], Any]]) -> dict[str, float]:
-    """The lower quartile of each in microseconds, which other processes hardly affect."""
+def latencies_us(
+    calls: dict[str, Callable[[], Any]], clock_ns: Callable[[], int] = time.perf_counter_ns
+) -> dict[str, float]:
+    """The lower quartile of each in microseconds, which other processes hardly affect; `clock_ns` is in nanoseconds."""
     found: dict[str, list[int]] = {name: [] for name in calls}
     for _ in range(_ROUNDS):
         for name, call in calls.items():
             call()
             for _ in range(_CALLS):
-                started = time.perf_counter_ns()
+                started = clock_ns()
                 call()
-                found[name].append(time.perf_counter_ns() - started)
+                found[name].append(clock_ns() - started)
     return {name: float(np.quantile(values, 0.25)) / 1000 for name, values in found.items()}
+
+
+def overhead(latencies: dict[str, float]) -> str:
+    """Both latencies (µs), and what `predict` adds to the engine's, in words."""
+    engine, predict = latencies["engine"], latencies["predict"]
+    extra = predict - engine
+    return f"engine {engine:8.1f} µs, predict {predict:8.1f} µs: {extra:+5.1f} µs, {100 * extra / engine:+.1f} %"
 
 
 def main() -> None:
@@ -53,12 +62,7 @@ def main() -> None:
                 "engine": engine_call(runtime, predictor, image),
                 "predict": lambda predict=predictor.predict, image=image: predict(image),
             }
-            found = latencies_us(calls)
-            extra = found["predict"] - found["engine"]
-            print(
-                f"{path.name:24} {runtime:12} engine {found['engine']:8.1f} µs, predict {found['predict']:8.1f} µs: "
-                f"{extra:+5.1f} µs, {100 * extra / found['engine']:+.1f} %"
-            )
+            print(f"{path.name:24} {runtime:12} {overhead(latencies_us(calls))}")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
@@ -33,7 +34,8 @@ from torch.nn import functional as F
 from mobilenet.datasets.cache.load import load
 from mobilenet.images.augment import training_side
 from mobilenet.nn.network import TableNetwork
-from mobilenet.spec import mobilenet_v1
+from mobilenet.spec import Network, mobilenet_v1
+from mobilenet.spec.cost import cost
 from mobilenet.tasks import open_dataset
 from mobilenet.tasks.classification import Classification
 from mobilenet.training.loop import Stopwatch, Trainer
@@ -43,8 +45,10 @@ from mobilenet.training.settings import TrainingSettings
 from mobilenet.training.system.machine import describe_machine, keep_freed_memory, pick_precision, versions
 
 SIDES = ("stock", "tuned-float32", "tuned-bfloat16", "ours")
+_EPOCHS = 3
+
 _GFLOPS = {"float32": 266, "bfloat16": 536}
-"""Multiply-accumulates and additions per second and core of the development machine, in 10**9 (docs/training.md)."""
+"""Multiplications and additions per second and core of the development machine, in 10**9 (docs/training.md)."""
 
 
 def plain_network(width: float, classes: int) -> nn.Module:
@@ -89,18 +93,41 @@ class _Files(torch.utils.data.Dataset[tuple[torch.Tensor, int]]):
         return pixels / 127.5 - 1, self.labels[index]
 
 
-def stock(
-    data: Path, width: float, resolution: int, batch: int, epochs: int, limit: int
-) -> Iterator[tuple[int, float]]:
-    """(photos, seconds) of each epoch of the stock recipe."""
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """What one epoch of a side has done: the photos trained on; the share of time (0…1) spent on input, if known."""
+
+    photos: int
+    input_share: float | None = None
+
+
+TrainEpoch = Callable[[int], Epoch]
+"""Trains one epoch, by its number from 0."""
+
+Row = tuple[int, float, float | None]
+"""Photos, seconds and share of input of one epoch."""
+
+
+def timed(train_epoch: TrainEpoch, epochs: int, clock: Callable[[], float] = time.perf_counter) -> list[Row]:
+    """A row for each epoch, one after the other."""
+    rows: list[Row] = []
+    for number in range(epochs):
+        start = clock()
+        epoch = train_epoch(number)
+        rows.append((epoch.photos, clock() - start, epoch.input_share))
+    return rows
+
+
+def stock(data: Path, width: float, resolution: int, batch: int, limit: int, workers: int = 2) -> TrainEpoch:
+    """The stock recipe."""
     dataset = open_dataset(data)
     files = [dataset.train.path(i) for i in range(len(dataset.train))][:limit]
     photos = _Files(files, dataset.train.targets.numbers.tolist()[:limit], resolution)
     network = plain_network(width, len(dataset.classes))
     optimizer = torch.optim.SGD(network.parameters(), 0.05, momentum=0.9, weight_decay=1e-4)
-    start = time.perf_counter()
-    loader = torch.utils.data.DataLoader(photos, batch, shuffle=True, num_workers=2, drop_last=True)
-    for _ in range(epochs):
+    loader = torch.utils.data.DataLoader(photos, batch, shuffle=True, num_workers=workers, drop_last=True)
+
+    def train_epoch(_number: int) -> Epoch:
         seen = 0
         for inputs, labels in loader:
             loss = F.cross_entropy(network(inputs), labels)
@@ -108,14 +135,13 @@ def stock(
             loss.backward()
             optimizer.step()
             seen += len(labels)
-        yield seen, time.perf_counter() - start
-        start = time.perf_counter()
+        return Epoch(seen)
+
+    return train_epoch
 
 
-def tuned(
-    data: Path, width: float, resolution: int, batch: int, epochs: int, limit: int, *, half: bool
-) -> Iterator[tuple[int, float]]:
-    """(photos, seconds) of each epoch of the hand-tuned loop; reading the photos is not counted."""
+def tuned(data: Path, width: float, resolution: int, batch: int, limit: int, *, half: bool) -> TrainEpoch:
+    """The hand-tuned loop; photos are read here, so that it is not counted."""
     keep_freed_memory()
     dataset = open_dataset(data)
     chosen = np.random.default_rng(0).permutation(len(dataset.train))[:limit]
@@ -123,9 +149,9 @@ def tuned(
     pixels, targets = torch.from_numpy(cached.batch(np.arange(len(cached)))), torch.from_numpy(cached.targets.numbers)
     network = plain_network(width, len(dataset.classes)).to(memory_format=torch.channels_last)
     optimizer = torch.optim.SGD(network.parameters(), 0.05, momentum=0.9, weight_decay=1e-4, fused=True)
-    for _ in range(epochs):
-        start, seen = time.perf_counter(), 0
-        order = torch.randperm(len(targets))
+
+    def train_epoch(_number: int) -> Epoch:
+        seen, order = 0, torch.randperm(len(targets))
         for begin in range(0, len(targets) - batch + 1, batch):
             index = order[begin : begin + batch]
             inputs = (pixels[index].permute(0, 3, 1, 2).float() - 127.5) / 127.5
@@ -137,88 +163,105 @@ def tuned(
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
-            seen += batch
-        yield seen, time.perf_counter() - start
+            seen += len(index)
+        return Epoch(seen)
+
+    return train_epoch
 
 
-def ours(
-    data: Path, width: float, resolution: int, batch: int, epochs: int, limit: int
-) -> Iterator[tuple[int, float, float]]:
-    """(photos, seconds, fraction of time spent on input) of each epoch of `mobilenet.training`, from an empty cache."""
+def ours(data: Path, width: float, resolution: int, batch: int, epochs: int, limit: int, cache: Path) -> TrainEpoch:
+    """`mobilenet.training`; the first epoch begins with decoding into `cache`, an empty folder, and that is counted."""
     keep_freed_memory()
     device = torch.device("cpu")
     dtype = pick_precision("auto", device)
     dataset = open_dataset(data)
     settings = TrainingSettings(data, width_multiplier=width, resolution=resolution, batch_size=batch, epochs=epochs)
-    torch.manual_seed(0)
-    with tempfile.TemporaryDirectory() as folder:
-        start = time.perf_counter()
-        photos = load(dataset.train.take(np.arange(limit)), training_side(resolution), directory=Path(folder))
+    trainers: list[Trainer] = []
+
+    def trainer() -> Trainer:
+        torch.manual_seed(0)
+        kept = np.arange(min(limit, len(dataset.train)))
+        photos = load(dataset.train.take(kept), training_side(resolution), directory=cache)
         task = Classification()
         card = card_of(settings, task, dataset.vocabulary)
         network, objective = TableNetwork(card.network(), card.outputs), task.objective(card, settings)
-        trainer = Trainer(network, objective, photos, settings, make_plan(settings, len(photos)), device, dtype)
-        for epoch in range(epochs):
-            watch = Stopwatch()
-            result = trainer.train_epoch(epoch, watch)
-            yield result.photos, time.perf_counter() - start, watch.seconds["input"] / sum(watch.seconds.values())
-            start = time.perf_counter()
+        return Trainer(network, objective, photos, settings, make_plan(settings, len(photos)), device, dtype)
+
+    def train_epoch(number: int) -> Epoch:
+        if not trainers:
+            trainers.append(trainer())
+        # The trainer keeps the sums of an epoch until it is told of the next: without this, photos would be counted
+        # from the start of the run.
+        trainers[0].sums, watch = [], Stopwatch()
+        result = trainers[0].train_epoch(number, watch)
+        return Epoch(result.photos, watch.seconds["input"] / sum(watch.seconds.values()))
+
+    return train_epoch
 
 
-def run_side(side: str, *arguments: object) -> list[list[float]]:
+def run_side(side: str, *arguments: object) -> list[Row]:
     """Run one side in its own process; returns a row for each epoch."""
     command = [sys.executable, __file__, "--side", side, *map(str, arguments)]
     done = subprocess.run(
         command, check=True, capture_output=True, text=True, env={**os.environ, "PYTHONWARNINGS": "ignore"}
     )
-    return json.loads(done.stdout)  # type: ignore[no-any-return]
+    return [(photos, seconds, share) for photos, seconds, share in json.loads(done.stdout)]
 
 
 def compare(data: Path, width: float, resolution: int, photos: int, rounds: int) -> dict[str, object]:
     """All sides in turn, `rounds` times, on `photos` photos and three epochs each."""
     batch = 32 if width * resolution > 100 else 64
-    rows: dict[str, list[list[list[float]]]] = {side: [] for side in SIDES}
+    runs: dict[str, list[list[Row]]] = {side: [] for side in SIDES}
     for number in range(rounds):
         for side in SIDES:
             print(f"{width}-{resolution} round {number + 1} of {rounds}: {side}", file=sys.stderr)
-            rows[side].append(run_side(side, data, width, resolution, batch, 3, photos))
-    first = {side: median(run[0][0] / run[0][1] for run in rows[side]) for side in SIDES}
-    later = {side: median(row[0] / row[1] for run in rows[side] for row in run[1:]) for side in SIDES}
-    best = max(later["tuned-float32"], later["tuned-bfloat16"])
+            runs[side].append(run_side(side, data, width, resolution, batch, _EPOCHS, photos))
     precision = str(pick_precision("auto", torch.device("cpu"))).removeprefix("torch.")
-    table = mobilenet_v1(width, resolution)
     return {
         "network": f"{width}-{resolution}",
         "batch": batch,
+        **summary(runs),
+        "limit_images_per_second": round(limit(mobilenet_v1(width, resolution), precision, torch.get_num_threads()), 1),
+        "precision": precision,
+    }
+
+
+def summary(runs: Mapping[str, Sequence[Sequence[Row]]]) -> dict[str, object]:
+    """Photos per second of each side's runs, medians of the first and of the later epochs, and the ratios of ours."""
+    first = {side: median(speed(run[0]) for run in runs[side]) for side in SIDES}
+    later = {side: median(speed(row) for run in runs[side] for row in run[1:]) for side in SIDES}
+    best = max(later["tuned-float32"], later["tuned-bfloat16"])
+    shares = [share for run in runs["ours"] for _, _, share in run[1:] if share is not None]
+    return {
         "images_per_second": {side: round(value, 1) for side, value in later.items()},
         "images_per_second_first_epoch": {side: round(value, 1) for side, value in first.items()},
         "against_stock": round(later["ours"] / later["stock"], 2),
         "against_stock_first_epoch": round(first["ours"] / first["stock"], 2),
         "against_tuned": round(later["ours"] / best, 2),
-        "input_share": round(median(row[2] for run in rows["ours"] for row in run[1:]), 3),
-        "limit_images_per_second": round(_limit(table, precision), 1),
-        "precision": precision,
+        "input_share": round(median(shares), 3),
     }
 
 
-def _limit(table: object, precision: str) -> float:
+def speed(row: Row) -> float:
+    """Photos per second."""
+    photos, seconds, _ = row
+    return photos / seconds
+
+
+def limit(table: Network, precision: str, cores: int) -> float:
     """Photos per second if forward and backward (three times the mult-adds) ran at the processor's peak."""
-    from mobilenet.spec.cost import cost
-
-    cores = torch.get_num_threads()
-    return cores * _GFLOPS[precision] * 1e9 / (2 * 3 * cost(table).mult_adds)  # type: ignore[arg-type]
+    return cores * _GFLOPS[precision] * 1e9 / (2 * 3 * cost(table).mult_adds)
 
 
-def _side(name: str, arguments: list[str]) -> None:
-    data, width, resolution, batch, epochs, limit = arguments
-    given = (Path(data), float(width), int(resolution), int(batch), int(epochs), int(limit))
+def _side(name: str, arguments: Sequence[str]) -> list[Row]:
+    data, (width, resolution, batch, epochs, photos) = Path(arguments[0]), arguments[1:]
+    given = (data, float(width), int(resolution), int(batch))
     if name == "stock":
-        rows: list[tuple[float, ...]] = list(stock(*given))
-    elif name == "ours":
-        rows = list(ours(*given))
-    else:
-        rows = list(tuned(*given, half=name == "tuned-bfloat16"))
-    print(json.dumps(rows))
+        return timed(stock(*given, int(photos)), int(epochs))
+    if name == "ours":
+        with tempfile.TemporaryDirectory() as folder:
+            return timed(ours(*given, int(epochs), int(photos), Path(folder)), int(epochs))
+    return timed(tuned(*given, int(photos), half=name == "tuned-bfloat16"), int(epochs))
 
 
 def main() -> None:
@@ -232,7 +275,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     if options.side:
-        _side(options.side, options.data)
+        print(json.dumps(_side(options.side, options.data)))
         return
     results = []
     for name in options.configurations.split(","):

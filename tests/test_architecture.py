@@ -18,7 +18,7 @@ _ROOT = Path(__file__).parents[1]
 _SOURCE = _ROOT / "src"
 
 FLOORS = (
-    ("errors", "extras", "files", "fields", "parallel", "spec"),
+    ("errors", "extras", "home", "files", "fields", "parallel", "spec"),
     ("model", "images", "metrics"),
     ("datasets", "nn", "scenes"),
     ("tasks", "runs", "runtimes"),

@@ -75,7 +75,11 @@ def test_every_figure_by_hand() -> None:
     assert figures["top5"] is None
     assert figures["loss"] == pytest.approx(-np.log([0.7, 0.4, 0.5, 0.1, 0.05]).mean(), rel=1e-6)
     assert figures["labels"] == ["cat", "dog", "owl"]
-    assert figures["confusion"] == [[1, 0, 1], [1, 1, 0], [1, 0, 0]]
+    assert figures["confusion"] == {
+        "true": [0, 0, 1, 1, 2],
+        "predicted": [0, 2, 0, 1, 0],
+        "photos": [1, 1, 1, 1, 1],
+    }
     assert [(row["label"], row["photos"], row["recall"]) for row in figures["per_class"]] == [
         ("cat", 2, 0.5),
         ("dog", 2, 0.5),
@@ -134,7 +138,7 @@ def test_levels_and_families_by_hand() -> None:
             "photos": 4,
             "inside": 1,
             "outside": 1,
-            "confusion": [[1, 0], [1, 1]],
+            "confusion": {"true": [0, 1, 1], "predicted": [0, 0, 1], "photos": [1, 1, 1]},
         }
     ]
     assert len(result.mistakes) == 3

@@ -51,7 +51,7 @@ def test_findings_end_with_exit_code_1(photos: Path, capsys: pytest.CaptureFixtu
     printed = capsys.readouterr()
     assert "\n".join(printed.out.splitlines()[5:]) == (
         "cannot be read: 1\n"
-        "  train/a/half\\n.jpg: not a readable JPEG, PNG, WebP, BMP, TIFF or GIF\n"
+        "  train/a/half\\n.jpg: truncated JPEG; copy or download it again\n"
         "on both sides of the split: 1\n"
         "  train/a/1.png = validation/a/copy.png (the same file)\n"
         "with two labels: 1\n"
@@ -91,7 +91,7 @@ def test_json_is_one_document(photos: Path, capsys: pytest.CaptureFixture[str]) 
     assert document["sound"] is False
     assert document["faults"] == ["1 file cannot be read"]
     expected = {"file": f"train/a/{name}", "split": "train", "label": "a"}
-    assert document["broken"] == [{"photo": expected, "reason": "empty file"}]
+    assert document["broken"] == [{"photo": expected, "reason": "empty file; copy or download it again"}]
     assert document["classes"][0] == {"name": "a", "train": 10, "validation": 2}
 
 
@@ -127,4 +127,4 @@ def test_many_findings_are_cut_short(photos: Path, capsys: pytest.CaptureFixture
     assert main(["check", str(photos)]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines[5] == "cannot be read: 25"
-    assert lines[-2:] == ["  train/a/broken19.jpg: empty file", "  … and 5 more"]
+    assert lines[-2:] == ["  train/a/broken19.jpg: empty file; copy or download it again", "  … and 5 more"]

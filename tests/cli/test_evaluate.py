@@ -113,10 +113,12 @@ def test_photos_that_cannot_be_read_are_left_out_by_name(
     data = _tree(tmp_path / "data", paint)
     (data / "red" / "broken.jpg").write_bytes(b"")
     result = _evaluated([colour_model, str(data)], capsys)
-    assert [(photo.file, photo.reason) for photo in result.left_out] == [("red/broken.jpg", "empty file")]
+    assert [(photo.file, photo.reason) for photo in result.left_out] == [
+        ("red/broken.jpg", "empty file; copy or download it again")
+    ]
     assert result.photos == 12
     assert main(["evaluate", colour_model, str(data)]) == 0
-    assert capsys.readouterr().err == "mobilenet: red/broken.jpg: empty file\n"
+    assert capsys.readouterr().err == "mobilenet: red/broken.jpg: empty file; copy or download it again\n"
 
 
 def test_people_get_a_table_and_a_file_holds_everything(

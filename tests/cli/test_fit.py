@@ -265,7 +265,7 @@ def test_another_budget_in_the_same_folder_is_refused(
     assert _run(*_words(photos, device, tmp_path / "fit"), "--size", "400kB") == 2
     err = capsys.readouterr().err
     assert "contains another search: " in err
-    assert "; size bytes was 1 and is 400000.0; " in err
+    assert "; size bytes was 1 and is 400000; " in err
     assert "it began with different photos; " in err
 
 

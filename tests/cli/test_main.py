@@ -113,7 +113,15 @@ def test_debug_shows_the_traceback_as_well(monkeypatch: pytest.MonkeyPatch, caps
     assert printed.endswith("\nmobilenet: no photos\n")
 
 
-@pytest.mark.parametrize("error", [ValueError("a bug"), ModuleNotFoundError("No module named 'nope'", name="nope")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError("a bug"),
+        RuntimeError("a bug"),
+        KeyError("a bug"),
+        ModuleNotFoundError("No module named 'nope'", name="nope"),
+    ],
+)
 def test_a_bug_is_not_dressed_up(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     _fail_with(monkeypatch, error)
     with pytest.raises(type(error)):

@@ -25,7 +25,7 @@ def test_what_is_said(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
     printed = capsys.readouterr()
     size = (tmp_path / "shards" / "photos-000000.tar").stat().st_size
     assert printed.out == f"10 photos in 1 shard, {size:,} bytes\ntrain with: mobilenet train {tmp_path / 'shards'}\n"
-    assert printed.err == ("mobilenet: left out red/half\\n.jpg: not a readable JPEG, PNG, WebP, BMP, TIFF or GIF\n")
+    assert printed.err == ("mobilenet: left out red/half\\n.jpg: truncated JPEG; copy or download it again\n")
 
 
 def test_json_is_one_document(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -76,7 +76,7 @@ def test_unreadable_photos_are_named_and_the_others_answered(
     out, err = capsys.readouterr()
     assert [answer["file"] for answer in json.loads(out)] == [str(photo)]
     assert [line.split(": ")[1] for line in err.splitlines()] == [str(broken), str(tmp_path / "gone.jpg")]
-    assert "not a readable JPEG" in err
+    assert "only 8 bytes, not a photo" in err
 
 
 def test_no_readable_photo_is_exit_code_2(
@@ -88,10 +88,41 @@ def test_no_readable_photo_is_exit_code_2(
     assert err.splitlines()[-1] == "mobilenet: no photo could be read; the reason for each is above"
 
 
-def test_an_empty_folder_is_one_line(colour_model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_empty_folder_alone_is_exit_code_2(
+    colour_model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "empty").mkdir()
     assert main(["predict", colour_model, str(tmp_path / "empty")]) == 2
-    assert "contains no photos" in capsys.readouterr().err
+    first, last = capsys.readouterr().err.splitlines()
+    assert first.startswith(f"mobilenet: {tmp_path / 'empty'} contains no photos")
+    assert last.startswith("mobilenet: no photo could be read")
+
+
+@pytest.mark.parametrize("listed", [False, True], ids=["as arguments", "on stdin"])
+def test_what_gives_no_photo_does_not_stop_the_others(
+    colour_model: str,
+    paint: Paint,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    listed: bool,
+) -> None:
+    first, last = paint(tmp_path / "1.png", "red"), paint(tmp_path / "folder" / "2.png", "blue")
+    (tmp_path / "empty" / "below").mkdir(parents=True)
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "a.txt").write_text("no photo")
+    without = [str(tmp_path / name) for name in ("empty", "notes", "gone.jpg", "gone/1.jpg", "long" * 2000)]
+    paths = [str(first), *without[:2], str(last.parent), *without[2:], str(first)]
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(paths)))
+    assert main(["predict", colour_model, *(["-"] if listed else paths), "--json", "--top", "1"]) == 0
+    out, err = capsys.readouterr()
+    answers = json.loads(out)
+    assert [answer["file"] for answer in answers] == [str(first), str(last), str(first)]
+    assert [answer["predictions"][0]["label"] for answer in answers] == ["red", "blue", "red"]
+    lines = err.splitlines()
+    assert len(lines) == len(without)
+    assert all(sum(path in line for line in lines) == 1 for path in without[1:])
 
 
 def test_people_get_lines(colour_model: str, paint: Paint, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

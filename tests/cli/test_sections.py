@@ -58,7 +58,7 @@ def test_tables_for_a_terminal_are_printed_under_their_captions(capsys: pytest.C
     )
     rows = (("<north>\n", "deep", 1204, 0.5, None), ("south", "flat", 0, None, 0.125))
     parts = (
-        Matrix("Rods", ("a",), ((1,),)),
+        Matrix("Rods", ("a",), ((0, 0, 1),)),
         Table(columns, rows),
         Table((Column("Hidden"),), (), on_terminal=False),
         "words",

@@ -129,7 +129,7 @@ def test_bad_photos_are_left_out_by_name_and_reason(tmp_path: Path) -> None:
     for _ in range(2):
         cached = cache.load(good, 16, directory=tmp_path / "cache")
         assert [(item.file, item.reason) for item in cached.left_out] == [
-            ("001.jpg", "empty file"),
+            ("001.jpg", "empty file; copy or download it again"),
             ("003.jpg", "cannot be read: no such file or directory"),
         ]
         assert cached.files == ("000.jpg", "002.jpg")
@@ -169,7 +169,7 @@ def test_the_bound_holds_and_the_rest_is_decoded_when_asked(tmp_path: Path, deco
         assert sum(path.stat().st_size for path in segment_files(tmp_path / "cache")) <= bound
         np.testing.assert_array_equal(cached.batch(range(11)), decoded(photos, 16))
     photos.path(10).write_bytes(b"gone bad")
-    with pytest.raises(DataError, match=r"010\.jpg changed while it was in use: not a readable JPEG"):
+    with pytest.raises(DataError, match=r"010\.jpg changed while it was in use: only 8 bytes, not a photo"):
         cached.batch([10])
 
 

@@ -80,9 +80,9 @@ def test_files_that_cannot_be_read(sound: Path, save: Save) -> None:
     (sound / "validation" / "b" / "text.png").write_text("no picture")
     found = check(sound, Classification())
     assert [(item.photo.file, item.photo.split, item.reason) for item in found.broken] == [
-        ("train/a/half.jpg", "train", "truncated file"),
-        ("train/b/nothing.jpg", "train", "empty file"),
-        ("validation/b/text.png", "validation", "not a readable JPEG, PNG, WebP, BMP, TIFF or GIF"),
+        ("train/a/half.jpg", "train", "truncated JPEG; copy or download it again"),
+        ("train/b/nothing.jpg", "train", "empty file; copy or download it again"),
+        ("validation/b/text.png", "validation", "only 10 bytes, not a photo; copy or download it again"),
     ]
     assert found.faults() == ["3 files cannot be read"]
     assert not check(sound, Classification(), exclude=_excluded(found)).faults()

@@ -44,7 +44,7 @@ def odd(tmp_path: Path, save: Save) -> Path:
 
 
 _LEFT_OUT = {
-    "empty.jpg": "empty file",
+    "empty.jpg": "empty file; copy or download it again",
     "gone.jpg": "cannot be read: no such file or directory",
     "null.jpg": "not a regular file",
     "pipe.jpg": "not a regular file",

@@ -127,8 +127,8 @@ def test_broken_and_excluded_photos_stay_out(photos: Path, tmp_path: Path) -> No
     packed = pack(photos, Classification(), tmp_path / "shards", exclude=excluded)
     assert packed.photos == 23
     assert sorted((item.file, item.reason) for item in packed.left_out) == [
-        ("train/Zoo/ape/half.jpg", "not a readable JPEG, PNG, WebP, BMP, TIFF or GIF"),
-        ("val/Zoo/ape/none.jpg", "empty file"),
+        ("train/Zoo/ape/half.jpg", "truncated JPEG; copy or download it again"),
+        ("val/Zoo/ape/none.jpg", "empty file; copy or download it again"),
     ]
     assert not check(tmp_path / "shards", Classification()).broken
     excluded = Exclusions(frozenset({"val/Zoo/ape/05.gif"}), Path("list"))

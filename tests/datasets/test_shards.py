@@ -152,8 +152,8 @@ def test_a_broken_photo_in_a_shard_is_named_and_left_out(tmp_path: Path) -> None
     dataset = open_dataset(tmp_path)
     cached = cache.load(dataset.train, 8, directory=tmp_path / "cache")
     expected = {
-        "train-0.tar/bad.jpg": "not a readable JPEG, PNG, WebP, BMP, TIFF or GIF",
-        "train-0.tar/none.png": "empty file",
+        "train-0.tar/bad.jpg": "truncated JPEG; copy or download it again",
+        "train-0.tar/none.png": "empty file; copy or download it again",
     }
     assert {item.file: item.reason for item in cached.left_out} == expected
     found = check(tmp_path, Classification())

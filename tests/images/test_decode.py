@@ -43,6 +43,7 @@ def _png(size: tuple[int, int], depth: int, colour: int, rows: bytes, extra: byt
 
 _LOSSLESS = {"PNG": {}, "WEBP": {"lossless": True, "exact": True}, "BMP": {}, "TIFF": {}}
 _PICTURE = Image.fromarray(_CORNERS)
+_NO_RANGE = "have no fixed range; save it with 8 or 16 bits per channel, unsigned"
 _HOSTILE = Path(__file__).parents[3] / "shared" / "data" / "hostile"
 
 
@@ -200,29 +201,46 @@ def test_twelve_bits_and_white_is_zero_in_a_tiff() -> None:
 
 def _twelve_bit_tiff(values: list[int]) -> bytes:
     bits = "".join(f"{value:012b}" for value in values)
-    data = int(bits, 2).to_bytes(len(bits) // 8, "big")
-    tags = [(256, len(values)), (257, 1), (258, 12), (259, 1), (262, 1), (273, 8), (277, 1), (278, 1), (279, len(data))]
+    return _grey_tiff(int(bits, 2).to_bytes(len(bits) // 8, "big"), len(values), 12, sample_format=1)
+
+
+def _grey_tiff(data: bytes, width: int, bits: int, *, sample_format: int) -> bytes:
+    """A TIFF of one row of grey samples; `sample_format` is 1 for unsigned and 2 for signed integers."""
+    tags = [(256, width), (257, 1), (258, bits), (259, 1), (262, 1), (273, 8), (277, 1), (278, 1), (279, len(data))]
+    tags += [(339, sample_format)]
     entries = b"".join(tag.to_bytes(2, "little") + b"\3\0\1\0\0\0" + value.to_bytes(4, "little") for tag, value in tags)
     start = (8 + len(data)).to_bytes(4, "little")
     return b"II*\0" + start + data + len(tags).to_bytes(2, "little") + entries + bytes(4)
 
 
 @pytest.mark.parametrize(
-    ("image", "mode"),
+    ("image", "reason"),
     [
-        (Image.fromarray(np.array([[0.5]], dtype=np.float32)), "F"),
-        (Image.fromarray(np.array([[70000]], dtype=np.int32)), "I"),
-        (Image.new("LAB", (2, 2)), "LAB"),
+        (Image.fromarray(np.array([[0.5]], dtype=np.float32)), f"floating-point samples {_NO_RANGE}"),
+        (Image.fromarray(np.array([[70000]], dtype=np.int32)), f"signed 32-bit samples {_NO_RANGE}"),
+        (Image.new("LAB", (2, 2)), "Lab colours are not supported; save it as RGB"),
     ],
 )
-def test_pixels_without_a_range_are_refused(image: Image.Image, mode: str) -> None:
-    with pytest.raises(ImageError, match=f"^pixels of kind {mode} have no fixed range; save it with 8 or 16 bits"):
+def test_samples_without_a_range_and_colours_of_a_profile_are_refused(image: Image.Image, reason: str) -> None:
+    with pytest.raises(ImageError) as caught:
         decode(_encoded(image, "TIFF"))
+    assert str(caught.value) == reason
+
+
+@pytest.mark.parametrize("bits", [8, 16, 32])
+def test_signed_samples_are_refused(bits: int) -> None:
+    data = np.array([-1], dtype=f"<i{bits // 8}").tobytes()
+    with pytest.raises(ImageError) as caught:
+        decode(_grey_tiff(data, 1, bits, sample_format=2))
+    assert str(caught.value) == f"signed {bits}-bit samples {_NO_RANGE}"
+    if bits < 32:
+        assert decode(_grey_tiff(data, 1, bits, sample_format=1)).tolist() == [[[255] * 3]]
 
 
 def test_other_formats_are_never_tried() -> None:
-    for kind in ("PPM", "ICO", "TGA", "PCX"):
-        with pytest.raises(ImageError, match="not a readable JPEG, PNG, WebP, BMP, TIFF or GIF"):
+    unsupported = "not a readable JPEG, PNG, WebP, BMP, TIFF or GIF|not a supported format; convert it to JPEG or PNG"
+    for kind in ("PPM", "ICO", "TGA", "PCX", "JPEG2000", "AVIF", "DDS"):
+        with pytest.raises(ImageError, match=unsupported):
             decode(_encoded(Image.new("RGB", (16, 16)), kind))
 
 
@@ -252,9 +270,12 @@ def test_truncated_files_are_refused(kind: str) -> None:
 
 
 def test_the_reason_is_short_and_without_the_name(tmp_path: Path) -> None:
-    cases: dict[str, bytes] = {"empty file": b"", "not a readable JPEG, PNG, WebP, BMP, TIFF or GIF": b"hello"}
+    cases = {
+        "empty file; copy or download it again": b"",
+        "not a readable JPEG, PNG, WebP, BMP, TIFF or GIF": b"\x80" * 20,
+    }
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
-    cases["truncated file"] = _encoded(Image.fromarray(noise), "JPEG")[:2000]
+    cases["truncated JPEG; copy or download it again"] = _encoded(Image.fromarray(noise), "JPEG")[:2000]
     for reason, data in cases.items():
         with pytest.raises(ImageError) as caught:
             decode(data)

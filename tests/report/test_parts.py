@@ -100,7 +100,7 @@ def test_bars_before_calibration_are_outlines_beside_a_legend() -> None:
 
 
 def test_the_matrix_has_a_square_where_there_is_something() -> None:
-    drawn = drawing(Matrix("Confusions", ("a", "b", "c"), [[3, 1, 0], [0, 4, 0], [2, 0, 0]]))
+    drawn = drawing(Matrix("Confusions", ("a", "b", "c"), ((0, 0, 3), (0, 1, 1), (1, 1, 4), (2, 0, 2))))
     assert drawn
     where = {(square.label, square.answer): square for square in drawn.squares}
     assert set(where) == {("a", "a"), ("a", "b"), ("b", "b"), ("c", "a")}
@@ -112,7 +112,7 @@ def test_the_matrix_has_a_square_where_there_is_something() -> None:
 
 
 def test_a_matrix_may_have_other_names_than_labels() -> None:
-    drawn = drawing(Matrix("Inside", ("Dog", "Dog/Big"), [[1, 1], [0, 1]], ("Dog itself", "Big")))
+    drawn = drawing(Matrix("Inside", ("Dog", "Dog/Big"), ((0, 0, 1), (0, 1, 1), (1, 1, 1)), ("Dog itself", "Big")))
     assert drawn
     assert [(heading.text, heading.label) for heading in drawn.headings] == [("Dog itself", "Dog"), ("Big", "Dog/Big")]
 

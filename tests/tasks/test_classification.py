@@ -79,4 +79,4 @@ def test_scores_of_one_photo() -> None:
     assert figures["top1"] == 0.0
     assert figures["loss"] == pytest.approx(-np.log(0.2))
     assert figures["ece"] == pytest.approx(0.8)
-    assert figures["confusion"] == [[0, 1], [0, 0]]
+    assert figures["confusion"] == {"true": [0], "predicted": [1], "photos": [1]}

@@ -72,7 +72,7 @@ def test_commonest_confusions_come_first() -> None:
     found = sections(_evaluated(("a", "b", "c"), [[3, 1, 0], [1, 1, 0], [2, 0, 6]]))
     matrix, table = _part(found, "confusion")
     assert matrix.labels == ("a", "b", "c")
-    assert matrix.counts == [[3, 1, 0], [1, 1, 0], [2, 0, 6]]
+    assert matrix.cells == ((0, 0, 3), (0, 1, 1), (1, 0, 1), (1, 1, 1), (2, 0, 2), (2, 2, 6))
     assert table.rows == (("c", "a", 2, 0.25), ("b", "a", 1, 0.5), ("a", "b", 1, 0.25))
     assert not table.on_terminal
 
@@ -92,12 +92,16 @@ def test_families_have_the_names_of_their_children_most_mistakes_first() -> None
     levels, families, first, second = _part(found, "levels")
     assert [row[-1] for row in levels.rows] == [None, 1]
     assert families.rows == (("A/Dog", 2, 3, 1, 0), ("Pear", 2, 3, 0, 2), ("Apple", 2, 3, 2, 0))
-    assert (first.title, first.names, first.counts) == ("Inside Apple", ("Fuji", "Gala"), [[0, 1], [1, 1]])
+    assert (first.title, first.names, first.cells) == (
+        "Inside Apple",
+        ("Fuji", "Gala"),
+        ((0, 1, 1), (1, 0, 1), (1, 1, 1)),
+    )
     assert (second.title, second.names) == ("Inside A/Dog", ("Dog itself", "Big"))
 
 
 def test_twelve_families_are_drawn_at_most() -> None:
-    many = [_family(f"{n}", [f"{n}/a", f"{n}/b"], [[9 - n, n], [0, 0]], n) for n in range(1, 16)]
+    many = [_family(f"{n}", [f"{n}/a", f"{n}/b"], [[16 - n, n], [0, 0]], n) for n in range(1, 16)]
     found = sections(_evaluated(("a", "b"), [[1, 0], [1, 0]], levels=_LEVELS, families=many))
     drawn = [part.title for part in _part(found, "levels") if isinstance(part, Matrix)]
     assert drawn == [f"Inside {n}" for n in range(15, 3, -1)]

@@ -41,7 +41,7 @@ def test_a_run_on_odd_names(odd: Path, tmp_path: Path, capsys: pytest.CaptureFix
     said = capsys.readouterr()
     left_out = sorted(line.rpartition("/")[2] for line in said.err.splitlines() if line.startswith("left out"))
     assert left_out == [
-        "empty.JPG: empty file",
+        "empty.JPG: empty file; copy or download it again",
         "pipe.jpg: not a regular file",
         "self.jpg: cannot be read: too many levels of symbolic links",
     ]

@@ -15,6 +15,7 @@ import click
 from mobilenet import __version__
 from mobilenet.errors import ConfigError, Interrupted, MobilenetError
 from mobilenet.extras import missing_package
+from mobilenet.home import missing_home
 
 __all__ = ["COMMANDS", "cli", "main"]
 
@@ -102,10 +103,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         KeyboardInterrupt,
         OSError,
         ModuleNotFoundError,
+        RuntimeError,
+        KeyError,
     ) as error:
+        line, exit_code = _explain(error)
         if _wants_traceback(words):
             traceback.print_exc()
-        line, exit_code = _explain(error)
         click.echo(f"mobilenet: {line}", err=True)
         return exit_code
 
@@ -141,6 +144,8 @@ def _explain(error: BaseException) -> tuple[str, int]:
             return "interrupted", _EXIT_INTERRUPTED
         case ModuleNotFoundError() if needs := missing_package(error):
             return f"this {needs}", _EXIT_BAD_INPUT
+        case RuntimeError() | KeyError() | OSError() if line := missing_home(error):
+            return line, _EXIT_BAD_INPUT
         case OSError():
             place = f"{error.filename}: " if error.filename else ""
             remedy = "; free some space and run again" if error.errno == errno.ENOSPC else ""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mobilenet.cli.console import print_json, shown
-from mobilenet.cli.params import Bytes
+from mobilenet.cli.params import SIZE_HELP, Bytes
 from mobilenet.cli.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@click.command()
+@click.command(epilog=SIZE_HELP)
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="New folder for the shards.")
 @click.option(
     "--val", "validation", type=click.Path(path_type=Path), help="Validation photos: folder, CSV file or shards."
 )
 @click.option("--exclude", type=click.Path(path_type=Path), help="List of photos to leave out; see mobilenet check.")
-@click.option("--shard-size", type=Bytes(), default="256MB", show_default=True, help="Maximum size of a shard.")
+@click.option("--shard-size", type=Bytes("256MB"), default="256MB", show_default=True, help="Maximum size of a shard.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the shuffle.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
 def command(

@@ -7,14 +7,22 @@ from typing import Any, TypeVar
 
 import click
 
-__all__ = ["SIZES", "Bytes", "Numbers", "Quantity", "Share"]
+__all__ = ["SIZES", "SIZE_HELP", "Bytes", "Numbers", "Quantity", "Share"]
 
 _Number = TypeVar("_Number", int, float)
 
 _QUANTITY = re.compile(r"\s*([0-9]*[.]?[0-9]+(?:[eE][+-]?[0-9]+)?)\s*([^\s\d]*)\s*")
 
-SIZES = {"B": 1.0, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12, "KiB": 2.0**10, "MiB": 2.0**20, "GiB": 2.0**30}
-"""Bytes in each unit of size."""
+SIZES = {"": 1.0, "B": 1.0}
+SIZES |= {"k": 1e3, "kB": 1e3, "KiB": 2.0**10, "M": 1e6, "MB": 1e6, "MiB": 2.0**20}
+SIZES |= {"G": 1e9, "GB": 1e9, "GiB": 2.0**30, "T": 1e12, "TB": 1e12, "TiB": 2.0**40}
+"""Bytes in each unit of size: k and kB are 1,000, KiB is 1,024; "" is a plain number of bytes."""
+
+SIZE_HELP = (
+    "SIZE is a number of bytes, or a number with a unit: k, M, G, T, or kB, MB, GB, TB (1 kB is 1,000 bytes), or KiB, "
+    "MiB, GiB, TiB (1 KiB is 1,024 bytes)."
+)
+"""For the help of commands with a `Bytes` option."""
 
 
 class Quantity(click.ParamType[float]):
@@ -26,12 +34,13 @@ class Quantity(click.ParamType[float]):
         self._units = units
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        found, units = _QUANTITY.fullmatch(str(value)), {name.lower(): unit for name, unit in self._units.items()}
-        if found is None or found[2].lower() not in units:
+        # Unlike lower(), casefold() takes the micro sign and the Greek letter for the same.
+        found, units = _QUANTITY.fullmatch(str(value)), {name.casefold(): unit for name, unit in self._units.items()}
+        if found is None or found[2].casefold() not in units:
             known = ", ".join(filter(None, self._units))
             line = f"{value!r} is not a valid {self.name}; write a number and a unit ({known}), such as {self._example}"
             self.fail(line, param, ctx)
-        return float(found[1]) * units[found[2].lower()]
+        return float(found[1]) * units[found[2].casefold()]
 
 
 class Share(click.ParamType[float]):
@@ -50,17 +59,19 @@ class Share(click.ParamType[float]):
 
 
 class Bytes(click.ParamType[int]):
-    """A size such as 8GB or 500 MB, or a number of bytes."""
+    """A size in whole bytes, such as 8GB, 500 kB, 500k, 500KiB or 500000; the one parser of sizes."""
 
     name = "SIZE"
-    _quantity = Quantity("size", "8GB", {"": 1.0, **SIZES})
+
+    def __init__(self, example: str) -> None:
+        self._quantity = Quantity("size", example, SIZES)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """The size in whole bytes."""
         found = self._quantity.convert(value, param, ctx)
         if not math.isfinite(found):
             self.fail(f"{value!r} is not a valid size; write a smaller one", param, ctx)
-        return int(found)
+        return round(found)
 
 
 class Numbers(click.ParamType[tuple[_Number, ...]]):

@@ -1,6 +1,7 @@
 """`mobilenet predict`: classifies photos."""
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -35,7 +36,7 @@ def command(*, model: Path, photos: tuple[str, ...], top: int, min_confidence: f
     """Classify PHOTOS with MODEL, a run folder or a model file.
 
     PHOTOS are files and folders (searched recursively); - reads paths from stdin, one per line. Photos that cannot be
-    read are named on stderr and skipped; the exit code is 2 if none could be read.
+    read and folders without photos are named on stderr and skipped; the exit code is 2 if no photo could be read.
     """
     from mobilenet.runtimes.predictor import open_model
     from mobilenet.tasks import task_of_model
@@ -65,22 +66,33 @@ def _answers(
 
     for photo in predict_photos(predictor, _paths(photos)):
         if photo.outputs is None:
-            click.echo(f"mobilenet: {photo.path}: {photo.reason}", err=True)
+            click.echo(f"mobilenet: {shown(str(photo.path))}: {photo.reason}", err=True)
         else:
             yield photo.path, task.decode(photo.outputs, predictor.card, np.array([photo.size]), options)[0]
 
 
 def _paths(photos: Iterable[str]) -> Iterator[Path]:
     """Files as given; the photos of a folder in the order of their names."""
-    from mobilenet.datasets.sources.folders import find_photos
-
     for photo in photos:
         if photo == "-":
             yield from _paths(line for line in map(str.strip, sys.stdin) if line not in {"", "-"})
-        elif Path(photo).is_dir():
-            yield from (Path(photo) / name for name in find_photos(Path(photo), _note))
+        # Unlike Path.is_dir, it is false for a path that cannot be looked up; reading it says why.
+        elif os.path.isdir(photo):  # noqa: PTH112
+            yield from _photos_in(Path(photo))
         else:
             yield Path(photo)
+
+
+def _photos_in(folder: Path) -> Iterator[Path]:
+    """The photos of a folder; one without photos is named on stderr, and the others are still answered."""
+    from mobilenet.datasets.sources.folders import find_photos
+
+    try:
+        names = find_photos(folder, _note)
+    except DataError as error:
+        _note(str(error))
+        return
+    yield from (folder / name for name in names)
 
 
 def _note(text: str) -> None:

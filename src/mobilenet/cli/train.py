@@ -11,7 +11,7 @@ import click
 from click.core import ParameterSource
 
 from mobilenet.cli.console import print_json, shown
-from mobilenet.cli.params import Bytes
+from mobilenet.cli.params import SIZE_HELP, Bytes
 from mobilenet.cli.progress import progress_bars
 from mobilenet.cli.sections import sentence
 from mobilenet.errors import ConfigError, ProcessError, SpecError
@@ -27,7 +27,7 @@ __all__ = ["command"]
 _EXIT_INTERRUPTED = 130
 
 
-@click.command(short_help="Train a network on a folder of photos, a CSV file or shards.")
+@click.command(short_help="Train a network on a folder of photos, a CSV file or shards.", epilog=SIZE_HELP)
 @click.argument("data", type=click.Path(path_type=Path), required=False)
 @click.option("--out", type=click.Path(path_type=Path), help="Run folder.  [default: runs/DATA-ARCH-WIDTH-RESOLUTION]")
 @click.option("--resume", type=click.Path(path_type=Path), metavar="RUN", help="Resume an interrupted run.")
@@ -96,7 +96,7 @@ _EXIT_INTERRUPTED = 130
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
 @click.option("--compile", "compile_network", is_flag=True, help="Compile the network with torch.compile.")
 @click.option(
-    "--cache-size", type=Bytes(), default="8GB", show_default=True, help="Size limit of the decoded-photo cache."
+    "--cache-size", type=Bytes("8GB"), default="8GB", show_default=True, help="Size limit of the decoded-photo cache."
 )
 @click.option("--workers", type=int, help="Decoder threads; 0 decodes in the main thread.  [default: all cores]")
 @click.option(

@@ -8,9 +8,7 @@ values are taken as sRGB. Truncated files are refused: half a photo with the res
 import io
 import os
 import stat
-import struct
 import warnings
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from mobilenet.errors import ImageError
+from mobilenet.images.reasons import PARSER_FAILURES, broken, unidentified
 
 __all__ = ["ENDINGS", "Limits", "decode", "decode_sized", "read_photo"]
 
@@ -37,28 +36,13 @@ _UPRIGHT = {
 }
 _BITS_PER_SAMPLE = 258
 _PHOTOMETRIC = 262
+_SAMPLE_FORMAT = 339
+_SIGNED, _FLOAT = 2, 3
+_UNSIGNED = "save it with 8 or 16 bits per channel, unsigned"
+_AS_RGB = "save it as RGB"
 
 # Non-blocking, in case the file is replaced by a pipe between the check and the opening.
 _READ_ONLY = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
-
-# What Pillow's parsers are known to raise on broken files, besides their documented errors.
-_PARSER_FAILURES = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    MemoryError,
-    OSError,
-    RuntimeError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-    Warning,
-    struct.error,
-    zlib.error,
-    Image.DecompressionBombError,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,19 +76,19 @@ def decode_sized(
     if len(data) > limits.bytes:
         raise ImageError(f"{len(data):,} bytes is more than the limit of {limits.bytes:,}")
     if not data:
-        raise ImageError("empty file")
+        raise ImageError("empty file; copy or download it again")
     _silence_pillow()
     try:
         with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
             return _pixels(image, at_least, limits)
     except UnidentifiedImageError as error:
-        raise ImageError("not a readable JPEG, PNG, WebP, BMP, TIFF or GIF") from error
+        raise ImageError(unidentified(data)) from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageError(f"more pixels than the limit of {min(limits.pixels, 178_956_970):,}") from error
     except MemoryError as error:
         raise ImageError("does not fit in memory") from error
-    except _PARSER_FAILURES as error:
-        raise ImageError(_reason(error)) from error
+    except PARSER_FAILURES as error:
+        raise ImageError(broken(data, error)) from error
 
 
 def read_photo(path: Path | str, limits: Limits = _DEFAULT_LIMITS, *, size: int | None = None) -> bytes:
@@ -156,10 +140,11 @@ def _pixels(image: Image.Image, at_least: int | None, limits: Limits) -> tuple[N
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
+    _check_samples(image)
     if image.mode.startswith("I;16"):
         return Image.fromarray(_high_bytes(image)).convert("RGB")
     if image.mode not in _DIRECT_MODES:
-        raise ImageError(f"pixels of kind {image.mode} have no fixed range; save it with 8 or 16 bits per channel")
+        raise ImageError(f"pixels of kind {image.mode} are not supported; {_AS_RGB}")
     if image.has_transparency_data:
         transparent = image.info.get("transparency")
         if (
@@ -169,6 +154,24 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         rgba = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
     return image.convert("RGB")
+
+
+def _check_samples(image: Image.Image) -> None:
+    """ImageError for samples without a fixed range, and for colours that need a profile to be RGB."""
+    tags: dict[int, object] = dict(getattr(image, "tag_v2", {}))
+    bits, kind = (_first(tags.get(tag)) for tag in (_BITS_PER_SAMPLE, _SAMPLE_FORMAT))
+    if image.mode == "F" or kind == _FLOAT:
+        raise ImageError(f"floating-point samples have no fixed range; {_UNSIGNED}")
+    if kind == _SIGNED:
+        raise ImageError(f"signed {bits}-bit samples have no fixed range; {_UNSIGNED}")
+    if image.mode == "I":
+        raise ImageError(f"32-bit samples have no fixed range; {_UNSIGNED}")
+    if image.mode == "LAB":
+        raise ImageError(f"Lab colours are not supported; {_AS_RGB}")
+
+
+def _first(value: object) -> object:
+    return value[0] if isinstance(value, tuple) and value else value
 
 
 def _high_bytes(image: Image.Image) -> NDArray[np.uint8]:
@@ -188,7 +191,7 @@ def _orientation(image: Image.Image) -> int:
     """EXIF orientation 1..8; 1 if it is absent or the EXIF is damaged."""
     try:
         value = image.getexif().get(_ORIENTATION, 1)
-    except _PARSER_FAILURES:
+    except PARSER_FAILURES:
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
@@ -202,10 +205,3 @@ def _silence_pillow() -> None:
     first = next(iter(warnings.filters), None)
     if first is None or first[0] != "ignore" or getattr(first[3], "pattern", None) != "PIL":
         warnings.filterwarnings("ignore", module="PIL")
-
-
-def _reason(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    if "truncated" in text.lower() or isinstance(error, EOFError):
-        return "truncated file"
-    return f"damaged file: {text[:80]}" if text else "damaged file"

@@ -10,6 +10,8 @@ from mobilenet.errors import ConfigError
 
 __all__ = ["Limits", "shown_size"]
 
+_SHOWN_UNITS = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
+
 Margins = tuple[float, float, float]
 """Fractions by which latency, size and memory may exceed their estimates."""
 
@@ -140,5 +142,6 @@ def _up(value: float) -> str:
 
 
 def shown_size(size: float) -> str:
-    """564193 -> '564 kB', 3280000 -> '3.28 MB'."""
-    return f"{size / 1e6:.3g} MB" if size >= 1e6 else f"{size / 1e3:.3g} kB"
+    """564193 -> '564 kB', 3280000 -> '3.28 MB', 999999 -> '1 MB'."""
+    unit, name = next(((unit, name) for unit, name in _SHOWN_UNITS if size >= 0.9995 * unit), (1.0, "bytes"))
+    return f"{size / unit:.3g} {name}"

@@ -49,12 +49,12 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
-    """`counts[true][predicted]` for `labels`; `names`, if given, label the rows and columns instead. `too_large` is
-    shown if there are too many to draw."""
+    """`cells` (true, predicted, count) for `labels`, by their indices, row by row; all others are zero. `names`, if
+    given, label the rows and columns instead. `too_large` is shown if there are too many to draw."""
 
     title: str
     labels: tuple[str, ...]
-    counts: Sequence[Sequence[int]]
+    cells: Sequence[tuple[int, int, int]]
     names: tuple[str, ...] | None = None
     too_large: str = ""
 

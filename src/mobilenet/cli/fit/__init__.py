@@ -11,7 +11,7 @@ from mobilenet.cli.benchmark import Names
 from mobilenet.cli.console import print_json
 from mobilenet.cli.fit.progress import fit_progress
 from mobilenet.cli.fit.table import print_fitted
-from mobilenet.cli.params import SIZES, Numbers, Quantity
+from mobilenet.cli.params import SIZE_HELP, Bytes, Numbers, Quantity
 from mobilenet.errors import GateError
 
 if TYPE_CHECKING:
@@ -21,19 +21,15 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 _LATENCY = Quantity("latency", "5ms", {"ms": 1.0, "us": 1e-3, "µs": 1e-3, "s": 1e3})
-_SIZE = Quantity("size", "500kB", SIZES)
-_MEMORY = Quantity("amount of memory", "8MB", SIZES)
 _SHARE = Quantity("share", "10% or 0.1", {"": 1.0, "%": 0.01})
 _ACCURACY = Quantity("accuracy", "0.9 or 90%", {"": 1.0, "%": 0.01})
 
 
-@click.command(short_help="Find, train, export and prove the best model within a budget.")
+@click.command(short_help="Find, train, export and prove the best model within a budget.", epilog=SIZE_HELP)
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option("--latency", "latency_ms", type=_LATENCY, help="95th-percentile latency of one photo, such as 5ms.")
-@click.option("--size", "size_bytes", type=_SIZE, help="Maximum file size, such as 500kB.")
-@click.option(
-    "--memory", "memory_bytes", type=_MEMORY, metavar="SIZE", help="Maximum memory on top of the engine, such as 8MB."
-)
+@click.option("--size", "size_bytes", type=Bytes("500kB"), help="Maximum file size, such as 500kB.")
+@click.option("--memory", "memory_bytes", type=Bytes("8MB"), help="Maximum memory on top of the engine, such as 8MB.")
 @click.option(
     "--reserve",
     type=_SHARE,

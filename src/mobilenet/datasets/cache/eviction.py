@@ -7,7 +7,7 @@ from collections.abc import Iterator, Set
 from pathlib import Path
 
 from mobilenet.datasets.cache.segment_file import ENDING
-from mobilenet.errors import StorageError
+from mobilenet.errors import ConfigError, StorageError
 from mobilenet.files import locked, locked_shared, storage_errors
 
 __all__ = ["default_directory", "default_max_bytes", "make_room", "remove_debris", "remove_quietly", "writing"]
@@ -17,11 +17,25 @@ _LOCK = "lock"
 
 
 def default_directory() -> Path:
-    """$MOBILENET_CACHE, or `mobilenet` in $XDG_CACHE_HOME, or ~/.cache/mobilenet."""
+    """$MOBILENET_CACHE, or `mobilenet` in $XDG_CACHE_HOME, or ~/.cache/mobilenet.
+
+    ConfigError if neither variable is set and the user has no home folder. As the XDG specification says, a relative
+    $XDG_CACHE_HOME is ignored.
+    """
     chosen = os.environ.get("MOBILENET_CACHE")
     if chosen:
         return Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mobilenet"
+    caches = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return (caches if caches.is_absolute() else _home() / ".cache") / "mobilenet"
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError as error:
+        raise ConfigError(
+            f"user {os.getuid()} has no home folder for the cache; set MOBILENET_CACHE to a folder for it"
+        ) from error
 
 
 def default_max_bytes(directory: Path) -> int:

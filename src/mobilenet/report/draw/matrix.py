@@ -1,6 +1,7 @@
 """A matrix of labels against answers as geometry for the page's SVG, readable from 2 to about 200 rows."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mobilenet.report.draw.formats import short
@@ -71,20 +72,20 @@ def drawing(matrix: Matrix) -> Drawing | None:
         grid=side * rows,
         font=font,
         numbered=side >= _NUMBERED_SIDE,
-        squares=tuple(_squares(matrix.labels, matrix.counts, side, margin)),
+        squares=tuple(_squares(matrix, side, margin)),
         headings=tuple(
             Heading(margin + (number + 0.5) * side, name, label)
             for number, (name, label) in enumerate(zip(names, matrix.labels, strict=True))
         ),
-        right=sum(row[number] for number, row in enumerate(matrix.counts)),
-        total=sum(map(sum, matrix.counts)),
+        right=sum(count for true, predicted, count in matrix.cells if true == predicted),
+        total=sum(count for _, _, count in matrix.cells),
     )
 
 
-def _squares(labels: Sequence[str], counts: Sequence[Sequence[int]], side: float, margin: float) -> list[Square]:
-    return [
-        Square(margin + column * side, margin + line * side, count, count / sum(row), label, answer)
-        for line, (label, row) in enumerate(zip(labels, counts, strict=True))
-        for column, (answer, count) in enumerate(zip(labels, row, strict=True))
-        if count
-    ]
+def _squares(matrix: Matrix, side: float, margin: float) -> Iterator[Square]:
+    rows: Counter[int] = Counter()
+    for line, _, count in matrix.cells:
+        rows[line] += count
+    for line, column, count in matrix.cells:
+        x, y = margin + column * side, margin + line * side
+        yield Square(x, y, count, count / rows[line], matrix.labels[line], matrix.labels[column])

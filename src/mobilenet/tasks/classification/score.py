@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from mobilenet.metrics import classification as metrics
 from mobilenet.metrics import hierarchy
+from mobilenet.tasks.classification.confusion import columns
 from mobilenet.tasks.task import Wrong
 
 __all__ = ["agreement", "mistakes", "score"]
@@ -20,8 +21,8 @@ def score(probabilities: NDArray[Any], numbers: NDArray[np.int64], labels: tuple
     """(N, classes) probabilities and (N,) indices of the true classes -> all figures; N ≥ 1.
 
     Shares are 0…1, `loss` in nats; `top1_interval` is the Wilson 95 % interval of `top1`; `top5` is None with five
-    classes or fewer; `confusion[true][predicted]` counts photos; `levels` and `families` are for nested classes
-    (`metrics.hierarchy`), and empty for flat ones.
+    classes or fewer; `confusion` counts photos by true and predicted class (`columns`); `levels` and `families` are for
+    nested classes (`metrics.hierarchy`), and empty for flat ones.
     """
     photos, classes = probabilities.shape
     predicted = metrics.top_k(probabilities, 1)[:, 0]
@@ -40,9 +41,9 @@ def score(probabilities: NDArray[Any], numbers: NDArray[np.int64], labels: tuple
         "per_class": [
             {"label": label, **asdict(row)} for label, row in zip(labels, metrics.class_scores(confusion), strict=True)
         ],
-        "confusion": confusion.tolist(),
+        "confusion": columns(confusion),
         "levels": [_listed(asdict(level)) for level in hierarchy.levels(labels, confusion)],
-        "families": [_listed(asdict(family)) for family in hierarchy.families(labels, confusion)],
+        "families": [_family(family) for family in hierarchy.families(labels, confusion)],
         "reliability": [asdict(row) for row in calibration.bins],
     }
 
@@ -60,6 +61,18 @@ def mistakes(probabilities: NDArray[Any], numbers: NDArray[np.int64], labels: tu
 def agreement(ours: NDArray[Any], theirs: NDArray[Any]) -> float:
     """(N, classes) and (N, classes) -> top-1 agreement: share of photos with the same likeliest class, 0…1."""
     return int((ours.argmax(1) == theirs.argmax(1)).sum()) / len(ours)
+
+
+def _family(family: hierarchy.Family) -> dict[str, Any]:
+    # Not through asdict, which copies the matrix cell by cell.
+    return {
+        "label": family.label,
+        "children": list(family.children),
+        "photos": family.photos,
+        "inside": family.inside,
+        "outside": family.outside,
+        "confusion": columns(family.confusion),
+    }
 
 
 def _listed(value: Any) -> Any:

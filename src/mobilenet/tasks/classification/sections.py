@@ -1,8 +1,10 @@
 """The sections of a report on a classifier's evaluation."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from mobilenet.tasks.classification.confusion import Cell, cells
 from mobilenet.tasks.sections import Bars, Bin, Column, Figure, Gallery, Matrix, Part, Section, Table
 from mobilenet.tasks.task import Evaluated
 
@@ -78,18 +80,23 @@ def _summary_of_levels(evaluation: Evaluated) -> tuple[str, ...]:
 
 def _wrong(evaluation: Evaluated) -> int:
     """The number of photos with a wrong prediction."""
-    counts = evaluation.figures["confusion"]
-    right: int = sum(row[number] for number, row in enumerate(counts))
-    return evaluation.photos - right
+    figures = evaluation.figures
+    return sum(photos for true, predicted, photos in _cells(figures) if true != predicted)
+
+
+def _cells(figures: Mapping[str, Any]) -> tuple[Cell, ...]:
+    return cells(figures["confusion"], len(figures["labels"]))
 
 
 def _confusion(figures: Mapping[str, Any]) -> Section:
-    labels, counts = tuple(figures["labels"]), figures["confusion"]
+    labels, found = tuple(figures["labels"]), _cells(figures)
+    of_class: Counter[int] = Counter()
+    for true, _, photos in found:
+        of_class[true] += photos
     pairs = [
-        (label, labels[answer], photos, photos / sum(row))
-        for label, row in zip(labels, counts, strict=True)
-        for answer, photos in enumerate(row)
-        if photos and labels[answer] != label
+        (labels[true], labels[predicted], photos, photos / of_class[true])
+        for true, predicted, photos in found
+        if true != predicted
     ]
     worst = sorted(pairs, key=lambda pair: (-pair[2], -pair[3], pair[0], pair[1]))[:_MOST_CONFUSED]
     columns = (
@@ -99,7 +106,7 @@ def _confusion(figures: Mapping[str, Any]) -> Section:
         Column("Share of true class", "share", 0),
     )
     too_large = f"{len(labels)} classes are too many to draw; the most common confusions are listed."
-    parts: list[Part] = [Matrix("Confusion matrix", labels, counts, too_large=too_large)]
+    parts: list[Part] = [Matrix("Confusion matrix", labels, found, too_large=too_large)]
     if worst:
         parts.append(Table(columns, tuple(worst), "Most common confusions", on_terminal=False))
     note = (
@@ -159,7 +166,8 @@ def _family(family: Mapping[str, Any]) -> Matrix:
     itself = f"{label.rpartition('/')[2]} itself"
     names = tuple(child[len(label) + 1 :] or itself for child in children)
     too_large = "It has too many children to draw."
-    return Matrix(f"Inside {label}", tuple(children), family["confusion"], names, too_large)
+    found = cells(family["confusion"], len(children))
+    return Matrix(f"Inside {label}", tuple(children), found, names, too_large)
 
 
 def _mistakes(evaluation: Evaluated) -> Section:

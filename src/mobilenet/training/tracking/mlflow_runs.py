@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from mobilenet.errors import ConfigError
 from mobilenet.extras import pip_install
 from mobilenet.files import atomic_write
+from mobilenet.home import missing_home
 from mobilenet.runs.folder import RunFolder
 
 if TYPE_CHECKING:
@@ -194,6 +195,8 @@ def _refused(uri: str) -> Iterator[None]:
     except ImportError as error:
         raise ConfigError(f"--track mlflow needs {error.name}; {pip_install('mlflow')}") from error
     except _failures() as error:
+        if reason := missing_home(error):
+            raise ConfigError(f"--track mlflow: {reason}") from error
         raise ConfigError(f"MLflow cannot use {uri}: {_reason(error)}; set MLFLOW_TRACKING_URI to another") from error
 
 
