@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-__all__ = ["SIZES", "SIZE_HELP", "Bytes", "Numbers", "Quantity", "Share"]
+__all__ = ["SIZES", "SIZE_HELP", "Bytes", "Numbers", "Quantity", "Share", "Triple"]
 
 _Number = TypeVar("_Number", int, float)
 
@@ -90,3 +90,21 @@ class Numbers(click.ParamType[tuple[_Number, ...]]):
         except ValueError:
             example = f"such as {self._example}"
             self.fail(f"{value!r} is not a comma-separated list of numbers {example}", param, ctx)
+
+
+class Triple(click.ParamType[tuple[float, float, float]]):
+    """Three comma-separated numbers in 0…255: one each for red, green and blue."""
+
+    name = "R,G,B"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[float, float, float]:
+        """The three numbers."""
+        try:
+            red, green, blue = (float(word) for word in str(value).split(","))
+        except ValueError:
+            red = green = blue = math.nan
+        if not all(0 <= number <= 255 for number in (red, green, blue)):
+            self.fail(f"{value!r} is not three numbers from 0 to 255, such as 123.7,116.3,103.5", param, ctx)
+        return red, green, blue

@@ -14,6 +14,7 @@ from mobilenet.cli.console import print_json, shown
 from mobilenet.cli.params import SIZE_HELP, Bytes
 from mobilenet.cli.progress import progress_bars
 from mobilenet.cli.sections import sentence
+from mobilenet.cli.teacher import teacher_options, teaching
 from mobilenet.errors import ConfigError, ProcessError, SpecError
 from mobilenet.runs.folder import RunFolder
 
@@ -103,6 +104,7 @@ _EXIT_INTERRUPTED = 130
     "--checkpoint-minutes", type=float, default=5, show_default=True, help="Interval of checkpoints within an epoch."
 )
 @click.option("--keep-checkpoints", type=int, default=3, show_default=True, help="Number of checkpoints to keep.")
+@teacher_options
 @click.option(
     "--track",
     multiple=True,
@@ -121,8 +123,12 @@ def command(data: Path | None, out: Path | None, resume: Path | None, *, as_json
     \b
     mobilenet train photos/
     mobilenet train photos/ --width 0.25 --resolution 96 --minutes 5
+    mobilenet train photos/ --width 0.25 --teacher runs/large --unlabelled more/
     mobilenet train --resume runs/photos-mobilenet_v1-0.5-128
     """
+    if data is None and options["unlabelled"]:
+        # Photos without labels are all that there is to learn from.
+        data = options["unlabelled"][0]
     if (data is None) == (resume is None):
         raise click.UsageError("give either DATA to start a run, or --resume RUN to resume one")
     if resume is not None:
@@ -189,6 +195,7 @@ def _settings(data: Path | None, options: dict[str, Any]) -> "TrainingSettings":
         "augmentation": augmentation,
         "compile": options.pop("compile_network"),
         "cache_bytes": options.pop("cache_size"),
+        "teacher": teaching(options),
     }
     return TrainingSettings(**settings, **options)
 
@@ -222,7 +229,7 @@ class _Progress:
         self._folder = folder
         self._bars = progress_bars()
         self._caching = self._bars.add_task("decoding photos", visible=False)
-        self._reading = self._bars.add_task("features", visible=False)
+        self._reading = self._bars.add_task("network outputs", visible=False)
         self._epoch = self._bars.add_task("epoch 1", visible=False)
         self._number = 1
         self._goal: Goal | None = None

@@ -1,5 +1,7 @@
 """A list of photos and their labels, light enough for a million photos."""
 
+import os
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,10 +10,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mobilenet.datasets.archive import Members
-from mobilenet.datasets.targets import Targets
+from mobilenet.datasets.targets import PartlyLabelled, Targets
 from mobilenet.images.decode import read_photo
 
-__all__ = ["LeftOut", "Photos"]
+__all__ = ["LeftOut", "Photos", "with_files"]
+
+_AFTER_SHARDS = 2**62
+"""Files are read after the shards."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -50,6 +55,48 @@ class Photos:
         """The photos at `indices`, (M,) integers, in that order."""
         chosen = np.asarray(indices, dtype=np.int64)
         return replace(self, files=tuple(self.files[index] for index in chosen), targets=self.targets.take(chosen))
+
+
+def with_files(photos: Photos, paths: Sequence[Path]) -> Photos:
+    """The photos followed by those in files anywhere, which have no labels.
+
+    Beside photos that are files, they are named relative to the root, so that the list stays the same when all of them
+    move together.
+    """
+    targets = PartlyLabelled(
+        photos.targets, np.append(np.arange(len(photos)), np.full(len(paths), -1)).astype(np.int64)
+    )
+    if photos.members is None:
+        root = photos.root.absolute()
+        names = tuple(os.path.relpath(path.absolute(), root).replace(os.sep, "/") for path in paths)
+        return replace(photos, files=(*photos.files, *names), targets=targets)
+    names = tuple(str(path.absolute()) for path in paths)
+    members = _MembersAndFiles(photos.members, frozenset(names))
+    return replace(photos, files=(*photos.files, *names), targets=targets, members=members)
+
+
+@dataclass(frozen=True, slots=True)
+class _MembersAndFiles:
+    """Reads photos in shards and, by their absolute paths, `files`."""
+
+    members: Members
+    files: frozenset[str]
+
+    def read(self, file: str) -> bytes:
+        return read_photo(Path(file)) if file in self.files else self.members.read(file)
+
+    def stamp(self, file: str) -> tuple[bytes, int]:
+        if file not in self.files:
+            return self.members.stamp(file)
+        try:
+            status = Path(file).stat()
+        except OSError:
+            return b"", time.time_ns()
+        state = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev)
+        return f"{file}\0{state}".encode(errors="surrogateescape"), max(status.st_mtime_ns, status.st_ctime_ns)
+
+    def place(self, file: str) -> tuple[int, int, int]:
+        return (_AFTER_SHARDS, 0, 0) if file in self.files else self.members.place(file)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mobilenet.model.vocabulary import Vocabulary
 
-__all__ = ["Targets", "Unlabelled"]
+__all__ = ["PartlyLabelled", "Targets", "Unlabelled", "labelled_part"]
 
 
 class Targets(Protocol):
@@ -23,7 +23,7 @@ class Targets(Protocol):
 
     def strata(self) -> NDArray[np.int64] | None:
         """(N,) the group of each photo, an index into the vocabulary's names, by which a split and `--class-balanced`
-        are balanced; None if photos have no groups."""
+        are balanced, -1 for a photo without a label; None if photos have no groups."""
         ...
 
     def lines(self, vocabulary: Vocabulary) -> Iterator[Any]:
@@ -48,3 +48,37 @@ class Unlabelled:
 
     def lines(self, _vocabulary: Vocabulary) -> Iterator[None]:
         return iter([None] * self.count)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PartlyLabelled:
+    """Targets of N photos some of which have no label: `rows` (N,) int64 are indices into `labelled`, -1 for none."""
+
+    labelled: Targets
+    rows: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def take(self, indices: NDArray[np.int64]) -> "PartlyLabelled":
+        """The targets at `indices` (M,), in that order."""
+        return PartlyLabelled(self.labelled, self.rows[indices])
+
+    def strata(self) -> NDArray[np.int64] | None:
+        """(N,) the groups of the labelled photos, -1 for the others; None if labels have no groups."""
+        groups = self.labelled.strata()
+        return None if groups is None else np.append(groups, -1)[self.rows]
+
+    def lines(self, vocabulary: Vocabulary) -> Iterator[Any]:
+        """As of the labels, None for a photo without one."""
+        lines = [*self.labelled.lines(vocabulary), None]
+        return (lines[row] for row in self.rows.tolist())
+
+
+def labelled_part(targets: Targets) -> tuple[Targets, NDArray[np.int64]]:
+    """The targets of the photos that have labels, and for each photo (N,) its index in those, -1 without a label."""
+    if isinstance(targets, PartlyLabelled):
+        return targets.labelled, targets.rows
+    if isinstance(targets, Unlabelled):
+        return targets, np.full(len(targets), -1, np.int64)
+    return targets, np.arange(len(targets), dtype=np.int64)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mobilenet.datasets.dataset import Parts, make_split, open_parts, remembered_digests
+from mobilenet.datasets.dataset import Parts, make_split, open_parts, open_photos, remembered_digests
 from mobilenet.datasets.exclusions import NOTHING, Exclusions, read_exclusions
 from mobilenet.datasets.photos import LeftOut, Photos
 from mobilenet.datasets.remote.urls import spelled
@@ -121,13 +121,15 @@ def _sources(
     validation: Path | None,
     exclude: Exclusions,
 ) -> _Sources:
+    own = origin.is_data(data)
+    judged_by = origin.validation if own and validation is None else validation
     if validation is None and data.is_dir() and find_shards(data) is None:
         files = find_photos(data)
         if len(set(class_names(files).values())) < 2:
+            if judged_by is not None:
+                return _taught(data, task, origin, vocabulary, files, judged_by)
             return _pooled(data, origin, *_halves(data, files))
-    own = origin.is_data(data)
-    if own and validation is None:
-        validation = origin.validation
+    validation = judged_by
     if own and origin.split is None and not exclude.names:
         exclude = read_exclusions(origin.exclude)
     parts = open_parts(data, task, validation=validation, exclude=exclude)
@@ -142,6 +144,15 @@ def _sources(
     except DataError:
         return found
     return replace(found, judging=replace(found.judging, targets=targets), labelled=True)
+
+
+def _taught(
+    data: Path, task: Task, origin: Origin, vocabulary: Vocabulary, files: tuple[str, ...], validation: Path
+) -> _Sources:
+    """The photos of a run that learned from a teacher alone, and those with labels that it was measured on."""
+    judging = open_photos(validation, task, vocabulary)
+    found = _given(data, origin, Photos(data, files, Unlabelled(len(files))), judging)
+    return replace(found, labelled=True)
 
 
 def _recorded(parts: Parts, split: RecordedSplit) -> _Sources:

@@ -70,6 +70,10 @@ class Crops:
     offset: FloatArray
     method: npt.NDArray[np.int64]
 
+    def take(self, rows: IntArray) -> "Crops":
+        """The crops of the samples `rows` (M,), in that order."""
+        return Crops(self.box[rows], self.mirrored[rows], self.gain[rows], self.offset[rows], self.method[rows])
+
     def split(self, size: int) -> "list[Crops]":
         """The same crops, `size` samples at a time."""
         parts = [slice(start, start + size) for start in range(0, len(self.box), size)]
@@ -90,17 +94,18 @@ def training_methods(settings: Augmentation) -> tuple[ResizeMethod, ...]:
     return _METHODS if settings.aliasing else _METHODS[:1]
 
 
-def random_uniform(seed: int, epoch: int, indices: IntArray, draws: int) -> npt.NDArray[np.float64]:
-    """(N, draws) numbers in [0, 1), each a hash of (seed, epoch, index, draw) by SplitMix64 (Steele et al., 2014)."""
+def random_uniform(seed: int, epoch: int | IntArray, indices: IntArray, draws: int) -> npt.NDArray[np.float64]:
+    """(N, draws) numbers in [0, 1), each a hash of (seed, epoch, index, draw) by SplitMix64 (Steele et al., 2014);
+    `epoch` is one for all, or (N,) one for each."""
     state = _mix(np.uint64(seed & 0xFFFFFFFFFFFFFFFF) + np.zeros(1, np.uint64))
-    state = _mix(state + np.uint64(epoch))
+    state = _mix(state + np.asarray(epoch).astype(np.uint64))
     state = _mix(state + np.asarray(indices).astype(np.uint64))
     words = _mix(state[:, None] + np.arange(1, draws + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15))
     return (words >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
-def draw_crops(settings: Augmentation, seed: int, epoch: int, indices: IntArray) -> Crops:
-    """The random crops and colours of the samples `indices` (N,) in `epoch`."""
+def draw_crops(settings: Augmentation, seed: int, epoch: int | IntArray, indices: IntArray) -> Crops:
+    """The random crops and colours of the samples `indices` (N,) in `epoch`, one for all or (N,) one for each."""
     draw = random_uniform(seed, epoch, indices, _DRAWS).T
     low, high = settings.crop_area
     area = low + (high - low) * draw[0]

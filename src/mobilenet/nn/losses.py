@@ -14,6 +14,10 @@ def classification_loss(
     return F.cross_entropy(logits, labels, weight=class_weights, label_smoothing=smoothing)
 
 
-def softmax_divergence(student: Tensor, teacher: Tensor) -> Tensor:
-    """Kullback-Leibler divergence of two softmaxes from (N, classes) float32 logits: (), nats, summed over photos."""
-    return F.kl_div(F.log_softmax(student, 1), F.log_softmax(teacher, 1), reduction="sum", log_target=True)
+def softmax_divergence(student: Tensor, teacher: Tensor, temperature: float = 1.0) -> Tensor:
+    """Kullback-Leibler divergence of two softmaxes from (N, classes) float32 logits: (), nats, summed over photos.
+
+    Logits are divided by `temperature`, and the sum is multiplied by its square (Hinton et al., 2015).
+    """
+    ours, theirs = (F.log_softmax(logits / temperature, 1) for logits in (student, teacher))
+    return F.kl_div(ours, theirs, reduction="sum", log_target=True) * temperature**2

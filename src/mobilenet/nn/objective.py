@@ -39,8 +39,11 @@ class Objective(Protocol):
         """(len(names),) float32: means over the batch, the first with its gradient."""
         ...
 
-    def distil(self, student: Raw, teacher: Raw) -> Tensor:
-        """The divergence of a student's outputs from its teacher's: (), summed over the photos."""
+    def distil(self, student: Raw, teacher: Raw, temperature: float = 1.0) -> Tensor:
+        """The divergence of a student's outputs from its teacher's: (), summed over the photos.
+
+        Probabilities are compared at `temperature` (> 0): logits are divided by it, and the divergence is multiplied by
+        its square, which keeps the size of gradients (Hinton et al., 2015)."""
         ...
 
     def fit_head(self, features: Tensor, targets: Mapping[str, Tensor], seed: int) -> dict[str, Tensor] | None:

@@ -122,6 +122,8 @@ def _epochs(run: Run) -> str | None:
 def _settings(run: Run) -> list[tuple[str, Any]]:
     """The chosen settings, and the values derived for those left open."""
     chosen = {name: value for name, value in run.section("settings").items() if value is not None}
+    teacher = chosen.pop("teacher", {})
+    chosen |= {f"teacher_{name}": value for name, value in teacher.items() if value not in (None, [])}
     return sorted({**chosen, **run.section("network"), **run.section("plan")}.items())
 
 
@@ -211,6 +213,7 @@ def _facts(run: Run) -> list[tuple[str, str]]:
     facts = [
         ("Seed", run.text("settings", "seed")),
         ("Initial weights", run.text("settings", "weights")),
+        ("Teacher", _teacher(run)),
         ("Data", run.text("data", "root")),
         ("Split", run.text("data", "split")),
         ("Training photos", run.text("data", "train_photos")),
@@ -221,6 +224,15 @@ def _facts(run: Run) -> list[tuple[str, str]]:
         *((name.replace("_", " ").capitalize(), run.text("machine", name)) for name in run.section("machine")),
     ]
     return [(name, text) for name, text in facts if text]
+
+
+def _teacher(run: Run) -> str | None:
+    name, seen = run.text("teacher", "name"), run.number("teacher", "validation_photos_seen")
+    if name is None:
+        return None
+    if seen is None:
+        return f"{name}, whose training photos are unknown"
+    return f"{name}, trained on {seen:,.0f} of the validation photos" if seen else name
 
 
 def _command(run: Run) -> str | None:

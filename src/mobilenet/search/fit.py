@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
+import torch
+
 from mobilenet.benchmark.device.grid import GridSettings
 from mobilenet.benchmark.device.profile import DeviceProfile
-from mobilenet.datasets.dataset import open_dataset
-from mobilenet.datasets.exclusions import read_exclusions
-from mobilenet.errors import GateError
+from mobilenet.datasets.remote.urls import spelled
+from mobilenet.datasets.targets import Unlabelled
+from mobilenet.errors import DataError, GateError
 from mobilenet.files import atomic_write, check_writable, storage_errors
 from mobilenet.model.card import ModelCard
 from mobilenet.runtimes.engines import FORMATS
@@ -25,9 +27,11 @@ from mobilenet.search.strategy.choice import Choice
 from mobilenet.search.trial.files import MeasuredFile
 from mobilenet.search.trial.trainings import Trainings, WeightFile, read_weights
 from mobilenet.spec.rows import Network
-from mobilenet.tasks import task_of
+from mobilenet.training.data import open_data
 from mobilenet.training.recipe import make_plan
 from mobilenet.training.record import card_of
+from mobilenet.training.teacher.alignment import aligned
+from mobilenet.training.teacher.model import open_teacher
 
 __all__ = ["fit"]
 
@@ -36,22 +40,24 @@ def fit(settings: FitSettings, listener: FitListener | None = None) -> Fitted:
     """Find, train, export and prove the most accurate MobileNet V1 that fits the limits, or, if an accuracy is
     required, the smallest that reaches it; everything is written to `out`, where an interrupted search is resumed.
 
-    GateError, with the nearest candidate, if none fits the budget; what was trained stays.
+    GateError, with the nearest candidate, if none fits the budget; what was trained stays. DataError if the photos have
+    no labels to compare candidates by.
     """
     listener = listener or Nobody()
     check_writable(settings.out)
     weights = read_weights(settings.weights)
     given = None if settings.device is None else DeviceProfile.read(settings.device)
     training = settings.training
-    task = task_of(training.data, training.task)
-    dataset = open_dataset(
-        training.data,
-        task,
-        validation=training.validation,
-        seed=training.seed,
-        exclude=read_exclusions(training.exclude),
-    )
+    teacher = None if training.teacher is None else open_teacher(training.teacher, torch.device("cpu"), torch.float32)
+    task, dataset = open_data(training, teacher)
+    if isinstance(dataset.train.targets, Unlabelled):
+        raise DataError(
+            f"{spelled(training.data)} has no labels to compare candidates by; give labelled photos, and these with "
+            "--unlabelled"
+        )
     digests = identity(dataset, settings.weights, given)
+    if teacher is not None:
+        digests["teacher"] = teacher.digest
     journal = Journal(settings.out / "search.json", settings.to_json(), digests)
     widths = tuple(file.width_multiplier for file in weights)
 
@@ -68,6 +74,8 @@ def fit(settings: FitSettings, listener: FitListener | None = None) -> Fitted:
         show = partial(listener.working, "measuring the smallest candidate")
         check_smallest(settings.limits, possible, card(min(grid.widths), min(grid.resolutions)), show)
 
+    if teacher is not None:
+        aligned(teacher, card(1.0, 128), task.vocabulary_noun)
     profile = device_profile(settings, given, listener, check, begun=journal.begun)
     variants = variants_of(settings, profile, dataset.train)
     candidates = narrowed(profile, settings.widths, settings.resolutions)

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from mobilenet.errors import ConfigError
 from mobilenet.runtimes.engines import FORMATS
 from mobilenet.search.budget import Limits
-from mobilenet.training.resume.fingerprint import FREE_SETTINGS
+from mobilenet.training.resume.fingerprint import binding_settings
 from mobilenet.training.settings import TrainingSettings
 from mobilenet.training.tracking.listener import Listener, Silence
 
@@ -48,7 +48,7 @@ class FitSettings:
 
     def to_json(self) -> dict[str, Any]:
         """What determines the result besides photos, weights and device, for the journal of a search."""
-        training = {key: value for key, value in self.training.to_json().items() if key not in FREE_SETTINGS}
+        training = binding_settings(self.training.to_json())
         own = {"threads": self.threads, "runtimes": list(self.runtimes), "epochs": self.epochs}
         candidates = {"widths": sorted(self.widths), "resolutions": sorted(self.resolutions)}
         # Left out where they are not given, as in the journals of searches that could not be given any.

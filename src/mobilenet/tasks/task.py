@@ -134,6 +134,10 @@ class Task(Reader, Protocol):
         """Targets of the vocabulary `given` in terms of `wanted`; DataError names what `wanted` lacks."""
         ...
 
+    def answered(self, outputs: Outputs) -> Targets:
+        """The targets of N photos as a network says them: what a student is measured by where nobody has labelled."""
+        ...
+
     def head(self, body: Network, vocabulary: Vocabulary) -> Head | None:
         """The rows after `body`, whose last row is the global pool, and their outputs; None for a plain classifier of
         the names."""

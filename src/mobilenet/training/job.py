@@ -13,6 +13,7 @@ from mobilenet.training.recipe import Plan
 from mobilenet.training.settings import TrainingSettings
 from mobilenet.training.system.interruption import Interruption
 from mobilenet.training.system.processes import Processes
+from mobilenet.training.teacher.lessons import UNTAUGHT, Lessons
 from mobilenet.training.tracking.listener import Listener
 
 __all__ = ["Job", "Surroundings"]
@@ -31,7 +32,7 @@ class Surroundings:
 class Job:
     """What to train, on what, and where: `folder` gets what comes of it, `config` is what will stand in config.json.
 
-    `device` and `dtype` are where and in which number format this process computes.
+    `device` and `dtype` are where and in which number format this process computes; `lessons` are those of its teacher.
     """
 
     settings: TrainingSettings
@@ -44,3 +45,4 @@ class Job:
     config: dict[str, Any]
     device: torch.device
     dtype: torch.dtype
+    lessons: Lessons = UNTAUGHT

@@ -23,6 +23,7 @@ from mobilenet.training.recipe import Plan
 from mobilenet.training.sampler import epoch_order, sample_numbers, steps_per_epoch
 from mobilenet.training.settings import TrainingSettings
 from mobilenet.training.system.processes import Processes, lost_process
+from mobilenet.training.teacher.lessons import UNTAUGHT, Lessons
 
 __all__ = ["EpochResult", "Stopwatch", "Trainer"]
 
@@ -78,6 +79,7 @@ class Trainer:
         device: torch.device,
         dtype: torch.dtype,
         processes: Processes = _ALONE,
+        lessons: Lessons = UNTAUGHT,
     ) -> None:
         self.network, self.objective = network, objective
         place(network, device)
@@ -90,7 +92,7 @@ class Trainer:
         self.step, self.elapsed_s = 0, 0.0
         self.sums: list[Tensor] = []
         self.frozen, self.learning_rate = 0, 0.0
-        self._processes = processes
+        self._processes, self._lessons = processes, lessons
         self._forward: Callable[[Tensor], dict[str, Tensor]] | None = None
         self._strata = photos.targets.strata() if settings.class_balanced else None
         self._mean = torch.tensor(settings.mean, device=device)
@@ -122,6 +124,7 @@ class Trainer:
         order = epoch_order(len(self.photos), self.settings.seed, epoch, self._strata)
         samples = sample_numbers(order)
         size = self.plan.batch_size
+        self._prepare(epoch, samples, watch, after_step)
         drawn: list[Crops] = []
         for number in range(self.step - epoch * self.steps_per_epoch, self.steps_per_epoch):
             if self.finished:
@@ -131,7 +134,7 @@ class Trainer:
             with watch.part("input"):
                 drawn = drawn or self._draw(epoch, samples[number * size : (number + _DRAWN_AT_ONCE) * size])
                 batch = self._processes.share(samples[number * size : (number + 1) * size])
-                inputs, targets = self._input(batch, drawn.pop(0))
+                inputs, targets = self._input(epoch, batch, drawn.pop(0))
             with watch.part("step"):
                 self.sums.append(self._train_step(inputs, targets, len(batch)))
             self.step += 1
@@ -164,6 +167,15 @@ class Trainer:
             crops = whole_photos(len(chosen))
             inputs = render(pixels, crops, self.settings.side, self._mean, self._std, self.dtype)
             yield inputs, self._targets(chosen, crops)
+
+    def _prepare(self, epoch: int, samples: IntArray, watch: Stopwatch, after_step: Callable[[], None] | None) -> None:
+        """Get what is learned from besides targets; a run limited by time spends some of it on that."""
+        if self._lessons is UNTAUGHT:
+            return
+        start = time.perf_counter()
+        with watch.part("teacher"):
+            self._lessons.prepare(epoch, samples, after_step or (lambda: None))
+        self._add_time(time.perf_counter() - start)
 
     def _progress_at(self, step: int) -> float:
         if not self.plan.epochs:
@@ -207,13 +219,14 @@ class Trainer:
         """Crops for the next batches, drawn together because NumPy is slow on arrays as small as one batch."""
         size = self.plan.batch_size
         parts = [self._processes.share(samples[start : start + size]) for start in range(0, len(samples), size)]
-        crops = draw_crops(self.plan.augmentation, self.settings.seed, epoch, np.concatenate(parts))
+        by = self._lessons.draws(epoch, np.concatenate(parts))
+        crops = draw_crops(self.plan.augmentation, self.settings.seed, *by)
         return crops.split(len(parts[0]))
 
-    def _input(self, samples: IntArray, crops: Crops) -> tuple[Tensor, dict[str, Tensor]]:
+    def _input(self, epoch: int, samples: IntArray, crops: Crops) -> tuple[Tensor, dict[str, Tensor]]:
         indices = samples % len(self.photos)
         pixels = torch.from_numpy(self.photos.batch(indices, crops.method)).to(self.device, non_blocking=True)
-        targets = self._targets(indices, crops)
+        targets = self._targets(indices, crops) | self._lessons.outputs(epoch, samples, crops)
         return render(pixels, crops, self.plan.training_resolution, self._mean, self._std, self.dtype), targets
 
     def _targets(self, indices: IntArray, crops: Crops) -> dict[str, Tensor]:

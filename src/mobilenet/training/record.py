@@ -21,6 +21,7 @@ from mobilenet.tasks.task import Task
 from mobilenet.training.recipe import Plan
 from mobilenet.training.settings import TrainingSettings
 from mobilenet.training.system.machine import describe_machine, versions
+from mobilenet.training.teacher import settings as teacher_settings
 
 __all__ = ["card_of", "describe", "portable"]
 
@@ -86,6 +87,9 @@ def describe(
 
 
 def _loss_range(settings: TrainingSettings, task: Task, training: CachedPhotos, card: ModelCard) -> dict[str, float]:
+    if settings.teacher is not None:
+        # How far outputs can be from those of a teacher is not known.
+        return {}
     found = task.loss_range(training.targets, card.vocabulary, settings)
     return {} if found is None else {"chance": found[0], "perfect": found[1]}
 
@@ -97,7 +101,15 @@ def _from_anywhere(settings: TrainingSettings) -> TrainingSettings:
     if weights is not None and Path(weights).exists():
         weights = str(Path(weights).absolute())
     exclude = None if settings.exclude is None else settings.exclude.absolute()
-    return replace(settings, data=whole_path(settings.data), validation=validation, exclude=exclude, weights=weights)
+    teacher = None if settings.teacher is None else settings.teacher.from_anywhere()
+    return replace(
+        settings,
+        data=whole_path(settings.data),
+        validation=validation,
+        exclude=exclude,
+        weights=weights,
+        teacher=teacher,
+    )
 
 
 def portable(config: dict[str, Any]) -> dict[str, Any]:
@@ -108,11 +120,17 @@ def portable(config: dict[str, Any]) -> dict[str, Any]:
     data = {key: value for key, value in config["data"].items() if key not in {"root", "left_out", "classes"}}
     if config["settings"]["validation"] is not None:
         data["split"] = "given"
-    return {
+    document = {
         **{key: config[key] for key in ("plan", "precision", "versions", "machine")},
         "settings": settings,
         "data": data,
     }
+    if teacher := config.get("teacher"):
+        document["settings"]["teacher"] = {
+            key: value for key, value in settings["teacher"].items() if key not in teacher_settings.FREE
+        }
+        document["teacher"] = {**teacher, "name": Path(teacher["name"]).name}
+    return document
 
 
 def _data_hash(photos: tuple[CachedPhotos, CachedPhotos], vocabulary: Vocabulary) -> str:

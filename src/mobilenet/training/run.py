@@ -9,24 +9,23 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mobilenet.datasets.cache.load import CachedPhotos, load
+import torch
+
+from mobilenet.datasets.cache.load import CachedPhotos
 from mobilenet.datasets.check.check import quick_check
-from mobilenet.datasets.dataset import Dataset, open_dataset
-from mobilenet.datasets.exclusions import read_exclusions
 from mobilenet.datasets.remote.urls import name_for_folders, spelled
-from mobilenet.errors import ConfigError, DataError, ModelError
+from mobilenet.errors import ConfigError, ModelError
 from mobilenet.evaluate import Evaluation
 from mobilenet.files import check_writable
-from mobilenet.images.augment import training_methods, training_side
 from mobilenet.model.card import ModelCard
 from mobilenet.runs.config import parse_config, read_config_bytes, write_config
 from mobilenet.runs.folder import RunFolder
 from mobilenet.runs.split import photo_lines
 from mobilenet.spec.shapes import has_fixed_resolution
-from mobilenet.tasks import task_of
+from mobilenet.training.data import TrainingData, load_data
 from mobilenet.training.job import Job, Surroundings
-from mobilenet.training.recipe import default_augmentation, make_plan
-from mobilenet.training.record import card_of, describe
+from mobilenet.training.recipe import Plan, make_plan
+from mobilenet.training.record import describe
 from mobilenet.training.resume.checkpoint import Checkpoints
 from mobilenet.training.resume.fingerprint import check_same
 from mobilenet.training.session import Session
@@ -36,6 +35,9 @@ from mobilenet.training.system.interruption import Interruption
 from mobilenet.training.system.lock import lock_folder
 from mobilenet.training.system.machine import keep_freed_memory, pick_device, pick_precision
 from mobilenet.training.system.processes import Processes, joined
+from mobilenet.training.teacher.alignment import AlignedTeacher
+from mobilenet.training.teacher.lessons import UNTAUGHT, Lessons
+from mobilenet.training.teacher.start import Student, facts, make_lessons, seen_by, with_views
 from mobilenet.training.tracking.listener import Listener, Silence
 
 __all__ = ["RunResult", "new_run_folder", "resume", "train"]
@@ -127,35 +129,71 @@ def _run(
         check_writable(folder)
     with lock_folder(folder) if processes.writes else nullcontext():
         settings, source = _with_source(settings, folder, processes, listener)
-        task = task_of(settings.data, settings.task)
-        settings = replace(settings, task=task.name)
         with processes.first_alone(), around.interruption.immediately():
-            exclude = read_exclusions(settings.exclude)
-            dataset = open_dataset(
-                settings.data, task, validation=settings.validation, seed=settings.seed, exclude=exclude
-            )
-            for note in dataset.notes:
-                listener.note(note)
-            training, validation, caching_s = _cache(dataset, settings, listener)
-        if found := quick_check(dataset.vocabulary, training, validation):
+            data = load_data(settings, device, dtype, listener)
+        settings = _with_crops(replace(settings, task=data.task.name), data.card)
+        if found := quick_check(data.dataset.vocabulary, data.training, data.validation):
             listener.note(f"check: {found}; see mobilenet check {spelled(settings.data)}")
-        card = card_of(settings, task, dataset.vocabulary)
-        settings = _with_crops(settings, card)
-        plan = make_plan(settings, len(training))
+        plan = make_plan(settings, len(data.training))
         if plan.batch_size < settings.batch_size:
-            photos = f"{len(training)} to train on"
-            listener.note(f"batches of {plan.batch_size} photos, not {settings.batch_size}: there are {photos}")
-        config = describe(settings, plan, dataset, task, card, (training, validation), command, device, dtype)
+            there = f"{len(data.training)} to train on"
+            listener.note(f"batches of {plan.batch_size} photos, not {settings.batch_size}: there are {there}")
+        settings, lessons = _lessons(settings, data, plan, around, device, dtype)
+        photos = (data.training, data.validation)
+        config = describe(settings, plan, data.dataset, data.task, data.card, photos, command, device, dtype)
         config["machine"]["processes"] = processes.count
-        lines = photo_lines((training, validation), dataset.vocabulary)
+        if data.teacher is not None:
+            config["teacher"] = _facts(data.teacher, data.validation, listener)
+        lines = photo_lines(photos, data.dataset.vocabulary)
         _check(folder, config, recorded, lines, processes, listener)
-        session = Session(Job(settings, plan, folder, task, card, training, validation, config, device, dtype), around)
+        job = Job(settings, plan, folder, data.task, data.card, *photos, config, device, dtype, lessons)
+        session = Session(job, around)
         evaluation = session.finish(None if source is None else partial(start, source))
         total_s = time.perf_counter() - began
         if processes.writes:
-            config["seconds"] = {"caching": caching_s, "training": session.trainer.elapsed_s, "total": total_s}
+            config["seconds"] = {"caching": data.caching_s, "training": session.trainer.elapsed_s, "total": total_s}
             write_config(RunFolder(folder), config)
         return RunResult(folder, evaluation, total_s)
+
+
+def _lessons(
+    settings: TrainingSettings,
+    data: TrainingData,
+    plan: Plan,
+    around: Surroundings,
+    device: torch.device,
+    dtype: torch.dtype,
+) -> tuple[TrainingSettings, Lessons]:
+    """The settings with the number of views of the teacher, if there is one, and what it says of the photos."""
+    teacher, teaching = data.teacher, settings.teacher
+    if teacher is None or teaching is None:
+        return settings, UNTAUGHT
+    student = Student(
+        data.card,
+        data.training,
+        plan.augmentation,
+        plan.training_resolution,
+        plan.batch_size,
+        plan.epochs,
+        settings.minutes,
+        settings.seed,
+        device,
+        dtype,
+        settings.cache_bytes,
+    )
+    with around.processes.first_alone(), around.interruption.immediately():
+        seen = seen_by(teacher, data.training, settings.cache_bytes, settings.workers)
+    listener = around.listener
+    teaching = with_views(teaching, teacher, student, seen, around.processes, listener.note)
+    lessons = make_lessons(teaching, teacher, student, seen, around.processes, listener.reading, listener.note)
+    return replace(settings, teacher=teaching), lessons
+
+
+def _facts(teacher: AlignedTeacher, validation: CachedPhotos, listener: Listener) -> dict[str, Any]:
+    found, note = facts(teacher.teacher, validation)
+    if note:
+        listener.note(note)
+    return found
 
 
 def _with_crops(settings: TrainingSettings, card: ModelCard) -> TrainingSettings:
@@ -211,37 +249,3 @@ def _check(
     if recorded is not None:
         for note in check_same(folder, recorded, config, photos):
             listener.note(note)
-
-
-def _cache(
-    dataset: Dataset, settings: TrainingSettings, listener: Listener
-) -> tuple[CachedPhotos, CachedPhotos, float]:
-    start = time.perf_counter()
-    total = len(dataset.train) + len(dataset.validation)
-    first = len(dataset.train)
-    limit = settings.cache_bytes
-    training = load(
-        dataset.train,
-        training_side(settings.side),
-        methods=training_methods(settings.augmentation or default_augmentation(settings.weights)),
-        max_bytes=limit,
-        workers=settings.workers,
-        progress=lambda done, _: listener.caching(done, total),
-    )
-    validation = load(
-        dataset.validation,
-        settings.side,
-        max_bytes=limit,
-        workers=settings.workers,
-        progress=lambda done, _: listener.caching(first + done, total),
-    )
-    for photos in (training, validation):
-        for note in photos.notes:
-            listener.note(note)
-        for left_out in photos.left_out:
-            listener.note(f"left out {spelled(photos.photos.root / left_out.file)}: {left_out.reason}")
-    if len(training) < 2 or not len(validation):
-        raise DataError(
-            f"{dataset.root}: too few decodable photos for training and validation; see `mobilenet train --help`"
-        )
-    return training, validation, time.perf_counter() - start

@@ -17,17 +17,20 @@ def epoch_order(count: int, seed: int, epoch: int, strata: IntArray | None = Non
     """(N,) indices of `count` photos in the order of `epoch`.
 
     A permutation; or, if `strata` (N,) give the group of each photo, equally many draws from each group: photos of rare
-    groups repeat, those of frequent groups alternate between epochs.
+    groups repeat, those of frequent groups alternate between epochs. Photos in no group (-1) are drawn once each.
     """
     photos = np.arange(count, dtype=np.int64)
     keys = random_uniform(seed ^ _ORDER, epoch, photos, 2)
     order = np.argsort(keys[:, 0], kind="stable")
     if strata is None:
         return order
-    present = np.unique(strata)
-    rounds = -(-count // len(present))
+    loose = order[strata[order] < 0]
+    present = np.unique(strata[strata >= 0])
+    grouped = count - len(loose)
+    rounds = -(-grouped // max(len(present), 1))
     drawn = [np.resize(order[strata[order] == group], rounds) for group in present]
-    mixed = np.stack(drawn, axis=1).reshape(-1)[:count]
+    balanced = np.stack(drawn, axis=1).reshape(-1)[:grouped] if drawn else loose[:0]
+    mixed = np.concatenate([balanced, loose])
     return mixed[np.argsort(keys[:, 1], kind="stable")]
 
 

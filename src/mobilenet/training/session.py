@@ -63,9 +63,17 @@ class Session:
         job = self.job
         torch.manual_seed(job.settings.seed)
         network = TableNetwork(job.card.network(), job.card.outputs)
-        objective = job.task.objective(job.card, job.settings)
+        objective = job.lessons.wrapped(job.task.objective(job.card, job.settings))
         self.trainer = Trainer(
-            network, objective, job.training, job.settings, job.plan, job.device, job.dtype, self.processes
+            network,
+            objective,
+            job.training,
+            job.settings,
+            job.plan,
+            job.device,
+            job.dtype,
+            self.processes,
+            job.lessons,
         )
         lines = self._restore()
         if self.processes.writes:

@@ -9,6 +9,7 @@ from mobilenet.images.augment import Augmentation
 from mobilenet.images.preprocessing import Preprocessing
 from mobilenet.spec.mobilenet import MOBILENETS
 from mobilenet.spec.rows import ConvStyle, Network
+from mobilenet.training.teacher.settings import Teaching
 
 __all__ = ["DEFAULT_CACHE_BYTES", "Freeze", "Optimizer", "Precision", "Track", "TrainingSettings"]
 
@@ -38,7 +39,7 @@ class TrainingSettings:
     is scaled down to it (0: no limit). `average_epochs`: length of the moving average of the weights that is evaluated
     and saved. `exclude`: a list of photos to exclude (`datasets.read_exclusions`). `workers`: decoder threads, one per
     core by default. `checkpoint_minutes`: time between two checkpoints within an epoch; the last `keep_checkpoints` are
-    kept. `track`: where to log metrics, besides metrics.jsonl.
+    kept. `track`: where to log metrics, besides metrics.jsonl. `teacher`: learn from the outputs of another network.
     """
 
     data: Path
@@ -78,6 +79,7 @@ class TrainingSettings:
     keep_checkpoints: int = 3
     track: tuple[Track, ...] = ("tensorboard",)
     task: str | None = None
+    teacher: Teaching | None = None
 
     def __post_init__(self) -> None:
         problem = _problem(self)
@@ -109,6 +111,7 @@ class TrainingSettings:
         values["data"] = str(self.data)
         values["validation"] = None if self.validation is None else str(self.validation)
         values["exclude"] = None if self.exclude is None else str(self.exclude)
+        values["teacher"] = None if self.teacher is None else self.teacher.to_json()
         return values
 
     @classmethod
@@ -129,6 +132,7 @@ class TrainingSettings:
                 "std": tuple(values["std"]),
                 "track": tuple(values.get("track", ("tensorboard",))),
                 "task": values.get("task"),
+                "teacher": None if values.get("teacher") is None else Teaching.from_json(values["teacher"]),
             }
             return cls(**{**values, **read})
         except (KeyError, TypeError) as error:
@@ -171,4 +175,6 @@ def _problem(settings: TrainingSettings) -> str | None:
             return f"unknown {name} {choice!r}; use one of {', '.join(known)}"
     if settings.freeze != "none" and settings.weights is None:
         return "--freeze backbone needs --weights: freezing random weights is pointless"
+    if settings.freeze != "none" and settings.teacher is not None:
+        return "--freeze backbone fits the classifier to labels in one go and learns nothing from a --teacher; omit one"
     return None

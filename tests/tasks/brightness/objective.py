@@ -32,9 +32,10 @@ class LightObjective:
         right = (outputs["quadrant"].detach().argmax(1) == targets["quadrant"]).float().mean()
         return torch.stack([loss, right])
 
-    def distil(self, student: Raw, teacher: Raw) -> Tensor:
+    def distil(self, student: Raw, teacher: Raw, temperature: float = 1.0) -> Tensor:
         one, other = (torch.sigmoid(raw["brightness"]) for raw in (student, teacher))
-        return F.mse_loss(one, other, reduction="sum") + softmax_divergence(student["quadrant"], teacher["quadrant"])
+        quadrants = softmax_divergence(student["quadrant"], teacher["quadrant"], temperature)
+        return F.mse_loss(one, other, reduction="sum") + quadrants
 
     def fit_head(self, _features: Tensor, _targets: Mapping[str, Tensor], _seed: int) -> None:
         return None

@@ -65,6 +65,9 @@ class Brightness:
             raise DataError("the quadrants have other names")
         return targets
 
+    def answered(self, outputs: Outputs) -> Targets:
+        return Light(outputs["brightness"][:, 0], outputs["quadrant"].argmax(1))
+
     def head(self, body: Network, _vocabulary: Vocabulary) -> Head:
         plane = body.rows[-2].name
         height, width, channels = output_shapes(body.rows, body.resolution)[plane]

@@ -12,6 +12,7 @@ from mobilenet.cli.console import print_json
 from mobilenet.cli.fit.progress import fit_progress
 from mobilenet.cli.fit.table import print_fitted
 from mobilenet.cli.params import SIZE_HELP, Bytes, Numbers, Quantity
+from mobilenet.cli.teacher import teacher_options, teaching
 from mobilenet.errors import GateError
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ _ACCURACY = Quantity("accuracy", "0.9 or 90%", {"": 1.0, "%": 0.01})
 )
 @click.option("--val", "validation", type=click.Path(path_type=Path), help="Validation photos: folder or CSV file.")
 @click.option("--exclude", type=click.Path(path_type=Path), help="List of photos to leave out; see mobilenet check.")
+@teacher_options
 @click.option("--epochs", type=int, help="Epochs of a full training.  [default: as mobilenet train]")
 @click.option(
     "--crop-area", type=float, help="Smallest random crop, as a fraction of a photo's area.  [default: by recipe]"
@@ -110,7 +112,7 @@ def _settings(data: Path, out: Path | None, options: dict[str, Any]) -> "FitSett
     candidates: dict[str, Any] = {name: options.pop(name) or () for name in ("widths", "resolutions")}
     augmentation = _augmentation(options.pop("crop_area"), options["weights"])
     own = {name: options.pop(name) for name in ("validation", "exclude", "seed")}
-    training = TrainingSettings(data, augmentation=augmentation, **own)
+    training = TrainingSettings(data, augmentation=augmentation, teacher=teaching(options), **own)
     if (epochs := options["epochs"]) is not None:
         _ = replace(training, epochs=epochs)
     folder = out or Path("fits") / f"{name_for_folders(data)}-{limits.name}"

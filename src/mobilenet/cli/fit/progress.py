@@ -89,7 +89,7 @@ class _Training:
         self._shown.working("decoding photos", done, total)
 
     def reading(self, done: int, total: int) -> None:
-        self._shown.draw("features", f"{self._name}, features", done, total)
+        self._shown.draw("features", f"{self._name}, network outputs", done, total)
 
     def stepping(self, done: int, total: int) -> None:
         self._shown.draw("epoch", f"{self._name}, epoch {self._epoch}/{self._epochs}", done, total)

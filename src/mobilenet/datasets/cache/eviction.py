@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterator, Set
 from pathlib import Path
 
-from mobilenet.datasets.cache.segment_file import ENDING
+from mobilenet.datasets.cache import row_file, segment_file
 from mobilenet.errors import ConfigError, StorageError
 from mobilenet.files import locked, locked_shared, storage_errors
 
@@ -14,6 +14,7 @@ __all__ = ["default_directory", "default_max_bytes", "make_room", "remove_debris
 
 _DEFAULT_MAX_BYTES = 8 * 10**9
 _LOCK = "lock"
+_ENDINGS = (segment_file.ENDING, row_file.ENDING)
 
 
 def default_directory() -> Path:
@@ -91,8 +92,9 @@ def remove_quietly(path: Path) -> None:
 
 
 def _held(directory: Path) -> Iterator[tuple[int, Path, int]]:
-    """The time of last use of each segment of any kind, its path, and its bytes."""
-    for path in directory.glob(f"*/*/*{ENDING}"):
-        with contextlib.suppress(OSError):
-            status = path.stat()
-            yield status.st_mtime_ns, path, status.st_size
+    """The time of last use of each file of any kind, its path, and its bytes."""
+    for ending in _ENDINGS:
+        for path in directory.glob(f"*/*/*{ending}"):
+            with contextlib.suppress(OSError):
+                status = path.stat()
+                yield status.st_mtime_ns, path, status.st_size

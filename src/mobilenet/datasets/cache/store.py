@@ -24,7 +24,7 @@ from mobilenet.datasets.cache.segment_file import (
 from mobilenet.errors import StorageError
 from mobilenet.images.resize import ResizeMethod
 
-__all__ = ["NOWHERE", "Place", "Store"]
+__all__ = ["NOWHERE", "Place", "Store", "segments_in_use"]
 
 # Incremented whenever `images` gives different pixels for the same photo.
 _POLICY = 1
@@ -163,9 +163,7 @@ class Store:
         return self._intact[number]
 
     def _kept(self) -> dict[Path, int]:
-        """Bytes of the files in this folder that are in use."""
-        mapped = [segment for segment in _IN_USE if self.directory in segment.path.parents]
-        return {item.path: segment_bytes(len(item.index), len(item.pixels), item.pixels.shape[1]) for item in mapped}
+        return _mapped(self.directory)
 
     def _rows_left(self) -> int:
         """Number of squares that one more segment may hold."""
@@ -216,6 +214,17 @@ def _name(side: int, crop_fraction: float | None, method: ResizeMethod) -> str:
     """The folder of one kind of squares; squares by area were there before other methods, and keep their name."""
     seen = "whole" if crop_fraction is None else repr(crop_fraction)
     return f"{side}-{seen}" if method == "area" else f"{side}-{seen}-{method}"
+
+
+def segments_in_use(directory: Path) -> dict[Path, int]:
+    """Bytes of the segments in this folder that this process has mapped; thread-safe."""
+    with _LOCK:
+        return _mapped(directory)
+
+
+def _mapped(directory: Path) -> dict[Path, int]:
+    mapped = [segment for segment in _IN_USE if directory in segment.path.parents]
+    return {item.path: segment_bytes(len(item.index), len(item.pixels), item.pixels.shape[1]) for item in mapped}
 
 
 def _version() -> str:

@@ -112,7 +112,10 @@ def _numbered(lines: Sequence[Any]) -> NDArray[np.int64]:
 def _counts(targets: Targets, vocabulary: Vocabulary) -> list[int]:
     """The number of photos in each group; empty if photos have no groups."""
     strata = targets.strata()
-    return [] if strata is None else np.bincount(strata, minlength=len(vocabulary.names)).tolist()
+    if strata is None:
+        return []
+    counts: list[int] = np.bincount(strata[strata >= 0], minlength=len(vocabulary.names)).tolist()
+    return counts
 
 
 class _Checking:

@@ -13,6 +13,7 @@ _NAMES = {
     "norms": "Norms fitted to the photos",
     "features": "Features of the photos",
     "head": "Head fitted to the features",
+    "teacher": "Outputs of the teacher",
     "input": "Input (batches and augmentation)",
     "step": "Forward, backward, optimiser",
     "forward": "Forward",

@@ -41,9 +41,9 @@ class ClassificationObjective:
         loss = classification_loss(logits, numbers, self._smoothing)
         return torch.stack([loss, (logits.detach().argmax(1) == numbers).float().mean()])
 
-    def distil(self, student: Raw, teacher: Raw) -> Tensor:
+    def distil(self, student: Raw, teacher: Raw, temperature: float = 1.0) -> Tensor:
         """Kullback-Leibler divergence of the student's outputs from the teacher's: (), in nats, summed over photos."""
-        return softmax_divergence(student[_OUTPUT], teacher[_OUTPUT])
+        return softmax_divergence(student[_OUTPUT], teacher[_OUTPUT], temperature)
 
     def fit_head(self, features: Tensor, targets: Mapping[str, Tensor], seed: int) -> dict[str, Tensor]:
         """A linear classifier fitted to (N, F) features, full batch."""

@@ -61,6 +61,10 @@ class Classification:
         """Matched by name; DataError names the classes that `wanted` lacks."""
         return relabelled(_classes(targets), given, wanted)
 
+    def answered(self, outputs: Outputs) -> Targets:
+        """The likeliest class of each photo."""
+        return ClassTargets(outputs[_OUTPUT].argmax(1).astype(np.int64))
+
     def head(self, _body: Network, _vocabulary: Vocabulary) -> Head | None:
         """A plain classifier."""
         return None

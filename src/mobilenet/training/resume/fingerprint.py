@@ -7,10 +7,11 @@ from typing import Any
 
 from mobilenet.errors import ConfigError
 from mobilenet.runs.folder import RunFolder
+from mobilenet.training.teacher import settings as teacher_settings
 
-__all__ = ["FREE_SETTINGS", "check_same", "check_settings"]
+__all__ = ["binding_settings", "check_same", "check_settings"]
 
-FREE_SETTINGS = frozenset(
+_FREE_SETTINGS = frozenset(
     {
         "cache_bytes",
         "checkpoint_minutes",
@@ -40,6 +41,7 @@ def check_same(
         _classes(before["data"]["classes"], now["data"]["classes"])
         or (before["data"]["hash"] != now["data"]["hash"] and _photos(RunFolder(folder).photos, photos))
         or _values(before["plan"], now["plan"])
+        or _teacher(before.get("teacher"), now.get("teacher"))
     )
     if difference:
         raise ConfigError(f"{folder} was trained on something else: {difference}; restore it, or start a new run")
@@ -51,12 +53,23 @@ def check_same(
 
 def check_settings(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """ConfigError naming a setting that differs from those of the checkpoint in `folder`."""
-    difference = _values(
-        {key: value for key, value in before.items() if key not in FREE_SETTINGS},
-        {key: value for key, value in now.items() if key not in FREE_SETTINGS},
-    )
+    difference = _values(binding_settings(before), binding_settings(now))
     if difference:
         raise ConfigError(f"the checkpoint in {folder} was made with different settings: {difference}; start a new run")
+
+
+def binding_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the settings, as JSON values, that affect what is learned."""
+    kept = {key: value for key, value in settings.items() if key not in _FREE_SETTINGS}
+    if teacher := kept.pop("teacher", None):
+        kept["teacher"] = {key: value for key, value in teacher.items() if key not in teacher_settings.FREE}
+    return kept
+
+
+def _teacher(before: Mapping[str, Any] | None, now: Mapping[str, Any] | None) -> str | None:
+    if (before or {}).get("digest") == (now or {}).get("digest"):
+        return None
+    return f"its teacher {(before or now or {}).get('name')} is not the same file or is used differently"
 
 
 def _classes(before: Sequence[str], now: Sequence[str]) -> str | None:

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from mobilenet.datasets.targets import labelled_part
 from mobilenet.errors import ConfigError
 from mobilenet.images.augment import random_uniform
 from mobilenet.model.card import ModelCard
@@ -70,7 +71,7 @@ def adopt(settings: TrainingSettings, card: ModelCard) -> TrainingSettings:
 
 def start(source: Source, trainer: Trainer, watch: Stopwatch, progress: Callable[[int, int], None]) -> None:
     """Make the trainer's network ready: the body of `source`, norms that fit the photos, and a head fitted to the
-    features that the body gives of them, where the task has one that can be.
+    features that the body gives of those with labels, where the task has one that can be.
     """
     began = time.perf_counter()
     network = trainer.network.eval()
@@ -84,10 +85,12 @@ def start(source: Source, trainer: Trainer, watch: Stopwatch, progress: Callable
         wide = with_norms(source, some, trainer.device)
         thin = thinner(wide, network.spec.width_multiplier, some, trainer.device)
         begin(thin.network, network)
-    with watch.part("features"):
-        features, targets = _features(trainer, network, photos, progress)
-    with watch.part("head"):
-        _set_head(network, trainer.objective.fit_head(features, targets, trainer.settings.seed))
+    labelled = photos[labelled_part(trainer.photos.targets)[1][photos] >= 0]
+    if len(labelled):
+        with watch.part("features"):
+            features, targets = _features(trainer, network, labelled, progress)
+        with watch.part("head"):
+            _set_head(network, trainer.objective.fit_head(features, targets, trainer.settings.seed))
     trainer.average.restart()
     trainer.elapsed_s += time.perf_counter() - began
 

@@ -12,7 +12,7 @@ class Listener(Protocol):
         """`done` of `total` photos are decoded."""
 
     def reading(self, done: int, total: int) -> None:
-        """`done` of `total` photos have passed through the weights that the run starts from."""
+        """`done` of `total` photos have passed through the weights that the run starts from, or through its teacher."""
 
     def stepping(self, done: int, total: int) -> None:
         """`done` of `total` steps of this epoch are complete."""

@@ -1,0 +1,117 @@
+"""What a run learns from: its task, its photos with their targets, and its teacher."""
+
+import time
+from dataclasses import dataclass
+
+import torch
+
+from mobilenet.datasets.cache.load import CachedPhotos, load
+from mobilenet.datasets.dataset import Dataset, open_dataset
+from mobilenet.datasets.exclusions import read_exclusions
+from mobilenet.datasets.remote.urls import spelled
+from mobilenet.errors import ConfigError, DataError
+from mobilenet.images.augment import training_methods, training_side
+from mobilenet.model.card import ModelCard
+from mobilenet.tasks import task_of, task_of_model
+from mobilenet.tasks.task import Task
+from mobilenet.training.recipe import default_augmentation
+from mobilenet.training.record import card_of
+from mobilenet.training.settings import TrainingSettings
+from mobilenet.training.teacher.alignment import AlignedTeacher, aligned
+from mobilenet.training.teacher.data import has_labels, open_taught_dataset
+from mobilenet.training.teacher.model import open_teacher
+from mobilenet.training.teacher.network import Teacher
+from mobilenet.training.teacher.start import judged_by
+from mobilenet.training.tracking.listener import Listener
+
+__all__ = ["TrainingData", "load_data", "open_data"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainingData:
+    """`training` and `validation` are the decodable photos of `dataset`; `card` is that of the network to train, and
+    `teacher` what it learns from besides targets, if anything. `caching_s` is the time that decoding took."""
+
+    task: Task
+    dataset: Dataset
+    card: ModelCard
+    training: CachedPhotos
+    validation: CachedPhotos
+    teacher: AlignedTeacher | None
+    caching_s: float
+
+
+def open_data(settings: TrainingSettings, teacher: Teacher | None) -> tuple[Task, Dataset]:
+    """The task and the data set of a run; the task of photos without labels is their teacher's. ConfigError for a
+    teacher of another task, DataError if there is nothing to learn."""
+    task = task_of(settings.data, settings.task)
+    exclude = read_exclusions(settings.exclude)
+    if teacher is None or settings.teacher is None:
+        found = open_dataset(settings.data, task, validation=settings.validation, seed=settings.seed, exclude=exclude)
+        return task, found
+    unlabelled = settings.teacher.unlabelled
+    if teacher.task is not None and settings.task is None and not has_labels(settings.data, task, unlabelled):
+        task = task_of_model(teacher.task, teacher.name)
+    if teacher.task not in (None, task.name):
+        raise ConfigError(
+            f"the teacher {teacher.name} is for {teacher.task}, and {spelled(settings.data)} for {task.name}; use a "
+            f"teacher for {task.name}"
+        )
+    return task, open_taught_dataset(
+        settings.data,
+        task,
+        teacher.vocabulary,
+        validation=settings.validation,
+        unlabelled=unlabelled,
+        seed=settings.seed,
+        exclude=exclude,
+    )
+
+
+def load_data(settings: TrainingSettings, device: torch.device, dtype: torch.dtype, listener: Listener) -> TrainingData:
+    """Open the teacher and the data set of a run, and decode its photos; a teacher that is a network of torch computes
+    on `device` in `dtype`. ConfigError, ModelError, DataError."""
+    opened = None if settings.teacher is None else open_teacher(settings.teacher, device, dtype)
+    task, dataset = open_data(settings, opened)
+    for note in dataset.notes:
+        listener.note(note)
+    card = card_of(settings, task, dataset.vocabulary)
+    teacher = None if opened is None else aligned(opened, card, task.vocabulary_noun)
+    training, validation, caching_s = _cache(dataset, settings, listener)
+    if teacher is not None:
+        validation = judged_by(teacher, task, validation, settings.cache_bytes, settings.workers)
+    return TrainingData(task, dataset, card, training, validation, teacher, caching_s)
+
+
+def _cache(
+    dataset: Dataset, settings: TrainingSettings, listener: Listener
+) -> tuple[CachedPhotos, CachedPhotos, float]:
+    start = time.perf_counter()
+    total = len(dataset.train) + len(dataset.validation)
+    first = len(dataset.train)
+    limit = settings.cache_bytes
+    training = load(
+        dataset.train,
+        training_side(settings.side),
+        methods=training_methods(settings.augmentation or default_augmentation(settings.weights)),
+        max_bytes=limit,
+        workers=settings.workers,
+        progress=lambda done, _: listener.caching(done, total),
+    )
+    validation = load(
+        dataset.validation,
+        settings.side,
+        max_bytes=limit,
+        workers=settings.workers,
+        progress=lambda done, _: listener.caching(first + done, total),
+    )
+    for photos in (training, validation):
+        for note in photos.notes:
+            listener.note(note)
+        for left_out in photos.left_out:
+            listener.note(f"left out {spelled(photos.photos.root / left_out.file)}: {left_out.reason}")
+    if len(training) < 2 or not len(validation):
+        raise DataError(
+            f"{dataset.root}: too few decodable photos for training and validation; see `mobilenet train --help`"
+        )
+    return training, validation, time.perf_counter() - start

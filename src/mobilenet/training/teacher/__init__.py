@@ -1,0 +1,1 @@
+"""Learning from the outputs of another network: any task's objective, wrapped."""

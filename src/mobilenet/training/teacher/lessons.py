@@ -1,0 +1,54 @@
+"""What a trainer asks of a teacher; most runs have none."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mobilenet.images.augment import Crops
+from mobilenet.nn.objective import Objective
+
+__all__ = ["UNTAUGHT", "Lessons"]
+
+IntArray = NDArray[np.int64]
+
+
+class Lessons(Protocol):
+    """What a trainer asks about the photos of an epoch, besides their targets."""
+
+    def wrapped(self, objective: Objective) -> Objective:
+        """The objective of a student."""
+        ...
+
+    def draws(self, epoch: int, samples: IntArray) -> tuple[int | IntArray, IntArray]:
+        """What the crops of the samples (N,) in an epoch are drawn by: a number for `epoch`, one for all or (N,), and
+        the indices (N,), both as in `images.augment.draw_crops`."""
+        ...
+
+    def prepare(self, epoch: int, samples: IntArray, between: Callable[[], None]) -> None:
+        """Make ready for all samples (N,) of an epoch; `between` is called now and then, as between two steps."""
+        ...
+
+    def outputs(self, epoch: int, samples: IntArray, crops: Crops) -> dict[str, Tensor]:
+        """What the objective needs of the samples (B,), besides their targets: (B, …) each, by name."""
+        ...
+
+
+class _Untaught:
+    """A run without a teacher: new crops in every epoch."""
+
+    def wrapped(self, objective: Objective) -> Objective:
+        return objective
+
+    def draws(self, epoch: int, samples: IntArray) -> tuple[int, IntArray]:
+        return epoch, samples
+
+    def prepare(self, epoch: int, samples: IntArray, between: Callable[[], None]) -> None: ...
+
+    def outputs(self, _epoch: int, _samples: IntArray, _crops: Crops) -> dict[str, Tensor]:
+        return {}
+
+
+UNTAUGHT = _Untaught()
