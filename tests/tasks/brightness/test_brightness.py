@@ -143,7 +143,8 @@ def test_a_budget_becomes_a_proven_file(
     words = ("--device", tmp_path / "device.json", "--runtime", "litert", "--size", "400kB", "--epochs", "14")
     mobilenet("fit", light_data, *words, "--out", tmp_path / "fit")
     found = json.loads((tmp_path / "fit" / "fit.json").read_text())
-    assert found["winner"] == {"width_multiplier": 0.25, "resolution": 64}
+    # Width 0.375 takes more than 400 kB; at both resolutions the quadrant can be learned.
+    assert (found["winner"]["width_multiplier"], found["chosen"]["accuracy"]) == (0.25, 1)
     (answer,) = json.loads(mobilenet("predict", found["model"], light_data.parent / "007.png", "--json"))
     assert answer["quadrant"] == "bottom right"
 
