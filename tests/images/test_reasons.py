@@ -100,7 +100,7 @@ _LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345
         (b"\xff", "only 1 byte, not a photo; copy or download it again"),
         (_tar(), f"tar archive, {_ARCHIVE}"),
         (_zip(), f"ZIP archive or Office document, {_ARCHIVE}"),
-        (gzip.compress(b"x"), f"gzip archive, {_ARCHIVE}"),
+        (gzip.compress(b"x", mtime=0), f"gzip archive, {_ARCHIVE}"),
         (bz2.compress(b"x"), f"bzip2 archive, {_ARCHIVE}"),
         (lzma.compress(b"x"), f"xz archive, {_ARCHIVE}"),
         (_array(), "NumPy array, not a photo; save its photos as JPEG or PNG"),
