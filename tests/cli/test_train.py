@@ -87,11 +87,11 @@ def test_bad_input_is_one_line_and_leaves_nothing(
 
 
 def test_the_command_is_recorded_as_it_was_given(photos: Path, tmp_path: Path) -> None:
-    words = ["train", str(photos), *_QUICK, "--no-aliasing", "--out", "run"]
+    words = ["train", str(photos), *_QUICK, "--aliasing", "0.25", "--out", "run"]
     assert main(words) == 0
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     assert config["command"] == ["mobilenet", *words]
-    assert config["plan"]["augmentation"]["aliasing"] == 0
+    assert config["plan"]["augmentation"]["aliasing"] == 0.25
 
 
 def test_training_says_what_its_quick_check_found(

@@ -143,7 +143,7 @@ def test_a_share_of_the_samples_is_aliased_and_nothing_else_changes() -> None:
     assert set(crops.method.tolist()) == {0, 1}
     # Four standard errors.
     assert abs(crops.method.mean() - 0.25) < 4 * np.sqrt(0.25 * 0.75 / 5000)
-    assert training_methods(Augmentation()) == ("area", "aliased")
+    assert training_methods(Augmentation(aliasing=0.25)) == ("area", "aliased")
     never = draw_crops(Augmentation(aliasing=0), 3, 1, indices)
     assert not never.method.any()
     assert training_methods(Augmentation(aliasing=0)) == ("area",)

@@ -17,7 +17,6 @@ from torch import distributed, nn
 
 from mobilenet.datasets.cache.load import load
 from mobilenet.errors import ProcessError
-from mobilenet.images.augment import Augmentation, training_methods
 from mobilenet.runs.metrics_log import read_metrics
 from mobilenet.tasks import open_dataset
 from mobilenet.tasks.classification import Classification
@@ -153,7 +152,6 @@ def test_other_errors_that_mention_connections_stay_what_they_are(text: str) -> 
 _SURVIVOR = """
 import os, torch
 from mobilenet.errors import ProcessError
-from mobilenet.images.augment import Augmentation, training_methods
 from mobilenet.training.system.processes import joined
 try:
     with joined() as processes:
@@ -198,7 +196,7 @@ def test_the_shares_of_a_batch_make_its_loss_and_its_gradient(
     """Where norms do not look at the batch, the mean gradient of all processes is that of the batch; 8 photos are not
     shared evenly by 3."""
     data = open_dataset(photos)
-    cached = load(data.train, 48, methods=training_methods(Augmentation()), directory=tmp_path / "cache")
+    cached = load(data.train, 48, directory=tmp_path / "cache")
     settings = TrainingSettings(
         photos, width_multiplier=0.1, resolution=32, batch_size=8, epochs=1, precision="float32"
     )

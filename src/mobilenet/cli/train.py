@@ -91,7 +91,9 @@ _EXIT_INTERRUPTED = 130
 @click.option("--no-flip", is_flag=True, help="Disable random horizontal flips.")
 @click.option("--no-colour", is_flag=True, help="Disable random changes of brightness, contrast and colour.")
 @click.option(
-    "--no-aliasing", is_flag=True, help="Do not train on photos shrunk without antialiasing, as most apps do."
+    "--aliasing",
+    type=float,
+    help="Share of samples shrunk without antialiasing, as apps do.  [default: 0.5 with --weights, else 0]",
 )
 @click.option("--precision", default="auto", show_default=True, help="auto, float32 or bfloat16.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
@@ -182,8 +184,8 @@ def _settings(data: Path | None, options: dict[str, Any]) -> "TrainingSettings":
 
     augmentation = default_augmentation(options["weights"])
     crop_area, no_flip, no_colour = (options.pop(name) for name in ("crop_area", "no_flip", "no_colour"))
-    if options.pop("no_aliasing"):
-        augmentation = replace(augmentation, aliasing=0.0)
+    if (aliasing := options.pop("aliasing")) is not None:
+        augmentation = replace(augmentation, aliasing=aliasing)
     if crop_area is not None:
         augmentation = replace(augmentation, crop_area=(crop_area, 1.0))
     if no_flip:

@@ -52,7 +52,7 @@ class Augmentation:
     brightness: float = 0.3
     contrast: float = 0.3
     colour_balance: float = 0.15
-    aliasing: float = 0.5
+    aliasing: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

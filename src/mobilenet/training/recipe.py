@@ -75,7 +75,7 @@ _FINE_TUNING = _Recipe(
     unfreeze=0.0,
     clip_norm=1.0,
     smaller_crops=True,
-    augmentation=Augmentation(crop_area=(0.25, 1.0)),
+    augmentation=Augmentation(crop_area=(0.25, 1.0), aliasing=0.5),
 )
 
 

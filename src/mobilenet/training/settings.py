@@ -159,6 +159,7 @@ def _problem(settings: TrainingSettings) -> str | None:
         ("workers", settings.workers, 0, 1024),
         ("checkpoint minutes", settings.checkpoint_minutes, 0, 1e6),
         ("number of checkpoints to keep", settings.keep_checkpoints, 1, 1e6),
+        ("share of aliased samples", None if settings.augmentation is None else settings.augmentation.aliasing, 0, 1),
         ("smallest crop area", None if settings.augmentation is None else settings.augmentation.crop_area[0], 0.01, 1),
     ]
     for name, value, low, high in limits:
