@@ -10,7 +10,7 @@ from PIL import Image
 
 from mobilenet.cli.main import main
 from mobilenet.datasets import find_photos
-from mobilenet.datasets.sources.endings import ending_of, format_of, unread_line
+from mobilenet.datasets.sources.endings import HEAD_BYTES, ending_of, format_of, unread_line
 from mobilenet.datasets.sources.folders import list_tree
 from mobilenet.errors import DataError
 from mobilenet.tasks import open_dataset
@@ -42,15 +42,23 @@ def photos(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("form", list(_FORMATS))
 def test_a_photo_is_known_by_its_first_bytes(form: str) -> None:
-    assert format_of(_bytes(1, form)[:16]) == _FORMATS[form]
+    assert format_of(_bytes(1, form)[:HEAD_BYTES]) == _FORMATS[form]
 
 
 @pytest.mark.parametrize(
     ("head", "ending"),
-    [(_HEIC, ".heic"), (_AVIF, ".avif"), (b"", ""), (b"BM is a text", ""), (b"RIFF1234WAVE", ""), (b"II*", "")],
+    [
+        (_HEIC, ".heic"),
+        (_AVIF, ".avif"),
+        (b"", ""),
+        (b"BM is a text", ""),
+        (b"RIFF1234WAVE", ""),
+        (b"II*", ""),
+        (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic", ".heic"),
+    ],
 )
 def test_other_first_bytes(head: bytes, ending: str) -> None:
-    assert format_of(head[:16]) == ending
+    assert format_of(head[:HEAD_BYTES]) == ending
 
 
 @pytest.mark.parametrize(

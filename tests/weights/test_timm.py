@@ -178,7 +178,7 @@ def test_without_a_description_timms_own_is_assumed(tmp_path: Path) -> None:
     assert network.classifier is None
     assert network.resolution is None
     assert network.preprocessing == Preprocessing(224)
-    assert "no config.json beside the file; (pixel - 127.5) / 127.5 is assumed" in network.notes[0]
+    assert "no config.json was found beside the file; (pixel - 127.5) / 127.5 is assumed" in network.notes[0]
 
 
 _CONFIGS = {

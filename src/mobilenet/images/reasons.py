@@ -9,7 +9,7 @@ from typing import Literal
 
 from PIL import Image
 
-__all__ = ["PARSER_FAILURES", "broken", "unidentified"]
+__all__ = ["PARSER_FAILURES", "broken", "format_name", "unidentified"]
 
 PARSER_FAILURES = (
     ArithmeticError,
@@ -129,6 +129,12 @@ _SHORTEST = 16
 """In bytes; every photo is longer."""
 
 _SHOWN = 40
+
+
+def format_name(data: bytes) -> str | None:
+    """The format that bytes begin like, as `JPEG` or `HEIC photo`, readable or not; None if it is unknown."""
+    found = _by_magic(data) or _by_structure(data)
+    return _read_format(data) or (None if found is None else found[0])
 
 
 def unidentified(data: bytes) -> str:

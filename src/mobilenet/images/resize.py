@@ -103,7 +103,7 @@ def _nearest(image: NDArray[np.uint8], resolution: int, box: Box) -> NDArray[np.
 
 
 def _interpolated(image: NDArray[np.uint8], resolution: int, box: Box, centre: float) -> NDArray[np.uint8]:
-    """Linear in both directions, rounded once; beyond the photo, its outermost pixels go on."""
+    """Bilinear interpolation, rounded once; coordinates outside the photo are clamped to its edge."""
     left, top, right, bottom = box
     upper, lower, down = _neighbours(_points(top, bottom, resolution, centre), image.shape[0])
     first, second, across = _neighbours(_points(left, right, resolution, centre), image.shape[1])

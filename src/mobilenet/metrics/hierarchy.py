@@ -70,8 +70,8 @@ def depth(labels: Sequence[str]) -> int:
 
 
 def levels(labels: Sequence[str], confusion: NDArray[Any]) -> tuple[Level, ...]:
-    """Every level from the top to the leaf, given (classes, classes) counts; none for flat classes. ValueError if there
-    are no photos."""
+    """Every level from the top to the leaf, given (classes, classes) counts; none for flat classes. ValueError
+    without photos."""
     last = depth(labels)
     if last == 1:
         return ()

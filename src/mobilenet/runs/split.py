@@ -69,7 +69,7 @@ def write_photos(path: Path, photos: tuple[Listed, Listed], vocabulary: Vocabula
 
 
 def read_split(file: Path) -> RecordedSplit | None:
-    """The split in a photos.jsonl; None if there is no such file, as in runs of earlier versions.
+    """The split in a photos.jsonl; None without the file, as in runs of earlier versions.
 
     DataError if a line is damaged: photos that may have been trained on prove nothing.
     """

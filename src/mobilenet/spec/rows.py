@@ -121,7 +121,7 @@ class Network:
     """A whole network: its rows in the order of computation, for RGB images of `resolution` × `resolution` pixels.
 
     `classes=0` is a backbone: its output is the vector that a classifier would read. SpecError if `resolution` or
-    `classes` is out of range, or there are no rows.
+    `classes` is out of range, or `rows` is empty.
     """
 
     name: str

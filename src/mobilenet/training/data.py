@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
@@ -18,7 +19,7 @@ from mobilenet.training.recipe import default_augmentation
 from mobilenet.training.record import card_of
 from mobilenet.training.settings import TrainingSettings
 from mobilenet.training.teacher.alignment import AlignedTeacher, aligned
-from mobilenet.training.teacher.data import has_labels, open_taught_dataset
+from mobilenet.training.teacher.data import has_labels, open_unlabelled_dataset, with_unlabelled
 from mobilenet.training.teacher.model import open_teacher
 from mobilenet.training.teacher.network import Teacher
 from mobilenet.training.teacher.start import judged_by
@@ -45,25 +46,28 @@ def open_data(settings: TrainingSettings, teacher: Teacher | None) -> tuple[Task
     """The task and the data set of a run; the task of photos without labels is their teacher's. ConfigError for a
     teacher of another task, DataError if there is nothing to learn."""
     task = task_of(settings.data, settings.task)
-    exclude = read_exclusions(settings.exclude)
+    validation, seed, exclude = settings.validation, settings.seed, read_exclusions(settings.exclude)
+    opened = partial(open_dataset, settings.data, validation=validation, seed=seed, exclude=exclude)
     if teacher is None or settings.teacher is None:
-        found = open_dataset(settings.data, task, validation=settings.validation, seed=settings.seed, exclude=exclude)
-        return task, found
+        return task, opened(task)
     unlabelled = settings.teacher.unlabelled
-    if teacher.task is not None and settings.task is None and not has_labels(settings.data, task, unlabelled):
+    labelled = has_labels(settings.data, task, unlabelled)
+    if teacher.task is not None and settings.task is None and not labelled:
         task = task_of_model(teacher.task, teacher.name)
     if teacher.task not in (None, task.name):
         raise ConfigError(
             f"the teacher {teacher.name} is for {teacher.task}, and {spelled(settings.data)} for {task.name}; use a "
             f"teacher for {task.name}"
         )
-    return task, open_taught_dataset(
+    if labelled:
+        return task, with_unlabelled(opened(task), unlabelled)
+    return task, open_unlabelled_dataset(
         settings.data,
         task,
         teacher.vocabulary,
-        validation=settings.validation,
+        validation=validation,
         unlabelled=unlabelled,
-        seed=settings.seed,
+        seed=seed,
         exclude=exclude,
     )
 

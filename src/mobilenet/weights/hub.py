@@ -41,7 +41,7 @@ def fetch(name: str) -> Path:
 
 
 def _download(name: str, repository: str, file: str) -> Path | None:
-    """One file of a repository, from the cache if the hub cannot be reached; None if there is no such file."""
+    """One file of a repository, from the cache if the hub cannot be reached; None if it does not exist."""
     try:
         from huggingface_hub import errors, hf_hub_download
     except ImportError as error:

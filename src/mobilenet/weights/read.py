@@ -44,15 +44,9 @@ def import_weights(
     names, notes = (None, ()) if labels is None else without_numbers(read_labels(labels))
     path = _local(str(source))
     kind = _kind(path)
-    with _naming_families(kind, path):
-        network = _read(kind, path)
-        if network.head_fault is None:
-            found = recognise(network, labels=names, resolution=resolution, mean=mean, std=std)
-        else:
-            found = _backbone(network, network.head_fault, resolution=resolution, mean=mean, std=std)
-    if network.head_fault is not None:
-        use = f"its backbone can be trained with mobilenet train DATA --weights {source}"
-        raise ModelError(f"{network.head_fault}; {use}")
+    found, fault = _recognised(kind, path, labels=names, resolution=resolution, mean=mean, std=std)
+    if fault is not None:
+        raise ModelError(f"{fault}; its backbone can be trained with mobilenet train DATA --weights {source}")
     return _with_provenance(replace(found, label_notes=(*notes, *found.label_notes)), str(source), path, kind)
 
 
@@ -63,10 +57,7 @@ def import_backbone(source: str | Path) -> Imported:
     """
     path = _local(str(source))
     kind = _kind(path)
-    with _naming_families(kind, path):
-        network = _read(kind, path)
-        fault = network.head_fault
-        found = recognise(network) if fault is None else _backbone(network, fault)
+    found, fault = _recognised(kind, path)
     if fault is not None:
         reason = fault.removeprefix(f"{path}: ")
         note = f"only the backbone of {path.name} is used, as its head is not a classifier that can be read: {reason}"
@@ -74,20 +65,28 @@ def import_backbone(source: str | Path) -> Imported:
     return _with_provenance(found, str(source), path, kind)
 
 
-def _backbone(
-    network: ForeignNetwork,
-    fault: str,
+def _recognised(
+    kind: str,
+    path: Path,
     *,
+    labels: tuple[str, ...] | None = None,
     resolution: int | None = None,
     mean: Triple | None = None,
     std: Triple | None = None,
-) -> Imported:
-    """The layers before a head with a `fault`; ModelError, which begins with that, if they are not a backbone."""
-    try:
-        return recognise(network, resolution=resolution, mean=mean, std=std)
-    except ModelError as error:
-        reason = str(error).removeprefix(f"{network.source}: ")
-        raise ModelError(f"{fault}; nor can the layers before it be used: {reason}") from error
+) -> tuple[Imported, str | None]:
+    """The network, or its layers before a head that is not a classifier, and the fault of that; ModelError, which
+    begins with that fault, if those are not a backbone either."""
+    with _naming_families(kind, path):
+        network = _read(kind, path)
+        fault = network.head_fault
+        try:
+            names = labels if fault is None else None
+            return recognise(network, labels=names, resolution=resolution, mean=mean, std=std), fault
+        except ModelError as error:
+            if fault is None:
+                raise
+            reason = str(error).removeprefix(f"{network.source}: ")
+            raise ModelError(f"{fault}; nor can the layers before it be used: {reason}") from error
 
 
 @contextmanager

@@ -145,8 +145,8 @@ class _Files:
     def find(self, name: str) -> str | None:
         """The file as it is spelled here; None if there is none, or more than one.
 
-        If there is no such file, backslashes separate folders, case does not matter, and a missing ending is any of a
-        photo.
+        Unless a file matches exactly, backslashes are read as slashes, case is ignored, and a name without an ending
+        matches a photo of that name with one.
         """
         slashes = name.replace("\\", "/")
         for spelling in dict.fromkeys((name, slashes)):
@@ -283,7 +283,7 @@ def _table(path: Path, text: TextIO, files: _Files) -> tuple[_Columns, Iterator[
     names = tuple(name.strip() for name in header)
     file, label, split = (_find(header, known) for known in (_FILE_NAME, _LABEL, _SPLIT))
     if file is None and len(names) == 2 and is_photo(ending_of(names[0])) and files.find(names[0]) is not None:
-        # There is no header: the first line is a photo and its label.
+        # No header: the first line is already a photo and its label.
         return _Columns((), 0, 1), itertools.chain([(number, header)], rows)
     others = [column for column in range(len(names)) if column not in (file, split)]
     if label is None and len(others) == 1:

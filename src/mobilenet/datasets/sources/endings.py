@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from mobilenet.images.decode import ENDINGS
+from mobilenet.images.reasons import format_name
 
 __all__ = [
     "HEAD_BYTES",
@@ -22,8 +23,23 @@ __all__ = [
 
 NO_ENDING = ""
 
-HEAD_BYTES = 16
+HEAD_BYTES = 64
 """What `format_of` needs of a file."""
+
+_USUAL = {
+    "JPEG": ".jpg",
+    "PNG": ".png",
+    "GIF": ".gif",
+    "TIFF": ".tif",
+    "WebP": ".webp",
+    "BMP": ".bmp",
+    "AVIF image": ".avif",
+    "HEIC photo": ".heic",
+    "HEIF image": ".heif",
+    "JPEG 2000 image": ".jp2",
+    "JPEG XL image": ".jxl",
+}
+"""Endings of photos by the names of their formats in `images.reasons`."""
 
 _FOREIGN = {
     ".avif": "AVIF",
@@ -61,27 +77,7 @@ def is_photo(ending: str) -> bool:
 
 def format_of(head: bytes) -> str:
     """The usual ending of a photo that begins with these bytes, as `.jpg` or `.heic`; `NO_ENDING` if it is none."""
-    begins = {
-        b"\xff\xd8\xff": ".jpg",
-        b"\x89PNG\r\n\x1a\n": ".png",
-        b"GIF87a": ".gif",
-        b"GIF89a": ".gif",
-        b"II*\0": ".tif",
-        b"MM\0*": ".tif",
-        b"\0\0\0\x0cjP  ": ".jp2",
-    }
-    if found := next((ending for start, ending in begins.items() if head.startswith(start)), None):
-        return found
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return ".webp"
-    if head[:2] == b"BM" and head[6:10] == bytes(4):
-        return ".bmp"
-    if head[4:8] == b"ftyp":
-        brands = {b"avif": ".avif", b"avis": ".avif"} | dict.fromkeys(
-            (b"heic", b"heix", b"hevc", b"mif1", b"msf1"), ".heic"
-        )
-        return brands.get(head[8:12], NO_ENDING)
-    return NO_ENDING
+    return _USUAL.get(format_name(head) or "", NO_ENDING)
 
 
 def is_clutter(name: str) -> bool:

@@ -107,7 +107,7 @@ class Mixed:
 
 def split_word(name: str) -> tuple[str, tuple[str, ...]] | None:
     """The word of `name` that tells a part of a split, lower case, and what else it says: `seg_Train_set` is `train`
-    of `seg`. None if there is no such word, or more than one."""
+    of `seg`. None unless exactly one word tells a part."""
     words = [word for text in _WORD.findall(name) for word in _words(text)]
     found = {word for word in words if word in _RANK}
     if len(found) != 1:

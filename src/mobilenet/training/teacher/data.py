@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from mobilenet.datasets.cache.load import CachedPhotos
-from mobilenet.datasets.dataset import Dataset, open_dataset, open_photos, remembered_digests
+from mobilenet.datasets.dataset import Dataset, open_photos, remembered_digests
 from mobilenet.datasets.exclusions import Exclusions
 from mobilenet.datasets.photos import Photos, with_files
 from mobilenet.datasets.reader import Source
@@ -24,7 +24,7 @@ from mobilenet.nn.endings import ended
 from mobilenet.tasks.task import Task
 from mobilenet.training.teacher.alignment import AlignedTeacher
 
-__all__ = ["answered", "has_labels", "open_taught_dataset", "with_unlabelled"]
+__all__ = ["answered", "has_labels", "open_unlabelled_dataset", "with_unlabelled"]
 
 _AT_ONCE = 64
 _VALIDATION_FRACTION = 0.1
@@ -37,7 +37,7 @@ def has_labels(data: Path, task: Task, unlabelled: Sequence[Path]) -> bool:
     return bool(task.source(find_places(data).train).annotations)
 
 
-def open_taught_dataset(
+def open_unlabelled_dataset(
     data: Path,
     task: Task,
     vocabulary: Vocabulary,
@@ -47,15 +47,11 @@ def open_taught_dataset(
     seed: int = 0,
     exclude: Exclusions,
 ) -> Dataset:
-    """`data` with its labels, if it has any to learn, and the photos below the folders `unlabelled`.
+    """The photos below `data` and the folders `unlabelled`, without their labels; the `vocabulary` is the teacher's.
 
-    Without any labels, the `vocabulary` is that of the teacher; `validation` photos need labels, and without them a
-    tenth of the photos, which then have no targets. Copies of other photos are left out. DataError if there are no
-    photos, or if their labels are unknown.
+    `validation` photos are labelled; without them, a tenth of the photos is held out, without targets. Copies of other
+    photos are left out. DataError if there are no photos, or if labels are unknown.
     """
-    if has_labels(data, task, unlabelled):
-        found = open_dataset(data, task, validation=validation, seed=seed, exclude=exclude)
-        return with_unlabelled(found, unlabelled)
     names = without(exclude, data, Source(data, data, dict.fromkeys(find_photos(data)))).annotations
     alone = Photos(data, tuple(names), Unlabelled(len(names)))
     others = [folder for folder in unlabelled if folder.absolute() != data.absolute()]

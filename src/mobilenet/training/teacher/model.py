@@ -27,8 +27,8 @@ __all__ = ["open_teacher"]
 def open_teacher(teaching: Teaching, device: torch.device, dtype: torch.dtype) -> Teacher:
     """Open the model that `teaching` names; a network of torch computes on `device` in `dtype`.
 
-    ModelError if there is no model or it is damaged; ConfigError where options of a network of another tool are missing
-    or do not apply.
+    ModelError for a missing or damaged model; ConfigError if an option for another tool's network is missing, or
+    given for one of ours.
     """
     file = model_file(teaching.model)
     if file.suffix.lower() == ".onnx" and not _is_ours(file):

@@ -14,7 +14,7 @@ from mobilenet.model.card import ModelCard
 from mobilenet.nn.network import TableNetwork, place
 from mobilenet.training.teacher.alignment import AlignedTeacher
 
-__all__ = ["Pace", "affordable_views", "measured_pace"]
+__all__ = ["Pace", "Student", "affordable_views", "measured_pace"]
 
 _SHARE = 0.5
 """Of the time of plain training: a taught run takes at most 1.5 times as long."""
@@ -34,29 +34,37 @@ class Pace:
     answer_s: float
 
 
-def measured_pace(
-    card: ModelCard,
-    photos: CachedPhotos,
-    teacher: AlignedTeacher,
-    seen: CachedPhotos,
-    augmentation: Augmentation,
-    *,
-    resolution: int,
-    batch_size: int,
-    device: torch.device,
-    dtype: torch.dtype,
-) -> Pace:
-    """The pace of a student with this card, with crops of `photos` at `resolution`, and of its teacher, with those of
-    `seen`. Both take turns, so that other programs slow down both alike."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Student:
+    """The network to train, and how: `resolution` of its training crops in pixels, the length of its run in `epochs`
+    (infinite if only `minutes` limit it), `device` and `dtype` of its steps; `cache_bytes` is the limit of caches."""
+
+    card: ModelCard
+    photos: CachedPhotos
+    augmentation: Augmentation
+    resolution: int
+    batch_size: int
+    epochs: float
+    minutes: float | None
+    seed: int
+    device: torch.device
+    dtype: torch.dtype
+    cache_bytes: int
+
+
+def measured_pace(student: Student, teacher: AlignedTeacher, seen: CachedPhotos) -> Pace:
+    """The pace of a student, and of its teacher with crops of `seen`. Both take turns, so that other programs slow down
+    both alike."""
+    card, photos, augmentation, device = student.card, student.photos, student.augmentation, student.device
     network = TableNetwork(card.network(), card.outputs)
     place(network, device)
     mean, std = (torch.tensor(value, device=device) for value in (card.preprocessing.mean, card.preprocessing.std))
-    indices, asked = np.arange(batch_size) % len(photos), np.arange(_AT_ONCE) % len(seen)
+    indices, asked = np.arange(student.batch_size) % len(photos), np.arange(_AT_ONCE) % len(seen)
 
     def step() -> None:
         crops = draw_crops(augmentation, 0, 0, indices)
         pixels = torch.from_numpy(photos.batch(indices, crops.method)).to(device)
-        outputs = network(render(pixels, crops, resolution, mean, std, dtype))
+        outputs = network(render(pixels, crops, student.resolution, mean, std, student.dtype))
         torch.stack([values.square().mean() for values in outputs.values()]).sum().backward()
         # Waits until a GPU is done.
         torch.stack([p.grad.sum() for p in network.parameters() if p.grad is not None]).sum().item()
@@ -68,7 +76,7 @@ def measured_pace(
         torch.cat([values.flatten() for values in found.values()]).sum().item()
 
     step_s, answer_s = _fastest(step, answer)
-    return Pace(step_s / batch_size, answer_s / _AT_ONCE)
+    return Pace(step_s / student.batch_size, answer_s / _AT_ONCE)
 
 
 def _fastest(*works: Callable[[], None]) -> list[float]:

@@ -1,46 +1,25 @@
 """From a teacher and the photos of a run to its lessons."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
-
-import torch
 
 from mobilenet.datasets.cache.eviction import default_directory
 from mobilenet.datasets.cache.load import CachedPhotos, load
 from mobilenet.datasets.cache.rows import RowCache
 from mobilenet.datasets.targets import Unlabelled, labelled_part
 from mobilenet.errors import DataError
-from mobilenet.images.augment import Augmentation, training_side
-from mobilenet.model.card import ModelCard
+from mobilenet.images.augment import training_side
 from mobilenet.tasks.task import Task
 from mobilenet.training.system.processes import Processes
 from mobilenet.training.teacher.alignment import AlignedTeacher
 from mobilenet.training.teacher.data import answered
 from mobilenet.training.teacher.network import Teacher
-from mobilenet.training.teacher.pace import affordable_views, measured_pace
+from mobilenet.training.teacher.pace import Student, affordable_views, measured_pace
 from mobilenet.training.teacher.settings import Teaching
 from mobilenet.training.teacher.views import TeacherLessons
 
 __all__ = ["Student", "facts", "judged_by", "make_lessons", "seen_by", "with_views"]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Student:
-    """The network to train, and how: `resolution` of its training crops in pixels, the length of its run in `epochs`
-    (infinite if only `minutes` limit it), `device` and `dtype` of its steps; `cache_bytes` is the limit of caches."""
-
-    card: ModelCard
-    photos: CachedPhotos
-    augmentation: Augmentation
-    resolution: int
-    batch_size: int
-    epochs: float
-    minutes: float | None
-    seed: int
-    device: torch.device
-    dtype: torch.dtype
-    cache_bytes: int
 
 
 def seen_by(teacher: AlignedTeacher, photos: CachedPhotos, cache_bytes: int, workers: int | None) -> CachedPhotos:
@@ -77,17 +56,7 @@ def with_views(
         return teaching
     views = 1
     if processes.writes:
-        pace = measured_pace(
-            student.card,
-            student.photos,
-            teacher,
-            seen,
-            student.augmentation,
-            resolution=student.resolution,
-            batch_size=student.batch_size,
-            device=student.device,
-            dtype=student.dtype,
-        )
+        pace = measured_pace(student, teacher, seen)
         views = affordable_views(pace, student.epochs, student.minutes, len(seen))
         answer_ms, step_ms = 1000 * pace.answer_s, 1000 * pace.step_s
         note(

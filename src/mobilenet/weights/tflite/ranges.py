@@ -7,7 +7,7 @@ their own scale. But LiteRT also rounds every layer's output to 8 bits and clamp
   official 8-bit file, and the end of the range is the activation itself.
 - RELU6 or NONE if the range ends at top < 6: LiteRT clamps to [0, top]. ReLU6 with filters and bias times 6 / top, and
   the next layer's filters times top / 6, computes exactly that, so that is returned. After a backbone's last layer
-  there is no layer to undo the scaling; there the clamp is that of ReLU6, and a note says so.
+  nothing can undo the scaling, so ReLU6 clamps there, and a note says so.
 - RELU: ReLU. The range ends at the largest value seen in calibration, so hardly any value is clamped.
 - NONE if the ranges begin at 0 and some end above 6: ReLU, for the same reason.
 """

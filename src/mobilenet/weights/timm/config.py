@@ -51,12 +51,12 @@ def _undescribed(stem: ForeignConv) -> Description:
     """timm's own MobileNet V1 files were trained on pixels from -1 to 1; for others the first batch norm tells."""
     units = guess_units(stem)
     if units is None and input_size(stem) != "scaled":
-        return Description(_USUAL_SIDE, None, None, ("there is no config.json beside the file",))
+        return Description(_USUAL_SIDE, None, None, ("no config.json was found beside the file",))
     if units is None:
-        note = "there is no config.json beside the file; (pixel - 127.5) / 127.5 is assumed, as in timm's own training"
+        note = "no config.json was found beside the file; (pixel - 127.5) / 127.5 is assumed, as in timm's own training"
         return Description(None, None, Preprocessing(_USUAL_SIDE), (note,))
     note = (
-        "there is no config.json beside the file; the statistics of its first batch norm fit "
+        "no config.json was found beside the file; the statistics of its first batch norm fit "
         f"{units.name}, which is assumed"
     )
     return Description(None, None, Preprocessing(_USUAL_SIDE, mean=units.mean, std=units.std), (note,))
