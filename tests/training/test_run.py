@@ -281,6 +281,30 @@ def test_a_share_of_the_samples_was_shrunk_as_apps_do(
     assert config["plan"]["augmentation"]["aliasing"] == config["settings"]["augmentation"]["aliasing"] == aliasing
 
 
+@pytest.mark.parametrize(("consistency", "aliasing"), [(6.0, 0.5), (0.0, 0.5), (6.0, 0.0)])
+def test_the_second_half_of_a_run_is_on_twins(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, consistency: float, aliasing: float
+) -> None:
+    batches: list[Crops] = []
+
+    def looked_at(pixels: Tensor, crops: Crops, *others: Any) -> Tensor:
+        batches.append(crops)
+        return render(pixels, crops, *others)
+
+    monkeypatch.setattr("mobilenet.training.loop.render", looked_at)
+    settings = _settings(photos, epochs=4, augmentation=Augmentation(aliasing=aliasing), consistency=consistency)
+    train(settings, tmp_path / "run")
+    pairs = [len(crops.method) // 4 for crops in batches]
+    assert min(pairs) > 0
+    paired = [
+        bool((crops.box[:count] == crops.box[-count:]).all() and (crops.method[-count:] == 1).all())
+        for crops, count in zip(batches, pairs, strict=True)
+    ]
+    half = len(paired) // 2
+    assert paired[:half] == [False] * half
+    assert paired[half:] == [bool(consistency and aliasing)] * half
+
+
 @pytest.mark.parametrize("resolution", [32, 96])
 def test_fine_tuning_with_rounding_decodes_nothing_again(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, resolution: int

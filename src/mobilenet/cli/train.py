@@ -95,6 +95,11 @@ _EXIT_INTERRUPTED = 130
     type=float,
     help="Share of samples shrunk without antialiasing, as apps do.  [default: 0.5 with --weights, else 0]",
 )
+@click.option(
+    "--consistency",
+    type=float,
+    help="Weight of the same answer to photos shrunk either way.  [default: by recipe]",
+)
 @click.option("--precision", default="auto", show_default=True, help="auto, float32 or bfloat16.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
 @click.option("--compile", "compile_network", is_flag=True, help="Compile the network with torch.compile.")

@@ -24,6 +24,7 @@ from mobilenet.training.sampler import epoch_order, sample_numbers, steps_per_ep
 from mobilenet.training.settings import TrainingSettings
 from mobilenet.training.system.processes import Processes, lost_process
 from mobilenet.training.teacher.lessons import UNTAUGHT, Lessons
+from mobilenet.training.twins import FEWEST, TWINS_FROM, disagreement, twins
 
 __all__ = ["EpochResult", "Stopwatch", "Trainer"]
 
@@ -133,10 +134,13 @@ class Trainer:
             self._set_learning_rate()
             with watch.part("input"):
                 drawn = drawn or self._draw(epoch, samples[number * size : (number + _DRAWN_AT_ONCE) * size])
-                batch = self._processes.share(samples[number * size : (number + 1) * size])
-                inputs, targets = self._input(epoch, batch, drawn.pop(0))
+                batch, crops = self._processes.share(samples[number * size : (number + 1) * size]), drawn.pop(0)
+                consistency = self._consistency(len(batch))
+                if consistency:
+                    batch, crops = twins(batch, crops)
+                inputs, targets = self._input(epoch, batch, crops)
             with watch.part("step"):
-                self.sums.append(self._train_step(inputs, targets, len(batch)))
+                self.sums.append(self._train_step(inputs, targets, len(batch), consistency))
             self.step += 1
             self._add_time(time.perf_counter() - start)
             if progress is not None:
@@ -233,14 +237,23 @@ class Trainer:
         arrays = self.objective.batch(self.photos.targets, indices, crops)
         return {name: torch.from_numpy(array).to(self.device, non_blocking=True) for name, array in arrays.items()}
 
-    def _train_step(self, inputs: Tensor, targets: dict[str, Tensor], photos: int) -> Tensor:
-        """Take one step on this process's share of a batch; returns what the objective reports for the whole batch."""
+    def _consistency(self, photos: int) -> float:
+        """The weight of the difference between twins in the loss of this step; 0 if there are none."""
+        plan = self.plan
+        paired = plan.augmentation.aliasing > 0 and photos >= FEWEST and self.progress >= TWINS_FROM
+        return plan.consistency if paired else 0.0
+
+    def _train_step(self, inputs: Tensor, targets: dict[str, Tensor], photos: int, consistency: float = 0.0) -> Tensor:
+        """Take one step on this process's share of a batch, of twins if `consistency` is not 0; returns what the
+        objective reports for the whole batch."""
         with self._undone_if_lost():
-            values = self.objective(self._network_of_all()(inputs), targets)
+            outputs = self._network_of_all()(inputs)
+            values = self.objective(outputs, targets)
+            loss = values[0] + consistency * disagreement(self.objective, outputs) if consistency else values[0]
             self.optimizer.zero_grad(set_to_none=True)
             # Gradients are averaged over processes, so shares are weighted by their size.
             share = photos / self.plan.batch_size
-            (values[0] * (share * self._processes.count)).backward()
+            (loss * (share * self._processes.count)).backward()
             result = self._processes.total(values.detach() * share)
         if self.plan.clip_norm:
             torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.plan.clip_norm)

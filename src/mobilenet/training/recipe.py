@@ -29,6 +29,7 @@ class Plan:
     average_epochs: float
     unfreeze: float
     clip_norm: float
+    consistency: float
     training_resolution: int
     augmentation: Augmentation
 
@@ -46,6 +47,7 @@ class _Recipe:
     layer_decay: float
     unfreeze: float
     clip_norm: float
+    consistency: float
     smaller_crops: bool
     augmentation: Augmentation
 
@@ -60,6 +62,7 @@ _FROM_RANDOM = _Recipe(
     layer_decay=1.0,
     unfreeze=0.0,
     clip_norm=0.0,
+    consistency=0.0,
     smaller_crops=False,
     augmentation=Augmentation(),
 )
@@ -68,12 +71,13 @@ _FINE_TUNING = _Recipe(
     rates={"sgd": 0.02, "rmsprop": 0.003, "adamw": 0.0005},
     highest_rates={"sgd": 0.04, "rmsprop": 0.02, "adamw": 0.006},
     decays={"sgd": 5e-4, "rmsprop": 4e-5, "adamw": 0.2},
-    epochs=lambda photos: min(max(round(28_000 / photos), 8), 60),
+    epochs=lambda photos: min(max(round(32_000 / photos), 8), 60),
     warmup_epochs=1,
     average_epochs=2,
     layer_decay=1.0,
     unfreeze=0.0,
     clip_norm=1.0,
+    consistency=25.0,
     smaller_crops=True,
     augmentation=Augmentation(crop_area=(0.25, 1.0), aliasing=0.5),
 )
@@ -103,6 +107,7 @@ def make_plan(settings: TrainingSettings, photos: int) -> Plan:
         average_epochs=_or(settings.average_epochs, min(recipe.average_epochs, epochs / _PARTS)),
         unfreeze=_or(settings.unfreeze, recipe.unfreeze),
         clip_norm=_or(settings.clip_norm, recipe.clip_norm),
+        consistency=_or(settings.consistency, recipe.consistency),
         training_resolution=settings.training_resolution or _training_side(settings.side, recipe),
         augmentation=settings.augmentation or recipe.augmentation,
     )

@@ -36,10 +36,12 @@ class TrainingSettings:
     after this many epochs without improvement in validation loss. `learning_rate`: for a batch of `batch_size`.
     `layer_decay`: learning-rate factor from each block to the one before it. `unfreeze`: fraction of the run by which
     all blocks train; they are unfrozen from the top. `clip_norm`: largest norm of the gradient of all parameters, which
-    is scaled down to it (0: no limit). `average_epochs`: length of the moving average of the weights that is evaluated
-    and saved. `exclude`: a list of photos to exclude (`datasets.read_exclusions`). `workers`: decoder threads, one per
-    core by default. `checkpoint_minutes`: time between two checkpoints within an epoch; the last `keep_checkpoints` are
-    kept. `track`: where to log metrics, besides metrics.jsonl. `teacher`: learn from the outputs of another network.
+    is scaled down to it (0: no limit). `consistency`: weight in the loss of the difference between answers to a photo
+    shrunk with and without antialiasing (0: none). `average_epochs`: length of the moving average of the weights that
+    is evaluated and saved. `exclude`: a list of photos to exclude (`datasets.read_exclusions`). `workers`: decoder
+    threads, one per core by default. `checkpoint_minutes`: time between two checkpoints within an epoch; the last
+    `keep_checkpoints` are kept. `track`: where to log metrics, besides metrics.jsonl. `teacher`: learn from the outputs
+    of another network.
     """
 
     data: Path
@@ -65,6 +67,7 @@ class TrainingSettings:
     weight_decay: float | None = None
     warmup_epochs: float | None = None
     clip_norm: float | None = None
+    consistency: float | None = None
     label_smoothing: float = 0.1
     average_epochs: float | None = None
     class_balanced: bool = False
@@ -153,6 +156,7 @@ def _problem(settings: TrainingSettings) -> str | None:
         ("weight decay", settings.weight_decay, 0, 10),
         ("warm-up epochs", settings.warmup_epochs, 0, 1e6),
         ("gradient norm", settings.clip_norm, 0, 1e6),
+        ("consistency", settings.consistency, 0, 1000),
         ("label smoothing", settings.label_smoothing, 0, 0.9),
         ("average epochs", settings.average_epochs, 0, 1e6),
         ("cache size", settings.cache_bytes, 0, 2**60),
