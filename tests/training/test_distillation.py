@@ -196,12 +196,14 @@ def cached(photos: Path) -> CachedPhotos:
     return load(with_files(alone, files[1:]), 48, methods=training_methods(Augmentation()))
 
 
-def _lessons(cached: CachedPhotos, answer: _Mean, max_bytes: int, notes: list[str], folder: Path) -> TeacherLessons:
+def _lessons(
+    cached: CachedPhotos, answer: _Mean, max_bytes: int, notes: list[str], folder: Path, views: int = 2
+) -> TeacherLessons:
     teacher = Teacher("t.onnx", "digest", None, Vocabulary(("cat", "dog")), (), 32, None, answer)
     return TeacherLessons(
         aligned(teacher, _CARD, "classes"),
         cached,
-        Teaching(Path("t.onnx"), views=2),
+        Teaching(Path("t.onnx"), views=views),
         Augmentation(),
         seed=5,
         epochs=4,
@@ -219,8 +221,7 @@ def _outputs(lessons: TeacherLessons, cached: CachedPhotos) -> Iterator[Tensor]:
     samples = np.array([3, 39, 38, 7, 3 + len(cached)])
     for epoch in range(4):
         lessons.prepare(epoch, samples, lambda: None)
-        crops = draw_crops(Augmentation(), 5, *lessons.draws(epoch, samples))
-        yield lessons.outputs(epoch, samples, crops)[f"teacher.{_OUTPUT}"]
+        yield lessons.outputs(epoch, samples)[f"teacher.{_OUTPUT}"]
 
 
 def test_cached_outputs_are_those_that_are_computed_and_repeat(cached: CachedPhotos, tmp_path: Path) -> None:
@@ -240,6 +241,33 @@ def test_cached_outputs_are_those_that_are_computed_and_repeat(cached: CachedPho
     assert not torch.equal(kept[0], kept[1])
     # The second time in an epoch is the next view.
     assert torch.equal(kept[0][4], kept[1][0])
+
+
+def test_where_outputs_are_reused_the_student_sees_parts_of_the_teachers_crops(
+    cached: CachedPhotos, tmp_path: Path
+) -> None:
+    lessons = _lessons(cached, _Mean(), 10**8, [], tmp_path)
+    samples = np.arange(len(cached))
+    seen = [lessons.crops(Augmentation(), 5, epoch, samples) for epoch in range(4)]
+    for epoch, crops in enumerate(seen):
+        views = draw_crops(Augmentation(), 5, epoch % 2, samples).box
+        assert (crops.box[:, :2] >= views[:, :2]).all()
+        assert (crops.box[:, :2] + crops.box[:, 2:] <= views[:, :2] + views[:, 2:] + 1e-6).all()
+        shares = crops.box[:, 2:] / views[:, 2:]
+        assert shares.min() >= 0.75 - 1e-6
+        assert 0.8 < shares.mean() < 0.95
+    # Another part in every epoch, of the same view too.
+    assert (seen[0].box != seen[2].box).all()
+    assert (seen[0].mirrored != seen[2].mirrored).any()
+
+
+def test_a_teacher_that_is_asked_anew_sees_what_the_student_sees(cached: CachedPhotos, tmp_path: Path) -> None:
+    lessons = _lessons(cached, _Mean(), 10**8, [], tmp_path, views=4)
+    samples = np.arange(len(cached))
+    for epoch in range(4):
+        crops, views = lessons.crops(Augmentation(), 5, epoch, samples), draw_crops(Augmentation(), 5, epoch, samples)
+        np.testing.assert_array_equal(crops.box, views.box)
+        np.testing.assert_array_equal(crops.gain, views.gain)
 
 
 def test_a_damaged_file_of_outputs_is_computed_again(cached: CachedPhotos, tmp_path: Path) -> None:

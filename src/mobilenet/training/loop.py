@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mobilenet.datasets.cache.load import CachedPhotos
 from mobilenet.errors import ConfigError, ProcessError
-from mobilenet.images.augment import Crops, draw_crops, render, whole_photos
+from mobilenet.images.augment import Crops, render, whole_photos
 from mobilenet.nn.network import TableNetwork, place
 from mobilenet.nn.objective import Objective
 from mobilenet.nn.schedule import frozen_parts, learning_rate_factor
@@ -223,14 +223,13 @@ class Trainer:
         """Crops for the next batches, drawn together because NumPy is slow on arrays as small as one batch."""
         size = self.plan.batch_size
         parts = [self._processes.share(samples[start : start + size]) for start in range(0, len(samples), size)]
-        by = self._lessons.draws(epoch, np.concatenate(parts))
-        crops = draw_crops(self.plan.augmentation, self.settings.seed, *by)
+        crops = self._lessons.crops(self.plan.augmentation, self.settings.seed, epoch, np.concatenate(parts))
         return crops.split(len(parts[0]))
 
     def _input(self, epoch: int, samples: IntArray, crops: Crops) -> tuple[Tensor, dict[str, Tensor]]:
         indices = samples % len(self.photos)
         pixels = torch.from_numpy(self.photos.batch(indices, crops.method)).to(self.device, non_blocking=True)
-        targets = self._targets(indices, crops) | self._lessons.outputs(epoch, samples, crops)
+        targets = self._targets(indices, crops) | self._lessons.outputs(epoch, samples)
         return render(pixels, crops, self.plan.training_resolution, self._mean, self._std, self.dtype), targets
 
     def _targets(self, indices: IntArray, crops: Crops) -> dict[str, Tensor]:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mobilenet.images.augment import Crops
+from mobilenet.images.augment import Augmentation, Crops, draw_crops
 from mobilenet.nn.objective import Objective
 
 __all__ = ["UNTAUGHT", "Lessons"]
@@ -22,16 +22,15 @@ class Lessons(Protocol):
         """The objective of a student."""
         ...
 
-    def draws(self, epoch: int, samples: IntArray) -> tuple[int | IntArray, IntArray]:
-        """What the crops of the samples (N,) in an epoch are drawn by: a number for `epoch`, one for all or (N,), and
-        the indices (N,), both as in `images.augment.draw_crops`."""
+    def crops(self, augmentation: Augmentation, seed: int, epoch: int, samples: IntArray) -> Crops:
+        """The crops that the network sees of the samples (N,) in an epoch."""
         ...
 
     def prepare(self, epoch: int, samples: IntArray, between: Callable[[], None]) -> None:
         """Make ready for all samples (N,) of an epoch; `between` is called now and then, as between two steps."""
         ...
 
-    def outputs(self, epoch: int, samples: IntArray, crops: Crops) -> dict[str, Tensor]:
+    def outputs(self, epoch: int, samples: IntArray) -> dict[str, Tensor]:
         """What the objective needs of the samples (B,), besides their targets: (B, …) each, by name."""
         ...
 
@@ -42,12 +41,12 @@ class _Untaught:
     def wrapped(self, objective: Objective) -> Objective:
         return objective
 
-    def draws(self, epoch: int, samples: IntArray) -> tuple[int, IntArray]:
-        return epoch, samples
+    def crops(self, augmentation: Augmentation, seed: int, epoch: int, samples: IntArray) -> Crops:
+        return draw_crops(augmentation, seed, epoch, samples)
 
     def prepare(self, epoch: int, samples: IntArray, between: Callable[[], None]) -> None: ...
 
-    def outputs(self, _epoch: int, _samples: IntArray, _crops: Crops) -> dict[str, Tensor]:
+    def outputs(self, _epoch: int, _samples: IntArray) -> dict[str, Tensor]:
         return {}
 
 

@@ -1,14 +1,18 @@
 """What a teacher says of the crops that a student sees: computed once per photo and view, and kept on disk.
 
-With V views, the crops of a photo in epoch e are those of view e mod V, so that its outputs are reused from the V-th
-epoch on. Crops are fractions of the photo: the student sees them at its resolution and the teacher at its own (a
-patient and consistent teacher: Beyer et al., 2021, arXiv 2106.05237).
+With V views, the crops of a photo in epoch e are those of view e mod V, so that the teacher's outputs are reused from
+the V-th epoch on. Crops are fractions of the photo: the student sees them at its resolution and the teacher at its own
+(a patient and consistent teacher: Beyer et al., 2021, arXiv 2106.05237).
+
+A student that sees the same few crops again and again learns them by heart. So where outputs are reused, it sees
+another large part of the view's crop in every epoch, with other colours, mirrored or not: the teacher's answer still
+holds.
 """
 
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import torch
@@ -19,7 +23,7 @@ from mobilenet.datasets.cache.load import CachedPhotos
 from mobilenet.datasets.cache.row_file import RowFile
 from mobilenet.datasets.cache.rows import RowCache
 from mobilenet.errors import StorageError
-from mobilenet.images.augment import Augmentation, Crops, draw_crops
+from mobilenet.images.augment import Augmentation, Crops, draw_crops, random_uniform
 from mobilenet.nn.objective import Objective
 from mobilenet.training.system.processes import Processes
 from mobilenet.training.teacher.alignment import AlignedTeacher
@@ -31,6 +35,13 @@ __all__ = ["TeacherLessons"]
 _AT_ONCE = 64
 _BLOCK_PHOTOS, _BLOCK_BYTES = 1024, 64 * 2**20
 """Photos in a file of outputs: what a run that is stopped may have to compute again."""
+
+_CUT = 0.25
+"""By how much of a side of the teacher's crop the student's may be smaller. The teacher's answer holds less well for a
+smaller part, and less of the photo is ever seen of a larger one."""
+
+_PARTS, _PARTS_PLACES = 0x9A27, 0x9A275
+"""Separate the random numbers of parts from those of the crops themselves, and from each other."""
 
 IntArray = NDArray[np.int64]
 
@@ -74,7 +85,12 @@ class TeacherLessons:
         """The task's objective with the teacher's outputs in its loss."""
         return DistilledObjective(objective, self._teaching.weight, self._teaching.temperature, self._labelled)
 
-    def draws(self, epoch: int, samples: IntArray) -> tuple[IntArray, IntArray]:
+    def crops(self, augmentation: Augmentation, seed: int, epoch: int, samples: IntArray) -> Crops:
+        """Those of the views of the samples (N,), or parts of them where the teacher's outputs are reused."""
+        crops = draw_crops(augmentation, seed, *self._draws(epoch, samples))
+        return _parts(crops, augmentation, seed, epoch, samples) if self._reused else crops
+
+    def _draws(self, epoch: int, samples: IntArray) -> tuple[IntArray, IntArray]:
         """Views (N,) and photos (N,) of the samples (N,): a photo that repeats in an epoch has another view."""
         repeats, photos = np.divmod(samples, len(self._photos))
         return (epoch + repeats) % self._views, photos
@@ -83,12 +99,12 @@ class TeacherLessons:
         """Compute the outputs for the views of an epoch, or find them in the cache; samples (N,)."""
         if self._cache is None:
             return
-        for view in np.unique(self.draws(epoch, samples)[0]).tolist():
+        for view in np.unique(self._draws(epoch, samples)[0]).tolist():
             self._prepare_view(view, self._cache, between)
 
-    def outputs(self, epoch: int, samples: IntArray, crops: Crops) -> dict[str, Tensor]:
-        """The teacher's outputs before their endings for the samples (B,) with these crops: (B, *shape) each."""
-        views, photos = self.draws(epoch, samples)
+    def outputs(self, epoch: int, samples: IntArray) -> dict[str, Tensor]:
+        """The teacher's outputs before their endings for the views of the samples (B,): (B, *shape) each."""
+        views, photos = self._draws(epoch, samples)
         rows = np.empty((len(samples), self._teacher.width), np.float32)
         missing = []
         for row, (view, photo) in enumerate(zip(views.tolist(), photos.tolist(), strict=True)):
@@ -99,7 +115,8 @@ class TeacherLessons:
                 rows[row] = file.values[photo % self._block]
         if missing:
             chosen = np.array(missing)
-            rows[chosen] = self._computed(photos[chosen], crops.take(chosen))
+            crops = draw_crops(self._augmentation, self._seed, views[chosen], photos[chosen])
+            rows[chosen] = self._computed(photos[chosen], crops)
         return self._by_name(torch.from_numpy(rows))
 
     def _prepare_view(self, view: int, cache: RowCache, between: Callable[[], None]) -> None:
@@ -182,3 +199,12 @@ class TeacherLessons:
         key = hashlib.blake2b(json.dumps(about, sort_keys=True).encode(), digest_size=20)
         key.update(np.ascontiguousarray(self._photos.digests[photos]).tobytes())
         return key.hexdigest()
+
+
+def _parts(crops: Crops, augmentation: Augmentation, seed: int, epoch: int, samples: IntArray) -> Crops:
+    """A random part of each crop, at least 1 - `_CUT` of either side, with flip, colours and shrinking of its own."""
+    others = draw_crops(augmentation, seed ^ _PARTS, epoch, samples)
+    draw = random_uniform(seed ^ _PARTS_PLACES, epoch, samples, 4).astype(np.float32)
+    corner, size = crops.box[:, :2], crops.box[:, 2:]
+    kept = size * (1 - _CUT * draw[:, :2])
+    return replace(others, box=np.concatenate([corner + (size - kept) * draw[:, 2:], kept], axis=1))
