@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mobilenet.datasets.cache.load import CachedPhotos
 from mobilenet.errors import ConfigError, ProcessError
-from mobilenet.images.augment import Crops, render, whole_photos
+from mobilenet.images.augment import Crops, draw_crops, render, whole_photos
 from mobilenet.nn.network import TableNetwork, place
 from mobilenet.nn.objective import Objective
 from mobilenet.nn.schedule import frozen_parts, learning_rate_factor
@@ -125,7 +125,7 @@ class Trainer:
         order = epoch_order(len(self.photos), self.settings.seed, epoch, self._strata)
         samples = sample_numbers(order)
         size = self.plan.batch_size
-        self._prepare(epoch, samples, watch, after_step)
+        self._prepare(watch, after_step)
         drawn: list[Crops] = []
         for number in range(self.step - epoch * self.steps_per_epoch, self.steps_per_epoch):
             if self.finished:
@@ -172,13 +172,13 @@ class Trainer:
             inputs = render(pixels, crops, self.settings.side, self._mean, self._std, self.dtype)
             yield inputs, self._targets(chosen, crops)
 
-    def _prepare(self, epoch: int, samples: IntArray, watch: Stopwatch, after_step: Callable[[], None] | None) -> None:
+    def _prepare(self, watch: Stopwatch, after_step: Callable[[], None] | None) -> None:
         """Get what is learned from besides targets; a run limited by time spends some of it on that."""
         if self._lessons is UNTAUGHT:
             return
         start = time.perf_counter()
         with watch.part("teacher"):
-            self._lessons.prepare(epoch, samples, after_step or (lambda: None))
+            self._lessons.prepare(after_step or (lambda: None))
         self._add_time(time.perf_counter() - start)
 
     def _progress_at(self, step: int) -> float:
@@ -223,7 +223,7 @@ class Trainer:
         """Crops for the next batches, drawn together because NumPy is slow on arrays as small as one batch."""
         size = self.plan.batch_size
         parts = [self._processes.share(samples[start : start + size]) for start in range(0, len(samples), size)]
-        crops = self._lessons.crops(self.plan.augmentation, self.settings.seed, epoch, np.concatenate(parts))
+        crops = draw_crops(self.plan.augmentation, self.settings.seed, epoch, np.concatenate(parts))
         return crops.split(len(parts[0]))
 
     def _input(self, epoch: int, samples: IntArray, crops: Crops) -> tuple[Tensor, dict[str, Tensor]]:

@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mobilenet.images.augment import Augmentation, Crops, draw_crops
 from mobilenet.nn.objective import Objective
 
 __all__ = ["UNTAUGHT", "Lessons"]
@@ -22,12 +21,8 @@ class Lessons(Protocol):
         """The objective of a student."""
         ...
 
-    def crops(self, augmentation: Augmentation, seed: int, epoch: int, samples: IntArray) -> Crops:
-        """The crops that the network sees of the samples (N,) in an epoch."""
-        ...
-
-    def prepare(self, epoch: int, samples: IntArray, between: Callable[[], None]) -> None:
-        """Make ready for all samples (N,) of an epoch; `between` is called now and then, as between two steps."""
+    def prepare(self, between: Callable[[], None]) -> None:
+        """Make ready for an epoch; `between` is called now and then, as between two steps."""
         ...
 
     def outputs(self, epoch: int, samples: IntArray) -> dict[str, Tensor]:
@@ -36,15 +31,12 @@ class Lessons(Protocol):
 
 
 class _Untaught:
-    """A run without a teacher: new crops in every epoch."""
+    """A run without a teacher."""
 
     def wrapped(self, objective: Objective) -> Objective:
         return objective
 
-    def crops(self, augmentation: Augmentation, seed: int, epoch: int, samples: IntArray) -> Crops:
-        return draw_crops(augmentation, seed, epoch, samples)
-
-    def prepare(self, epoch: int, samples: IntArray, between: Callable[[], None]) -> None: ...
+    def prepare(self, between: Callable[[], None]) -> None: ...
 
     def outputs(self, _epoch: int, _samples: IntArray) -> dict[str, Tensor]:
         return {}

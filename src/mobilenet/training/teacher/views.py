@@ -1,18 +1,15 @@
 """What a teacher says of the crops that a student sees: computed once per photo and view, and kept on disk.
 
-With V views, the crops of a photo in epoch e are those of view e mod V, so that the teacher's outputs are reused from
-the V-th epoch on. Crops are fractions of the photo: the student sees them at its resolution and the teacher at its own
-(a patient and consistent teacher: Beyer et al., 2021, arXiv 2106.05237).
-
-A student that sees the same few crops again and again learns them by heart. So where outputs are reused, it sees
-another large part of the view's crop in every epoch, with other colours, mirrored or not: the teacher's answer still
-holds.
+The teacher sees V random crops of each photo, its views; crops are fractions of the photo, and the teacher sees them at
+its own resolution (a patient and consistent teacher: Beyer et al., 2021, arXiv 2106.05237). From the V-th epoch on, the
+student sees new crops all the same, and what counts is the teacher's answer to the view that overlaps most with them: a
+student that sees the same few crops again and again learns them by heart.
 """
 
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 import numpy as np
 import torch
@@ -23,7 +20,7 @@ from mobilenet.datasets.cache.load import CachedPhotos
 from mobilenet.datasets.cache.row_file import RowFile
 from mobilenet.datasets.cache.rows import RowCache
 from mobilenet.errors import StorageError
-from mobilenet.images.augment import Augmentation, Crops, draw_crops, random_uniform
+from mobilenet.images.augment import Augmentation, Crops, draw_crops
 from mobilenet.nn.objective import Objective
 from mobilenet.training.system.processes import Processes
 from mobilenet.training.teacher.alignment import AlignedTeacher
@@ -35,13 +32,6 @@ __all__ = ["TeacherLessons"]
 _AT_ONCE = 64
 _BLOCK_PHOTOS, _BLOCK_BYTES = 1024, 64 * 2**20
 """Photos in a file of outputs: what a run that is stopped may have to compute again."""
-
-_CUT = 0.25
-"""By how much of a side of the teacher's crop the student's may be smaller. The teacher's answer holds less well for a
-smaller part, and less of the photo is ever seen of a larger one."""
-
-_PARTS, _PARTS_PLACES = 0x9A27, 0x9A275
-"""Separate the random numbers of parts from those of the crops themselves, and from each other."""
 
 IntArray = NDArray[np.int64]
 
@@ -85,26 +75,21 @@ class TeacherLessons:
         """The task's objective with the teacher's outputs in its loss."""
         return DistilledObjective(objective, self._teaching.weight, self._teaching.temperature, self._labelled)
 
-    def crops(self, augmentation: Augmentation, seed: int, epoch: int, samples: IntArray) -> Crops:
-        """Those of the views of the samples (N,), or parts of them where the teacher's outputs are reused."""
-        crops = draw_crops(augmentation, seed, *self._draws(epoch, samples))
-        return _parts(crops, augmentation, seed, epoch, samples) if self._reused else crops
-
-    def _draws(self, epoch: int, samples: IntArray) -> tuple[IntArray, IntArray]:
-        """Views (N,) and photos (N,) of the samples (N,): a photo that repeats in an epoch has another view."""
-        repeats, photos = np.divmod(samples, len(self._photos))
-        return (epoch + repeats) % self._views, photos
-
-    def prepare(self, epoch: int, samples: IntArray, between: Callable[[], None]) -> None:
-        """Compute the outputs for the views of an epoch, or find them in the cache; samples (N,)."""
+    def prepare(self, between: Callable[[], None]) -> None:
+        """Before the first epoch, compute the outputs for all views, or find them in the cache."""
         if self._cache is None:
             return
-        for view in np.unique(self._draws(epoch, samples)[0]).tolist():
+        for view in range(self._views):
             self._prepare_view(view, self._cache, between)
 
     def outputs(self, epoch: int, samples: IntArray) -> dict[str, Tensor]:
-        """The teacher's outputs before their endings for the views of the samples (B,): (B, *shape) each."""
-        views, photos = self._draws(epoch, samples)
+        """The teacher's outputs before their endings for the samples (B,), or for those of their photos' views that are
+        most like them: (B, *shape) each."""
+        photos = samples % len(self._photos)
+        if self._cache is None:
+            crops = draw_crops(self._augmentation, self._seed, epoch, samples)
+            return self._by_name(torch.from_numpy(self._computed(photos, crops)))
+        views = self._nearest(epoch, samples)
         rows = np.empty((len(samples), self._teacher.width), np.float32)
         missing = []
         for row, (view, photo) in enumerate(zip(views.tolist(), photos.tolist(), strict=True)):
@@ -118,6 +103,13 @@ class TeacherLessons:
             crops = draw_crops(self._augmentation, self._seed, views[chosen], photos[chosen])
             rows[chosen] = self._computed(photos[chosen], crops)
         return self._by_name(torch.from_numpy(rows))
+
+    def _nearest(self, epoch: int, samples: IntArray) -> IntArray:
+        """The views (N,) that overlap most with the crops of the samples (N,)."""
+        box = draw_crops(self._augmentation, self._seed, epoch, samples).box
+        photos = samples % len(self._photos)
+        views = (draw_crops(self._augmentation, self._seed, view, photos).box for view in range(self._views))
+        return np.argmax([_overlap(box, other) for other in views], axis=0)
 
     def _prepare_view(self, view: int, cache: RowCache, between: Callable[[], None]) -> None:
         """Each process of a machine computes its share of the blocks of a view; all of them go through the same steps,
@@ -201,10 +193,10 @@ class TeacherLessons:
         return key.hexdigest()
 
 
-def _parts(crops: Crops, augmentation: Augmentation, seed: int, epoch: int, samples: IntArray) -> Crops:
-    """A random part of each crop, at least 1 - `_CUT` of either side, with flip, colours and shrinking of its own."""
-    others = draw_crops(augmentation, seed ^ _PARTS, epoch, samples)
-    draw = random_uniform(seed ^ _PARTS_PLACES, epoch, samples, 4).astype(np.float32)
-    corner, size = crops.box[:, :2], crops.box[:, 2:]
-    kept = size * (1 - _CUT * draw[:, :2])
-    return replace(others, box=np.concatenate([corner + (size - kept) * draw[:, 2:], kept], axis=1))
+def _overlap(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Intersection over union of boxes (N, 4), each top, left, height, width: (N,)."""
+    starts = np.maximum(one[:, :2], other[:, :2])
+    ends = np.minimum(one[:, :2] + one[:, 2:], other[:, :2] + other[:, 2:])
+    common = np.maximum(ends - starts, 0).prod(1)
+    found: NDArray[np.float32] = common / (one[:, 2:].prod(1) + other[:, 2:].prod(1) - common)
+    return found
