@@ -6,13 +6,14 @@ from mobilenet.datasets import dataset as datasets
 from mobilenet.datasets.dataset import Dataset
 from mobilenet.datasets.exclusions import NOTHING, Exclusions
 from mobilenet.errors import ConfigError, ModelError
+from mobilenet.tasks.attributes.task import Attributes
 from mobilenet.tasks.classification.task import Classification
 from mobilenet.tasks.default import DEFAULT
 from mobilenet.tasks.task import Task
 
 __all__ = ["DEFAULT", "TASKS", "Task", "open_dataset", "task_named", "task_of", "task_of_model"]
 
-TASKS: dict[str, Task] = {DEFAULT: Classification()}
+TASKS: dict[str, Task] = {"attributes": Attributes(), DEFAULT: Classification()}
 """Every task by name, in the order in which they are asked whether they recognise a data set."""
 
 
