@@ -13,6 +13,8 @@ import click
 
 from mobilenet.cli.console import print_json
 from mobilenet.cli.progress import progress_bar
+from mobilenet.errors import ConfigError
+from mobilenet.tasks.default import DEFAULT
 
 if TYPE_CHECKING:
     from mobilenet.scenes.folder import SceneSettings
@@ -27,15 +29,12 @@ _RECIPE = ("--crop-area", "0.8")
 
 _PREDICTED = ("fish", "scissors", "umbrella")
 
-_LABELS = {"classification": "", "attributes": "attributes.csv"}
-"""What in the folder of scenes is given as the data of each task: all of it, or a table."""
-
 
 @click.command()
 @click.option("--out", type=click.Path(path_type=Path), default="mobilenet-demo", show_default=True, help="Folder.")
 @click.option("--scenes", type=int, default=6000, show_default=True, help="To train on; a sixth more to validate.")
 @click.option("--latency", default="2ms", show_default=True, help="The budget: see mobilenet fit.")
-@click.option("--task", type=click.Choice([*_LABELS]), default="classification", show_default=True)
+@click.option("--task", default=DEFAULT, show_default=True, help="What to learn of the scenes.")
 @click.option("--epochs", type=int, default=14, show_default=True, help="Of the full training.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
@@ -58,7 +57,7 @@ def command(*, out: Path, scenes: int, latency: str, task: str, epochs: int, see
         fit = _new_folder(out)
         length = ("--epochs", str(epochs), "--seed", str(seed))
         _say_and_run(
-            "fit", str(data / _LABELS[task]), "--latency", latency, *_CANDIDATES, *_RECIPE, *length, "--out", str(fit)
+            "fit", str(_labels(data, task)), "--latency", latency, *_CANDIDATES, *_RECIPE, *length, "--out", str(fit)
         )
         found = _found(fit, task)
         _say_and_run("predict", str(found["model"]), *_photos(data), "--top", "2")
@@ -77,6 +76,17 @@ def _draw(folder: Path, settings: "SceneSettings") -> Path:
         drawn = write_scenes(folder, settings, workers=_cores(), progress=progress)
     click.echo(f"{'drew' if drawn else 'found'} {total:,} scenes in {folder}")
     return folder
+
+
+def _labels(data: Path, task: str) -> Path:
+    """The scenes as data of that task: their folder, or a table in it; ConfigError if they have no labels for it."""
+    from mobilenet.tasks import task_named, task_of
+
+    wanted = task_named(task)
+    found = next((place for place in (data, *sorted(data.glob("*.csv"))) if task_of(place) is wanted), None)
+    if found is None:
+        raise ConfigError(f"the scenes have no labels for {task}; use another --task")
+    return found
 
 
 def _cores() -> int:
