@@ -73,13 +73,22 @@ def test_the_readme_shows_what_runs(
     assert ran == shown
 
 
+def test_the_scenes_know_their_attributes(
+    commands: list[list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["demo", "--out", str(tmp_path), "--task", "attributes", *_QUICK]) == 0
+    assert Path(commands[0][1]).name == "attributes.csv"
+    assert Path(commands[0][1]).is_file()
+    assert "  mean AP  93.8% on 1,000 validation scenes" in capsys.readouterr().out.splitlines()
+
+
 @pytest.mark.usefixtures("commands")
 def test_it_ends_with_the_figures_of_the_file_and_the_path_of_the_report(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["demo", "--out", str(tmp_path), *_QUICK]) == 0
     *_, top1, latency, size, scenes, model, report = capsys.readouterr().out.splitlines()
-    assert top1 == "  top-1    93.8% of 1,000 validation scenes"
+    assert top1 == "  top-1    93.8% on 1,000 validation scenes"
     assert latency == "  latency  0.163 ms at p95, the budget is 2 ms"
     assert size == "  size     260,123 bytes"
     assert scenes.split() == ["scenes", str(tmp_path / "scenes")]

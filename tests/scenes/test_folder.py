@@ -42,6 +42,14 @@ def test_it_opens_as_a_data_set(scenes: Path) -> None:
     assert np.bincount(dataset.validation.targets.numbers).tolist() == [2] * 10
 
 
+def test_its_table_opens_as_a_data_set_too(scenes: Path) -> None:
+    dataset = open_dataset(scenes / "attributes.csv")
+    assert dataset.classes == ATTRIBUTES
+    assert (len(dataset.train), len(dataset.validation)) == (60, 20)
+    drawn = draw_scene(4, int(Path(dataset.train.files[0]).stem), side=64)
+    assert dataset.train.targets.values[0].tolist() == [drawn.attributes[name] for name in ATTRIBUTES]
+
+
 def test_photos_show_their_scenes(scenes: Path) -> None:
     with Image.open(scenes / "train" / "house" / "000013.jpg") as photo:
         photo.load()
@@ -58,9 +66,9 @@ def test_annotations_are_those_of_the_scenes(scenes: Path, split: str, count: in
     names = {category["id"]: category["name"] for category in coco["categories"]}
     assert tuple(names.values()) == KINDS
     assert len(coco["images"]) == len(coco["annotations"]) == count
-    with (scenes / "annotations" / f"{split}.csv").open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    assert list(rows[0]) == ["file_name", *ATTRIBUTES]
+    with (scenes / "attributes.csv").open(newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["split"] == split]
+    assert list(rows[0]) == ["file_name", "split", *ATTRIBUTES]
     for index, (image, note, row) in enumerate(zip(coco["images"], coco["annotations"], rows, strict=True)):
         drawn = draw_scene(4, index, split=split, side=64)  # type: ignore[arg-type]
         assert (scenes / image["file_name"]).is_file()

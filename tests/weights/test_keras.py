@@ -389,7 +389,7 @@ _CHANGES = {
         "layer pool is a GlobalMaxPooling2D, which is not part of any MobileNet",
     ),
     "a branch": (_branch, "only single chains of layers are supported"),
-    "a sigmoid": (_setting("dense", "activation", "sigmoid"), "the classifier ends in sigmoid (dense)"),
+    "a tanh": (_setting("dense", "activation", "tanh"), "the classifier ends in tanh (dense)"),
     "channels first": (_setting("conv1", "data_format", "channels_first"), "conv1 has data_format channels_first"),
     "a dilation": (_setting("conv1", "dilation_rate", [2, 2]), "conv1/conv1/kernel:0 (3, 3, 3, 8) is dilated"),
     "three strides": (_setting("conv1", "strides", [3, 3]), "conv1/conv1/kernel:0 (3, 3, 3, 8) has strides (3, 3)"),
@@ -426,7 +426,7 @@ def _two_outputs(layers: list[dict[str, Any]]) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        *(_setting("dense", "activation", name) for name in ("sigmoid", "relu")),
+        *(_setting("dense", "activation", name) for name in ("tanh", "relu")),
         *(_kind("pool", name) for name in ("GlobalMaxPooling2D", "Flatten")),
         *(_kind("dropout", "LayerNormalization"), _two_outputs),
     ],

@@ -19,6 +19,7 @@ from mobilenet.nn.model_file import build_network
 from mobilenet.nn.network import TableNetwork
 from mobilenet.runtimes.torch import TorchPredictor
 from mobilenet.spec import Network, mobilenet_v1, mobilenet_v1_shallow
+from mobilenet.tasks import card_ending_in
 from mobilenet.weights.match import Imported
 from mobilenet.weights.read import import_backbone, import_weights
 from mobilenet.weights.tflite.read import read_tflite
@@ -227,7 +228,19 @@ def test_the_range_that_a_float_input_is_rounded_to_tells_its_scaling(
     assert "the file does not specify the pixel scaling; its input's range fits" in imported.notes[0]
 
 
-@pytest.mark.parametrize("end", ["LOGISTIC", "L2_NORMALIZATION"])
+def test_a_sigmoid_at_the_end_answers_yes_or_no(tflite_file: File, saved: Callable[[bytes], Path]) -> None:
+    whole = import_weights(saved(tflite_file().network(_SMALL).pack()))
+    found = import_weights(saved(tflite_file(end="LOGISTIC").network(_SMALL).pack()))
+    card = card_ending_in(found.card, found.ending)
+    assert card.task == "attributes"
+    (output,) = card.outputs
+    assert (output.ending, output.shape) == ("sigmoid", (len(whole.card.labels),))
+    assert card.network().rows == whole.card.network().rows
+    assert card_ending_in(whole.card, whole.ending) == whole.card
+    assert all(np.array_equal(values, whole.tensors[name]) for name, values in found.tensors.items())
+
+
+@pytest.mark.parametrize("end", ["TANH", "L2_NORMALIZATION"])
 def test_a_head_that_is_no_classifier_leaves_the_backbone(
     tflite_file: File, saved: Callable[[bytes], Path], end: str
 ) -> None:

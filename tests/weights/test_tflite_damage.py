@@ -34,7 +34,7 @@ def _operator(file: Any, kind: str) -> Any:
 
 def _other_operator(file: Any) -> None:
     code = file.model.operatorCodes[_operator(file, "SOFTMAX").opcodeIndex]
-    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.LOGISTIC
+    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.TANH
 
 
 def _custom_operator(file: Any) -> None:
@@ -121,7 +121,7 @@ def _short_bias(file: Any) -> None:
 
 
 _FAULTS: list[tuple[Callable[[Any], None], str]] = [
-    (_other_operator, "operator LOGISTIC is not part of"),
+    (_other_operator, "operator TANH is not part of"),
     (_custom_operator, "operator Gadget is not part of"),
     (_other_activation, "stem/filters is followed by TANH"),
     (_dilated, "tensor block1.depthwise/filters has shape (1, 3, 3, 8), stride (1, 1), dilation (2, 1)"),

@@ -107,7 +107,7 @@ def _remedy(found: "Check", written: Path | None) -> str:
 
 
 def _print(found: "Check") -> None:
-    listed = {*found.mixed, *found.alike}
+    listed = {*found.mixed, *found.alike, *found.doubtful, *found.peculiar}
     for note in (note for note in found.notes if note not in listed):
         click.echo(f"mobilenet: {shown(note)}", err=True)
     rows = [(shown(size.name), f"{size.train:,}", f"{size.validation:,}") for size in found.classes]
@@ -139,6 +139,8 @@ def _findings(found: "Check") -> dict[str, list[str]]:
         "with two labels": [_line(group) for group in found.conflicts],
         "without training photos": list(found.missing),
         "classes in two spellings": [" = ".join(names) for names in found.same_names],
+        "wrong with the labels": list(found.doubtful),
+        "peculiar about the labels": list(found.peculiar),
         "the same classes in several folders": list(found.alike),
         "duplicates": [_line(group) for group in found.repeats],
         "unusual": [f"{item.photo.file}: {item.width} x {item.height}, {item.reason}" for item in found.odd],

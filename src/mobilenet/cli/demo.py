@@ -13,6 +13,8 @@ import click
 
 from mobilenet.cli.console import print_json
 from mobilenet.cli.progress import progress_bar
+from mobilenet.errors import ConfigError
+from mobilenet.tasks.default import DEFAULT
 
 if TYPE_CHECKING:
     from mobilenet.scenes.folder import SceneSettings
@@ -32,11 +34,15 @@ _PREDICTED = ("fish", "scissors", "umbrella")
 @click.option("--out", type=click.Path(path_type=Path), default="mobilenet-demo", show_default=True, help="Folder.")
 @click.option("--scenes", type=int, default=6000, show_default=True, help="To train on; a sixth more to validate.")
 @click.option("--latency", default="2ms", show_default=True, help="The budget: see mobilenet fit.")
+@click.option("--task", default=DEFAULT, show_default=True, help="What to learn of the scenes.")
 @click.option("--epochs", type=int, default=14, show_default=True, help="Of the full training.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
-def command(*, out: Path, scenes: int, latency: str, epochs: int, seed: int, as_json: bool) -> None:
-    """Draw labelled scenes of ten kinds of object, fit a model to a latency budget, and classify scenes with its file.
+def command(*, out: Path, scenes: int, latency: str, task: str, epochs: int, seed: int, as_json: bool) -> None:
+    """Draw labelled scenes of ten kinds of object, fit a model to a latency budget, and label scenes with its file.
+
+    The scenes know the kind of their object, its colour and pattern, and whether it is large or partly hidden: --task
+    chooses what is learned.
 
     Each step but the drawing is a command as anybody would type it, printed before it runs. Everything stays in --out;
     scenes that are there already are used again, and each demo has a search of its own.
@@ -50,14 +56,16 @@ def command(*, out: Path, scenes: int, latency: str, epochs: int, seed: int, as_
         data = _draw(out / "scenes", settings)
         fit = _new_folder(out)
         length = ("--epochs", str(epochs), "--seed", str(seed))
-        _say_and_run("fit", str(data), "--latency", latency, *_CANDIDATES, *_RECIPE, *length, "--out", str(fit))
-        found = _found(fit)
+        _say_and_run(
+            "fit", str(_labels(data, task)), "--latency", latency, *_CANDIDATES, *_RECIPE, *length, "--out", str(fit)
+        )
+        found = _found(fit, task)
         _say_and_run("predict", str(found["model"]), *_photos(data), "--top", "2")
     document = {**found, "scenes": str(data), "seconds": round(time.perf_counter() - start, 1)}
     if as_json:
         print_json(document)
     else:
-        _show(document)
+        _show(document, task)
 
 
 def _draw(folder: Path, settings: "SceneSettings") -> Path:
@@ -68,6 +76,17 @@ def _draw(folder: Path, settings: "SceneSettings") -> Path:
         drawn = write_scenes(folder, settings, workers=_cores(), progress=progress)
     click.echo(f"{'drew' if drawn else 'found'} {total:,} scenes in {folder}")
     return folder
+
+
+def _labels(data: Path, task: str) -> Path:
+    """The scenes as data of that task: their folder, or a table in it; ConfigError if they have no labels for it."""
+    from mobilenet.tasks import task_named, task_of
+
+    wanted = task_named(task)
+    found = next((place for place in (data, *sorted(data.glob("*.csv"))) if task_of(place) is wanted), None)
+    if found is None:
+        raise ConfigError(f"the scenes have no labels for {task}; use another --task")
+    return found
 
 
 def _cores() -> int:
@@ -97,12 +116,14 @@ def _say_and_run(*words: str) -> None:
         raise click.exceptions.Exit(exit_code)
 
 
-def _found(fit: Path) -> dict[str, Any]:
+def _found(fit: Path, task: str) -> dict[str, Any]:
     """What the search wrote about the file that it chose, all of it proven or measured."""
+    from mobilenet.tasks import task_named
+
     found = json.loads((fit / "fit.json").read_text("ascii"))
     chosen, winner = found["chosen"], found["winner"]
     return {
-        "top1": chosen["accuracy"],
+        task_named(task).goal.name: chosen["accuracy"],
         "validation_photos": chosen["proof"]["photos"],
         "width_multiplier": winner["width_multiplier"],
         "resolution": winner["resolution"],
@@ -116,10 +137,13 @@ def _found(fit: Path) -> dict[str, Any]:
     }
 
 
-def _show(found: dict[str, Any]) -> None:
+def _show(found: dict[str, Any], task: str) -> None:
+    from mobilenet.tasks import task_named
+
+    goal = task_named(task).goal
     click.echo(f"\nDone in {found['seconds']:.0f} s. The exported file:")
     for name, value in (
-        ("top-1", f"{found['top1']:.1%} of {found['validation_photos']:,} validation scenes"),
+        (goal.title, f"{found[goal.name]:.1%} on {found['validation_photos']:,} validation scenes"),
         ("latency", f"{found['p95_ms']:.3g} ms at p95, the budget is {found['latency_limit_ms']:g} ms"),
         ("size", f"{found['size_bytes']:,} bytes"),
         ("scenes", found["scenes"]),

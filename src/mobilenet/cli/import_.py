@@ -1,5 +1,6 @@
 """`mobilenet import`: converts weights of other tools to a model file."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,9 +56,11 @@ def command(
     mobilenet import mobilenet_v1_0.5_160_quant.tflite --out model.safetensors
     mobilenet import vww_96.h5 --labels names.txt --mean 0 --std 255 --out model.safetensors
     """
+    from mobilenet.tasks import card_ending_in
     from mobilenet.weights.read import import_weights
 
     imported = import_weights(source, labels=labels, resolution=resolution, mean=mean, std=std)
+    imported = replace(imported, card=card_ending_in(imported.card, imported.ending))
     _write(imported, source, out)
     if as_json:
         print_json({**_document(imported), "model": str(out)})

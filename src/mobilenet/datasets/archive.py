@@ -26,9 +26,17 @@ class Members(Protocol):
 @dataclass(frozen=True, slots=True)
 class Archive:
     """The contents of shards: {name: class}, how many photos have no class, a reader of the bytes, and how many other
-    members there are, by the ending of their names."""
+    members there are, by the ending of their names.
+
+    `about`: what else is said of photos, by their names, which need not have a class: fields of a JSON member, or
+    columns of a table.
+    """
 
     classes: Mapping[str, str]
     members: Members
     without_class: int = 0
     unread: Mapping[str, int] = field(default_factory=dict)
+    about: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+
+    def __contains__(self, file: str) -> bool:
+        return file in self.classes or file in self.about

@@ -17,8 +17,8 @@ from mobilenet.datasets.reader import Place, Reader, Source
 from mobilenet.datasets.remote.urls import spelled
 from mobilenet.datasets.sources.endings import unread_line, unread_photos
 from mobilenet.datasets.sources.find import Places, find_places, without
-from mobilenet.datasets.split import split_by_content
-from mobilenet.datasets.targets import Targets
+from mobilenet.datasets.split import split_by_content, split_by_labels
+from mobilenet.datasets.targets import ManyLabels, Targets
 from mobilenet.errors import ConfigError, DataError, StorageError
 from mobilenet.model.vocabulary import Vocabulary
 
@@ -41,7 +41,8 @@ class Dataset:
     """Photos for training and validation; `vocabulary` gives the meaning of their targets.
 
     `split` describes where the validation photos come from; `notes` are for the user, one line each; `empty` are the
-    folders without photos; `unread`, `mixed` and `alike` are those of the sources together (`reader.Source`).
+    folders without photos; `unread`, `mixed`, `alike`, `doubtful` and `peculiar` are those of the sources together
+    (`reader.Source`).
     """
 
     root: Path
@@ -54,6 +55,8 @@ class Dataset:
     unread: Mapping[str, int] = field(default_factory=dict)
     mixed: tuple[str, ...] = ()
     alike: tuple[str, ...] = ()
+    doubtful: tuple[str, ...] = ()
+    peculiar: tuple[str, ...] = ()
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -78,6 +81,8 @@ class Parts:
     unread: Mapping[str, int] = field(default_factory=dict)
     mixed: tuple[str, ...] = ()
     alike: tuple[str, ...] = ()
+    doubtful: tuple[str, ...] = ()
+    peculiar: tuple[str, ...] = ()
 
     def divided(self, train: Photos, validation: Photos, split: str) -> Dataset:
         """The data set with this split."""
@@ -92,6 +97,8 @@ class Parts:
             self.unread,
             self.mixed,
             self.alike,
+            self.doubtful,
+            self.peculiar,
         )
 
 
@@ -162,6 +169,8 @@ def open_parts(data: Path, reader: Reader, *, validation: Path | None = None, ex
         dict(sum((Counter(source.unread) for source in sources), Counter[str]())),
         tuple(line for source in sources for line in source.mixed),
         tuple(line for source in sources for line in source.alike),
+        tuple(line for source in sources for line in source.doubtful),
+        tuple(line for source in sources for line in source.peculiar),
     )
 
 
@@ -250,9 +259,14 @@ def _exclude(exclude: Exclusions, data: Path, train: Source, judges: Source | No
 def make_split(parts: Parts, *, fraction: float = 0.1, seed: int = 0) -> Dataset:
     """The split that `open_dataset` makes of photos without one; DataError."""
     photos = parts.train
-    strata = photos.targets.strata()
-    groups = np.zeros(len(photos), np.int64) if strata is None else strata
-    chosen = split_by_content(remembered_digests(photos), groups, fraction, seed)
+    contents, words = remembered_digests(photos), "the photos"
+    if isinstance(photos.targets, ManyLabels):
+        labels, words = np.hstack([photos.targets.present(), photos.targets.absent()]), "each label"
+        chosen = split_by_labels(contents, labels, fraction, seed)
+    elif (strata := photos.targets.strata()) is None:
+        chosen = split_by_content(contents, np.zeros(len(photos), np.int64), fraction, seed)
+    else:
+        chosen, words = split_by_content(contents, strata, fraction, seed), "each class"
     if not chosen.any():
         raise DataError(
             f"{spelled(parts.root)} has no class with two different photos, so none can be held out for validation; "
@@ -261,7 +275,7 @@ def make_split(parts: Parts, *, fraction: float = 0.1, seed: int = 0) -> Dataset
     return parts.divided(
         photos.take(np.flatnonzero(~chosen)),
         photos.take(np.flatnonzero(chosen)),
-        f"made: {fraction:.3g} of {'the photos' if strata is None else 'each class'} by content, seed {seed}",
+        f"made: {fraction:.3g} of {words} by content, seed {seed}",
     )
 
 
@@ -283,4 +297,4 @@ def _nothing(source: Source) -> DataError:
     if unread_photos(source.unread):
         return DataError(f"{spelled(source.path)} contains no photos that can be used; {unread_line(source.unread)}")
     why = source.notes[-1] if source.notes else f"{spelled(source.path)} contains no photos"
-    return DataError(f"{why}; put the photos of each class in a folder of its own")
+    return DataError(f"{why}; {source.remedy}")

@@ -50,7 +50,8 @@ class Source:
 
     `members` reads photos that are in shards. `unread` counts files that are not photos, by the ending of their names.
     A line each, also in the notes: `mixed` are folders that are named like the parts of a split, but are read as
-    classes; `alike` are folders with the same classes, which may be such parts.
+    classes; `alike` are folders with the same classes, which may be such parts; `doubtful` is what is wrong with the
+    labels, `peculiar` what is worth knowing of them. `remedy`: what to do where there are no photos.
     """
 
     path: Path
@@ -62,6 +63,9 @@ class Source:
     unread: Mapping[str, int] = field(default_factory=dict)
     mixed: tuple[str, ...] = ()
     alike: tuple[str, ...] = ()
+    doubtful: tuple[str, ...] = ()
+    peculiar: tuple[str, ...] = ()
+    remedy: str = "put the photos of each class in a folder of its own"
 
     def in_order(self) -> "Source":
         """The same, photos sorted by their names."""

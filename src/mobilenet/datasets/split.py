@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["split_by_content"]
+__all__ = ["split_by_content", "split_by_labels"]
 
 _KEY = np.dtype(">u8")
 """Eight bytes, compared as big-endian integers."""
@@ -21,12 +21,7 @@ def split_by_content(
     copies have different labels stay in training, as they would only measure the contradiction. The choice depends only
     on the seed and the contents, not on names or order.
     """
-    keys = np.frombuffer(b"".join(contents), dtype=_KEY).reshape(-1, 2)
-    order = np.lexsort((keys[:, 1], keys[:, 0]))
-    first = np.ones(len(order), dtype=np.bool_)
-    first[1:] = (keys[order[1:]] != keys[order[:-1]]).any(axis=1)
-    starts = np.flatnonzero(first)
-    sizes = np.diff(np.append(starts, len(order)))
+    order, starts, sizes = _pictures(contents)
     ordered = labels[order]
     lowest, highest = (edge.reduceat(ordered, starts) for edge in (np.minimum, np.maximum)) if len(starts) else ((), ())
     taken = np.zeros(len(starts), dtype=np.bool_)
@@ -38,6 +33,75 @@ def split_by_content(
     chosen = np.empty(len(labels), dtype=np.bool_)
     chosen[order] = np.repeat(taken, sizes)
     return chosen
+
+
+def split_by_labels(
+    contents: Sequence[bytes], labels: NDArray[np.bool_], fraction: float, seed: int
+) -> NDArray[np.bool_]:
+    """(N,) bool, True for validation: `fraction` of the photos with each of their `labels` (N, L), and at least one
+    where two different photos have it, by iterative stratification (Sechidis et al., 2011, algorithm 1).
+
+    `contents`, copies and the seed as in `split_by_content`: copies with different labels stay in training.
+    """
+    chosen = np.zeros(len(labels), dtype=np.bool_)
+    order, starts, sizes = _pictures(contents)
+    if not len(starts):
+        return chosen
+    ordered = labels[order]
+    lowest, highest = (edge.reduceat(ordered, starts, axis=0) for edge in (np.logical_and, np.logical_or))
+    lots = _lots([contents[order[start]] for start in starts], seed)
+    free = np.lexsort((lots[:, 1], lots[:, 0]))
+    free = free[(lowest == highest)[free].all(1)]
+    taken = np.zeros(len(starts), dtype=np.bool_)
+    taken[free] = _stratified(highest[free], sizes[free], fraction)
+    chosen[order] = np.repeat(taken, sizes)
+    return chosen
+
+
+def _stratified(labels: NDArray[np.bool_], sizes: NDArray[np.int64], fraction: float) -> NDArray[np.bool_]:
+    """(P,) bool of P pictures in random order, with labels (P, L) and numbers of photos (P,): those for validation.
+
+    The label that the fewest of the remaining pictures have is dealt out first; each picture goes to the side that
+    wants most of it, or most pictures at all if they want the same.
+    """
+    weights = labels * sizes[:, None]
+    totals = np.append(weights.sum(0), sizes.sum()).astype(np.float64)
+    held_out = fraction * totals
+    several = labels.sum(0) > 1
+    held_out[:-1][several] = np.clip(held_out[:-1], 1.0, totals[:-1] - 1)[several]
+    # Wanted by training and by validation, for each label and for pictures at all.
+    wanted = np.stack([totals - held_out, held_out])
+    taken = np.zeros(len(labels), dtype=np.bool_)
+    waiting = np.ones(len(labels), dtype=np.bool_)
+    counts = labels.sum(0).astype(np.int64)
+
+    def deal(picture: int, label: int) -> None:
+        sides = wanted[:, label]
+        side = int(sides[1] > sides[0]) if sides[0] != sides[1] else int(wanted[1, -1] > wanted[0, -1])
+        taken[picture], waiting[picture] = bool(side), False
+        wanted[side, :-1] -= weights[picture]
+        wanted[side, -1] -= sizes[picture]
+        counts[labels[picture]] -= 1
+
+    while (present := np.flatnonzero(counts)).size:
+        label = int(present[np.argmin(counts[present])])
+        for picture in np.flatnonzero(waiting & labels[:, label]).tolist():
+            deal(picture, label)
+    for picture in np.flatnonzero(waiting).tolist():
+        deal(picture, -1)
+    return taken
+
+
+def _pictures(
+    contents: Sequence[bytes],
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """The photos (N,) in the order of their contents, where each picture starts (P,), and its number of photos (P,)."""
+    keys = np.frombuffer(b"".join(contents), dtype=_KEY).reshape(-1, 2)
+    order = np.lexsort((keys[:, 1], keys[:, 0]))
+    first = np.ones(len(order), dtype=np.bool_)
+    first[1:] = (keys[order[1:]] != keys[order[:-1]]).any(axis=1)
+    starts = np.flatnonzero(first)
+    return order, starts, np.diff(np.append(starts, len(order)))
 
 
 def _choose(sizes: list[int], fraction: float) -> list[int]:

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mobilenet.model.vocabulary import Vocabulary
 
-__all__ = ["PartlyLabelled", "Targets", "Unlabelled", "labelled_part"]
+__all__ = ["ManyLabels", "PartlyLabelled", "Targets", "Unlabelled", "labelled_part"]
 
 
 class Targets(Protocol):
@@ -28,6 +28,19 @@ class Targets(Protocol):
 
     def lines(self, vocabulary: Vocabulary) -> Iterator[Any]:
         """A JSON value per photo, for the hash of the data and for the list of a run's photos."""
+        ...
+
+
+@runtime_checkable
+class ManyLabels(Protocol):
+    """Targets of N photos that may each have several labels, and of which some may not be known."""
+
+    def present(self) -> NDArray[np.bool_]:
+        """(N, names) whether a photo is known to have each name of the vocabulary."""
+        ...
+
+    def absent(self) -> NDArray[np.bool_]:
+        """(N, names) whether a photo is known not to have it."""
         ...
 
 

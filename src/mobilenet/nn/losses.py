@@ -3,7 +3,7 @@
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["classification_loss", "softmax_divergence"]
+__all__ = ["classification_loss", "sigmoid_divergence", "softmax_divergence"]
 
 
 def classification_loss(
@@ -21,3 +21,16 @@ def softmax_divergence(student: Tensor, teacher: Tensor, temperature: float = 1.
     """
     ours, theirs = (F.log_softmax(logits / temperature, 1) for logits in (student, teacher))
     return F.kl_div(ours, theirs, reduction="sum", log_target=True) * temperature**2
+
+
+def sigmoid_divergence(student: Tensor, teacher: Tensor, temperature: float = 1.0) -> Tensor:
+    """Kullback-Leibler divergence of two networks' sigmoids, each a distribution over yes and no, from (N, names)
+    float32 logits: (), nats, mean over the names, summed over photos.
+
+    Logits are divided by `temperature`, and the sum is multiplied by its square (Hinton et al., 2015).
+    """
+    ours, theirs = student / temperature, teacher / temperature
+    sure = theirs.sigmoid()
+    yes = sure * (F.logsigmoid(theirs) - F.logsigmoid(ours))
+    no = (1 - sure) * (F.logsigmoid(-theirs) - F.logsigmoid(-ours))
+    return (yes + no).mean(1).sum() * temperature**2

@@ -83,7 +83,7 @@ def _context(check: Check) -> dict[str, Any]:
 
 
 def _headline(check: Check) -> list[tuple[str, str, str]]:
-    readable = sum(size.train + size.validation for size in check.classes)
+    readable = check.photos - len(check.broken)
     return [
         ("Photos", f"{readable:,}", "readable"),
         ("Unreadable", f"{len(check.broken):,}", "files"),

@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from mobilenet.report.run_facts import Run, read_run
 from mobilenet.runs.folder import RunFolder
 from mobilenet.spec.cost import Cost
 from mobilenet.tasks import task_of_model
-from mobilenet.tasks.sections import Figure, Section, in_words
+from mobilenet.tasks.sections import Figure, Gallery, Section, in_words
 from mobilenet.tasks.task import Task
 from mobilenet.training.plateau import plateau_note
 
@@ -62,7 +63,7 @@ def _render(run: Run, task: Task) -> str:
 def _context(run: Run, task: Task) -> dict[str, Any]:
     evaluation, network_cost = run.evaluation, run_cost(run)
     figures, sections = _said(task, evaluation) if evaluation else ((), ())
-    photos = _mistakes(run, evaluation) if evaluation else ()
+    photos = _mistakes(run, evaluation, sections) if evaluation else ()
     return {
         "run": run,
         "version": __version__,
@@ -195,9 +196,20 @@ def _plateau(run: Run) -> str | None:
     return None if note is None else f"{note[0].upper()}{note[1:]}."
 
 
-def _mistakes(run: Run, evaluation: Evaluation) -> tuple[Photo, ...]:
+def _mistakes(run: Run, evaluation: Evaluation, sections: Sequence[Section]) -> tuple[Photo, ...]:
+    """The worst mistakes that each gallery shows, with their photos, in the order of the evaluation."""
     read = photo_reader(Path(evaluation.root or run.text("data", "root") or "."))
-    return tuple(Photo(mistake, thumbnail(read, mistake.file)) for mistake in evaluation.mistakes[:_THUMBNAILS])
+    galleries = [part for section in sections for part in section.parts if isinstance(part, Gallery)]
+    shown: set[int] = set()
+    for gallery in galleries:
+        fitting = (
+            number
+            for number, mistake in enumerate(evaluation.mistakes)
+            if not gallery.predicted or mistake.predicted in gallery.predicted
+        )
+        shown.update(islice(fitting, _THUMBNAILS))
+    chosen = (evaluation.mistakes[number] for number in sorted(shown))
+    return tuple(Photo(mistake, thumbnail(read, mistake.file)) for mistake in chosen)
 
 
 def _left_out(run: Run) -> list[LeftOut]:

@@ -3,8 +3,8 @@
 train/KIND/000003.jpg          photos by kind, ready for a classifier
 validation/KIND/000003.jpg
 annotations/train.json         COCO: each photo's object as a box in pixels
-annotations/train.csv          file_name and a 0/1 column for each attribute
-annotations/validation.json, .csv
+annotations/validation.json
+attributes.csv                 file_name, split and a 0/1 column for each attribute, of all photos
 scenes.json                    its settings: number of scenes, seed, side
 """
 
@@ -12,7 +12,7 @@ import csv
 import io
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -35,6 +35,8 @@ Progress = Callable[[int, int], None]
 
 _JPEG_QUALITY = 92
 _RECEIPT = "scenes.json"
+_LAYOUT = 2
+"""Of the folder: earlier versions wrote a table for each split, whose file names were not relative to it."""
 _BATCH = 50
 """Scenes per task of a worker."""
 
@@ -92,7 +94,7 @@ def write_scenes(
 def _already(folder: Path, settings: SceneSettings) -> bool:
     """Whether these scenes already exist; DataError if the folder contains anything else."""
     receipt = folder / _RECEIPT
-    if receipt.is_file() and receipt.read_bytes() == _json(asdict(settings)):
+    if receipt.is_file() and receipt.read_bytes() == _json(_described(settings)):
         return True
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise DataError(f"{folder} exists and contains something else; choose another folder or remove it")
@@ -102,12 +104,13 @@ def _already(folder: Path, settings: SceneSettings) -> bool:
 def _fill(folder: Path, settings: SceneSettings, workers: int, progress: Progress | None) -> None:
     counts: dict[Split, int] = {"train": settings.train, "validation": settings.validation}
     (folder / "annotations").mkdir(parents=True)
-    done = 0
+    done, drawn = 0, dict[Split, list[_Entry]]()
     with _pool(workers) as run:
         for split, count in counts.items():
             for kind in KINDS:
                 (folder / split / kind).mkdir(parents=True)
             entries: list[_Entry] = []
+            drawn[split] = entries
             draw = partial(_draw_batch, folder, split, settings, count)
             for batch in run(draw, range(0, count, _BATCH)):
                 entries += batch
@@ -115,8 +118,12 @@ def _fill(folder: Path, settings: SceneSettings, workers: int, progress: Progres
                 if progress is not None:
                     progress(done, sum(counts.values()))
             (folder / "annotations" / f"{split}.json").write_bytes(_json(_coco(entries, settings.side)))
-            (folder / "annotations" / f"{split}.csv").write_bytes(_table(entries))
-    (folder / _RECEIPT).write_bytes(_json(asdict(settings)))
+    (folder / "attributes.csv").write_bytes(_table(drawn))
+    (folder / _RECEIPT).write_bytes(_json(_described(settings)))
+
+
+def _described(settings: SceneSettings) -> dict[str, Any]:
+    return {**asdict(settings), "layout": _LAYOUT}
 
 
 @contextmanager
@@ -165,11 +172,15 @@ def _coco(entries: list[_Entry], side: int) -> dict[str, Any]:
     return {"images": images, "annotations": annotations, "categories": categories}
 
 
-def _table(entries: list[_Entry]) -> bytes:
+def _table(drawn: Mapping[Split, list[_Entry]]) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["file_name", *ATTRIBUTES])
-    writer.writerows([entry.file_name, *(entry.attributes[name] for name in ATTRIBUTES)] for entry in entries)
+    writer.writerow(["file_name", "split", *ATTRIBUTES])
+    writer.writerows(
+        [entry.file_name, split, *(entry.attributes[name] for name in ATTRIBUTES)]
+        for split, entries in drawn.items()
+        for entry in entries
+    )
     return text.getvalue().encode()
 
 

@@ -1,18 +1,22 @@
 """One folder per task: what a label is, what the outputs of a network mean, which metrics count."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from mobilenet.datasets import dataset as datasets
 from mobilenet.datasets.dataset import Dataset
 from mobilenet.datasets.exclusions import NOTHING, Exclusions
 from mobilenet.errors import ConfigError, ModelError
+from mobilenet.model.card import ModelCard
+from mobilenet.model.outputs import Ending
+from mobilenet.tasks.attributes.task import Attributes
 from mobilenet.tasks.classification.task import Classification
 from mobilenet.tasks.default import DEFAULT
 from mobilenet.tasks.task import Task
 
-__all__ = ["DEFAULT", "TASKS", "Task", "open_dataset", "task_named", "task_of", "task_of_model"]
+__all__ = ["DEFAULT", "TASKS", "Task", "card_ending_in", "open_dataset", "task_named", "task_of", "task_of_model"]
 
-TASKS: dict[str, Task] = {DEFAULT: Classification()}
+TASKS: dict[str, Task] = {"attributes": Attributes(), DEFAULT: Classification()}
 """Every task by name, in the order in which they are asked whether they recognise a data set."""
 
 
@@ -21,6 +25,15 @@ def task_named(name: str) -> Task:
     if name not in TASKS:
         raise ConfigError(f"unknown task {name!r}; use one of {', '.join(TASKS)}")
     return TASKS[name]
+
+
+def card_ending_in(card: ModelCard, ending: Ending) -> ModelCard:
+    """The card of a plain classifier of another tool whose values go through that function: one of attributes for a
+    sigmoid, the same otherwise."""
+    if ending != "sigmoid" or not card.labels:
+        return card
+    task = TASKS["attributes"]
+    return replace(card, task=task.name, head=task.head(card.body(), card.vocabulary))
 
 
 def task_of(data: Path, name: str | None = None) -> Task:

@@ -4,7 +4,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Bars", "Bin", "Cell", "Column", "Figure", "Gallery", "Matrix", "Part", "Section", "Table", "in_words"]
+__all__ = [
+    "Bars",
+    "Bin",
+    "Cell",
+    "Column",
+    "Curve",
+    "Curves",
+    "Figure",
+    "Gallery",
+    "Matrix",
+    "Part",
+    "Section",
+    "Table",
+    "in_words",
+]
 
 Cell = str | int | float | tuple[float, float] | None
 """Text, a count, a number, a share (0…1), or an interval of shares; None for no value."""
@@ -71,10 +85,31 @@ class Bars:
 
 @dataclass(frozen=True, slots=True)
 class Gallery:
-    """The worst mistakes of the evaluation, each with its photo."""
+    """The worst mistakes of the evaluation, each with its photo; only those with one of these predictions, if given."""
+
+    predicted: tuple[str, ...] = ()
 
 
-Part = Table | Matrix | Bars | Gallery | str
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """A curve through `points` (x, y), shares 0…1; `level` is the height of guessing, `marked` the point in use."""
+
+    title: str
+    points: tuple[tuple[float, float], ...]
+    level: float
+    marked: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Curves:
+    """Small plots side by side, with the same titles of their axes."""
+
+    x: str
+    y: str
+    plots: tuple[Curve, ...]
+
+
+Part = Table | Matrix | Bars | Gallery | Curves | str
 """A string is a paragraph."""
 
 

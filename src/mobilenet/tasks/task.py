@@ -16,6 +16,7 @@ from mobilenet.datasets.targets import Targets
 from mobilenet.model.card import ModelCard
 from mobilenet.model.head import Head
 from mobilenet.model.outputs import Outputs
+from mobilenet.model.precision import Precision
 from mobilenet.model.vocabulary import Vocabulary
 from mobilenet.spec.rows import Network
 from mobilenet.tasks.sections import Figure, Section
@@ -34,13 +35,16 @@ class Goal:
     """The figure that `fit` maximises and that an exported file must preserve: a share, 0…1, larger is better.
 
     `name` is its key among the figures; `title` is for tables (`top-1`), `noun` for sentences (`accuracy`); `agreement`
-    is the term for two networks giving the same prediction.
+    is the term for two networks giving the same prediction, and `answers` for what is predicted where a photo has
+    several, of which agreement is then a share. A file may be below its network by `allowed_loss`, by its precision.
     """
 
     name: str
     title: str
     noun: str
     agreement: str
+    answers: str = ""
+    allowed_loss: Mapping[Precision, float] = field(default_factory=lambda: {"float32": 0.0, "int8": 0.01})
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +90,16 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Temperatures:
-    """Temperatures by the name of the output whose raw values are divided by them, to fold into the weights.
+    """What is fitted to photos that were not trained on: temperatures by the name of the output whose raw values are
+    divided by them, to fold into the weights.
 
-    `figures` are those of the fit, as JSON values, for the evaluation of the run.
+    `figures` are those of the fit, as JSON values, for the evaluation of the run; `decoding` are fields of the
+    vocabulary, such as thresholds, for the card of the trained network.
     """
 
     by_output: Mapping[str, float] = field(default_factory=dict)
     figures: Figures = field(default_factory=dict)
+    decoding: Mapping[str, Any] = field(default_factory=dict)
 
 
 class LossSettings(Protocol):
@@ -162,8 +169,9 @@ class Task(Reader, Protocol):
         ...
 
     def temperatures(self, raw: Outputs, targets: Targets, card: ModelCard) -> Temperatures:
-        """Temperatures fitted to N ≥ 1 photos that were not trained on; `raw` are outputs before their endings. None
-        may change a prediction. `Temperatures()` where confidence has no meaning or is left as it is."""
+        """Temperatures, and what else decoding needs, fitted to N ≥ 1 photos that were not trained on; `raw` are
+        outputs before their endings. No temperature may change a prediction. `Temperatures()` where there is nothing to
+        fit."""
         ...
 
     def mistakes(self, outputs: Outputs, targets: Targets, card: ModelCard) -> list[Wrong]:
@@ -171,7 +179,8 @@ class Task(Reader, Protocol):
         ...
 
     def agreement(self, ours: Outputs, theirs: Outputs, card: ModelCard) -> float:
-        """Share of photos (0…1) on which two networks give the same prediction."""
+        """Share of photos (0…1) on which two networks give the same prediction, or of answers where a photo has
+        several."""
         ...
 
     def headline(self, evaluation: "Evaluated") -> tuple[Figure, ...]:

@@ -34,7 +34,8 @@ class Finished:
 
 
 def finish(job: Job, network: nn.Module) -> Finished:
-    """Divide the network's raw values by the temperatures that its task fits to the validation photos, and evaluate it.
+    """Divide the network's raw values by the temperatures that its task fits to the validation photos, keep what else
+    it fits in the card, and evaluate the network.
 
     The network itself stays as it is: a resumed run finishes again. A temperature that changes a prediction, which
     rounding can, is not applied.
@@ -43,15 +44,20 @@ def finish(job: Job, network: nn.Module) -> Finished:
     raw = _predicted(job, RawPredictor(network, card, job.device))
     before = _ended(raw, card.outputs)
     fitted = task.temperatures(raw, targets, card)
+    if fitted.decoding:
+        card = replace(card, decoding={**card.decoding, **fitted.decoding})
     if not fitted.by_output:
         return Finished(network, card, _evaluation(job, card, before, fitted.figures))
     warm_card, arrays = tempered(card, arrays_of(network), fitted.by_output)
     warm = network_of_arrays(warm_card, arrays, job.folder)
     after = _predicted(job, TorchPredictor(warm, warm_card, job.device))
-    if task.agreement(before, after, card) == 1:
+    # What is fitted anew fits the outputs at the new temperature alone.
+    others = {name: value for name, value in card.decoding.items() if name not in fitted.decoding}
+    unfitted = replace(card, decoding=others)
+    if task.agreement(before, after, unfitted) == 1:
         return Finished(warm, warm_card, _evaluation(job, warm_card, after, fitted.figures))
     note = f"temperatures {dict(fitted.by_output)} were not applied: rounding would change a prediction"
-    return Finished(network, card, _evaluation(job, card, before, {}), note)
+    return Finished(network, unfitted, _evaluation(job, unfitted, before, {}), note)
 
 
 def _predicted(job: Job, predictor: Predictor) -> Outputs:

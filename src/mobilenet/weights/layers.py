@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobilenet.images.preprocessing import Preprocessing
+from mobilenet.model.outputs import Ending
 from mobilenet.spec.rows import Activation, Padding
 
 __all__ = ["BACKBONES", "ForeignConv", "ForeignLinear", "ForeignNetwork", "ForeignNorm", "Scaling"]
@@ -62,7 +63,8 @@ class ForeignNetwork:
 
     `input_scaling`: factors and offsets, (3,) or (), that the file itself applies to its input before the first
     convolution, where `preprocessing` is None: what its input is in pixels is still to be found out. `head_fault`: why
-    the layers after the backbone are not a classifier; there is none then.
+    the layers after the backbone are not a classifier; there is none then. `ending`: what turns the classifier's values
+    into the outputs.
     """
 
     source: str
@@ -74,3 +76,4 @@ class ForeignNetwork:
     notes: tuple[str, ...] = ()
     input_scaling: Scaling | None = None
     head_fault: str | None = None
+    ending: Ending = "softmax"

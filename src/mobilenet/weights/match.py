@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from mobilenet.errors import ConfigError, ModelError, SpecError
 from mobilenet.images.preprocessing import Preprocessing
 from mobilenet.model.card import ModelCard
+from mobilenet.model.outputs import Ending
 from mobilenet.spec.mobilenet import MOBILENETS
 from mobilenet.spec.rows import Conv, ConvStyle, Network, Padding
 from mobilenet.tasks.default import DEFAULT
@@ -38,12 +39,14 @@ class Imported:
     """A foreign network in our terms: `tensors` have the names and shapes of `nn.network.TableNetwork.state_dict()`.
 
     `notes`: assumptions; `label_notes`: those about class names, which training drops together with the classifier.
+    `ending`: what follows the classifier in the file.
     """
 
     card: ModelCard
     tensors: dict[str, NDArray[np.float32]]
     notes: tuple[str, ...]
     label_notes: tuple[str, ...] = ()
+    ending: Ending = "softmax"
 
 
 def recognise(
@@ -78,7 +81,7 @@ def recognise(
         card.network()
     except SpecError as error:
         raise ModelError(f"{network.source}: {error}") from error
-    return Imported(card, _tensors(network, table), tuple(notes), tuple(label_notes))
+    return Imported(card, _tensors(network, table), tuple(notes), tuple(label_notes), network.ending)
 
 
 def _architecture(network: ForeignNetwork) -> str:

@@ -39,7 +39,8 @@ def import_weights(
     """Read a file, or download `hf://…` and read that; arguments override what the file says.
 
     `labels`: a file of class names, one per line, numbered or not. `mean` and `std` in pixel values, for R, G and B.
-    ModelError names what is not understood.
+    The card is that of a plain classifier, whatever its `ending` (`tasks.card_ending_in`). ModelError names what is not
+    understood.
     """
     names, notes = (None, ()) if labels is None else without_numbers(read_labels(labels))
     path = _local(str(source))

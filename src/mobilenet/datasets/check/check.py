@@ -26,7 +26,7 @@ from mobilenet.datasets.photos import Photos
 from mobilenet.datasets.reader import Reader
 from mobilenet.datasets.remote.urls import spelled
 from mobilenet.datasets.sources.find import base_of
-from mobilenet.datasets.targets import Targets
+from mobilenet.datasets.targets import ManyLabels, Targets
 from mobilenet.errors import ImageError
 from mobilenet.images.decode import decode
 from mobilenet.model.vocabulary import Vocabulary
@@ -110,7 +110,9 @@ def _numbered(lines: Sequence[Any]) -> NDArray[np.int64]:
 
 
 def _counts(targets: Targets, vocabulary: Vocabulary) -> list[int]:
-    """The number of photos in each group; empty if photos have no groups."""
+    """The number of photos in each group, or with each label; empty if photos have neither."""
+    if isinstance(targets, ManyLabels):
+        return [int(count) for count in targets.present().sum(0)]
     strata = targets.strata()
     if strata is None:
         return []
@@ -175,6 +177,8 @@ class _Checking:
             unread=dataset.unread,
             mixed=dataset.mixed,
             alike=dataset.alike,
+            doubtful=dataset.doubtful,
+            peculiar=dataset.peculiar,
         )
 
     def _take(self, index: int, seen: _Seen, small: NDArray[np.uint8]) -> None:
@@ -217,14 +221,14 @@ class _Checking:
         return _Seen(digest(data), (pixels.shape[0], pixels.shape[1]), thumbnail(pixels))
 
     def _sizes(self) -> tuple[ClassSize, ...]:
-        """The number of readable photos in each group; empty if photos have no groups."""
-        strata = [photos.targets.strata() for _, photos in self._parts]
+        """The number of readable photos in each group, or with each label; empty if photos have neither."""
         counts = np.zeros((2, len(self._dataset.classes)), dtype=np.int64)
-        for index in self._readable:
-            part, row = self._place(index)
-            if (groups := strata[part]) is None:
+        places = [self._place(index) for index in self._readable]
+        for part, (_, photos) in enumerate(self._parts):
+            rows = np.array([row for own, row in places if own == part], np.int64)
+            counts[part] = _counts(photos.targets.take(rows), self._dataset.vocabulary) or 0
+            if not isinstance(photos.targets, ManyLabels) and photos.targets.strata() is None:
                 return ()
-            counts[part, groups[row]] += 1
         return tuple(
             ClassSize(name, int(counts[0, label]), int(counts[1, label]))
             for label, name in enumerate(self._dataset.classes)

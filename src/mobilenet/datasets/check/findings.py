@@ -2,9 +2,9 @@
 
 fault     changes what is learnt or measured: a photo that cannot be read, a picture on both sides of the split,
           a picture with two labels, two classes whose names differ only in case, a class without training photos,
-          photos in a format that is not read, parts of a split that are read as classes
+          photos in a format that is not read, parts of a split that are read as classes, labels that cannot be learnt
 remark    worth knowing: copies within a class, few photos, imbalance, odd sizes, file names that differ only in case,
-          files that are not photos, folders with the same classes
+          files that are not photos, folders with the same classes, labels that always go together
 """
 
 from collections.abc import Iterable, Mapping
@@ -85,6 +85,7 @@ class Check:
     `empty` are folders without photos; `clashes` files, and `same_names` classes, whose names differ only in case.
     `unread` counts the files that are not read, by the ending of their names. `mixed` and `alike`, a line each, are
     folders that are named like the parts of a split but read as classes, and folders with the same classes.
+    `doubtful` and `peculiar`, a line each: what is wrong with the labels themselves, and what is worth knowing of them.
     """
 
     data: str
@@ -101,6 +102,8 @@ class Check:
     unread: Mapping[str, int] = field(default_factory=dict)
     mixed: tuple[str, ...] = ()
     alike: tuple[str, ...] = ()
+    doubtful: tuple[str, ...] = ()
+    peculiar: tuple[str, ...] = ()
 
     @property
     def leaks(self) -> tuple[Copies, ...]:
@@ -154,6 +157,7 @@ class Check:
             (len(self.conflicts), "picture has two labels", "pictures have two labels"),
             (len(self.missing), "class has no training photos", "classes have no training photos"),
             (len(self.same_names), "class occurs in two spellings", "classes occur in two spellings"),
+            (len(self.doubtful), "thing is wrong with the labels", "things are wrong with the labels"),
         )
 
     def remarks(self) -> list[str]:
@@ -173,6 +177,7 @@ class Check:
                 "files are not photos",
             ),
             (len(self.odd), "photo has an odd size or one colour", "photos have an odd size or one colour"),
+            (len(self.peculiar), "thing is peculiar about the labels", "things are peculiar about the labels"),
             (len(self.clashes), "file name differs only in case", "file names differ only in case"),
         )
         if self.imbalance is not None:

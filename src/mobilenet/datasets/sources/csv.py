@@ -1,7 +1,7 @@
 """A CSV file with a column of file names and one of labels, as spreadsheets and other tools write it.
 
-Separators are commas, semicolons, tabs or bars. File names are relative to the folder of the CSV file; those of another
-system (backslashes, another case) are found where they are unambiguous.
+Separators are commas, semicolons, tabs or bars. File names are relative to the folder of the CSV file, or to one below
+it that has the photos; those of another system (backslashes, another case) are found where they are unambiguous.
 """
 
 import csv
@@ -10,17 +10,18 @@ import os
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TextIO
+from typing import TextIO, TypeVar
 
 from mobilenet.datasets.sources.endings import ending_of, is_photo
+from mobilenet.datasets.sources.folders import list_tree
 from mobilenet.datasets.sources.split_names import Named, is_training, split_of_values
 from mobilenet.errors import DataError
 
-__all__ = ["Table", "is_table", "read_csv", "table_split"]
+__all__ = ["CellTable", "Header", "Table", "is_table", "peek", "read_cells", "read_csv", "table_split"]
 
 _ENDINGS = (".csv", ".tsv")
 _SEPARATORS = ",;\t|"
@@ -85,6 +86,35 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
+class Header:
+    """The names of a table's columns, and the places of those of file names, classes and the split; None where there is
+    none."""
+
+    names: tuple[str, ...]
+    file: int | None
+    label: int | None
+    split: int | None
+
+    @property
+    def others(self) -> tuple[int, ...]:
+        """The places of all columns but those of file names and the split."""
+        return tuple(place for place in range(len(self.names)) if place not in (self.file, self.split))
+
+
+@dataclass(frozen=True, slots=True)
+class CellTable:
+    """The cells of the chosen `columns` of each photo's rows, usually one, with the numbers of their lines; `notes` say
+    what was assumed and left out."""
+
+    columns: tuple[str, ...]
+    rows: Mapping[str, Sequence[tuple[int, tuple[str, ...]]]]
+    notes: tuple[str, ...] = ()
+
+
+_AnyTable = TypeVar("_AnyTable", bound=Table | CellTable)
+
+
+@dataclass(frozen=True, slots=True)
 class _Columns:
     """The indices of the columns, and the names of all; `split` is None if there is none."""
 
@@ -96,35 +126,33 @@ class _Columns:
 
 @dataclass(slots=True)
 class _Rows:
-    """What has been read: labels and line numbers by file, the files that do not exist, and rows that are left out,
-    with reasons."""
+    """What has been read: the line of each file, the files that do not exist, and rows that are left out, with
+    reasons."""
 
-    labels: dict[str, str] = field(default_factory=dict)
     lines: dict[str, int] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
 
-    def add(self, path: Path, files: "_Files", line: int, named: str, said: str) -> None:
-        """One row; DataError if it contradicts another one."""
-        if not named or not said:
-            self.left_out.append(f"line {line}: {'label' if named else 'file_name'} is empty")
-            return
-        file, label = files.find(named), unicodedata.normalize("NFC", said)
-        if file is None:
-            file = named
-            self.missing.append(file)
-        if self.labels.setdefault(file, label) != label:
-            raise DataError(
-                f"{path} line {line}: {file} is labelled {label}, but {self.labels[file]} on line {self.lines[file]}"
-            )
-        self.lines.setdefault(file, line)
+    def file(self, files: "_Files", line: int, named: str) -> str:
+        """The file that a row is about, as it is spelled here."""
+        found = files.find(named)
+        if found is None:
+            found = named
+            self.missing.append(found)
+        self.lines.setdefault(found, line)
+        return found
+
+    @property
+    def lost(self) -> bool:
+        """Whether there are files, but none exists."""
+        return bool(self.lines) and len(set(self.missing)) == len(self.lines)
 
     def check(self, path: Path) -> None:
         """DataError if there are rows, but none that can be used."""
-        if self.left_out and not self.labels:
+        if self.left_out and not self.lines:
             raise DataError(f"{path} {self.left_out[0]}")
-        if self.labels and len(set(self.missing)) == len(self.labels):
-            others = len(self.labels) - 1
+        if self.lost:
+            others = len(self.lines) - 1
             more = (
                 f", nor {'does the other file' if others == 1 else f'do the other {others:,} files'}" if others else ""
             )
@@ -136,10 +164,11 @@ class _Rows:
 
 
 class _Files:
-    """The files in a folder and below, found by names that may be spelled as on another system."""
+    """The files in a folder and below, found by names that may be spelled as on another system, and that follow
+    `below`."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = str(folder)
+    def __init__(self, folder: Path, below: str = "") -> None:
+        self._folder, self._below = str(folder), below
         self._listed: dict[str, dict[str, list[str]]] = {}
 
     def find(self, name: str) -> str | None:
@@ -148,6 +177,7 @@ class _Files:
         Unless a file matches exactly, backslashes are read as slashes, case is ignored, and a name without an ending
         matches a photo of that name with one.
         """
+        name = self._below + name
         slashes = name.replace("\\", "/")
         for spelling in dict.fromkeys((name, slashes)):
             if os.path.exists(os.path.join(self._folder, spelling)):  # noqa: PTH110, PTH118 - a million files
@@ -193,17 +223,25 @@ def read_csv(path: Path, part: str | None = None) -> Table:
     Rows without a file name or a label are left out; files that do not exist are listed, and are left out like photos
     that cannot be read. DataError if a column is missing, no file exists, or a file has two labels.
     """
-    files = _Files(path.parent)
-    found = _Rows()
+    return _read(path, lambda files: _csv(path, part, files))
+
+
+def peek(path: Path, rows: int) -> tuple[Header, list[list[str]]]:
+    """The header of a CSV file and the cells of its first `rows` rows, as many as the header has; DataError."""
     with _opened(path) as text:
-        columns, rows = _table(path, text, files)
-        for line, row in rows:
-            if not any(map(str.strip, row)):
-                continue
-            if part is None or columns.split is None or _cell(row, columns.split).casefold() == part.casefold():
-                found.add(path, files, line, _cell(row, columns.file), _cell(row, columns.label))
-    found.check(path)
-    return Table(found.labels, tuple(_notes(path, columns, found)))
+        _, cells, lines = _lines(text)
+        header = _described(cells)
+        full = ([_cell(row, place) for place in range(len(cells))] for _, row in lines if any(map(str.strip, row)))
+        return header, list(itertools.islice(full, rows))
+
+
+def read_cells(path: Path, columns: Sequence[int], part: str | None = None) -> CellTable:
+    """The cells in the `columns` of a CSV file, by their places, or in the `part` of its split.
+
+    Rows without a file name are left out, files that do not exist are listed, as by `read_csv`. DataError if no file
+    exists, or there is no column of file names.
+    """
+    return _read(path, lambda files: _cells(path, columns, part, files))
 
 
 def table_split(path: Path) -> tuple[Named | None, tuple[str, ...]]:
@@ -227,6 +265,60 @@ def table_split(path: Path) -> tuple[Named | None, tuple[str, ...]]:
 def _unused(path: Path, column: str, values: Sequence[str]) -> str:
     shown = ", ".join(values[:_SHOWN]) + (", …" if len(values) > _SHOWN else "")
     return f"{path}: the column {column} is not used: its values ({shown}) do not name training and validation photos"
+
+
+def _read(path: Path, read: "Callable[[_Files], tuple[_Rows, _AnyTable]]") -> "_AnyTable":
+    """A table whose file names are relative to its folder or, if none of those exists, to the only folder below that
+    has the first of them; DataError."""
+    found, table = read(_Files(path.parent))
+    folder = _folder_with(path.parent, found.missing[0]) if found.lost else None
+    if folder is None:
+        found.check(path)
+        return table
+    found, moved = read(_Files(path.parent, f"{folder}/"))
+    found.check(path)
+    return replace(moved, notes=(f"{path}: its file names are relative to {folder}/", *moved.notes))
+
+
+def _folder_with(root: Path, name: str) -> str | None:
+    """The folder below `root`, relative to it, in which there is a photo of that name; None if there are none or
+    several."""
+    end = "/" + name.replace("\\", "/")
+    folders = {file[: -len(end)] for file in list_tree(root).files if _key(f"/{file}").endswith(_key(end))}
+    return folders.pop() if len(folders) == 1 and not name.startswith("/") else None
+
+
+def _csv(path: Path, part: str | None, files: "_Files") -> tuple["_Rows", Table]:
+    found, labels = _Rows(), dict[str, str]()
+    with _opened(path) as text:
+        columns, rows = _table(path, text, files)
+        for line, row in _of_part(rows, columns.split, part):
+            named, said = _cell(row, columns.file), unicodedata.normalize("NFC", _cell(row, columns.label))
+            if not named or not said:
+                found.left_out.append(f"line {line}: {'label' if named else 'file_name'} is empty")
+                continue
+            file = found.file(files, line, named)
+            if labels.setdefault(file, said) != said:
+                raise DataError(
+                    f"{path} line {line}: {file} is labelled {said}, but {labels[file]} on line {found.lines[file]}"
+                )
+    return found, Table(labels, tuple(_notes(path, columns, found)))
+
+
+def _cells(path: Path, columns: Sequence[int], part: str | None, files: "_Files") -> tuple["_Rows", CellTable]:
+    found, cells = _Rows(), dict[str, list[tuple[int, tuple[str, ...]]]]()
+    with _opened(path) as text:
+        _, names, rows = _lines(text)
+        header = _described(names)
+        if header.file is None:
+            raise _lacks(path, header.names, "file_name", "file names")
+        for line, row in _of_part(rows, header.split, part):
+            if not (named := _cell(row, header.file)):
+                found.left_out.append(f"line {line}: file_name is empty")
+                continue
+            said = tuple(_cell(row, place) for place in columns)
+            cells.setdefault(found.file(files, line, named), []).append((line, said))
+    return found, CellTable(tuple(header.names[place] for place in columns), cells, tuple(_left_out(path, found)))
 
 
 @contextmanager
@@ -289,11 +381,30 @@ def _table(path: Path, text: TextIO, files: _Files) -> tuple[_Columns, Iterator[
     if label is None and len(others) == 1:
         label = others[0]
     if file is None or label is None:
-        missing, meaning = ("file_name", "file names") if file is None else ("label", "labels")
-        raise DataError(
-            f"{path} has no column {missing}; it has: {', '.join(names) or 'none'}; rename that of the {meaning}"
-        )
+        raise _lacks(path, names, *(("file_name", "file names") if file is None else ("label", "labels")))
     return _Columns(names, file, label, split), rows
+
+
+def _lacks(path: Path, names: Sequence[str], missing: str, meaning: str) -> DataError:
+    return DataError(
+        f"{path} has no column {missing}; it has: {', '.join(names) or 'none'}; rename that of the {meaning}"
+    )
+
+
+def _described(cells: Sequence[str]) -> Header:
+    names = tuple(unicodedata.normalize("NFC", name.strip()) for name in cells)
+    return Header(names, *(_find(cells, known) for known in (_FILE_NAME, _LABEL, _SPLIT)))
+
+
+def _of_part(
+    rows: Iterator[tuple[int, list[str]]], split: int | None, part: str | None
+) -> Iterator[tuple[int, list[str]]]:
+    """The rows that are not empty, those of one part of the split if that is asked for."""
+    for line, row in rows:
+        if not any(map(str.strip, row)):
+            continue
+        if part is None or split is None or _cell(row, split).casefold() == part.casefold():
+            yield line, row
 
 
 def _find(header: Sequence[str], known: Sequence[str]) -> int | None:
@@ -322,6 +433,10 @@ def _notes(path: Path, columns: _Columns, found: _Rows) -> Iterator[str]:
         names = [columns.names[column] for column in (columns.file, columns.label)]
         if [_normal(name) for name in names] != ["filename", "label"]:
             yield f"{path}: the file names are in column {names[0]}, the labels in column {names[1]}"
+    yield from _left_out(path, found)
+
+
+def _left_out(path: Path, found: _Rows) -> Iterator[str]:
     if found.left_out:
         more = f" and {len(found.left_out) - _SHOWN:,} more" if len(found.left_out) > _SHOWN else ""
         yield f"{path}: rows left out: {', '.join(found.left_out[:_SHOWN])}{more}"

@@ -76,7 +76,7 @@ def photo_reader(base: Path) -> Callable[[str], bytes]:
             if not file.startswith(prefix):
                 continue
             archive = archives.setdefault(prefix, archives.get(prefix) or shards.read())
-            if file.removeprefix(prefix) in archive.classes:
+            if file.removeprefix(prefix) in archive:
                 return archive.members.read(file.removeprefix(prefix))
         raise ImageError("is not in the shards")
 

@@ -28,11 +28,13 @@ _MOST_GROUP_BYTES = 2**32
 
 @dataclass(frozen=True, slots=True)
 class _Columns:
-    """Names of the two columns, and of the classes if labels are numbers."""
+    """Names of the column of images and of that of classes, and of the classes if labels are numbers; `others` are the
+    columns that speak in place of one of classes."""
 
     image: str
-    label: str
+    label: str | None
     classes: tuple[str, ...]
+    others: tuple[str, ...] = ()
 
 
 class _Rows:
@@ -82,27 +84,34 @@ def read_parquet(names: Sequence[str]) -> Archive:
     """The contents of the files; DataError names one that is damaged, or has no column of images or labels.
 
     A photo is named after its file and row. Labels are strings, or numbers with class names stored in the file as by
-    the `datasets` library.
+    the `datasets` library. Without them, or with lists of them, the archive's `about` has what the columns of numbers
+    and lists say.
     """
     files = [_open(name) for name in names]
     members = _Rows(files)
     classes: dict[str, str] = {}
+    about: dict[str, dict[str, object]] = {}
     without = 0
     for number, (blob, file, columns) in enumerate(files):
         base = blob.name.rpartition("/")[2]
         prefix = blob.name if f"{base}/{0:08d}" in members.places else base
         row = 0
         for group in range(file.num_row_groups):
-            labels = _labels(blob, file, group, columns)
+            rows, said = file.metadata.row_group(group).num_rows, _others(blob, file, group, columns)
+            labels = [None] * rows if columns.label is None else _labels(blob, file, group, columns)
             for place, label in enumerate(labels):
                 if label is None:
                     without += 1
-                    continue
+                    if not columns.others:
+                        continue
                 name = f"{prefix}/{row + place:08d}"
-                classes[name] = unicodedata.normalize("NFC", label)
+                if label is not None:
+                    classes[name] = unicodedata.normalize("NFC", label)
+                if columns.others:
+                    about[name] = said[place]
                 members.places[name] = (number, group, place)
-            row += len(labels)
-    return Archive(classes, members, without)
+            row += rows
+    return Archive(classes, members, without, about=about)
 
 
 def _failures() -> tuple[type[Exception], ...]:
@@ -141,11 +150,44 @@ def _columns(name: str, file: "ParquetFile") -> _Columns:
     found = list(schema.names)
     image = _choose(found, [c for c, kind in kinds.items() if kind == "Image"], _IMAGES)
     label = _choose(found, [c for c, kind in kinds.items() if kind == "ClassLabel"], _LABELS)
-    for what, column in (("images", image), ("labels", label)):
+    others = _speaking(schema, image) if label is None or _is_list(schema, label) else ()
+    for what, column in (("images", image), ("labels", label or (others or None))):
         if column is None:
             raise DataError(f"{name} has no column of {what}; it has: {', '.join(found[:10])}")
+    if others:
+        return _Columns(image or "", None, (), others)
     classes = features.get(label or "", {}).get("names") or ()
-    return _Columns(image or "", label or "", tuple(map(str, classes)))
+    return _Columns(image or "", label, tuple(map(str, classes)))
+
+
+def _is_list(schema: Any, column: str) -> bool:
+    import pyarrow
+
+    kind = schema.field(column).type
+    return bool(pyarrow.types.is_list(kind) or pyarrow.types.is_large_list(kind))
+
+
+def _speaking(schema: Any, image: str | None) -> tuple[str, ...]:
+    """The columns of numbers, of truths, and of lists."""
+    import pyarrow
+
+    kinds = pyarrow.types
+    tests = (kinds.is_boolean, kinds.is_integer, kinds.is_floating)
+    return tuple(
+        name
+        for name in schema.names
+        if name != image and (any(test(schema.field(name).type) for test in tests) or _is_list(schema, name))
+    )
+
+
+def _others(blob: Blob, file: "ParquetFile", group: int, columns: _Columns) -> list[dict[str, object]]:
+    if not columns.others:
+        return []
+    try:
+        found: list[dict[str, object]] = file.read_row_group(group, columns=list(columns.others)).to_pylist()
+    except _failures() as error:
+        raise _damaged(blob.name, error) from error
+    return found
 
 
 def _choose(found: Sequence[str], declared: Sequence[str], usual: Sequence[str]) -> str | None:

@@ -72,7 +72,8 @@ class ShardsPart:
         """Their contents, with classes that begin below the folder; DataError."""
         whole, below = self.whole.read(), f"{self.folder}/"
         classes = {file: name.removeprefix(below) for file, name in whole.classes.items() if name.startswith(below)}
-        return Archive(classes, whole.members)
+        inside = (file for file in whole.about if f"{whole.classes.get(file, '')}/".startswith(below))
+        return Archive(classes, whole.members, about={file: whole.about[file] for file in inside})
 
 
 class _Folders:

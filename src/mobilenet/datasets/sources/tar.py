@@ -8,7 +8,7 @@ import re
 import tarfile
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
@@ -77,21 +77,23 @@ def read_shards(names: Sequence[str], names_of_classes: Sequence[str] = ()) -> A
     shards = [open_blob(name) for name in names]
     members = _Places(shards)
     classes: dict[str, str] = {}
+    about: dict[str, dict[str, object]] = {}
     without = 0
     unread: Counter[str] = Counter()
     for number, shard in enumerate(shards):
         for sample in _samples(shard):
             if not sample.photos:
                 unread.update(sample.others)
-            label = _label(sample, names_of_classes)
-            if label is None:
-                without += len(sample.photos)
+            label, more = _label(sample, names_of_classes), _more(sample.about)
+            without += 0 if label else len(sample.photos)
+            if not (label or more):
                 continue
             for member, offset, size in sample.photos:
-                name = _name(sample, shard, (member, offset), classes)
-                classes[name] = label
+                name = _name(sample, shard, (member, offset), members.places)
+                classes |= {name: label} if label else {}
+                about |= {name: more} if more else {}
                 members.places[name] = (number, offset, size)
-    return Archive(classes, members, without, dict(sorted(unread.items())))
+    return Archive(classes, members, without, dict(sorted(unread.items())), about)
 
 
 def _samples(shard: Blob) -> Iterator[_Sample]:
@@ -161,6 +163,15 @@ def _object(text: str) -> dict[str, object]:
     return value if isinstance(value, dict) else {}
 
 
+def _more(about: dict[str, object]) -> dict[str, object]:
+    """What a JSON member says besides the name of the photo and its class."""
+    return {
+        key: value
+        for key, value in about.items()
+        if key != "file" and not (key == "label" and isinstance(value, str | int))
+    }
+
+
 def _label(sample: _Sample, classes: Sequence[str]) -> str | None:
     said = sample.about.get("label")
     if isinstance(said, str) and said:
@@ -172,7 +183,7 @@ def _label(sample: _Sample, classes: Sequence[str]) -> str | None:
     return unicodedata.normalize("NFC", sample.key.rpartition("/")[0]) or None
 
 
-def _name(sample: _Sample, shard: Blob, member: tuple[str, int], taken: Mapping[str, str]) -> str:
+def _name(sample: _Sample, shard: Blob, member: tuple[str, int], taken: Container[str]) -> str:
     """The first of these names that is not taken: its original name, with its shard, with its offset."""
     said = sample.about.get("file")
     own = [said] if isinstance(said, str) and said and len(sample.photos) == 1 else []

@@ -44,8 +44,6 @@ _ABSOLUTE, _RELATIVE = 1e-5, 1e-4
 _AGREEMENT = {"float32": 1.0, "int8": 0.97}
 """Required agreement of file and network, as a fraction of photos."""
 
-_ACCURACY_LOSS = {"float32": 0.0, "int8": 0.01}
-
 OF_THE_FILE = ("description", "size", "faster than float32")
 """The gates that do not concern the outputs of a file."""
 
@@ -276,22 +274,25 @@ def _remedy(precision: Precision) -> str:
 def _agreement(agreement: float, precision: Precision, photos: int, goal: Goal) -> Gate:
     limit = _AGREEMENT[precision]
     other = round((1 - agreement) * photos) if math.isfinite(agreement) else photos
+    differs = f"{goal.title} differs from the network's on {other} of {photos} photos"
+    if goal.answers:
+        differs = f"{goal.answers} differ from the network's"
     failure = (
         ""
         if agreement >= limit
-        else f"its {goal.title} differs from the network's on {other} of {photos} photos: {agreement:.1%} agreement, "
-        f"{limit:.0%} required; {_remedy(precision)}"
+        else f"its {differs}: {agreement:.1%} agreement, {limit:.0%} required; {_remedy(precision)}"
     )
     return Gate(goal.agreement, agreement, limit, failure)
 
 
 def _accuracy(accuracy: float, wanted: float, precision: Precision, goal: Goal) -> Gate:
-    limit = wanted - _ACCURACY_LOSS[precision]
+    allowed = goal.allowed_loss[precision]
+    limit = wanted - allowed
     failure = (
         ""
         if accuracy >= limit - 1e-9
         else f"its {goal.noun} is {accuracy:.1%}, {100 * (wanted - accuracy):.1f} points below the network's "
-        f"{wanted:.1%}, {100 * _ACCURACY_LOSS[precision]:.1f} allowed; {_remedy(precision)}"
+        f"{wanted:.1%}, {100 * allowed:.1f} allowed; {_remedy(precision)}"
     )
     return Gate(goal.noun, accuracy, limit, failure)
 

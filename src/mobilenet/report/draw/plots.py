@@ -10,9 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from mobilenet.report.draw.svg import FIRST, FOURTH, INK, SECOND, STYLE, THIRD, new_axes, to_svg
-from mobilenet.tasks.sections import Bars, Bin
+from mobilenet.tasks.sections import Bars, Bin, Curve
 
-__all__ = ["Series", "curves", "reliability"]
+__all__ = ["Series", "curves", "reliability", "small_curve"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,3 +63,22 @@ def reliability(name: str, bars: Bars) -> str:
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_formatter(PercentFormatter(1.0, decimals=0))
         return to_svg(figure, name, bars.description)
+
+
+def small_curve(name: str, x: str, y: str, curve: Curve) -> str:
+    """One curve of shares over shares with the level of guessing, as an SVG element; `name` makes its ids unique on the
+    page, `x` and `y` are the titles of the axes."""
+    with mpl.rc_context({**STYLE, "font.size": 9}):
+        figure, axes = new_axes(2.5, 2.1)
+        axes.axhline(curve.level, color=SECOND, linewidth=1.2, linestyle=(0, (4, 3)))
+        across, up = zip(*curve.points, strict=True)
+        axes.plot(across, up, color=FIRST, linewidth=2, drawstyle="steps-pre")
+        if curve.marked is not None:
+            axes.plot(*curve.marked, color=INK, marker="o", markersize=5)
+        axes.set(xlim=(0, 1.02), ylim=(0, 1.04))
+        axes.set_xlabel(x, color=INK)
+        axes.set_ylabel(y, color=INK)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(MaxNLocator(nbins=4))
+            axis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+        return to_svg(figure, name, f"{y} over {x}: {curve.title}")

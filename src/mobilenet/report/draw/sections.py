@@ -8,7 +8,7 @@ from typing import Literal
 from mobilenet.evaluate import Mistake
 from mobilenet.report.draw.formats import NOTHING, narrow
 from mobilenet.report.draw.matrix import Drawing, drawing
-from mobilenet.tasks.sections import Bars, Cell, Column, Gallery, Matrix, Part, Section, Table, in_words
+from mobilenet.tasks.sections import Bars, Cell, Column, Curves, Gallery, Matrix, Part, Section, Table, in_words
 
 __all__ = ["Block", "DrawnCell", "DrawnMatrix", "DrawnSection", "DrawnTable", "Photo", "drawn_section"]
 
@@ -51,15 +51,16 @@ class DrawnMatrix:
 @dataclass(frozen=True, slots=True)
 class Block:
     """One block of the page, with the fields that its `kind` needs: `beside` has the diagram `svg` on the left and
-    `blocks` on the right."""
+    `blocks` on the right, `plots` have a title and an SVG element each."""
 
-    kind: Literal["text", "table", "matrices", "gallery", "beside"]
+    kind: Literal["text", "table", "matrices", "gallery", "beside", "plots"]
     text: str = ""
     table: DrawnTable | None = None
     matrices: tuple[DrawnMatrix, ...] = ()
     photos: tuple[Photo, ...] = ()
     svg: str = ""
     blocks: tuple["Block", ...] = ()
+    plots: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,19 +94,34 @@ def _blocks(section: Section, parts: Sequence[Part], photos: tuple[Photo, ...]) 
                 beside = tuple(_blocks(section, parts[number + 1 :], photos))
                 yield Block("beside", svg=_diagram(section, part), blocks=beside)
                 return
-            yield _block(section, part, photos)
+            yield _block(section, part, number, photos)
 
 
-def _block(section: Section, part: Part, photos: tuple[Photo, ...]) -> Block:
+def _block(section: Section, part: Part, number: int, photos: tuple[Photo, ...]) -> Block:
     match part:
         case Table():
             return Block("table", table=_table(section, part))
         case Gallery():
-            return Block("gallery", photos=photos)
+            return Block("gallery", photos=tuple(_chosen(photos, part)))
+        case Curves():
+            return Block("plots", plots=tuple(_plots(f"{section.anchor}-{number}", part)))
         case str():
             return Block("text", text=narrow(part))
         case Matrix() | Bars():
             raise TypeError(f"{type(part).__name__} is not a block of its own")
+
+
+def _chosen(photos: Sequence[Photo], gallery: Gallery) -> Iterator[Photo]:
+    """Those of the mistakes that a gallery shows."""
+    return (photo for photo in photos if not gallery.predicted or photo.mistake.predicted in gallery.predicted)
+
+
+def _plots(name: str, part: Curves) -> Iterator[tuple[str, str]]:
+    # Importing this module must not require matplotlib.
+    from mobilenet.report.draw.plots import small_curve
+
+    for number, curve in enumerate(part.plots):
+        yield curve.title, small_curve(f"{name}-{number}", part.x, part.y, curve)
 
 
 def _matrix(section: Section, matrix: Matrix) -> DrawnMatrix:

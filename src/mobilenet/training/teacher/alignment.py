@@ -60,7 +60,8 @@ def aligned(teacher: Teacher, card: ModelCard, noun: str) -> AlignedTeacher:
     order = _order(teacher, card.labels, noun)
     if teacher.task is None:
         return _scoring(teacher, card, order)
-    if dict(teacher.vocabulary.fields) != card.decoding:
+    fields = teacher.vocabulary.fields
+    if any(fields.get(name) != value for name, value in card.decoding.items()):
         raise ConfigError(
             f"the teacher {teacher.name} decodes its outputs differently than the student; use one trained on such data"
         )

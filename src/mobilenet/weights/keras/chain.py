@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobilenet.errors import ModelError
+from mobilenet.model.outputs import Ending
 from mobilenet.spec.rows import Activation
 from mobilenet.weights.keras.config import Layer
 from mobilenet.weights.keras.hdf5 import Hdf5File
@@ -39,6 +40,7 @@ class Chain:
         self.scaling: Scaling | None = None
         self.classifier: ForeignLinear | None = None
         self.fault: str | None = None
+        self.ending: Ending = "softmax"
         self._convs: list[ForeignConv] = []
         self._paddings: list[str] = []
         self._file = file
@@ -210,8 +212,11 @@ class Chain:
         if kind == "linear":
             return
         if self.classifier is not None:
-            if kind != "softmax":
-                raise ModelError(f"the classifier ends in {kind} ({layer.name}); softmax or no activation is supported")
+            if kind not in ("softmax", "sigmoid"):
+                raise ModelError(
+                    f"the classifier ends in {kind} ({layer.name}); softmax, sigmoid or no activation is supported"
+                )
+            self.ending = "sigmoid" if kind == "sigmoid" else "softmax"
             return
         conv = self._last_conv(layer, "it belongs after a convolution")
         if conv.activation != "none" or self._pooled or kind not in {"relu", "relu6"}:

@@ -45,6 +45,7 @@ def read_keras(path: Path) -> ForeignNetwork:
         notes=notes,
         input_scaling=chain.scaling,
         head_fault=None if chain.fault is None else f"{path}: {chain.fault}",
+        ending=chain.ending,
     )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from mobilenet.errors import ConfigError, ModelError
+from mobilenet.model.outputs import Ending
 from mobilenet.spec.rows import Activation, Padding
 from mobilenet.weights.layers import BACKBONES, Floats, ForeignConv, ForeignLinear, ForeignNetwork
 from mobilenet.weights.tflite.entry import COMMUTATIVE, Entry
@@ -56,6 +57,7 @@ def read_tflite(path: Path) -> ForeignNetwork:
         notes=(*notes, *walk.notes, *metadata.notes),
         input_scaling=walk.entry.scaling,
         head_fault=None if walk.head_fault is None else f"{path}: {walk.head_fault}",
+        ending=walk.ending,
     )
 
 
@@ -81,6 +83,7 @@ class _Walk:
         self.classifier: ForeignLinear | None = None
         self.notes: list[str] = []
         self.head_fault: str | None = None
+        self.ending: Ending = "softmax"
 
     def step(self, operator: Operator) -> None:
         """Convert one operator; ModelError if it does not follow the one before, or is not part of any MobileNet."""
@@ -215,6 +218,12 @@ class _Walk:
             raise ModelError(f"a SOFTMAX with beta {operator.options.beta:g} does not end a classifier; beta must be 1")
         self.stage = "probabilities"
 
+    def sigmoid(self, _operator: Operator) -> None:
+        """LOGISTIC, the last layer of a network that answers yes or no to each of its names."""
+        if self.stage != "classified":
+            raise ModelError("a LOGISTIC does not follow a classifier; only the last layer can be one")
+        self.stage, self.ending = "probabilities", "sigmoid"
+
     def _classify(self, operator: Operator, matrix: Tensor, groups: int) -> None:
         plain = operator.options.activation == "NONE" and groups == 1 and set(matrix.shape[1:-1]) <= {1}
         if self.stage != "pooled" or not plain:
@@ -299,6 +308,7 @@ _STEPS = {
     "DIV": _Walk.scale,
     "EXPAND_DIMS": _Walk.flatten,
     "FULLY_CONNECTED": _Walk.linear,
+    "LOGISTIC": _Walk.sigmoid,
     "MEAN": _Walk.pool,
     "MUL": _Walk.scale,
     "PAD": _Walk.pad,

@@ -1,0 +1,128 @@
+"""What is fitted to held-out photos: the temperature that makes probabilities true, and a threshold for each attribute.
+
+Both flatter the photos that they are fitted to. So the figures are cross-fitted too: each photo is judged by a
+temperature and by thresholds that are fitted on the others.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mobilenet.metrics.classification import calibration
+from mobilenet.metrics.multilabel import best_threshold, binary_cross_entropy
+from mobilenet.metrics.temperature import HIGHEST, LOWEST, fit_temperature
+from mobilenet.tasks.attributes.score import DEFAULT_THRESHOLD, THRESHOLDS, mean_f1
+from mobilenet.tasks.attributes.targets import AttributeTargets
+from mobilenet.tasks.task import Temperatures
+
+__all__ = ["FEWEST_PHOTOS", "FEWEST_VALUES", "fitted"]
+
+FEWEST_PHOTOS = 50
+"""Photos below which no temperature is fitted."""
+
+FEWEST_VALUES = 5
+"""Photos with an attribute, and without it, below which its threshold stays at one half: a handful says too little."""
+
+_FOLDS = 5
+_MOST = 10_000
+"""A random sample of this many photos is enough for one number."""
+
+Floats = NDArray[np.float64]
+
+
+def fitted(output: str, raw: NDArray[np.float32], targets: AttributeTargets) -> Temperatures:
+    """(N, attributes) raw values -> the temperature of `output`, or none where the photos do not support one; the
+    `thresholds` of the attributes as a field of the vocabulary, probabilities at that temperature; and the figures
+    `temperature` and `thresholds`.
+
+    Of the former, `value` is the temperature, 1 for none, with the reason in `note`; `ece_before` and `loss_before` are
+    those of the `photos` without it, `ece_cross_fitted` and `loss_cross_fitted` those with a temperature fitted on the
+    other of `folds` parts. Of the latter, `mean_f1_cross_fitted` is that with thresholds fitted on the others.
+    """
+    logits, values = raw.astype(np.float64), targets.values
+    temperature, figures = _temperature(logits, values)
+    probabilities = _sigmoid(logits / temperature)
+    thresholds = _thresholds(probabilities, values)
+    found = {
+        "temperature": figures,
+        "thresholds": {"folds": _FOLDS, "mean_f1_cross_fitted": _cross_fitted_f1(probabilities, values)},
+    }
+    return Temperatures({output: temperature} if temperature != 1 else {}, found, {THRESHOLDS: thresholds.tolist()})
+
+
+def _temperature(logits: Floats, values: NDArray[np.int8]) -> tuple[float, dict[str, Any]]:
+    chosen = np.random.default_rng(0).permutation(len(values))[:_MOST]
+    logits, values = logits[chosen], values[chosen]
+    photos = int((values >= 0).any(1).sum())
+    if note := _unfit(logits, values, photos):
+        return _none(note, {"photos": photos})
+    temperature = _fit(logits, values)
+    fold = np.arange(len(values)) % _FOLDS
+    others = np.array([_fit(logits[fold != number], values[fold != number]) for number in range(_FOLDS)])[fold]
+    before, held_out = _measured(logits, values), _measured(logits / others[:, None], values)
+    figures = {
+        "photos": photos,
+        "folds": _FOLDS,
+        **{f"{name}_before": value for name, value in before.items()},
+        **{f"{name}_cross_fitted": value for name, value in held_out.items()},
+    }
+    if not LOWEST < temperature < HIGHEST:
+        return _none(f"the best temperature is outside of {LOWEST:g} to {HIGHEST:g}", figures)
+    if not held_out["loss"] < before["loss"]:
+        return _none("the loss on held-out photos is not lower with one", figures)
+    return temperature, {"value": temperature, "note": "", **figures}
+
+
+def _none(note: str, figures: dict[str, Any]) -> tuple[float, dict[str, Any]]:
+    return 1.0, {"value": 1.0, "note": note, **figures}
+
+
+def _unfit(logits: Floats, values: NDArray[np.int8], photos: int) -> str:
+    """Why no temperature can be fitted to these photos; empty if one can."""
+    if photos < FEWEST_PHOTOS:
+        return f"{photos} validation photos with known attributes are too few; at least {FEWEST_PHOTOS} are needed"
+    if not np.isfinite(logits).all():
+        return "the raw values contain NaN or infinity"
+    known = values >= 0
+    if ((logits >= 0) == (values == 1))[known].all():
+        return "every known attribute is answered correctly"
+    return ""
+
+
+def _fit(logits: Floats, values: NDArray[np.int8]) -> float:
+    """That of a choice between yes and no, whose logits are the raw value and 0, over all known values."""
+    known = values >= 0
+    if not known.any():
+        return 1.0
+    return fit_temperature(np.stack([np.zeros(known.sum()), logits[known]], axis=1), values[known].astype(np.int64))
+
+
+def _measured(logits: Floats, values: NDArray[np.int8]) -> dict[str, float]:
+    known = values >= 0
+    probabilities, truth = _sigmoid(logits[known]), values[known] == 1
+    return {"ece": calibration(probabilities, truth).error, "loss": binary_cross_entropy(probabilities, truth)}
+
+
+def _thresholds(probabilities: Floats, values: NDArray[np.int8]) -> Floats:
+    found = np.full(values.shape[1], DEFAULT_THRESHOLD)
+    for place in range(values.shape[1]):
+        known = values[:, place] >= 0
+        truth = values[known, place] == 1
+        if min(truth.sum(), (~truth).sum()) >= FEWEST_VALUES:
+            # Decimals that fit into float32, so that every engine compares with the same number.
+            found[place] = round(best_threshold(probabilities[known, place], truth), 6)
+    return found
+
+
+def _cross_fitted_f1(probabilities: Floats, values: NDArray[np.int8]) -> float | None:
+    fold = np.random.default_rng(0).permutation(len(values)) % _FOLDS
+    answers = np.zeros(values.shape, np.bool_)
+    for number in range(_FOLDS):
+        thresholds = _thresholds(probabilities[fold != number], values[fold != number])
+        answers[fold == number] = probabilities[fold == number] >= thresholds
+    return mean_f1(answers, values)
+
+
+def _sigmoid(logits: Floats) -> Floats:
+    return np.asarray(0.5 * (1 + np.tanh(logits / 2)))

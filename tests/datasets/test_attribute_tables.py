@@ -1,0 +1,187 @@
+"""Attributes in tables and shards: recognised, read, split and refused."""
+
+import io
+import json
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from mobilenet.datasets.split import split_by_labels
+from mobilenet.errors import DataError
+from mobilenet.tasks import open_dataset, task_of
+
+Table = Callable[..., Path]
+
+
+def _photo(number: int) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(np.random.default_rng(number).integers(0, 255, (8, 8, 3), np.uint8)).save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Table:
+    """Writes a CSV file, and beside it the photos that its rows name first."""
+
+    def write(header: str, *rows: str, folder: str = "") -> Path:
+        (tmp_path / folder).mkdir(exist_ok=True)
+        for number, row in enumerate(rows):
+            (tmp_path / folder / row.split(",")[0]).write_bytes(_photo(number))
+        (tmp_path / "table.csv").write_text("\n".join([header, *rows]) + "\n")
+        return tmp_path / "table.csv"
+
+    return write
+
+
+def _said(data: Path, task: str | None = None) -> dict[str, str]:
+    dataset = open_dataset(data, task)
+    found = {}
+    for photos in (dataset.train, dataset.validation):
+        found.update(zip(photos.files, photos.targets.lines(dataset.vocabulary), strict=True))
+    return found
+
+
+def test_columns_of_known_and_unknown_values(table: Table) -> None:
+    data = table("file,red,round", "a.png,1,0", "b.png,,1", "c.png,0,?", "d.png,-1,1", "e.png,1.0,0", "f.png,0,0.0")
+    assert task_of(data).name == "attributes"
+    assert _said(data) == {
+        "a.png": "red",
+        "b.png": "?red;round",
+        "c.png": "?round",
+        "d.png": "?red;round",
+        "e.png": "red",
+        "f.png": "-",
+    }
+
+
+def test_labels_of_several_names(table: Table) -> None:
+    data = table("file,label", "a.png,red;round", "b.png,red", "c.png,", "d.png,-", "e.png,round", "f.png,large;red")
+    assert task_of(data).name == "attributes"
+    found = _said(data)
+    assert open_dataset(data).classes == ("large", "red", "round")
+    assert found["a.png"] == "red;round"
+    assert found["c.png"] == "?"
+    assert found["d.png"] == "-"
+
+
+@pytest.mark.parametrize(
+    ("header", "rows"),
+    [
+        ("file,label", ("a.png,0", "b.png,1", "c.png,0", "d.png,1")),
+        ("file,label", ("a.png,cat", "b.png,dog", "c.png,cat", "d.png,dog")),
+        ("file,label,checked", ("a.png,cat,1", "b.png,dog,0", "c.png,cat,1", "d.png,dog,1")),
+    ],
+)
+def test_classes_stay_classes(table: Table, header: str, rows: tuple[str, ...]) -> None:
+    assert task_of(table(header, *rows)).name == "classification"
+
+
+def test_one_attribute_alone(table: Table) -> None:
+    data = table("file,smiling", *(f"{number}.png,{number % 2}" for number in range(8)))
+    assert task_of(data).name == "attributes"
+    assert open_dataset(data).classes == ("smiling",)
+
+
+def test_photos_in_a_folder_below(table: Table) -> None:
+    data = table("file,red,round", "a.png,1,0", "b.png,0,1", "c.png,1,1", "d.png,0,0", folder="photos")
+    dataset = open_dataset(data)
+    assert sorted((*dataset.train.files, *dataset.validation.files))[0] == "photos/a.png"
+    assert f"{data}: its file names are relative to photos/" in dataset.notes
+
+
+def test_a_column_of_which_nothing_is_known_is_left_out(table: Table) -> None:
+    data = table("file,red,round", "a.png,1,", "b.png,0,", "c.png,1,", "d.png,0,")
+    dataset = open_dataset(data)
+    assert dataset.classes == ("red",)
+    assert dataset.doubtful == (f"{data}: nothing is known of: 'round'",)
+
+
+@pytest.mark.parametrize(
+    ("header", "rows", "message"),
+    [
+        ("file,red,round", ("a.png,1,0", "b.png,0,1", "c.png,1,2"), "line 4: round is '2'; use 1, 0, or nothing"),
+        ("file,red,round", ("a.png,1,0", "a.png,0,0", "b.png,0,1"), "line 3: a.png has another red than on line 2"),
+        ("file,red,red", ("a.png,1,0", "b.png,0,1"), "has two columns 'red'; rename or remove one"),
+        ("file,red,round", ("a.png,,", "b.png,,"), "no value of any attribute is known for the training photos"),
+        ("file,red,round", ("a.png,1,1", "b.png,1,1"), "every attribute is the same on all training photos"),
+        ("file,size,weight", ("a.png,17,3", "b.png,5,4"), "has no column of attributes"),
+    ],
+)
+def test_tables_that_cannot_be_used(table: Table, header: str, rows: tuple[str, ...], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        open_dataset(table(header, *rows), "attributes")
+
+
+def test_a_folder_says_nothing_of_attributes(tmp_path: Path) -> None:
+    (tmp_path / "cat").mkdir()
+    (tmp_path / "cat" / "a.png").write_bytes(_photo(0))
+    with pytest.raises(DataError, match="says nothing of attributes; give a CSV file"):
+        open_dataset(tmp_path, "attributes")
+
+
+def test_rows_of_one_photo_add_up(table: Table) -> None:
+    data = table("file,red,round", "a.png,1,", "a.png,,0", "b.png,0,1", "c.png,1,1", "d.png,0,0")
+    assert _said(data)["a.png"] == "red"
+
+
+@pytest.mark.parametrize(
+    "about",
+    [
+        lambda red, large: {"red": red, "large": large},
+        lambda red, large: {"attributes": {"red": red, "large": large}},
+        lambda red, large: {"label": [name for name, there in (("red", red), ("large", large)) if there]},
+        lambda red, large: {"label": ";".join(n for n, there in (("red", red), ("large", large)) if there) or "-"},
+    ],
+)
+def test_shards_with_json(tmp_path: Path, about: Callable[[int, int], dict[str, object]]) -> None:
+    with tarfile.open(tmp_path / "photos.tar", "w") as tar:
+        for number in range(12):
+            said = json.dumps({"file": f"{number}.png", **about(number % 2, number % 3 == 0)}).encode()
+            for ending, data in (("png", _photo(number)), ("json", said)):
+                member = tarfile.TarInfo(f"{number:03d}.{ending}")
+                member.size = len(data)
+                tar.addfile(member, io.BytesIO(data))
+    data = tmp_path / "photos.tar"
+    assert task_of(data).name == "attributes"
+    found = _said(data)
+    assert len(found) == 12
+    assert set(found["3.png"].split(";")) == {"red", "large"}
+    assert found["2.png"] == "-"
+
+
+@st.composite
+def _labelled(draw: st.DrawFn) -> np.ndarray:
+    count, labels = draw(st.integers(4, 40)), draw(st.integers(1, 5))
+    seed = draw(st.integers(0, 1000))
+    random = np.random.default_rng(seed)
+    return random.random((count, labels)) < random.uniform(0.05, 0.9, labels)
+
+
+@given(_labelled(), st.integers(0, 3))
+def test_the_split_deals_out_every_label(labels: np.ndarray, seed: int) -> None:
+    contents = [bytes([number]) * 16 for number in range(len(labels))]
+    chosen = split_by_labels(contents, labels, 0.2, seed)
+    # The order of the photos does not matter.
+    turned = split_by_labels(contents[::-1], labels[::-1], 0.2, seed)
+    assert (turned[::-1] == chosen).all()
+    alone = labels[:, np.argmin(labels.sum(0) + 1000 * (labels.sum(0) < 2))]
+    if alone.sum() > 1:
+        # The rarest label is on both sides.
+        assert 0 < (alone & chosen).sum() < alone.sum()
+    assert abs(chosen.sum() - 0.2 * len(labels)) <= 1 + labels.shape[1]
+
+
+def test_copies_stay_together_and_contradictions_in_training() -> None:
+    contents = [bytes([number // 2]) * 16 for number in range(40)]
+    labels = np.array([[number // 2 % 2] for number in range(40)], np.bool_)
+    labels[5] = ~labels[5]
+    chosen = split_by_labels(contents, labels, 0.5, 0)
+    assert (chosen[::2] == chosen[1::2]).all()
+    assert not chosen[4:6].any()
+    assert 15 <= chosen.sum() <= 25
