@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from mobilenet.datasets.targets import Targets
 from mobilenet.images.augment import Crops
@@ -28,6 +28,11 @@ class Objective(Protocol):
     def zero_start(self) -> tuple[str, ...]:
         """The parameters of the head that are zero when training starts from pretrained weights, by their names in the
         network; the others of the head start as initialised."""
+        ...
+
+    def learned(self, targets: Targets) -> nn.Module | None:
+        """What the loss itself learns beside the network, such as the centres of the classes in the training `targets`;
+        it is asked for once, before the first step, and is not part of the model file. None for most losses."""
         ...
 
     def batch(self, targets: Targets, indices: NDArray[np.int64], crops: Crops) -> dict[str, NDArray[Any]]:

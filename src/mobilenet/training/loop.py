@@ -1,5 +1,6 @@
 """The training loop: epochs of steps, timed by part."""
 
+import itertools
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mobilenet.datasets.cache.load import CachedPhotos
 from mobilenet.errors import ConfigError, ProcessError
@@ -67,7 +68,8 @@ class Trainer:
     """Network, weight average, optimiser and photos; `step` and `elapsed_s` say how far the run is.
 
     `photos` are images larger than the network input; random crops are taken from them. For the current epoch, `sums`
-    holds what the objective reported at each step so far, and `frozen` is the number of frozen parts.
+    holds what the objective reported at each step so far, and `frozen` is the number of frozen parts. `learned` is what
+    the loss learns beside the network, if anything.
     """
 
     def __init__(
@@ -88,7 +90,10 @@ class Trainer:
         self.steps_per_epoch = steps_per_epoch(len(photos), plan.batch_size)
         span = max(plan.average_epochs * self.steps_per_epoch, 1.0)
         self.average = WeightAverage(self.network, 1 - 1 / span)
-        self.optimizer = build_optimizer(self.network, settings.optimizer, plan)
+        self.learned = objective.learned(photos.targets)
+        if self.learned is not None:
+            self.learned.to(device)
+        self.optimizer = build_optimizer(self.network, settings.optimizer, plan, self.learned)
         self._parts = parts(self.network)
         self.step, self.elapsed_s = 0, 0.0
         self.sums: list[Tensor] = []
@@ -216,7 +221,8 @@ class Trainer:
             part.train(mode=number >= self.frozen)
             part.requires_grad_(requires_grad=number >= self.frozen)
         if self._forward is None or self.frozen != before:
-            shared = self._processes.wrap(self.network, self.device)
+            trained = self.network if self.learned is None else _WithLearned(self.network, self.learned)
+            shared = self._processes.wrap(trained, self.device)
             self._forward = torch.compile(shared) if self.settings.compile else shared
 
     def _draw(self, epoch: int, samples: IntArray) -> list[Crops]:
@@ -255,7 +261,10 @@ class Trainer:
             (loss * (share * self._processes.count)).backward()
             result = self._processes.total(values.detach() * share)
         if self.plan.clip_norm:
-            torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.plan.clip_norm)
+            trained = itertools.chain(
+                self.network.parameters(), () if self.learned is None else self.learned.parameters()
+            )
+            torch.nn.utils.clip_grad_norm_(trained, self.plan.clip_norm)
         self.optimizer.step()
         self.average.update()
         return result
@@ -279,3 +288,15 @@ class Trainer:
             for buffer, value in zip(self.network.buffers(), before, strict=True):
                 buffer.copy_(value)
             raise
+
+
+class _WithLearned(nn.Module):
+    """A network beside what the loss learns: processes that share a run average the gradients of both."""
+
+    def __init__(self, network: TableNetwork, learned: nn.Module) -> None:
+        super().__init__()
+        self.network, self.learned = network, learned
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        found: dict[str, Tensor] = self.network(x)
+        return found

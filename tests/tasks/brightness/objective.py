@@ -20,6 +20,9 @@ class LightObjective:
     names = ("loss", "quadrant")
     zero_start: tuple[str, ...] = ()
 
+    def learned(self, targets: Targets) -> None:
+        return None
+
     def batch(self, targets: Targets, indices: NDArray[np.int64], crops: Crops) -> dict[str, NDArray[Any]]:
         assert isinstance(targets, Light)
         # left and right change places on a mirrored photo

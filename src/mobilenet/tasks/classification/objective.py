@@ -29,6 +29,9 @@ class ClassificationObjective:
     def __init__(self, classes: int, *, label_smoothing: float = 0.0, class_balanced: bool = False) -> None:
         self._classes, self._smoothing, self._balanced = classes, label_smoothing, class_balanced
 
+    def learned(self, _targets: Targets) -> None:
+        """Nothing: the classifier is part of the network."""
+
     def batch(self, targets: Targets, indices: NDArray[np.int64], _crops: Crops) -> dict[str, NDArray[np.int64]]:
         """{"numbers": (B,) int64}; the class does not depend on the crop."""
         if not isinstance(targets, ClassTargets):

@@ -74,9 +74,13 @@ def _add(groups: list[dict[str, Any]], part: nn.Module, weight_decay: float, sca
             groups[-1 if depthwise or parameter.ndim < 2 else -2]["params"].append(parameter)
 
 
-def build_optimizer(network: nn.Module, name: Optimizer, plan: Plan) -> torch.optim.Optimizer:
-    """The optimiser called `name`, at the plan's peak learning rate."""
+def build_optimizer(
+    network: nn.Module, name: Optimizer, plan: Plan, learned: nn.Module | None = None
+) -> torch.optim.Optimizer:
+    """The optimiser called `name`, at the plan's peak learning rate; what the loss has `learned` does not decay."""
     groups = parameter_groups(network, plan.weight_decay, plan.layer_decay)
+    if learned is not None:
+        groups.append({"params": [*learned.parameters()], "weight_decay": 0.0, "scale": 1.0})
     rate = plan.learning_rate
     match name:
         case "sgd":

@@ -18,7 +18,8 @@ _SUMS = "epoch.sums"
 
 
 def capture(trainer: Trainer) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """JSON values and tensors (...,): network, weight average, optimiser, and progress in the current epoch."""
+    """JSON values and tensors (...,): network, what the loss has learned, weight average, optimiser, and progress in
+    the current epoch."""
     fields = {
         "step": trainer.step,
         "elapsed_s": trainer.elapsed_s,
@@ -27,6 +28,8 @@ def capture(trainer: Trainer) -> tuple[dict[str, Any], dict[str, Tensor]]:
         "average_updates": trainer.average.updates,
     }
     tensors = {f"network.{name}": value for name, value in trainer.network.state_dict().items()}
+    if trainer.learned is not None:
+        tensors |= {f"objective.{name}": value for name, value in trainer.learned.state_dict().items()}
     tensors |= {f"average.{name}": value for name, value in trainer.average.network.state_dict().items()}
     for index, values in trainer.optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": value for name, value in values.items() if value is not None}
@@ -40,6 +43,8 @@ def restore(trainer: Trainer, fields: Mapping[str, Any], tensors: Mapping[str, T
     try:
         trainer.network.load_state_dict(_below("network.", tensors))
         trainer.average.network.load_state_dict(_below("average.", tensors))
+        if trainer.learned is not None:
+            trainer.learned.load_state_dict(_below("objective.", tensors))
         trainer.step, trainer.elapsed_s = int(fields["step"]), float(fields["elapsed_s"])
         trainer.frozen, trainer.learning_rate = int(fields["frozen"]), float(fields["learning_rate"])
         trainer.average.updates = int(fields["average_updates"])

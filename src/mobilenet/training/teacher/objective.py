@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from mobilenet.datasets.targets import Targets, labelled_part
 from mobilenet.images.augment import Crops
@@ -31,8 +31,15 @@ class DistilledObjective:
     def __init__(self, objective: Objective, weight: float, temperature: float, labelled: float) -> None:
         self._objective, self._weight, self._temperature = objective, weight, temperature
         self._share = labelled
+        self._learned: nn.Module | None = None
         self.names = objective.names if labelled else objective.names[:1]
         self.zero_start = objective.zero_start
+
+    def learned(self, targets: Targets) -> nn.Module | None:
+        """As the task's, for the photos with labels; None where no loss of the task is minimised."""
+        if self._share and self._weight < 1:
+            self._learned = self._objective.learned(labelled_part(targets)[0])
+        return self._learned
 
     def batch(self, targets: Targets, indices: NDArray[np.int64], crops: Crops) -> dict[str, NDArray[Any]]:
         """The targets of those of the photos `indices` (B,) that have some, (L, …) each, and their places (L,) in the
@@ -56,6 +63,9 @@ class DistilledObjective:
         loss = self._divergence(outputs, teacher, places, photos)
         if task is not None and self._weight < 1:
             loss = loss + (1 - self._weight) * len(places) / photos * task[0]
+        elif self._learned is not None:
+            # Processes average the gradients of all that is learned, also those of a share without labels.
+            loss = loss + 0 * sum(values.sum() for values in self._learned.parameters())
         others = torch.zeros(len(self.names) - 1, device=loss.device)
         if task is not None:
             # Batches have different numbers of labelled photos: their sum over an epoch is the mean over its photos.
