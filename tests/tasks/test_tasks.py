@@ -44,7 +44,7 @@ def test_a_name_that_no_task_has_is_one_line(elsewhere: _Elsewhere, tmp_path: Pa
     for unknown in (lambda: task_named("pose"), lambda: task_of(tmp_path, "pose")):
         with pytest.raises(ConfigError) as error:
             unknown()
-        assert str(error.value).startswith("unknown task 'pose'; use one of elsewhere, ")
+        assert str(error.value) == f"unknown task 'pose'; use one of {', '.join(tasks.TASKS)}"
 
 
 def test_photos_are_for_the_first_task_that_knows_them_unless_one_is_named(

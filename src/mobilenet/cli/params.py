@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-__all__ = ["SIZES", "SIZE_HELP", "Bytes", "Numbers", "Quantity", "Share", "Triple"]
+__all__ = ["SIZES", "SIZE_HELP", "Bytes", "Named", "Numbers", "Quantity", "Share", "Triple"]
 
 _Number = TypeVar("_Number", int, float)
 
@@ -90,6 +90,21 @@ class Numbers(click.ParamType[tuple[_Number, ...]]):
         except ValueError:
             example = f"such as {self._example}"
             self.fail(f"{value!r} is not a comma-separated list of numbers {example}", param, ctx)
+
+
+class Named(click.ParamType[tuple[str, str]]):
+    """A value with its name, such as loss=contrastive."""
+
+    name = "NAME=VALUE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        """The name and the value."""
+        if isinstance(value, tuple):
+            return value
+        name, equals, text = str(value).partition("=")
+        if not (name and equals and text):
+            self.fail(f"{value!r} is not NAME=VALUE, such as loss=contrastive", param, ctx)
+        return name.strip().replace("-", "_"), text.strip()
 
 
 class Triple(click.ParamType[tuple[float, float, float]]):

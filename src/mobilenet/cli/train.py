@@ -11,7 +11,7 @@ import click
 from click.core import ParameterSource
 
 from mobilenet.cli.console import print_json, shown
-from mobilenet.cli.params import SIZE_HELP, Bytes
+from mobilenet.cli.params import SIZE_HELP, Bytes, Named
 from mobilenet.cli.progress import progress_bars
 from mobilenet.cli.sections import sentence
 from mobilenet.cli.teacher import teacher_options, teaching
@@ -120,6 +120,13 @@ _EXIT_INTERRUPTED = 130
     help="Where to log metrics: tensorboard or mlflow; repeat the option to log to both.",
 )
 @click.option("--task", help="Task of the data.  [default: detected from DATA]")
+@click.option(
+    "--task-option",
+    "task_options",
+    multiple=True,
+    type=Named(),
+    help="Option of the task, such as loss=contrastive; repeat for several. docs/ lists those of each task.",
+)
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
 def command(data: Path | None, out: Path | None, resume: Path | None, *, as_json: bool, **options: Any) -> None:

@@ -22,8 +22,8 @@ class Targets(Protocol):
         ...
 
     def strata(self) -> NDArray[np.int64] | None:
-        """(N,) the group of each photo, an index into the vocabulary's names, by which a split and `--class-balanced`
-        are balanced, -1 for a photo without a label; None if photos have no groups."""
+        """(N,) the group of each photo, an index into the vocabulary's names if it has any, by which a split and
+        `--class-balanced` are balanced, -1 for a photo without a label; None if photos have no groups."""
         ...
 
     def lines(self, vocabulary: Vocabulary) -> Iterator[Any]:

@@ -1,7 +1,9 @@
 """One folder per task: what a label is, what the outputs of a network mean, which metrics count."""
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
+from typing import Any, get_args, get_type_hints
 
 from mobilenet.datasets import dataset as datasets
 from mobilenet.datasets.dataset import Dataset
@@ -12,11 +14,24 @@ from mobilenet.model.outputs import Ending
 from mobilenet.tasks.attributes.task import Attributes
 from mobilenet.tasks.classification.task import Classification
 from mobilenet.tasks.default import DEFAULT
+from mobilenet.tasks.embedding.task import Embedding
 from mobilenet.tasks.task import Task
 
-__all__ = ["DEFAULT", "TASKS", "Task", "card_ending_in", "open_dataset", "task_named", "task_of", "task_of_model"]
+__all__ = [
+    "DEFAULT",
+    "TASKS",
+    "Task",
+    "card_ending_in",
+    "configured",
+    "open_dataset",
+    "task_named",
+    "task_of",
+    "task_of_model",
+]
 
-TASKS: dict[str, Task] = {"attributes": Attributes(), DEFAULT: Classification()}
+_EMBEDDING = Embedding()
+
+TASKS: dict[str, Task] = {_EMBEDDING.name: _EMBEDDING, "attributes": Attributes(), DEFAULT: Classification()}
 """Every task by name, in the order in which they are asked whether they recognise a data set."""
 
 
@@ -44,6 +59,33 @@ def task_of(data: Path, name: str | None = None) -> Task:
     if found is None:
         raise ConfigError(f"{data} does not look like data for any task; choose one with --task: {', '.join(TASKS)}")
     return found
+
+
+def configured(task: Task, options: Sequence[tuple[str, str]]) -> Task:
+    """The task with these options, names and values; they are the fields of a task that is a dataclass, and change
+    how a network is trained, not how its file is used. ConfigError for an unknown option or an invalid value."""
+    if not options:
+        return task
+    known: list[str] = [field.name for field in fields(task)] if is_dataclass(task) else []
+    given: dict[str, Any] = {}
+    for name, value in options:
+        if name not in known:
+            its = f"its options are {', '.join(known)}" if known else "it has no options"
+            raise ConfigError(f"unknown option {name!r} of {task.name}; {its}")
+        given[name] = _value(name, value, get_type_hints(type(task))[name])
+    found: Task = replace(task, **given)  # type: ignore[type-var]
+    return found
+
+
+def _value(name: str, text: str, kind: Any) -> object:
+    """The value of an option of that type: a whole number, a number, or a word that the task checks itself."""
+    kinds = {kind, *get_args(kind)}
+    read = next((number for number in (int, float) if number in kinds), str)
+    try:
+        return read(text)
+    except ValueError as error:
+        wanted = "a whole number" if read is int else "a number"
+        raise ConfigError(f"{name}={text} is not {wanted}; give {wanted}") from error
 
 
 def task_of_model(name: str, model: object) -> Task:

@@ -1,7 +1,7 @@
 """What a run learns from: its task, its photos with their targets, and its teacher."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
@@ -13,7 +13,7 @@ from mobilenet.datasets.remote.urls import spelled
 from mobilenet.errors import ConfigError, DataError
 from mobilenet.images.augment import training_methods, training_side
 from mobilenet.model.card import ModelCard
-from mobilenet.tasks import task_of, task_of_model
+from mobilenet.tasks import configured, task_of, task_of_model
 from mobilenet.tasks.task import Task
 from mobilenet.training.recipe import default_augmentation
 from mobilenet.training.record import card_of
@@ -45,7 +45,7 @@ class TrainingData:
 def open_data(settings: TrainingSettings, teacher: Teacher | None) -> tuple[Task, Dataset]:
     """The task and the data set of a run; the task of photos without labels is their teacher's. ConfigError for a
     teacher of another task, DataError if there is nothing to learn."""
-    task = task_of(settings.data, settings.task)
+    task = configured(task_of(settings.data, settings.task), settings.task_options)
     validation, seed, exclude = settings.validation, settings.seed, read_exclusions(settings.exclude)
     opened = partial(open_dataset, settings.data, validation=validation, seed=seed, exclude=exclude)
     if teacher is None or settings.teacher is None:
@@ -53,14 +53,14 @@ def open_data(settings: TrainingSettings, teacher: Teacher | None) -> tuple[Task
     unlabelled = settings.teacher.unlabelled
     labelled = has_labels(settings.data, task, unlabelled)
     if teacher.task is not None and settings.task is None and not labelled:
-        task = task_of_model(teacher.task, teacher.name)
+        task = configured(task_of_model(teacher.task, teacher.name), settings.task_options)
     if teacher.task not in (None, task.name):
         raise ConfigError(
             f"the teacher {teacher.name} is for {teacher.task}, and {spelled(settings.data)} for {task.name}; use a "
             f"teacher for {task.name}"
         )
     if labelled:
-        return task, with_unlabelled(opened(task), unlabelled)
+        return task, _decoded_alike(with_unlabelled(opened(task), unlabelled), teacher)
     return task, open_unlabelled_dataset(
         settings.data,
         task,
@@ -70,6 +70,12 @@ def open_data(settings: TrainingSettings, teacher: Teacher | None) -> tuple[Task
         seed=seed,
         exclude=exclude,
     )
+
+
+def _decoded_alike(dataset: Dataset, teacher: Teacher) -> Dataset:
+    """The data set with what decoding needs as the teacher has it, where the data themselves say nothing."""
+    own = dataset.vocabulary
+    return replace(dataset, vocabulary=replace(own, fields={**teacher.vocabulary.fields, **own.fields}))
 
 
 def load_data(settings: TrainingSettings, device: torch.device, dtype: torch.dtype, listener: Listener) -> TrainingData:

@@ -41,7 +41,7 @@ class TrainingSettings:
     is evaluated and saved. `exclude`: a list of photos to exclude (`datasets.read_exclusions`). `workers`: decoder
     threads, one per core by default. `checkpoint_minutes`: time between two checkpoints within an epoch; the last
     `keep_checkpoints` are kept. `track`: where to log metrics, besides metrics.jsonl. `teacher`: learn from the outputs
-    of another network.
+    of another network. `task_options`: names and values of the task's own options (`tasks.configured`).
     """
 
     data: Path
@@ -83,6 +83,7 @@ class TrainingSettings:
     track: tuple[Track, ...] = ("tensorboard",)
     task: str | None = None
     teacher: Teaching | None = None
+    task_options: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         problem = _problem(self)
@@ -115,6 +116,8 @@ class TrainingSettings:
         values["validation"] = None if self.validation is None else str(self.validation)
         values["exclude"] = None if self.exclude is None else str(self.exclude)
         values["teacher"] = None if self.teacher is None else self.teacher.to_json()
+        # As in runs of versions that had no such options.
+        values["task_options"] = dict(self.task_options) or None
         return values
 
     @classmethod
@@ -135,6 +138,7 @@ class TrainingSettings:
                 "std": tuple(values["std"]),
                 "track": tuple(values.get("track", ("tensorboard",))),
                 "task": values.get("task"),
+                "task_options": tuple((values.get("task_options") or {}).items()),
                 "teacher": None if values.get("teacher") is None else Teaching.from_json(values["teacher"]),
             }
             return cls(**{**values, **read})

@@ -221,7 +221,10 @@ class _Checking:
         return _Seen(digest(data), (pixels.shape[0], pixels.shape[1]), thumbnail(pixels))
 
     def _sizes(self) -> tuple[ClassSize, ...]:
-        """The number of readable photos in each group, or with each label; empty if photos have neither."""
+        """The number of readable photos in each group, or with each label; empty if photos have neither, or groups have
+        no names."""
+        if not self._dataset.classes:
+            return ()
         counts = np.zeros((2, len(self._dataset.classes)), dtype=np.int64)
         places = [self._place(index) for index in self._readable]
         for part, (_, photos) in enumerate(self._parts):

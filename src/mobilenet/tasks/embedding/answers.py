@@ -1,0 +1,29 @@
+"""What a network says of one photo: its vector."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Embedded"]
+
+_SHOWN = 4
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Embedded:
+    """`vector` (D,) float32 of length 1."""
+
+    vector: NDArray[np.float32]
+
+    def to_json(self) -> dict[str, Any]:
+        """As an object for `json.dumps`."""
+        return {"vector": [float(value) for value in self.vector]}
+
+    def lines(self) -> Iterator[str]:
+        """Its first numbers."""
+        more = ", …" if len(self.vector) > _SHOWN else ""
+        first = ", ".join(f"{value:.3f}" for value in self.vector[:_SHOWN])
+        yield f"vector of {len(self.vector):,} numbers: {first}{more}"
