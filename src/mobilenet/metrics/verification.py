@@ -72,7 +72,7 @@ def best_accuracy(same: NDArray[np.floating], different: NDArray[np.floating], s
 def _accuracies(same: NDArray[np.floating], different: NDArray[np.floating]) -> _Counted:
     values = np.unique(np.concatenate([same, different]).astype(np.float32))
     # Halfway between two similarities, as far from both as it can be.
-    thresholds = np.append(values[:1], (values[1:] + values[:-1]) / 2)
+    thresholds = np.concatenate([values[:1], (values[1:] + values[:-1]) / 2]).astype(np.float32)
     accepted, wrong = (
         1 - np.searchsorted(np.sort(values.astype(np.float32)), thresholds) / len(values)
         for values in (same, different)
