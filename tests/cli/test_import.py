@@ -9,6 +9,7 @@ import pytest
 from mobilenet.cli.main import main
 from mobilenet.images import Preprocessing
 from mobilenet.nn.model_file import read_model
+from mobilenet.runtimes.predictor import open_model
 from mobilenet.spec import Conv, ConvStyle, Linear, mobilenet_v1
 from mobilenet.weights.layers import ForeignConv, ForeignLinear, ForeignNetwork
 from mobilenet.weights.tflite import read as tflite
@@ -98,19 +99,29 @@ def test_one_json_document(file: str, tmp_path: Path, capsys: Capture) -> None:
     ]
 
 
-def test_a_backbone_answers_nothing_and_says_what_it_is_for(
+def test_a_backbone_gives_vectors_as_it_is(
     file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
     monkeypatch.setattr(tflite, "read_tflite", lambda _path: _zeros(0))
-    out = str(tmp_path / "model.safetensors")
-    assert main(["import", file, "--out", out]) == 0
-    assert "none: a backbone" in capsys.readouterr().out
-    for command in (["predict", out, "photo.jpg"], ["evaluate", out, str(tmp_path)]):
-        assert main(command) == 2
-        line = capsys.readouterr().err
-        assert (
-            line == f"mobilenet: {out} has no classifier; train one on it with mobilenet train DATA --weights {out}\n"
-        )
+    out = tmp_path / "model.safetensors"
+    assert main(["import", file, "--out", str(out)]) == 0
+    assert "none: vectors of 256 numbers" in capsys.readouterr().out
+    found = open_model(out)
+    assert (found.task, found.labels, found.card.decoding) == ("embedding", (), {"dimensions": 256})
+    assert found.predict(np.zeros((2, 32, 32, 3), np.uint8))["embedding"].shape == (2, 256)
+
+
+def test_a_classifier_is_dropped_for_the_vectors_before_it(file: str, tmp_path: Path, capsys: Capture) -> None:
+    out = tmp_path / "model.safetensors"
+    assert main(["import", file, "--vectors", "--out", str(out), "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["classes"], document["vectors"]) == (0, 256)
+    assert document["notes"] == [
+        "the file does not specify the pixel scaling; (pixel - 127.5) / 127.5 is assumed",
+    ]
+    assert [output.name for output in open_model(out).card.outputs] == ["embedding"]
+    assert main(["import", file, "--vectors", "--labels", "names.txt", "--out", str(out)]) == 2
+    assert "--vectors drops the classifier, and --labels names its classes; omit one" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ def _triple(_context: click.Context, _option: click.Parameter, text: str | None)
 @click.option("--labels", type=click.Path(path_type=Path), help="Class names, one per line, in output order.")
 @click.option("--mean", metavar="M", callback=_triple, help="Mean in pixel values, 0 to 255: one number, or R,G,B.")
 @click.option("--std", metavar="S", callback=_triple, help="Standard deviation: network input = (pixel - M) / S.")
+@click.option("--vectors", is_flag=True, help="Drop the classifier: the model gives the vector before it.")
 @click.option("--resolution", type=int, help="Input resolution in pixels, a multiple of 32.  [default: the file's]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
 def command(
@@ -44,13 +45,14 @@ def command(
     labels: Path | None,
     mean: _Triple | None,
     std: _Triple | None,
+    vectors: bool,
     resolution: int | None,
     as_json: bool,
 ) -> None:
     """Read the MobileNet V1 in SOURCE and write it as a model file of this tool.
 
     SOURCE is a TFLite file (float32 or 8-bit), a Keras HDF5 file, a timm safetensors file, or hf://owner/name.
-    Options override what the file says; assumptions are printed.
+    Options override what the file says; assumptions are printed. Without a classifier, the model gives vectors.
 
     \b
     mobilenet import mobilenet_v1_0.5_160_quant.tflite --out model.safetensors
@@ -59,13 +61,29 @@ def command(
     from mobilenet.tasks import card_ending_in
     from mobilenet.weights.read import import_weights
 
+    if vectors and labels is not None:
+        raise click.UsageError("--vectors drops the classifier, and --labels names its classes; omit one")
     imported = import_weights(source, labels=labels, resolution=resolution, mean=mean, std=std)
-    imported = replace(imported, card=card_ending_in(imported.card, imported.ending))
+    if vectors or not imported.card.outputs:
+        imported = _as_vectors(imported)
+    else:
+        imported = replace(imported, card=card_ending_in(imported.card, imported.ending))
     _write(imported, source, out)
     if as_json:
         print_json({**_document(imported), "model": str(out)})
     else:
         _print(imported, source, out)
+
+
+def _as_vectors(imported: "Imported") -> "Imported":
+    """The network without its classifier, as a model of vectors; notes on class names go with it."""
+    from mobilenet.spec.mobilenet import CLASSIFIER
+    from mobilenet.tasks import vectors_card
+
+    card = vectors_card(imported.card)
+    card = replace(card, provenance={**card.provenance, "notes": list(imported.notes)})
+    kept = {name: values for name, values in imported.tensors.items() if not name.startswith(f"{CLASSIFIER}.")}
+    return replace(imported, card=card, tensors=kept, label_notes=())
 
 
 def _write(imported: "Imported", source: str, out: Path) -> None:
@@ -85,6 +103,7 @@ def _document(imported: "Imported") -> dict[str, object]:
         "batch_norm": card.style.batch_norm,
         "epsilon": card.style.epsilon,
         "classes": len(card.labels),
+        "vectors": None if card.labels else card.outputs[0].size,
         "preprocessing": card.preprocessing.to_json(),
         "source": card.provenance["source"],
         "notes": card.provenance["notes"],
@@ -110,7 +129,7 @@ def _print(imported: "Imported", source: str, out: Path) -> None:
 
 def _classes(card: "ModelCard") -> str:
     if not card.labels:
-        return "none: a backbone, for mobilenet train --weights"
+        return f"none: vectors of {card.outputs[0].size:,} numbers"
     shown = "; ".join(card.labels[:3])
     return f"{len(card.labels):,}: {shown}{', …' if len(card.labels) > 3 else ''}"
 

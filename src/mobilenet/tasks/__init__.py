@@ -27,6 +27,7 @@ __all__ = [
     "task_named",
     "task_of",
     "task_of_model",
+    "vectors_card",
 ]
 
 _EMBEDDING = Embedding()
@@ -93,6 +94,13 @@ def task_of_model(name: str, model: object) -> Task:
     if name not in TASKS:
         raise ModelError(f"{model} is for the unknown task {name!r}; install a newer mobilenet")
     return TASKS[name]
+
+
+def vectors_card(card: ModelCard) -> ModelCard:
+    """The card of a network that gives the features of its body as vectors of length 1, without what came after them:
+    what a backbone is good for as it is."""
+    head, fields = _EMBEDDING.backbone(card.body())
+    return replace(card, task=_EMBEDDING.name, labels=(), head=head, decoding=fields, temperatures={})
 
 
 def open_dataset(
