@@ -22,7 +22,7 @@ FLOORS = (
     ("model", "images", "metrics"),
     ("datasets", "nn", "scenes"),
     ("tasks", "runs", "runtimes"),
-    ("evaluate", "training", "weights", "quantize", "export"),
+    ("evaluate", "training", "weights", "quantize", "export", "retrieval"),
     ("benchmark", "search", "report"),
     ("cli", "__main__"),
 )

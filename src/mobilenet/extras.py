@@ -21,6 +21,7 @@ EXTRAS = {
     "tensorboard": "train",
     "tflite": "litert",
     "torch": "train",
+    "voyager": "similar",
 }
 """By import name; if several extras bring a package, the smallest."""
 

@@ -29,6 +29,8 @@ COMMANDS = {
     "export": "Export to ONNX and LiteRT, float32 and int8, each file proven on photos.",
     "evaluate": "Evaluate a trained model on a data set.",
     "predict": "Classify photos.",
+    "embed": "Write the vectors of the photos in a folder, for search and clustering.",
+    "similar": "Find the photos in a folder that are most like others.",
     "benchmark": "Time model files on this device, side by side.",
     "report": "Write the report of a run: one HTML page that works offline.",
     "demo": "Draw labelled scenes, train on them, evaluate, predict and report.",

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mobilenet.runtimes.predictor import Predictor
     from mobilenet.tasks.task import Answer, Options, Task
 
-__all__ = ["command"]
+__all__ = ["command", "paths_of"]
 
 _SHARE = Share("confidence", "0.6 or 60%")
 
@@ -64,18 +64,18 @@ def _answers(
 
     from mobilenet.runtimes.photos import predict_photos
 
-    for photo in predict_photos(predictor, _paths(photos)):
+    for photo in predict_photos(predictor, paths_of(photos)):
         if photo.outputs is None:
             click.echo(f"mobilenet: {shown(str(photo.path))}: {photo.reason}", err=True)
         else:
             yield photo.path, task.decode(photo.outputs, predictor.card, np.array([photo.size]), options)[0]
 
 
-def _paths(photos: Iterable[str]) -> Iterator[Path]:
+def paths_of(photos: Iterable[str]) -> Iterator[Path]:
     """Files as given; the photos of a folder in the order of their names."""
     for photo in photos:
         if photo == "-":
-            yield from _paths(line for line in map(str.strip, sys.stdin) if line not in {"", "-"})
+            yield from paths_of(line for line in map(str.strip, sys.stdin) if line not in {"", "-"})
         # Unlike Path.is_dir, it is false for a path that cannot be looked up; reading it says why.
         elif os.path.isdir(photo):  # noqa: PTH112
             yield from _photos_in(Path(photo))

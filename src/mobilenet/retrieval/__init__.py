@@ -1,0 +1,1 @@
+"""Vectors of the photos in a folder: computed once, kept, and searched."""
