@@ -17,7 +17,7 @@ from mobilenet.metrics.retrieval import nearest
 from mobilenet.retrieval.embed import Gallery
 from mobilenet.retrieval.store import SEGMENT_ROWS, Store
 
-__all__ = ["EXACT_MOST", "ExactSearch", "GraphSearch", "Search"]
+__all__ = ["CANDIDATES", "CONSTRUCTION", "EXACT_MOST", "NEIGHBOURS", "ExactSearch", "GraphSearch", "Search"]
 
 EXACT_MOST = 20_000
 """Vectors that are all compared with a query: up to so many, that takes milliseconds."""
@@ -26,7 +26,7 @@ _AT_ONCE = 8192
 _MOST_HELD_BYTES = 128 * 2**20
 """Vectors that an exact search keeps in memory; of more, it reads a block at a time."""
 
-_NEIGHBOURS, _CONSTRUCTION, _CANDIDATES = 16, 120, 120
+NEIGHBOURS, CONSTRUCTION, CANDIDATES = 16, 120, 120
 """M and the lengths of the lists of candidates, of HNSW, when the index is built and when it is searched."""
 
 _INDEX, _CONTENT = "graph.voyager", "graph.json"
@@ -80,7 +80,7 @@ class GraphSearch:
         """(Q, D) -> (Q, K) places and (Q, K) cosines."""
         count = min(count, len(self._rows))
         try:
-            found, _ = self._index.query(queries, count, query_ef=max(_CANDIDATES, 2 * count))
+            found, _ = self._index.query(queries, count, query_ef=max(CANDIDATES, 2 * count))
         except RuntimeError:
             # Among many deleted vectors it can meet fewer than are asked for.
             return ExactSearch(self._gallery)(queries, count)
@@ -128,7 +128,7 @@ def _opened(store: Store) -> tuple[Any, list[int], list[int]]:
         if sound and content["bytes"] == (store.folder / _INDEX).stat().st_size:
             return voyager.Index.load(str(store.folder / _INDEX)), segments, deleted
     empty = voyager.Index(
-        voyager.Space.InnerProduct, store.dimensions, M=_NEIGHBOURS, ef_construction=_CONSTRUCTION, random_seed=0
+        voyager.Space.InnerProduct, store.dimensions, M=NEIGHBOURS, ef_construction=CONSTRUCTION, random_seed=0
     )
     return empty, [], []
 
