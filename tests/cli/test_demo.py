@@ -62,6 +62,14 @@ def test_it_runs_what_it_prints(commands: list[list[str]], tmp_path: Path, capsy
     assert "drew 30 scenes" in printed
 
 
+def test_scenes_that_are_alike_are_found_by_vectors(commands: list[list[str]], tmp_path: Path) -> None:
+    assert main(["demo", "--out", str(tmp_path), "--task", "embedding", *_QUICK]) == 0
+    fit, similar = commands
+    assert fit[:4] == ["fit", str(tmp_path / "scenes"), "--task", "embedding"]
+    assert similar[0] == "similar"
+    assert Path(similar[-3]) == tmp_path / "scenes" / "train"
+
+
 @pytest.mark.usefixtures("commands")
 def test_the_readme_shows_what_runs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

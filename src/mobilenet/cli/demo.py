@@ -56,11 +56,13 @@ def command(*, out: Path, scenes: int, latency: str, task: str, epochs: int, see
         data = _draw(out / "scenes", settings)
         fit = _new_folder(out)
         length = ("--epochs", str(epochs), "--seed", str(seed))
-        _say_and_run(
-            "fit", str(_labels(data, task)), "--latency", latency, *_CANDIDATES, *_RECIPE, *length, "--out", str(fit)
-        )
+        labels = _labels(data, task)
+        _say_and_run("fit", *labels, "--latency", latency, *_CANDIDATES, *_RECIPE, *length, "--out", str(fit))
         found = _found(fit, task)
-        _say_and_run("predict", str(found["model"]), *_photos(data), "--top", "2")
+        if _gives_vectors(task):
+            _say_and_run("similar", str(found["model"]), *_photos(data), str(data / "train"), "--top", "2")
+        else:
+            _say_and_run("predict", str(found["model"]), *_photos(data), "--top", "2")
     document = {**found, "scenes": str(data), "seconds": round(time.perf_counter() - start, 1)}
     if as_json:
         print_json(document)
@@ -78,15 +80,29 @@ def _draw(folder: Path, settings: "SceneSettings") -> Path:
     return folder
 
 
-def _labels(data: Path, task: str) -> Path:
-    """The scenes as data of that task: their folder, or a table in it; ConfigError if they have no labels for it."""
+def _labels(data: Path, task: str) -> tuple[str, ...]:
+    """The scenes as data of that task, in words of a command: their folder, or a table in it. ConfigError if they have
+    no labels for it."""
     from mobilenet.tasks import task_named, task_of
 
     wanted = task_named(task)
     found = next((place for place in (data, *sorted(data.glob("*.csv"))) if task_of(place) is wanted), None)
-    if found is None:
-        raise ConfigError(f"the scenes have no labels for {task}; use another --task")
-    return found
+    if found is not None:
+        return (str(found),)
+    if _gives_vectors(task):
+        # Classes say which photos are alike; they are read so only for a task that is named.
+        return (str(data), "--task", task)
+    raise ConfigError(f"the scenes have no labels for {task}; use another --task")
+
+
+def _gives_vectors(task: str) -> bool:
+    """Whether a network for this task answers with vectors, which are compared, instead of names."""
+    from mobilenet.model.vocabulary import Vocabulary
+    from mobilenet.spec.mobilenet import mobilenet_v1
+    from mobilenet.tasks import task_named
+
+    head = task_named(task).head(mobilenet_v1(0.25, 64, 0), Vocabulary(("one", "two")))
+    return head is not None and any(output.ending == "l2" for output in head.outputs)
 
 
 def _cores() -> int:
