@@ -77,7 +77,7 @@ _FINE_TUNING = _Recipe(
     layer_decay=1.0,
     unfreeze=0.0,
     clip_norm=1.0,
-    consistency=25.0,
+    consistency=8.0,
     smaller_crops=True,
     augmentation=Augmentation(crop_area=(0.25, 1.0), aliasing=0.5),
 )
