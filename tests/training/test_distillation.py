@@ -221,7 +221,8 @@ def _outputs(lessons: TeacherLessons, cached: CachedPhotos) -> Iterator[Tensor]:
     samples = np.array([3, 39, 38, 7, 3 + len(cached)])
     for epoch in range(4):
         lessons.prepare(lambda: None)
-        yield lessons.outputs(epoch, samples)[f"teacher.{_OUTPUT}"]
+        crops = draw_crops(Augmentation(), 5, epoch, samples)
+        yield lessons.outputs(samples, crops)[f"teacher.{_OUTPUT}"]
 
 
 def test_cached_outputs_are_those_that_are_computed_and_repeat(cached: CachedPhotos, tmp_path: Path) -> None:
@@ -248,15 +249,17 @@ def test_the_nearest_view_counts(cached: CachedPhotos, tmp_path: Path) -> None:
     lessons = _lessons(cached, _Mean(), 10**8, [], tmp_path, views=3)
     lessons.prepare(lambda: None)
     samples = np.arange(len(cached))
-    by_view = [lessons.outputs(view, samples)[f"teacher.{_OUTPUT}"] for view in range(3)]
-    boxes = np.stack([draw_crops(Augmentation(), 5, view, samples).box for view in range(3)])
+    views = [draw_crops(Augmentation(), 5, view, samples) for view in range(3)]
+    by_view = [lessons.outputs(samples, crops)[f"teacher.{_OUTPUT}"] for crops in views]
+    boxes = np.stack([crops.box for crops in views])
     for epoch in (3, 4):
-        own = draw_crops(Augmentation(), 5, epoch, samples).box
+        crops = draw_crops(Augmentation(), 5, epoch, samples)
+        own = crops.box
         overlaps = np.stack([_common(own, box) / (_area(own) + _area(box) - _common(own, box)) for box in boxes])
         first, second = np.sort(overlaps, 0)[::-1][:2]
         clear = first - second > 0.05
         assert clear.sum() > 10
-        found = lessons.outputs(epoch, samples)[f"teacher.{_OUTPUT}"]
+        found = lessons.outputs(samples, crops)[f"teacher.{_OUTPUT}"]
         for row in np.flatnonzero(clear):
             assert torch.equal(found[row], by_view[overlaps[:, row].argmax()][row])
 

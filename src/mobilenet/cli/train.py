@@ -11,9 +11,10 @@ import click
 from click.core import ParameterSource
 
 from mobilenet.cli.console import print_json, shown
-from mobilenet.cli.params import SIZE_HELP, Bytes, Named
+from mobilenet.cli.params import SIZE_HELP, Bytes
 from mobilenet.cli.progress import progress_bars
 from mobilenet.cli.sections import sentence
+from mobilenet.cli.task import task_options
 from mobilenet.cli.teacher import teacher_options, teaching
 from mobilenet.errors import ConfigError, ProcessError, SpecError
 from mobilenet.runs.folder import RunFolder
@@ -119,14 +120,7 @@ _EXIT_INTERRUPTED = 130
     show_default=True,
     help="Where to log metrics: tensorboard or mlflow; repeat the option to log to both.",
 )
-@click.option("--task", help="Task of the data.  [default: detected from DATA]")
-@click.option(
-    "--task-option",
-    "task_options",
-    multiple=True,
-    type=Named(),
-    help="Option of the task, such as loss=contrastive; repeat for several. docs/ lists those of each task.",
-)
+@task_options
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
 def command(data: Path | None, out: Path | None, resume: Path | None, *, as_json: bool, **options: Any) -> None:

@@ -50,8 +50,8 @@ class Source:
 
     `members` reads photos that are in shards. `unread` counts files that are not photos, by the ending of their names.
     A line each, also in the notes: `mixed` are folders that are named like the parts of a split, but are read as
-    classes; `alike` are folders with the same classes, which may be such parts; `doubtful` is what is wrong with the
-    labels, `peculiar` what is worth knowing of them. `remedy`: what to do where there are no photos.
+    classes; `alike` are folders with the same classes, which may be such parts; `doubtful` are faults of the
+    labels, `peculiar` remarks about them. `remedy`: advice for a source without photos.
     """
 
     path: Path

@@ -50,7 +50,8 @@ def angular_margin_loss(vectors: Tensor, centres: Tensor, labels: Tensor, *, sca
     """ArcFace (Deng et al., 2019, arXiv 1801.07698): () mean cross-entropy, in nats, of the cosines of (N, D) vectors
     and (classes, D) centres, of any length, times `scale`; the angle to the own centre counts `margin` radians more.
 
-    `labels` (N,) int64. Beyond an angle of pi - margin, where the cosine would rise again, it goes on as a line.
+    `labels` (N,) int64. Beyond an angle of pi - margin, where the cosine would rise again, a straight line
+    replaces it.
     """
     cosines = F.linear(F.normalize(vectors), F.normalize(centres))
     own = cosines.gather(1, labels[:, None])

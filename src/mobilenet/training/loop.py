@@ -25,7 +25,7 @@ from mobilenet.training.sampler import epoch_order, sample_numbers, steps_per_ep
 from mobilenet.training.settings import TrainingSettings
 from mobilenet.training.system.processes import Processes, lost_process
 from mobilenet.training.teacher.lessons import UNTAUGHT, Lessons
-from mobilenet.training.twins import FEWEST, TWINS_FROM, disagreement, twins
+from mobilenet.training.twins import SAMPLES_PER_PAIR, TWINS_FROM, disagreement, twins
 
 __all__ = ["EpochResult", "Stopwatch", "Trainer"]
 
@@ -143,7 +143,7 @@ class Trainer:
                 consistency = self._consistency(len(batch))
                 if consistency:
                     batch, crops = twins(batch, crops)
-                inputs, targets = self._input(epoch, batch, crops)
+                inputs, targets = self._input(batch, crops)
             with watch.part("step"):
                 self.sums.append(self._train_step(inputs, targets, len(batch), consistency))
             self.step += 1
@@ -232,10 +232,10 @@ class Trainer:
         crops = draw_crops(self.plan.augmentation, self.settings.seed, epoch, np.concatenate(parts))
         return crops.split(len(parts[0]))
 
-    def _input(self, epoch: int, samples: IntArray, crops: Crops) -> tuple[Tensor, dict[str, Tensor]]:
+    def _input(self, samples: IntArray, crops: Crops) -> tuple[Tensor, dict[str, Tensor]]:
         indices = samples % len(self.photos)
         pixels = torch.from_numpy(self.photos.batch(indices, crops.method)).to(self.device, non_blocking=True)
-        targets = self._targets(indices, crops) | self._lessons.outputs(epoch, samples)
+        targets = self._targets(indices, crops) | self._lessons.outputs(samples, crops)
         return render(pixels, crops, self.plan.training_resolution, self._mean, self._std, self.dtype), targets
 
     def _targets(self, indices: IntArray, crops: Crops) -> dict[str, Tensor]:
@@ -245,7 +245,7 @@ class Trainer:
     def _consistency(self, photos: int) -> float:
         """The weight of the difference between twins in the loss of this step; 0 if there are none."""
         plan = self.plan
-        paired = plan.augmentation.aliasing > 0 and photos >= FEWEST and self.progress >= TWINS_FROM
+        paired = plan.augmentation.aliasing > 0 and photos >= SAMPLES_PER_PAIR and self.progress >= TWINS_FROM
         return plan.consistency if paired else 0.0
 
     def _train_step(self, inputs: Tensor, targets: dict[str, Tensor], photos: int, consistency: float = 0.0) -> Tensor:

@@ -14,19 +14,19 @@ from torch import Tensor
 from mobilenet.images.augment import Crops
 from mobilenet.nn.objective import Objective, Raw
 
-__all__ = ["FEWEST", "TWINS_FROM", "disagreement", "twins"]
+__all__ = ["SAMPLES_PER_PAIR", "TWINS_FROM", "disagreement", "twins"]
 
 TWINS_FROM = 0.5
 """Fraction of a run from which batches contain twins: what they teach is small beside the task, and is learned late."""
 
-FEWEST = 4
-"""Samples of a batch with one pair of twins; B samples have B // 4, for which a quarter of the photos make room."""
+SAMPLES_PER_PAIR = 4
+"""A batch of B samples has B // 4 pairs of twins, for which a quarter of its photos make room."""
 
 
 def twins(samples: NDArray[np.int64], crops: Crops) -> tuple[NDArray[np.int64], Crops]:
     """A batch (B,) with its last quarter replaced by its first: that is taken by the first method of
     `training_methods`, and again, at the end, by the second."""
-    pairs = len(samples) // FEWEST
+    pairs = len(samples) // SAMPLES_PER_PAIR
     rows = np.concatenate([np.arange(len(samples) - pairs), np.arange(pairs)])
     method = crops.method.copy()
     method[:pairs], method[len(samples) - pairs :] = 0, 1
@@ -36,7 +36,7 @@ def twins(samples: NDArray[np.int64], crops: Crops) -> tuple[NDArray[np.int64], 
 def disagreement(objective: Objective, outputs: Raw) -> Tensor:
     """(): the mean divergence between the answers to twins: of either from the other, which stands still, halved."""
     count = len(next(iter(outputs.values())))
-    pairs = count // FEWEST
+    pairs = count // SAMPLES_PER_PAIR
     first = {name: values[:pairs] for name, values in outputs.items()}
     second = {name: values[count - pairs :] for name, values in outputs.items()}
     there = objective.distil(first, _still(second))

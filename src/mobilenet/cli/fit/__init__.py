@@ -11,7 +11,8 @@ from mobilenet.cli.benchmark import Names
 from mobilenet.cli.console import print_json
 from mobilenet.cli.fit.progress import fit_progress
 from mobilenet.cli.fit.table import print_fitted
-from mobilenet.cli.params import SIZE_HELP, Bytes, Named, Numbers, Quantity
+from mobilenet.cli.params import SIZE_HELP, Bytes, Numbers, Quantity
+from mobilenet.cli.task import task_options
 from mobilenet.cli.teacher import teacher_options, teaching
 from mobilenet.errors import GateError
 
@@ -53,14 +54,7 @@ _ACCURACY = Quantity("accuracy", "0.9 or 90%", {"": 1.0, "%": 0.01})
 )
 @click.option("--val", "validation", type=click.Path(path_type=Path), help="Validation photos: folder or CSV file.")
 @click.option("--exclude", type=click.Path(path_type=Path), help="List of photos to leave out; see mobilenet check.")
-@click.option("--task", help="Task of the data.  [default: detected from DATA]")
-@click.option(
-    "--task-option",
-    "task_options",
-    multiple=True,
-    type=Named(),
-    help="Option of the task, such as loss=contrastive; repeat for several. docs/ lists those of each task.",
-)
+@task_options
 @teacher_options
 @click.option("--epochs", type=int, help="Epochs of a full training.  [default: as mobilenet train]")
 @click.option(

@@ -238,8 +238,8 @@ def peek(path: Path, rows: int) -> tuple[Header, list[list[str]]]:
 def read_cells(path: Path, columns: Sequence[int], part: str | None = None) -> CellTable:
     """The cells in the `columns` of a CSV file, by their places, or in the `part` of its split.
 
-    Rows without a file name are left out, files that do not exist are listed, as by `read_csv`. DataError if no file
-    exists, or there is no column of file names.
+    As in `read_csv`, rows without a file name are left out, and missing files are listed. DataError if all files are
+    missing, or the table has no column of file names.
     """
     return _read(path, lambda files: _cells(path, columns, part, files))
 

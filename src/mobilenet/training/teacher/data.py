@@ -50,7 +50,7 @@ def open_unlabelled_dataset(
     """The photos below `data` and the folders `unlabelled`, without their labels; the `vocabulary` is the teacher's.
 
     `validation` photos are labelled; without them, a tenth of the photos is held out, without targets. Copies of other
-    photos are left out. DataError if there are no photos, or if labels are unknown.
+    photos are left out. DataError if there are no photos, or if the teacher lacks one of the labels.
     """
     names = without(exclude, data, Source(data, data, dict.fromkeys(find_photos(data)))).annotations
     alone = Photos(data, tuple(names), Unlabelled(len(names)))

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mobilenet.images.augment import Crops
 from mobilenet.nn.objective import Objective
 
 __all__ = ["UNTAUGHT", "Lessons"]
@@ -25,8 +26,8 @@ class Lessons(Protocol):
         """Make ready for an epoch; `between` is called now and then, as between two steps."""
         ...
 
-    def outputs(self, epoch: int, samples: IntArray) -> dict[str, Tensor]:
-        """What the objective needs of the samples (B,), besides their targets: (B, …) each, by name."""
+    def outputs(self, samples: IntArray, crops: Crops) -> dict[str, Tensor]:
+        """What the objective needs of these crops of the samples (B,), besides their targets: (B, …) each, by name."""
         ...
 
 
@@ -38,7 +39,7 @@ class _Untaught:
 
     def prepare(self, between: Callable[[], None]) -> None: ...
 
-    def outputs(self, _epoch: int, _samples: IntArray) -> dict[str, Tensor]:
+    def outputs(self, _samples: IntArray, _crops: Crops) -> dict[str, Tensor]:
         return {}
 
 

@@ -82,14 +82,13 @@ class TeacherLessons:
         for view in range(self._views):
             self._prepare_view(view, self._cache, between)
 
-    def outputs(self, epoch: int, samples: IntArray) -> dict[str, Tensor]:
-        """The teacher's outputs before their endings for the samples (B,), or for those of their photos' views that are
-        most like them: (B, *shape) each."""
+    def outputs(self, samples: IntArray, crops: Crops) -> dict[str, Tensor]:
+        """The teacher's outputs before their endings for the crops of the samples (B,), or for those of their photos'
+        views that are most like them: (B, *shape) each."""
         photos = samples % len(self._photos)
         if self._cache is None:
-            crops = draw_crops(self._augmentation, self._seed, epoch, samples)
             return self._by_name(torch.from_numpy(self._computed(photos, crops)))
-        views = self._nearest(epoch, samples)
+        views = self._nearest(photos, crops)
         rows = np.empty((len(samples), self._teacher.width), np.float32)
         missing = []
         for row, (view, photo) in enumerate(zip(views.tolist(), photos.tolist(), strict=True)):
@@ -100,16 +99,16 @@ class TeacherLessons:
                 rows[row] = file.values[photo % self._block]
         if missing:
             chosen = np.array(missing)
-            crops = draw_crops(self._augmentation, self._seed, views[chosen], photos[chosen])
-            rows[chosen] = self._computed(photos[chosen], crops)
+            seen = draw_crops(self._augmentation, self._seed, views[chosen], photos[chosen])
+            rows[chosen] = self._computed(photos[chosen], seen)
         return self._by_name(torch.from_numpy(rows))
 
-    def _nearest(self, epoch: int, samples: IntArray) -> IntArray:
-        """The views (N,) that overlap most with the crops of the samples (N,)."""
-        box = draw_crops(self._augmentation, self._seed, epoch, samples).box
-        photos = samples % len(self._photos)
-        views = (draw_crops(self._augmentation, self._seed, view, photos).box for view in range(self._views))
-        return np.argmax([_overlap(box, other) for other in views], axis=0)
+    def _nearest(self, photos: IntArray, crops: Crops) -> IntArray:
+        """The view (N,) of each of the photos (N,) that overlaps most with its crop."""
+        views = np.repeat(np.arange(self._views), len(photos))
+        boxes = draw_crops(self._augmentation, self._seed, views, np.tile(photos, self._views)).box
+        overlaps = _overlap(np.tile(crops.box, (self._views, 1)), boxes)
+        return overlaps.reshape(self._views, -1).argmax(0)
 
     def _prepare_view(self, view: int, cache: RowCache, between: Callable[[], None]) -> None:
         """Each process of a machine computes its share of the blocks of a view; all of them go through the same steps,
