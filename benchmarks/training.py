@@ -39,7 +39,7 @@ from mobilenet.spec.cost import cost
 from mobilenet.tasks import open_dataset
 from mobilenet.tasks.classification import Classification
 from mobilenet.training.loop import Stopwatch, Trainer
-from mobilenet.training.recipe import default_augmentation, make_plan
+from mobilenet.training.recipe import augmentation, make_plan
 from mobilenet.training.record import card_of
 from mobilenet.training.settings import TrainingSettings
 from mobilenet.training.system.machine import describe_machine, keep_freed_memory, pick_precision, versions
@@ -181,7 +181,7 @@ def ours(data: Path, width: float, resolution: int, batch: int, epochs: int, lim
     def trainer() -> Trainer:
         torch.manual_seed(0)
         kept = np.arange(min(limit, len(dataset.train)))
-        methods = training_methods(default_augmentation(settings.weights))
+        methods = training_methods(augmentation(settings))
         photos = load(dataset.train.take(kept), training_side(resolution), methods=methods, directory=cache)
         task = Classification()
         card = card_of(settings, task, dataset.vocabulary)

@@ -44,6 +44,7 @@ class _Dowsing:
     name = "dowsing"
     goal = Goal("hits", "hit rate", "luck", "same rod")
     vocabulary_noun = "wells"
+    smallest_crop = 0.0
     curves = (("hit rate", "hits"), ("near hits", "near"), ("far hits", "far"))
 
     def headline(self, evaluation: Any) -> tuple[Figure, ...]:

@@ -10,7 +10,6 @@ from safetensors.torch import load_file
 
 from mobilenet.errors import ConfigError
 from mobilenet.images import Preprocessing
-from mobilenet.images.augment import Augmentation
 from mobilenet.model.card import ModelCard
 from mobilenet.nn.model_file import read_model, write_model
 from mobilenet.nn.network import TableNetwork
@@ -42,7 +41,7 @@ def weights(tmp_path: Path) -> Path:
 
 def _settings(photos: Path, weights: Path, **changes: Any) -> TrainingSettings:
     # Without changes of light: dark and bright are the classes.
-    still = Augmentation(brightness=0, contrast=0, colour_balance=0)
+    still = {"brightness": 0, "contrast": 0, "colour_balance": 0}
     defaults: dict[str, Any] = {"epochs": 2, "batch_size": 8, "augmentation": still, "device": "cpu"}
     return TrainingSettings(photos, weights=str(weights), **{**defaults, **changes})
 

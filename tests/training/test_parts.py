@@ -183,6 +183,25 @@ def test_the_rate_suits_the_batch(recipe: str, optimizer: Optimizer) -> None:
     assert make_plan(replace(settings, learning_rate=0.7, batch_size=512), 16_384).learning_rate == 0.7
 
 
+def test_crops_are_what_the_settings_the_task_and_the_recipe_say_in_this_order() -> None:
+    """Training crops show things on average as large as whole photos do: 2 / (1 + √smallest) times magnified."""
+    fine = TrainingSettings(Path("x"), weights="other.tflite", resolution=224)
+
+    def plan(smallest_crop: float, **augmentation: object) -> tuple[float, int]:
+        made = make_plan(replace(fine, augmentation=augmentation), 500, smallest_crop)
+        return made.augmentation.crop_area[0], made.training_resolution
+
+    assert plan(0) == (0.25, 160)
+    assert plan(0.75) == plan(0.75, flip=False) == (0.75, 224)
+    assert plan(0.75, crop_area=(0.3, 1.0)) == (0.3, 160)
+    assert plan(0, crop_area=(0.01, 1.0)) == (0.01, 128)
+    scratch = replace(fine, weights=None)
+    assert make_plan(scratch, 500, 0.4).augmentation.crop_area == (0.5, 1.0)
+    assert make_plan(scratch, 500, 0.75).training_resolution == 224
+    with pytest.raises(ConfigError, match="unknown augmentation crop_areas; there are aliasing, "):
+        replace(fine, augmentation={"crop_areas": 1})
+
+
 def test_metrics_after_the_last_checkpoint_are_dropped(tmp_path: Path) -> None:
     with Tracker(tmp_path) as tracker:
         for epoch in (1, 2, 3):

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mobilenet.images.augment import Augmentation
 from mobilenet.report import write_report
 from mobilenet.training.plateau import new_plateau_note, plateau_note
 from mobilenet.training.run import resume, train
@@ -141,7 +140,7 @@ def test_a_run_at_an_absurd_rate_says_so_once_and_so_does_its_report(photos: Pat
 def test_a_run_that_learns_does_not_say_so(photos: Path, tmp_path: Path) -> None:
     settings = TrainingSettings(photos, width_multiplier=0.1, resolution=32, epochs=8, batch_size=8, device="cpu")
     listener = _StopsAtRemark()
-    still = Augmentation(brightness=0, contrast=0, colour_balance=0)
+    still = {"brightness": 0, "contrast": 0, "colour_balance": 0}
     train(replace(settings, learning_rate=0.1, augmentation=still), tmp_path / "run", listener=listener)
     assert not listener.notes
     assert "no better than" not in write_report(tmp_path / "run").read_text("utf-8")

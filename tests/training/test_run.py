@@ -15,7 +15,7 @@ from torch import Tensor
 
 from mobilenet.errors import ConfigError, DataError, MobilenetError, ModelError, StorageError
 from mobilenet.evaluate import Evaluation
-from mobilenet.images.augment import Augmentation, Crops, render
+from mobilenet.images.augment import Crops, render
 from mobilenet.images.preprocessing import to_squares
 from mobilenet.nn.model_file import read_model
 from mobilenet.quantize.fine_tune import training_photos
@@ -31,7 +31,7 @@ from mobilenet.training.tracking.tracker import TIMING
 
 def _settings(photos: Path, **changes: Any) -> TrainingSettings:
     # Without changes of light: dark and bright are the classes.
-    still = Augmentation(brightness=0, contrast=0, colour_balance=0)
+    still = {"brightness": 0, "contrast": 0, "colour_balance": 0}
     defaults: dict[str, Any] = {
         "width_multiplier": 0.1,
         "resolution": 32,
@@ -273,7 +273,7 @@ def test_a_share_of_the_samples_was_shrunk_as_apps_do(
         return render(pixels, crops, *others)
 
     monkeypatch.setattr("mobilenet.training.loop.render", looked_at)
-    settings = _settings(tmp_path / "photos", epochs=2, augmentation=Augmentation(aliasing=aliasing))
+    settings = _settings(tmp_path / "photos", epochs=2, augmentation={"aliasing": aliasing})
     train(settings, tmp_path / "run")
     assert {method == 1 for method, _ in seen} == {0.0: {False}, 0.5: {False, True}, 1.0: {True}}[aliasing]
     assert all((method == 1) == white for method, white in seen)
@@ -292,7 +292,7 @@ def test_the_second_half_of_a_run_is_on_twins(
         return render(pixels, crops, *others)
 
     monkeypatch.setattr("mobilenet.training.loop.render", looked_at)
-    settings = _settings(photos, epochs=4, augmentation=Augmentation(aliasing=aliasing), consistency=consistency)
+    settings = _settings(photos, epochs=4, augmentation={"aliasing": aliasing}, consistency=consistency)
     train(settings, tmp_path / "run")
     pairs = [len(crops.method) // 4 for crops in batches]
     assert min(pairs) > 0

@@ -3,7 +3,6 @@
 import shlex
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -185,19 +184,18 @@ def _refuse_settings() -> None:
 
 
 def _settings(data: Path | None, options: dict[str, Any]) -> "TrainingSettings":
-    from mobilenet.training.recipe import default_augmentation
     from mobilenet.training.settings import TrainingSettings
 
-    augmentation = default_augmentation(options["weights"])
+    augmentation: dict[str, Any] = {}
     crop_area, no_flip, no_colour = (options.pop(name) for name in ("crop_area", "no_flip", "no_colour"))
     if (aliasing := options.pop("aliasing")) is not None:
-        augmentation = replace(augmentation, aliasing=aliasing)
+        augmentation["aliasing"] = aliasing
     if crop_area is not None:
-        augmentation = replace(augmentation, crop_area=(crop_area, 1.0))
+        augmentation["crop_area"] = (crop_area, 1.0)
     if no_flip:
-        augmentation = replace(augmentation, flip=False)
+        augmentation["flip"] = False
     if no_colour:
-        augmentation = replace(augmentation, brightness=0.0, contrast=0.0, colour_balance=0.0)
+        augmentation.update(brightness=0.0, contrast=0.0, colour_balance=0.0)
     settings = {
         "data": data,
         "augmentation": augmentation,

@@ -133,6 +133,12 @@ class Task(Reader, Protocol):
         """The figures that a run records at each validation besides the loss: (title, name), the goal first."""
         ...
 
+    @property
+    def smallest_crop(self) -> float:
+        """The share of a photo (0…1) that random crops keep at least, so that what its targets say can still be seen;
+        0 where the recipe decides."""
+        ...
+
     def recognises(self, data: Path) -> bool:
         """Whether a folder or file looks like a data set of this task."""
         ...

@@ -15,7 +15,7 @@ from mobilenet.images.augment import training_methods, training_side
 from mobilenet.model.card import ModelCard
 from mobilenet.tasks import configured, task_of, task_of_model
 from mobilenet.tasks.task import Task
-from mobilenet.training.recipe import default_augmentation
+from mobilenet.training.recipe import augmentation
 from mobilenet.training.record import card_of
 from mobilenet.training.settings import TrainingSettings
 from mobilenet.training.teacher.alignment import AlignedTeacher, aligned
@@ -103,7 +103,7 @@ def _cache(
     training = load(
         dataset.train,
         training_side(settings.side),
-        methods=training_methods(settings.augmentation or default_augmentation(settings.weights)),
+        methods=training_methods(augmentation(settings)),
         max_bytes=limit,
         workers=settings.workers,
         progress=lambda done, _: listener.caching(done, total),

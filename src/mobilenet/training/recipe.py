@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mobilenet.images.augment import Augmentation
 from mobilenet.training.settings import Optimizer, TrainingSettings
 
-__all__ = ["Plan", "default_augmentation", "make_plan"]
+__all__ = ["Plan", "augmentation", "make_plan"]
 
 
 _PARTS = 6
@@ -83,13 +83,16 @@ _FINE_TUNING = _Recipe(
 )
 
 
-def default_augmentation(weights: str | None) -> Augmentation:
-    """The default augmentation of a run that starts from `weights`, or from random ones if None."""
-    return _recipe(weights).augmentation
+def augmentation(settings: TrainingSettings, smallest_crop: float = 0.0) -> Augmentation:
+    """The augmentation of a run whose task wants crops of at least the share `smallest_crop` of a photo: the recipe's,
+    but for what the settings say."""
+    usual = _recipe(settings.weights).augmentation
+    usual = replace(usual, crop_area=(max(usual.crop_area[0], smallest_crop), usual.crop_area[1]))
+    return replace(usual, **settings.augmentation)
 
 
-def make_plan(settings: TrainingSettings, photos: int) -> Plan:
-    """The plan of a run on this number of training photos.
+def make_plan(settings: TrainingSettings, photos: int, smallest_crop: float = 0.0) -> Plan:
+    """The plan of a run on this number of training photos, for a task with that `smallest_crop`.
 
     A batch is at most an eighth of the photos (but no fewer than 8), so that small data sets take enough steps per
     epoch.
@@ -97,6 +100,7 @@ def make_plan(settings: TrainingSettings, photos: int) -> Plan:
     recipe = _recipe(settings.weights)
     batch_size = min(settings.batch_size, max(min(photos, 8), photos // 8))
     epochs = _epochs(settings, recipe, photos)
+    augmented = augmentation(settings, smallest_crop)
     return Plan(
         epochs=epochs,
         batch_size=batch_size,
@@ -108,8 +112,8 @@ def make_plan(settings: TrainingSettings, photos: int) -> Plan:
         unfreeze=_or(settings.unfreeze, recipe.unfreeze),
         clip_norm=_or(settings.clip_norm, recipe.clip_norm),
         consistency=_or(settings.consistency, recipe.consistency),
-        training_resolution=settings.training_resolution or _training_side(settings.side, recipe),
-        augmentation=settings.augmentation or recipe.augmentation,
+        training_resolution=settings.training_resolution or _training_side(settings.side, recipe, augmented),
+        augmentation=augmented,
     )
 
 
@@ -129,11 +133,17 @@ def _learning_rate(recipe: _Recipe, optimizer: Optimizer, batch_size: int) -> fl
     return min(recipe.rates[optimizer] * (math.sqrt(ratio) if by_root else ratio), recipe.highest_rates[optimizer])
 
 
-def _training_side(side: int, recipe: _Recipe) -> int:
-    """About three quarters for smaller crops, in steps of 32 pixels: every stride then sees a plane of even size, as at
-    the network's own resolution. Odd sizes are padded differently, and what is learned on them transfers less well.
+def _training_side(side: int, recipe: _Recipe, augmented: Augmentation) -> int:
+    """For smaller crops, the resolution at which things are on average as large as in whole photos (Touvron et al.,
+    2019, section 3): crops whose area is uniform between `smallest` and 1 magnify by 2 / (1 + √smallest).
+
+    In steps of 32 pixels, for every stride then sees a plane of even size, as at the network's own resolution. Odd
+    sizes are padded differently, and what is learned on them transfers less well.
     """
-    return max(math.floor(side * 0.75 / 32 + 0.5) * 32, 32) if recipe.smaller_crops else side
+    if not recipe.smaller_crops:
+        return side
+    share = (1 + math.sqrt(augmented.crop_area[0])) / 2
+    return max(math.floor(side * share / 32 + 0.5) * 32, 32)
 
 
 def _epochs(settings: TrainingSettings, recipe: _Recipe, photos: int) -> float:

@@ -134,7 +134,7 @@ def _run(
         settings = _with_crops(replace(settings, task=data.task.name), data.card)
         if found := quick_check(data.dataset.vocabulary, data.training, data.validation):
             listener.note(f"check: {found}; see mobilenet check {spelled(settings.data)}")
-        plan = make_plan(settings, len(data.training))
+        plan = make_plan(settings, len(data.training), data.task.smallest_crop)
         if plan.batch_size < settings.batch_size:
             there = f"{len(data.training)} to train on"
             listener.note(f"batches of {plan.batch_size} photos, not {settings.batch_size}: there are {there}")

@@ -1,6 +1,7 @@
 """All settings of a training run, as one frozen value that the run records."""
 
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -41,7 +42,8 @@ class TrainingSettings:
     is evaluated and saved. `exclude`: a list of photos to exclude (`datasets.read_exclusions`). `workers`: decoder
     threads, one per core by default. `checkpoint_minutes`: time between two checkpoints within an epoch; the last
     `keep_checkpoints` are kept. `track`: where to log metrics, besides metrics.jsonl. `teacher`: learn from the outputs
-    of another network. `task_options`: names and values of the task's own options (`tasks.configured`).
+    of another network. `augmentation`: fields of `images.augment.Augmentation` that differ from those of the recipe and
+    the task. `task_options`: names and values of the task's own options (`tasks.configured`).
     """
 
     data: Path
@@ -71,7 +73,7 @@ class TrainingSettings:
     label_smoothing: float = 0.1
     average_epochs: float | None = None
     class_balanced: bool = False
-    augmentation: Augmentation | None = None
+    augmentation: Mapping[str, Any] = field(default_factory=dict)
     precision: Precision = "auto"
     device: str = "auto"
     compile: bool = False
@@ -86,7 +88,7 @@ class TrainingSettings:
     task_options: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
-        problem = _problem(self)
+        problem = _problem(self) or _unknown(self.augmentation)
         if problem:
             raise ConfigError(problem)
         self.body()
@@ -124,9 +126,9 @@ class TrainingSettings:
     def from_json(cls, values: dict[str, Any]) -> "TrainingSettings":
         """The inverse of `to_json`; ConfigError for a field that is unknown or missing."""
         try:
-            augmentation = values["augmentation"]
-            if augmentation is not None:
-                augmentation = Augmentation(**{**augmentation, "crop_area": tuple(augmentation["crop_area"])})
+            augmentation = dict(values["augmentation"] or {})
+            if "crop_area" in augmentation:
+                augmentation["crop_area"] = tuple(augmentation["crop_area"])
             validation = None if values["validation"] is None else Path(values["validation"])
             read = {
                 "data": Path(values["data"]),
@@ -144,6 +146,12 @@ class TrainingSettings:
             return cls(**{**values, **read})
         except (KeyError, TypeError) as error:
             raise ConfigError(f"these settings are from an incompatible version: {error}; start a new run") from error
+
+
+def _unknown(augmentation: Mapping[str, Any]) -> str | None:
+    known = {each.name for each in fields(Augmentation)}
+    names = [name for name in augmentation if name not in known]
+    return f"unknown augmentation {', '.join(names)}; there are {', '.join(sorted(known))}" if names else None
 
 
 def _problem(settings: TrainingSettings) -> str | None:
@@ -167,8 +175,8 @@ def _problem(settings: TrainingSettings) -> str | None:
         ("workers", settings.workers, 0, 1024),
         ("checkpoint minutes", settings.checkpoint_minutes, 0, 1e6),
         ("number of checkpoints to keep", settings.keep_checkpoints, 1, 1e6),
-        ("share of aliased samples", None if settings.augmentation is None else settings.augmentation.aliasing, 0, 1),
-        ("smallest crop area", None if settings.augmentation is None else settings.augmentation.crop_area[0], 0.01, 1),
+        ("share of aliased samples", settings.augmentation.get("aliasing"), 0, 1),
+        ("smallest crop area", settings.augmentation.get("crop_area", (None,))[0], 0.01, 1),
     ]
     for name, value, low, high in limits:
         if value is not None and not low <= value <= high:

@@ -45,6 +45,7 @@ class Brightness:
     goal = Goal("found", "found", "share of photos found", "same quadrant")
     curves = (("found", "found"),)
     vocabulary_noun = "quadrants"
+    smallest_crop = 0.0
 
     def recognises(self, data: Path) -> bool:
         return is_light(data)

@@ -17,7 +17,6 @@ from mobilenet.cli.teacher import teacher_options, teaching
 from mobilenet.errors import GateError
 
 if TYPE_CHECKING:
-    from mobilenet.images.augment import Augmentation
     from mobilenet.search.settings import FitSettings
 
 __all__ = ["command"]
@@ -112,19 +111,11 @@ def _settings(data: Path, out: Path | None, options: dict[str, Any]) -> "FitSett
     asked = ("latency_ms", "size_bytes", "memory_bytes", "accuracy", "reserve")
     limits = Limits(**{name: options.pop(name) for name in asked})
     candidates: dict[str, Any] = {name: options.pop(name) or () for name in ("widths", "resolutions")}
-    augmentation = _augmentation(options.pop("crop_area"), options["weights"])
+    crop_area = options.pop("crop_area")
+    augmentation = {} if crop_area is None else {"crop_area": (crop_area, 1.0)}
     own = {name: options.pop(name) for name in ("validation", "exclude", "seed", "task", "task_options")}
     training = TrainingSettings(data, augmentation=augmentation, teacher=teaching(options), **own)
     if (epochs := options["epochs"]) is not None:
         _ = replace(training, epochs=epochs)
     folder = out or Path("fits") / f"{name_for_folders(data)}-{limits.name}"
     return FitSettings(training, limits, folder, **candidates, **options)
-
-
-def _augmentation(crop_area: float | None, weights: tuple[str, ...]) -> "Augmentation | None":
-    """The recipe's augmentation with crops of at least this fraction of a photo's area; None: the recipe decides."""
-    from mobilenet.training.recipe import default_augmentation
-
-    if crop_area is None:
-        return None
-    return replace(default_augmentation(weights[0] if weights else None), crop_area=(crop_area, 1.0))

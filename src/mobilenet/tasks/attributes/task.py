@@ -48,6 +48,7 @@ class Attributes:
         {"float32": 0.001, "int8": 0.005},
     )
     vocabulary_noun = "attributes"
+    smallest_crop = 0.75
     curves = (("mean AP", "mean_ap"), ("mean F1", "mean_f1"))
 
     def recognises(self, data: Path) -> bool:

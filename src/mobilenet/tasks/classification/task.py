@@ -39,6 +39,7 @@ class Classification:
     name = "classification"
     goal = Goal("top1", "top-1", "accuracy", "top-1 agreement")
     vocabulary_noun = "classes"
+    smallest_crop = 0.0
     curves = (("top-1", "top1"), ("top-5", "top5"))
 
     def recognises(self, _data: Path) -> bool:

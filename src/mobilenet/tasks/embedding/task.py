@@ -61,6 +61,7 @@ class Embedding:
         {"float32": 0.0, "int8": 0.02},
     )
     vocabulary_noun = "classes"
+    smallest_crop = 0.0
     curves = (("recall@1", "recall_at_1"), ("mAP@R", "map_at_r"))
 
     def __post_init__(self) -> None:
