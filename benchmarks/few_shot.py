@@ -1,8 +1,9 @@
 """Accuracy from few photos: 5, 20 and 100 per class, with pretrained weights and without.
 
-    python benchmarks/few_shot.py PHOTOS --weights FILE [--per-class 5,20,100] [--seeds 3] [--out docs/few_shot]
+    python benchmarks/few_shot.py PHOTOS --weights FILE [--validation FOLDER] [--per-class 5,20,100] [--seeds 3]
+        [--out docs/few_shot]
 
-PHOTOS has train/ and a validation folder. For each seed that many photos of each class are drawn from train/, and three
+PHOTOS has train/ and a validation folder, or else FOLDER is the latter. For each seed that many photos of each class are drawn from train/, and three
 methods are trained on them: the classifier alone, fine-tuning with all defaults, and random weights. Accuracies are on
 all validation photos. Writes OUT.json and OUT.svg; figures already in OUT.json are not measured again.
 """
@@ -63,12 +64,19 @@ def ways(data: Path, weights: str, seed: int) -> Iterator[tuple[str, TrainingSet
 
 
 def measure(
-    data: Path, weights: str, counts: list[int], seeds: int, out: Path, clock: Callable[[], float] = time.perf_counter
+    data: Path,
+    weights: str,
+    counts: list[int],
+    seeds: int,
+    out: Path,
+    *,
+    validation: Path | None = None,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> list[Record]:
     """One record for each count, seed and way, also written to `out` one by one."""
     records: list[Record] = json.loads(out.read_text()) if out.exists() else []
     done = {(record["per_class"], record["seed"], record["way"]) for record in records}
-    dataset = open_dataset(data)
+    dataset = open_dataset(data, validation=validation)
     for per_class in counts:
         for seed in range(seeds):
             with tempfile.TemporaryDirectory() as folder:
@@ -132,13 +140,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("--weights", required=True)
+    parser.add_argument("--validation", type=Path)
     parser.add_argument("--per-class", default="5,20,100")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--out", type=Path, default=Path("docs/few_shot"))
     options = parser.parse_args()
     counts = [int(count) for count in options.per_class.split(",")]
     records = measure(
-        options.data, options.weights, counts, options.seeds, options.out.with_name(options.out.name + ".json")
+        options.data,
+        options.weights,
+        counts,
+        options.seeds,
+        options.out.with_name(options.out.name + ".json"),
+        validation=options.validation,
     )
     print(table(records))
     plot(records, options.out.with_name(options.out.name + ".svg"))

@@ -217,22 +217,27 @@ def test_records_of_few_photos_have_their_accuracy_and_seconds(
 ) -> None:
     script, clock = _script(monkeypatch, "few_shot"), Clock()
     work, trained = clock.taking(3.0, 60.0), []
+    judged: list[int] = []
 
     def train(settings: Any, _: Path) -> Namespace:
         work()
         trained.append((settings.weights, settings.freeze))
+        judged.append(len(list((settings.data / "validation").glob("*/*"))))
         return Namespace(evaluation=Namespace(figures={"top1": 0.5}))
 
     monkeypatch.setattr(script, "train", train)
-    records = script.measure(photos, "w.tflite", [5], 1, tmp_path / "few.json", clock)
+    records = script.measure(photos, "w.tflite", [5], 1, tmp_path / "few.json", clock=clock)
     assert [(record["way"], record["s"], record["top1"]) for record in records] == [
         ("classifier alone", 3.0, 0.5),
         ("fine-tuning", 60.0, 0.5),
         ("random weights", 60.0, 0.5),
     ]
     assert trained == [("w.tflite", "backbone"), ("w.tflite", "none"), (None, "none")]
-    assert script.measure(photos, "w.tflite", [5], 1, tmp_path / "few.json", clock) == records
+    assert script.measure(photos, "w.tflite", [5], 1, tmp_path / "few.json", clock=clock) == records
     assert len(trained) == 3
+    apart = {"validation": photos / "validation", "clock": clock}
+    assert len(script.measure(photos / "train", "w.tflite", [5], 1, tmp_path / "apart.json", **apart)) == 3
+    assert judged == [10] * 6
 
 
 def test_a_table_of_few_photos_has_means_and_standard_deviations(monkeypatch: pytest.MonkeyPatch) -> None:
