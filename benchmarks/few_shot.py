@@ -3,9 +3,10 @@
     python benchmarks/few_shot.py PHOTOS --weights FILE [--validation FOLDER] [--per-class 5,20,100] [--seeds 3]
         [--out docs/few_shot]
 
-PHOTOS has train/ and a validation folder, or else FOLDER is the latter. For each seed that many photos of each class are drawn from train/, and three
-methods are trained on them: the classifier alone, fine-tuning with all defaults, and random weights. Accuracies are on
-all validation photos. Writes OUT.json and OUT.svg; figures already in OUT.json are not measured again.
+PHOTOS has train/ and a validation folder, or else FOLDER is the latter. For each seed that many photos of each class
+are drawn from train/, and three methods are trained on them: the classifier alone, fine-tuning with all defaults, and
+random weights. Accuracies are on all validation photos. Writes OUT.json and OUT.svg; figures already in OUT.json are
+not measured again.
 """
 
 import argparse
