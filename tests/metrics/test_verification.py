@@ -9,12 +9,12 @@ from mobilenet.metrics.verification import best_accuracy, draw_pairs, fewest_pai
 
 
 def test_a_threshold_by_hand() -> None:
-    """Of ten pairs, one may be accepted at a rate of 0.1: the threshold is just above the second largest."""
+    """Of ten pairs, one may be accepted at a rate of 0.1: the threshold is halfway between the two largest."""
     different = np.arange(10) / 10
     found = threshold_for(different, 0.1)
     assert found is not None
-    assert 0.8 < found < 0.9
-    assert true_accept_rate(np.array([0.7, 0.8, 0.85, 0.95]), found) == 0.5
+    assert found == pytest.approx(0.85)
+    assert true_accept_rate(np.array([0.7, 0.8, 0.86, 0.95]), found) == 0.5
     assert threshold_for(different, 0.05) is None
     assert threshold_for(different[:0], 0.5) is None
     assert true_accept_rate(different[:0], 0.5) == 0
@@ -23,15 +23,15 @@ def test_a_threshold_by_hand() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.floats(-1, 1, width=32), min_size=1, max_size=60), st.floats(0.01, 0.9))
-def test_a_threshold_is_the_lowest_that_keeps_the_rate(values: list[float], rate: float) -> None:
+def test_a_threshold_accepts_as_many_as_the_rate_allows(values: list[float], rate: float) -> None:
     different = np.array(values, np.float32)
     found = threshold_for(different, rate)
     if found is None:
         assert len(values) < 1 / rate
         return
     assert (different >= np.float32(found)).mean() <= rate
-    below = np.nextafter(np.float32(found), np.float32(-2))
-    assert (different >= below).mean() > rate or len(values) * rate >= len(values)
+    rejected = different[different < np.float32(found)]
+    assert (different >= rejected.max()).mean() > rate
 
 
 @settings(max_examples=60, deadline=None)

@@ -28,6 +28,7 @@ COMMANDS = {
     "import": "Import weights from other tools: TFLite, Keras, timm, hf://owner/name.",
     "export": "Export to ONNX and LiteRT, float32 and int8, each file proven on photos.",
     "evaluate": "Evaluate a trained model on a data set.",
+    "calibrate": "Fit a model's confidence and thresholds to photos of your own.",
     "predict": "Classify photos.",
     "embed": "Write the vectors of the photos in a folder, for search and clustering.",
     "similar": "Find the photos in a folder that are most like others.",

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 __all__ = ["Pairs", "best_accuracy", "draw_pairs", "fewest_pairs", "threshold_for", "true_accept_rate"]
 
 _FOLDS = 10
+_ROOM = np.float32(2e-4)
 
 Pairs = NDArray[np.int64]
 """(P, 2) rows of photos."""
@@ -24,13 +25,22 @@ def draw_pairs(labels: NDArray[np.integer], most: int, seed: int = 0) -> tuple[P
 
 
 def threshold_for(different: NDArray[np.floating], false_accept_rate: float) -> float | None:
-    """The lowest threshold at which at most this share (0…1) of the pairs (T,) of two classes is accepted; None if
-    there are fewer than `fewest_pairs` of them."""
+    """A threshold at which at most this share (0…1) of the pairs (T,) of two classes is accepted, and as many as that
+    allows; None if there are fewer than `fewest_pairs` of them.
+
+    It lies halfway between the last that is accepted and the first that is not: vectors of another engine differ in
+    their last digits.
+    """
     if len(different) < fewest_pairs(false_accept_rate):
         return None
     allowed = int(false_accept_rate * len(different) + 1e-9)
     ordered = np.sort(np.asarray(different, np.float32))[::-1]
-    return float(np.nextafter(ordered[allowed], np.float32(2))) if allowed < len(ordered) else -1.0
+    if allowed >= len(ordered):
+        return -1.0
+    rejected = ordered[allowed]
+    accepted = ordered[ordered > rejected]
+    lowest = accepted[-1] if len(accepted) else rejected + _ROOM
+    return float(max((rejected + lowest) / 2, np.nextafter(rejected, np.float32(2))))
 
 
 def fewest_pairs(false_accept_rate: float) -> int:

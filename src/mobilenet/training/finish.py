@@ -1,10 +1,13 @@
-"""The network of a run that is complete: its confidence made true, then evaluated as it will be saved."""
+"""A trained network's confidence made true on photos that it was not trained on; then it is evaluated as it will be
+saved."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 from torch import nn
 
+from mobilenet.datasets.cache.load import CachedPhotos
 from mobilenet.evaluate import Evaluation, evaluation_of
 from mobilenet.model.card import ModelCard
 from mobilenet.model.outputs import Output, Outputs
@@ -14,8 +17,7 @@ from mobilenet.nn.model_file import arrays_of, network_of_arrays
 from mobilenet.runtimes.batches import predict_batches
 from mobilenet.runtimes.predictor import Predictor
 from mobilenet.runtimes.torch import RawPredictor, TorchPredictor
-from mobilenet.tasks.task import Figures
-from mobilenet.training.job import Job
+from mobilenet.tasks.task import Figures, Task
 
 __all__ = ["Finished", "finish"]
 
@@ -24,8 +26,7 @@ _PHOTOS_AT_ONCE = 64
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Finished:
-    """What a run comes to: the network, its card without provenance, its evaluation on the validation photos, and what
-    the user should know of it, if anything."""
+    """The network and its card, its evaluation on the photos, and what the user should know of it, if anything."""
 
     network: nn.Module
     card: ModelCard
@@ -33,44 +34,44 @@ class Finished:
     note: str = ""
 
 
-def finish(job: Job, network: nn.Module) -> Finished:
-    """Divide the network's raw values by the temperatures that its task fits to the validation photos, keep what else
-    it fits in the card, and evaluate the network.
+def finish(
+    network: nn.Module, card: ModelCard, task: Task, photos: CachedPhotos, device: torch.device, name: Path
+) -> Finished:
+    """Divide the network's raw values by the temperatures that its task fits to `photos`, keep what else it fits in the
+    card, and evaluate the network on them; errors call it `name`.
 
     The network itself stays as it is: a resumed run finishes again. A temperature that changes a prediction, which
     rounding can, is not applied.
     """
-    card, task, targets = job.card, job.task, job.validation.targets
-    raw = _predicted(job, RawPredictor(network, card, job.device))
+    raw = _predicted(RawPredictor(network, card, device), photos)
     before = _ended(raw, card.outputs)
-    fitted = task.temperatures(raw, targets, card)
+    fitted = task.temperatures(raw, photos.targets, card)
     if fitted.decoding:
         card = replace(card, decoding={**card.decoding, **fitted.decoding})
     if not fitted.by_output:
-        return Finished(network, card, _evaluation(job, card, before, fitted.figures))
+        return Finished(network, card, _evaluation(task, card, photos, before, fitted.figures))
     warm_card, arrays = tempered(card, arrays_of(network), fitted.by_output)
-    warm = network_of_arrays(warm_card, arrays, job.folder)
-    after = _predicted(job, TorchPredictor(warm, warm_card, job.device))
+    warm = network_of_arrays(warm_card, arrays, name)
+    after = _predicted(TorchPredictor(warm, warm_card, device), photos)
     # What is fitted anew fits the outputs at the new temperature alone.
     others = {name: value for name, value in card.decoding.items() if name not in fitted.decoding}
     unfitted = replace(card, decoding=others)
     if task.agreement(before, after, unfitted) == 1:
-        return Finished(warm, warm_card, _evaluation(job, warm_card, after, fitted.figures))
+        return Finished(warm, warm_card, _evaluation(task, warm_card, photos, after, fitted.figures))
     note = f"temperatures {dict(fitted.by_output)} were not applied: rounding would change a prediction"
-    return Finished(network, unfitted, _evaluation(job, unfitted, before, {}), note)
+    return Finished(network, unfitted, _evaluation(task, unfitted, photos, before, {}), note)
 
 
-def _predicted(job: Job, predictor: Predictor) -> Outputs:
-    return predict_batches(predictor, job.validation, batch_size=_PHOTOS_AT_ONCE)
+def _predicted(predictor: Predictor, photos: CachedPhotos) -> Outputs:
+    return predict_batches(predictor, photos, batch_size=_PHOTOS_AT_ONCE)
 
 
 def _ended(raw: Outputs, outputs: tuple[Output, ...]) -> Outputs:
     return {output.name: ended(torch.from_numpy(raw[output.name]), output.ending).numpy() for output in outputs}
 
 
-def _evaluation(job: Job, card: ModelCard, outputs: Outputs, figures: Figures) -> Evaluation:
-    photos = job.validation
+def _evaluation(task: Task, card: ModelCard, photos: CachedPhotos, outputs: Outputs, figures: Figures) -> Evaluation:
     found = evaluation_of(
-        outputs, job.task, card, photos.targets, photos.files, root=photos.photos.root, left_out=photos.left_out
+        outputs, task, card, photos.targets, photos.files, root=photos.photos.root, left_out=photos.left_out
     )
     return replace(found, figures={**found.figures, **figures})

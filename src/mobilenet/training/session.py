@@ -110,12 +110,13 @@ class Session:
 
     def _result(self) -> bytes:
         """Finish and evaluate the model, write both, and return the evaluation as JSON."""
+        job = self.job
         with self.interruption.immediately():
-            found = finish(self.job, self.trainer.average.network)
+            found = finish(self.trainer.average.network, job.card, job.task, job.validation, job.device, job.folder)
         if found.note:
             self.listener.note(found.note)
-        found.evaluation.write(RunFolder(self.job.folder).evaluation)
-        write_model(RunFolder(self.job.folder).model, found.network, self._signed(found.card, found.evaluation))
+        found.evaluation.write(RunFolder(job.folder).evaluation)
+        write_model(RunFolder(job.folder).model, found.network, self._signed(found.card, found.evaluation))
         return found.evaluation.to_json().encode()
 
     def _open_folder(self, lines: list[dict[str, Any]]) -> Tracker:

@@ -12,7 +12,7 @@ from mobilenet.metrics.verification import best_accuracy, draw_pairs, fewest_pai
 from mobilenet.tasks.embedding.targets import Identities, Pairings, Vectors
 from mobilenet.tasks.task import Temperatures, Wrong
 
-__all__ = ["RATES", "THRESHOLD", "agreement", "fitted", "mistakes", "score"]
+__all__ = ["RATE", "RATES", "THRESHOLD", "agreement", "fitted", "mistakes", "score"]
 
 Vector = NDArray[np.float32]
 """(N, D) of length 1."""

@@ -34,6 +34,7 @@ Loss = Literal["arcface", "contrastive"]
 Distance = Literal["squared", "cosine"]
 
 _DIMENSIONS = 128
+_FALSE_ACCEPT_RATE = 0.01
 
 
 @dataclass(frozen=True)
@@ -42,13 +43,13 @@ class Embedding:
 
     `loss`: what classes are learned by. `dimensions`: D; 0 for the features of the body as they are, None for those of
     the teacher, or 128 without one. `distance`: what students copy a teacher's vectors by. `false_accept_rate`: what
-    the threshold in the model file is fitted for.
+    the threshold in the model file is fitted for; None for what the file says, or else 0.01.
     """
 
     loss: Loss = "arcface"
     dimensions: int | None = None
     distance: Distance = "squared"
-    false_accept_rate: float = 0.01
+    false_accept_rate: float | None = None
 
     name = "embedding"
     goal = Goal(
@@ -68,7 +69,7 @@ class Embedding:
         for name, value, known in (("loss", self.loss, Loss), ("distance", self.distance, Distance)):
             if value not in get_args(known):
                 raise ConfigError(f"unknown {name} {value!r}; use one of {', '.join(get_args(known))}")
-        if not 0 < self.false_accept_rate < 1:
+        if self.false_accept_rate is not None and not 0 < self.false_accept_rate < 1:
             raise ConfigError(f"false-accept rate {self.false_accept_rate:g} is out of range; use 0.01")
 
     def recognises(self, data: Path) -> bool:
@@ -128,11 +129,12 @@ class Embedding:
         """Recall, mAP@R, verification, loss, and recall per class."""
         return scoring.score(outputs[OUTPUT], _known(targets), card.decoding)
 
-    def temperatures(self, raw: Outputs, targets: Targets, _card: ModelCard) -> Temperatures:
+    def temperatures(self, raw: Outputs, targets: Targets, card: ModelCard) -> Temperatures:
         """The threshold for the false-accept rate."""
         vectors = raw[OUTPUT]
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-        return scoring.fitted(vectors / np.maximum(lengths, SHORTEST), _known(targets), self.false_accept_rate)
+        rate = self.false_accept_rate or card.decoding.get(scoring.RATE, _FALSE_ACCEPT_RATE)
+        return scoring.fitted(vectors / np.maximum(lengths, SHORTEST), _known(targets), rate)
 
     def mistakes(self, outputs: Outputs, targets: Targets, _card: ModelCard) -> list[Wrong]:
         """Photos whose nearest other photo is of another class."""
