@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from tests.tasks.embedding.mosaics import write_mosaics
-from tests.training.conftest import QUICK, draw_photos
+from tests.training.conftest import MODEST, QUICK, draw_photos
 
 from mobilenet.cli.main import main
 from mobilenet.model.arrays import read_arrays
@@ -48,7 +48,7 @@ def test_confidence_is_fitted_to_other_photos(
     photos: Path, shop: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = tmp_path / "run"
-    train(TrainingSettings(photos, **{**QUICK, "epochs": 8, "learning_rate": 0.01, "label_smoothing": 0.8}), run)
+    train(TrainingSettings(photos, **{**QUICK, **MODEST}), run)
     before = _evaluated(run, shop, capsys)
     assert main(["calibrate", str(run), str(shop)]) == 0
     out, _ = capsys.readouterr()

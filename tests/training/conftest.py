@@ -14,6 +14,14 @@ from mobilenet.training.settings import TrainingSettings
 QUICK: dict[str, Any] = {"width_multiplier": 0.1, "resolution": 32, "epochs": 3, "batch_size": 8, "device": "cpu"}
 """Settings of a run of 15 steps."""
 
+MODEST: dict[str, Any] = {
+    "epochs": 32,
+    "learning_rate": 0.02,
+    "label_smoothing": 0.8,
+    "augmentation": {"brightness": 0, "contrast": 0, "colour_balance": 0},
+}
+"""Settings that tell dark from bright, with much less confidence than accuracy, however many threads compute it."""
+
 
 @pytest.fixture
 def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -19,7 +19,7 @@ from mobilenet.tasks import open_dataset, task_named
 from mobilenet.training.run import resume, train
 from mobilenet.training.settings import TrainingSettings
 
-from .conftest import QUICK
+from .conftest import MODEST, QUICK
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def _logits(run: Path, photos: Path) -> tuple[np.ndarray[Any, Any], np.ndarray[A
 
 def test_the_saved_network_is_calibrated_and_evaluated_as_saved(doubtful: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    settings = TrainingSettings(doubtful, **{**QUICK, "epochs": 8, "learning_rate": 0.01, "label_smoothing": 0.8})
+    settings = TrainingSettings(doubtful, **{**QUICK, **MODEST})
     result = train(settings, run)
     figures = json.loads((run / "evaluation.json").read_text())
     fit = figures["temperature"]

@@ -49,8 +49,6 @@ def command(
     mobilenet calibrate runs/photos shop-photos/
     mobilenet calibrate runs/vectors pairs.csv --task-option false_accept_rate=0.001
     """
-    import torch
-
     from mobilenet.datasets.cache import load as cache
     from mobilenet.errors import ConfigError
     from mobilenet.nn.model_file import read_model, write_model
@@ -73,7 +71,7 @@ def command(
         photos = cache.load(judging.photos, wanted.resolution, crop_fraction=wanted.crop_fraction, progress=progress)
     for photo in photos.left_out:
         click.echo(f"mobilenet: {shown(photo.file)}: {photo.reason}", err=True)
-    found = finish(network, card, task, photos, torch.device("cpu"), file)
+    found = finish(network, card, task, photos, file)
     if found.note:
         click.echo(f"mobilenet: {found.note}", err=True)
     written = out or file.with_name(f"{file.stem}-calibrated.safetensors")

@@ -35,7 +35,12 @@ class Finished:
 
 
 def finish(
-    network: nn.Module, card: ModelCard, task: Task, photos: CachedPhotos, device: torch.device, name: Path
+    network: nn.Module,
+    card: ModelCard,
+    task: Task,
+    photos: CachedPhotos,
+    name: Path,
+    device: torch.device | None = None,
 ) -> Finished:
     """Divide the network's raw values by the temperatures that its task fits to `photos`, keep what else it fits in the
     card, and evaluate the network on them; errors call it `name`.

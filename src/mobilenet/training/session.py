@@ -112,7 +112,7 @@ class Session:
         """Finish and evaluate the model, write both, and return the evaluation as JSON."""
         job = self.job
         with self.interruption.immediately():
-            found = finish(self.trainer.average.network, job.card, job.task, job.validation, job.device, job.folder)
+            found = finish(self.trainer.average.network, job.card, job.task, job.validation, job.folder, job.device)
         if found.note:
             self.listener.note(found.note)
         found.evaluation.write(RunFolder(job.folder).evaluation)
