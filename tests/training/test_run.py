@@ -321,3 +321,13 @@ def test_fine_tuning_with_rounding_decodes_nothing_again(
     seen = training_photos(open_dataset(photos).train, settings.preprocessing)
     assert len(seen) == 40
     assert not decoded
+
+
+def test_so_much_is_held_out(photos: Path, tmp_path: Path) -> None:
+    settings = _settings(photos / "train", epochs=1, validation_fraction=0.3)
+    train(settings, tmp_path / "run")
+    data = json.loads((tmp_path / "run" / "config.json").read_text("utf-8"))["data"]
+    assert (data["train_photos"], data["validation_photos"]) == (28, 12)
+    assert Evaluation.read(tmp_path / "run" / "evaluation.json").photos == 12
+    with pytest.raises(ConfigError, match=r"validation fraction 1 is out of range; use 0\.001 to 0\.9"):
+        replace(settings, validation_fraction=1)

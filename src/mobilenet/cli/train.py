@@ -35,6 +35,14 @@ _EXIT_INTERRUPTED = 130
 @click.option(
     "--val", "validation", type=click.Path(path_type=Path), help="Validation photos: folder, CSV file or shards."
 )
+@click.option(
+    "--val-fraction",
+    "validation_fraction",
+    type=float,
+    default=0.1,
+    show_default=True,
+    help="Share of the photos to hold out if the data have no validation photos.",
+)
 @click.option("--exclude", type=click.Path(path_type=Path), help="List of photos to leave out; see mobilenet check.")
 @click.option(
     "--weights",

@@ -2,7 +2,7 @@
 
 import time
 from dataclasses import dataclass, replace
-from functools import partial
+from typing import Any
 
 import torch
 
@@ -46,10 +46,14 @@ def open_data(settings: TrainingSettings, teacher: Teacher | None) -> tuple[Task
     """The task and the data set of a run; the task of photos without labels is their teacher's. ConfigError for a
     teacher of another task, DataError if there is nothing to learn."""
     task = configured(task_of(settings.data, settings.task), settings.task_options)
-    validation, seed, exclude = settings.validation, settings.seed, read_exclusions(settings.exclude)
-    opened = partial(open_dataset, settings.data, validation=validation, seed=seed, exclude=exclude)
+    chosen: dict[str, Any] = {
+        "validation": settings.validation,
+        "validation_fraction": settings.validation_fraction,
+        "seed": settings.seed,
+        "exclude": read_exclusions(settings.exclude),
+    }
     if teacher is None or settings.teacher is None:
-        return task, opened(task)
+        return task, open_dataset(settings.data, task, **chosen)
     unlabelled = settings.teacher.unlabelled
     labelled = has_labels(settings.data, task, unlabelled)
     if teacher.task is not None and settings.task is None and not labelled:
@@ -60,16 +64,9 @@ def open_data(settings: TrainingSettings, teacher: Teacher | None) -> tuple[Task
             f"teacher for {task.name}"
         )
     if labelled:
-        return task, _decoded_alike(with_unlabelled(opened(task), unlabelled), teacher)
-    return task, open_unlabelled_dataset(
-        settings.data,
-        task,
-        teacher.vocabulary,
-        validation=validation,
-        unlabelled=unlabelled,
-        seed=seed,
-        exclude=exclude,
-    )
+        opened = open_dataset(settings.data, task, **chosen)
+        return task, _decoded_alike(with_unlabelled(opened, unlabelled), teacher)
+    return task, open_unlabelled_dataset(settings.data, task, teacher.vocabulary, unlabelled=unlabelled, **chosen)
 
 
 def _decoded_alike(dataset: Dataset, teacher: Teacher) -> Dataset:

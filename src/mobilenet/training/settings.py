@@ -28,7 +28,8 @@ _MIDDLE = (127.5, 127.5, 127.5)
 class TrainingSettings:
     """One training run; ConfigError or SpecError for invalid values.
 
-    None leaves a choice to the data, the weights and `recipe`. `weights`: a file to start from (or `hf://…`);
+    None leaves a choice to the data, the weights and `recipe`. `validation_fraction`: share of the photos that is held
+    out where no validation photos are given. `weights`: a file to start from (or `hf://…`);
     architecture, width, resolution, style, mean and std are then those of the file, and the recipe is that for
     fine-tuning.
     `freeze="backbone"` trains only the classifier. `training_resolution`: side of the training crops in pixels;
@@ -48,6 +49,7 @@ class TrainingSettings:
 
     data: Path
     validation: Path | None = None
+    validation_fraction: float = 0.1
     exclude: Path | None = None
     weights: str | None = None
     freeze: Freeze = "none"
@@ -156,6 +158,7 @@ def _unknown(augmentation: Mapping[str, Any]) -> str | None:
 
 def _problem(settings: TrainingSettings) -> str | None:
     limits: list[tuple[str, float | None, float, float]] = [
+        ("validation fraction", settings.validation_fraction, 0.001, 0.9),
         ("seed", settings.seed, 0, 2**63 - 1),
         ("epochs", settings.epochs, 1, 1e6),
         ("minutes", settings.minutes, 0.01, 1e6),

@@ -52,6 +52,14 @@ _ACCURACY = Quantity("accuracy", "0.9 or 90%", {"": 1.0, "%": 0.01})
     "--out", type=click.Path(path_type=Path, file_okay=False), help="Output folder.  [default: fits/DATA-BUDGET]"
 )
 @click.option("--val", "validation", type=click.Path(path_type=Path), help="Validation photos: folder or CSV file.")
+@click.option(
+    "--val-fraction",
+    "validation_fraction",
+    type=float,
+    default=0.1,
+    show_default=True,
+    help="Share of the photos to hold out if the data have no validation photos.",
+)
 @click.option("--exclude", type=click.Path(path_type=Path), help="List of photos to leave out; see mobilenet check.")
 @task_options
 @teacher_options
@@ -113,7 +121,10 @@ def _settings(data: Path, out: Path | None, options: dict[str, Any]) -> "FitSett
     candidates: dict[str, Any] = {name: options.pop(name) or () for name in ("widths", "resolutions")}
     crop_area = options.pop("crop_area")
     augmentation = {} if crop_area is None else {"crop_area": (crop_area, 1.0)}
-    own = {name: options.pop(name) for name in ("validation", "exclude", "seed", "task", "task_options")}
+    own = {
+        name: options.pop(name)
+        for name in ("validation", "validation_fraction", "exclude", "seed", "task", "task_options")
+    }
     training = TrainingSettings(data, augmentation=augmentation, teacher=teaching(options), **own)
     if (epochs := options["epochs"]) is not None:
         _ = replace(training, epochs=epochs)

@@ -27,7 +27,6 @@ from mobilenet.training.teacher.alignment import AlignedTeacher
 __all__ = ["answered", "has_labels", "open_unlabelled_dataset", "with_unlabelled"]
 
 _AT_ONCE = 64
-_VALIDATION_FRACTION = 0.1
 
 
 def has_labels(data: Path, task: Task, unlabelled: Sequence[Path]) -> bool:
@@ -43,14 +42,15 @@ def open_unlabelled_dataset(
     vocabulary: Vocabulary,
     *,
     validation: Path | None = None,
+    validation_fraction: float = 0.1,
     unlabelled: Sequence[Path] = (),
     seed: int = 0,
     exclude: Exclusions,
 ) -> Dataset:
     """The photos below `data` and the folders `unlabelled`, without their labels; the `vocabulary` is the teacher's.
 
-    `validation` photos are labelled; without them, a tenth of the photos is held out, without targets. Copies of other
-    photos are left out. DataError if there are no photos, or if the teacher lacks one of the labels.
+    `validation` photos are labelled; without them, `validation_fraction` (0…1) of the photos is held out, without
+    targets. Copies of other photos are left out. DataError if there are no photos, or if the teacher lacks a label.
     """
     names = without(exclude, data, Source(data, data, dict.fromkeys(find_photos(data)))).annotations
     alone = Photos(data, tuple(names), Unlabelled(len(names)))
@@ -59,10 +59,10 @@ def open_unlabelled_dataset(
     photos = replace(together, targets=Unlabelled(len(together)))
     if validation is None:
         chosen = split_by_content(
-            remembered_digests(photos), np.zeros(len(photos), np.int64), _VALIDATION_FRACTION, seed
+            remembered_digests(photos), np.zeros(len(photos), np.int64), validation_fraction, seed
         )
         judges, photos = photos.take(np.flatnonzero(chosen)), photos.take(np.flatnonzero(~chosen))
-        split = f"made: {_VALIDATION_FRACTION:.3g} of the photos by content, seed {seed}; labelled by the teacher"
+        split = f"made: {validation_fraction:.3g} of the photos by content, seed {seed}; labelled by the teacher"
     else:
         judges, split = open_photos(validation, task, vocabulary, exclude=exclude), f"given: {spelled(validation)}"
     if not len(judges):
