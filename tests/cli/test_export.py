@@ -199,13 +199,13 @@ def test_fine_tuning_that_diverges_is_not_taken(monkeypatch: pytest.MonkeyPatch)
         reference=SimpleNamespace(task=Classification(), card=card),
         chosen=SimpleNamespace(training="training", proof="proof"),
         settings=SimpleNamespace(seed=0),
-        quantization={"divergence_nats": {"chosen": 0.1}},
+        quantization={"divergence": {"chosen": 0.1}},
         progress=None,
     )
     images = np.zeros((8, 32, 32, 3), np.uint8)
     assert run._fine_tuned(cast("run._Work", work), cast("Any", found), images) == cast("Any", "calibrated")
     assert json.loads(json.dumps(work.quantization, allow_nan=False)) == {
-        "divergence_nats": {"chosen": 0.1},
+        "divergence": {"chosen": 0.1},
         "fine_tuned": False,
     }
     assert seen == ["training without proof"]

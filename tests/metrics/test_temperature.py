@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from mobilenet.metrics.classification import negative_log_likelihood
-from mobilenet.metrics.temperature import HIGHEST, LOWEST, cross_fitted, fit_temperature, softmax
+from mobilenet.metrics.temperature import HIGHEST, LOWEST, fit_temperature, softmax, supported
 
 Case = tuple[NDArray[np.float64], NDArray[np.int64]]
 
@@ -98,14 +98,37 @@ def test_large_logits_do_not_overflow() -> None:
     assert np.isfinite(softmax(np.array([[1e4, -1e4]]), LOWEST)).all()
 
 
+def _others(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The temperature that each photo is judged at."""
+    seen: list[NDArray[np.float64]] = []
+
+    def measured(temperatures: NDArray[np.float64]) -> dict[str, float]:
+        seen.append(temperatures)
+        return {"ece": 0.1, "loss": negative_log_likelihood(softmax(logits, temperatures), labels)}
+
+    value, figures = supported(len(labels), "", lambda some: fit_temperature(logits[some], labels[some]), measured)
+    without, others = seen
+    assert (without == 1).all()
+    assert figures["photos"] == len(labels)
+    better = figures["loss_cross_fitted"] < figures["loss_before"]
+    assert value == figures["value"] == (fit_temperature(logits, labels) if better else 1)
+    assert bool(figures["note"]) is not better
+    return others
+
+
+def test_what_cannot_be_fitted_is_not() -> None:
+    value, figures = supported(3, "too few", lambda _: 2.0, lambda _: {})
+    assert (value, figures) == (1.0, {"value": 1.0, "note": "too few", "photos": 3})
+
+
 def test_a_photo_has_no_part_in_its_own_cross_fitted_temperature() -> None:
     logits, labels = _drawn(5)
-    before = cross_fitted(logits, labels, 5)
+    before = _others(logits, labels)
     assert sorted(np.unique(before, return_counts=True)[1]) == [12] * 5
     for photo in range(0, 60, 7):
         changed = labels.copy()
         changed[photo] = (labels[photo] + 1) % 4
-        after = cross_fitted(logits, changed, 5)
+        after = _others(logits, changed)
         same = before == before[photo]
         assert (after[same] == before[photo]).all()
         assert (after[~same] != before[~same]).all()

@@ -168,8 +168,8 @@ def _quantization(found: "Exported") -> str:
     made = found.quantization or {}
     steps = [f"ranges by {made['ranges']}"]
     steps += [name for key, name in _STEPS.items() if made.get(key)]
-    errors = made["divergence_nats"]
-    return f"int8: {', '.join(steps)}; divergence from the network {min(errors.values()):.2g} nats"
+    errors = made["divergence"]
+    return f"int8: {', '.join(steps)}; divergence from the network {min(errors.values()):.2g}"
 
 
 _STEPS = {

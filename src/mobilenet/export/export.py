@@ -215,7 +215,7 @@ def _quantize(work: _Work) -> QuantizedGraph:
         "ranges": found.method,
         "equalised": found.equalised,
         "bias_corrected": found.corrected,
-        "divergence_nats": {name: error for name, error in found.errors.items() if math.isfinite(error)},
+        "divergence": {name: error for name, error in found.errors.items() if math.isfinite(error)},
     }
     return _fine_tuned(work, found, seen.images) if work.settings.qat else found.graph
 
@@ -245,7 +245,7 @@ def _fine_tuned(work: _Work, found: "Calibrated", images: NDArray[np.uint8]) -> 
     before, after = (divergence(work.graph, graph, images[1::2], distance) for graph in (found.graph, tuned))
     if work.quantization is not None:
         if math.isfinite(after):
-            work.quantization["divergence_nats"] |= {"fine-tuned": after}
+            work.quantization["divergence"] |= {"fine-tuned": after}
         work.quantization["fine_tuned"] = after < before
     return tuned if after < before else found.graph
 

@@ -11,22 +11,17 @@ from numpy.typing import NDArray
 
 from mobilenet.metrics.classification import calibration
 from mobilenet.metrics.multilabel import best_threshold, binary_cross_entropy
-from mobilenet.metrics.temperature import HIGHEST, LOWEST, fit_temperature
+from mobilenet.metrics.temperature import FEWEST, MOST, fit_temperature, supported
 from mobilenet.tasks.attributes.score import DEFAULT_THRESHOLD, THRESHOLDS, mean_f1
 from mobilenet.tasks.attributes.targets import AttributeTargets
 from mobilenet.tasks.task import Temperatures
 
-__all__ = ["FEWEST_PHOTOS", "FEWEST_VALUES", "fitted"]
-
-FEWEST_PHOTOS = 50
-"""Photos below which no temperature is fitted."""
+__all__ = ["FEWEST_VALUES", "fitted"]
 
 FEWEST_VALUES = 5
 """Photos with an attribute, and without it, below which its threshold stays at one half: a handful says too little."""
 
 _FOLDS = 5
-_MOST = 10_000
-"""A random sample of this many photos is enough for one number."""
 
 Floats = NDArray[np.float64]
 
@@ -36,9 +31,8 @@ def fitted(output: str, raw: NDArray[np.float32], targets: AttributeTargets) -> 
     `thresholds` of the attributes as a field of the vocabulary, probabilities at that temperature; and the figures
     `temperature` and `thresholds`.
 
-    Of the former, `value` is the temperature, 1 for none, with the reason in `note`; `ece_before` and `loss_before` are
-    those of the `photos` without it, `ece_cross_fitted` and `loss_cross_fitted` those with a temperature fitted on the
-    other of `folds` parts. Of the latter, `mean_f1_cross_fitted` is that with thresholds fitted on the others.
+    The former is that of `metrics.temperature.supported`; of the latter, `mean_f1_cross_fitted` is that with thresholds
+    fitted on the others.
     """
     logits, values = raw.astype(np.float64), targets.values
     temperature, figures = _temperature(logits, values)
@@ -52,36 +46,21 @@ def fitted(output: str, raw: NDArray[np.float32], targets: AttributeTargets) -> 
 
 
 def _temperature(logits: Floats, values: NDArray[np.int8]) -> tuple[float, dict[str, Any]]:
-    chosen = np.random.default_rng(0).permutation(len(values))[:_MOST]
+    chosen = np.random.default_rng(0).permutation(len(values))
+    chosen = chosen[(values[chosen] >= 0).any(1)][:MOST]
     logits, values = logits[chosen], values[chosen]
-    photos = int((values >= 0).any(1).sum())
-    if note := _unfit(logits, values, photos):
-        return _none(note, {"photos": photos})
-    temperature = _fit(logits, values)
-    fold = np.arange(len(values)) % _FOLDS
-    others = np.array([_fit(logits[fold != number], values[fold != number]) for number in range(_FOLDS)])[fold]
-    before, held_out = _measured(logits, values), _measured(logits / others[:, None], values)
-    figures = {
-        "photos": photos,
-        "folds": _FOLDS,
-        **{f"{name}_before": value for name, value in before.items()},
-        **{f"{name}_cross_fitted": value for name, value in held_out.items()},
-    }
-    if not LOWEST < temperature < HIGHEST:
-        return _none(f"the best temperature is outside of {LOWEST:g} to {HIGHEST:g}", figures)
-    if not held_out["loss"] < before["loss"]:
-        return _none("the loss on held-out photos is not lower with one", figures)
-    return temperature, {"value": temperature, "note": "", **figures}
+    return supported(
+        len(values),
+        _unfit(logits, values),
+        lambda some: _fit(logits[some], values[some]),
+        lambda temperatures: _measured(logits / temperatures[:, None], values),
+    )
 
 
-def _none(note: str, figures: dict[str, Any]) -> tuple[float, dict[str, Any]]:
-    return 1.0, {"value": 1.0, "note": note, **figures}
-
-
-def _unfit(logits: Floats, values: NDArray[np.int8], photos: int) -> str:
+def _unfit(logits: Floats, values: NDArray[np.int8]) -> str:
     """Why no temperature can be fitted to these photos; empty if one can."""
-    if photos < FEWEST_PHOTOS:
-        return f"{photos} validation photos with known attributes are too few; at least {FEWEST_PHOTOS} are needed"
+    if len(values) < FEWEST:
+        return f"{len(values)} validation photos with known attributes are too few; at least {FEWEST} are needed"
     if not np.isfinite(logits).all():
         return "the raw values contain NaN or infinity"
     known = values >= 0
