@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from mobilenet.datasets.pack import pack
 from mobilenet.datasets.split import split_by_labels
 from mobilenet.errors import DataError
 from mobilenet.tasks import open_dataset, task_of
@@ -185,3 +186,47 @@ def test_copies_stay_together_and_contradictions_in_training() -> None:
     assert (chosen[::2] == chosen[1::2]).all()
     assert not chosen[4:6].any()
     assert 15 <= chosen.sum() <= 25
+
+
+def test_a_table_in_parquet_says_what_one_in_csv_says(table: Table, tmp_path: Path) -> None:
+    """Truths, numbers, null, NaN and lists of names, in several groups of rows; and classes."""
+    pyarrow = pytest.importorskip("pyarrow", reason="the extra hub is not installed")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    data = table("file,red,round,split", "a.png,1,0,train", "b.png,,1,train", "c.png,0,,train", "d.png,1,1,val")
+    columns = {
+        "file": ["a.png", "b.png", "c.png", "d.png"],
+        "red": [True, None, False, True],
+        "round": [0.0, 1.0, float("nan"), 1.0],
+        "split": ["train", "train", "train", "val"],
+    }
+    parquet.write_table(pyarrow.table(columns), tmp_path / "table.parquet", row_group_size=3)
+    assert task_of(tmp_path / "table.parquet").name == "attributes"
+    assert _said(tmp_path / "table.parquet") == _said(data)
+    assert open_dataset(tmp_path / "table.parquet").validation.files == ("d.png",)
+    lists = {"file": columns["file"], "label": [["red", "round"], ["round"], [], None]}
+    parquet.write_table(pyarrow.table(lists), tmp_path / "lists.parquet")
+    found = _said(tmp_path / "lists.parquet")
+    assert found == {"a.png": "red;round", "b.png": "round", "c.png": "-", "d.png": "?"}
+    classes = {"image": columns["file"], "label": ["x", "y", "x", "y"]}
+    parquet.write_table(pyarrow.table(classes), tmp_path / "classes.parquet")
+    assert task_of(tmp_path / "classes.parquet").name == "classification"
+    assert _said(tmp_path / "classes.parquet") == {"a.png": "x", "b.png": "y", "c.png": "x", "d.png": "y"}
+    parquet.write_table(pyarrow.table({**columns, "file": [""] + ["gone.png"] * 3}), tmp_path / "table.parquet")
+    with pytest.raises(DataError, match=r"table\.parquet line 3: gone\.png does not exist"):
+        open_dataset(tmp_path / "table.parquet")
+
+
+def test_packed_attributes_are_the_same_in_shards(table: Table, tmp_path: Path) -> None:
+    data = table("file,red,round,split", "a.png,1,0,train", "b.png,,1,train", "c.png,0,,train", "d.png,1,1,val")
+    packed = pack(data, task_of(data), tmp_path / "shards")
+    assert packed.photos == 4
+    assert task_of(tmp_path / "shards").name == "attributes"
+    dataset = open_dataset(tmp_path / "shards")
+    assert dataset.classes == ("red", "round")
+    assert sorted(_said(tmp_path / "shards").values()) == sorted(_said(data).values())
+    assert (len(dataset.train), len(dataset.validation)) == (3, 1)
+    assert dataset.validation.read(0) == (tmp_path / "d.png").read_bytes()
+    pairs = tmp_path / "pairs.csv"
+    pairs.write_text("first,second,same\na.png,b.png,1\na.png,c.png,0\n")
+    with pytest.raises(DataError, match=r"cannot be packed|pairs"):
+        pack(pairs, task_of(pairs), tmp_path / "others")

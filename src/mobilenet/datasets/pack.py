@@ -1,4 +1,4 @@
-"""Writing a data set as WebDataset shards: tar files of a bounded size, each photo with its class and its name."""
+"""Writing a data set as WebDataset shards: tar files of a bounded size, each photo with what is known of it."""
 
 import contextlib
 import io
@@ -6,10 +6,11 @@ import json
 import os
 import shutil
 import tarfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -77,9 +78,9 @@ def pack(
 
     Shards have at most `shard_bytes`, unless a single photo is larger, and are named after their part of the split:
     `train-000000.tar`, `validation-000000.tar`; `photos-000000.tar` without a split, which is then made when they are
-    opened, as it would be for `data`. Photos keep their bytes, names and classes; photos that are files are shuffled by
-    `seed`, others keep their order. `workers` threads decode every photo (default: one per core) to find the
-    undecodable. DataError, ConfigError, StorageError.
+    opened, as it would be for `data`. Photos keep their bytes, their names, and their classes or attributes; photos
+    that are files are shuffled by `seed`, others keep their order. `workers` threads decode every photo (default: one
+    per core) to find the undecodable. DataError, ConfigError, StorageError.
     """
     if shard_bytes < _LEAST_SHARD_BYTES:
         raise ConfigError(f"shards of {shard_bytes:,} bytes are too small; use {_LEAST_SHARD_BYTES:,} or more")
@@ -92,23 +93,23 @@ def pack(
     check_writable(out)
     parts = open_parts(data, reader, validation=validation, exclude=exclude)
     with _folder(out) as folder, storage_errors(out):
-        packing = _Packing(folder, shard_bytes, parts.vocabulary)
+        packing = _Packing(folder, shard_bytes, reader, parts.vocabulary)
         for kind, photos, prefix in _named(parts, base_of(data)):
             packing.add(kind, photos, prefix, _order(photos, seed), workers, progress)
         if not packing.photos:
             raise DataError(f"none of the {len(packing.left_out):,} photos in {spelled(data)} can be decoded")
-        _write(
-            folder / CLASSES,
-            "".join(f"{_line(name)}\n" for name in parts.vocabulary.names).encode(errors="surrogateescape"),
-        )
+        if packing.has_classes:
+            lines = "".join(f"{_line(name)}\n" for name in parts.vocabulary.names)
+            _write(folder / CLASSES, lines.encode(errors="surrogateescape"))
     return Packed(out, tuple(packing.shards), packing.bytes, packing.photos, tuple(packing.left_out), parts.notes)
 
 
 class _Packing:
     """The state of one run of `pack`."""
 
-    def __init__(self, folder: Path, shard_bytes: int, vocabulary: Vocabulary) -> None:
-        self._folder, self._shard_bytes, self._vocabulary = folder, shard_bytes, vocabulary
+    def __init__(self, folder: Path, shard_bytes: int, reader: Reader, vocabulary: Vocabulary) -> None:
+        self._folder, self._shard_bytes, self._reader, self._vocabulary = folder, shard_bytes, reader, vocabulary
+        self.has_classes = False
         self.shards: list[str] = []
         self.bytes = 0
         self.photos = 0
@@ -124,17 +125,21 @@ class _Packing:
         progress: Callable[[int, int], None] | None,
     ) -> None:
         """Write one part of the split; names in `left_out` begin with `prefix`."""
-        classes = photos.targets.strata()
-        if classes is None:
-            raise DataError("only photos with one class each can be packed as shards; train on the original data")
+        described = self._reader.described(photos.targets, self._vocabulary)
+        if described is None:
+            raise DataError("what is known of these photos cannot be packed as shards; train on the original data")
+        said = list(described)
+        place = {name: number for number, name in enumerate(self._vocabulary.names)}
         with _Writer(self._folder, kind, self._shard_bytes) as writer:
             see = partial(_see, photos)
             for done, (index, seen) in enumerate(in_order(see, order, _threads(workers)), 1):
-                file, label = photos.files[index], int(classes[index])
+                file, about = photos.files[index], said[index]
                 if isinstance(seen, str):
                     self.left_out.append(LeftOut(prefix + file, seen))
                 else:
-                    writer.add(seen, file, label, self._vocabulary.names[label])
+                    number = place.get(about.get("label", ""))
+                    writer.add(seen, {"file": file, **about}, number)
+                    self.has_classes |= number is not None
                 if progress is not None:
                     progress(done, len(order))
         self.shards += writer.names
@@ -158,13 +163,10 @@ class _Writer:
     def __exit__(self, *_: object) -> None:
         self._end_shard()
 
-    def add(self, photo: bytes, file: str, label: int, name: str) -> None:
-        """One sample of three members with the next key: the photo as it is, its class index, its name and class."""
-        members = {
-            _ending(photo): photo,
-            "cls": str(label).encode(),
-            "json": json.dumps({"file": file, "label": name}).encode(),
-        }
+    def add(self, photo: bytes, about: Mapping[str, Any], label: int | None) -> None:
+        """One sample with the next key: the photo as it is, the index of its class if it has one, what is known."""
+        classes = {} if label is None else {"cls": str(label).encode()}
+        members = {_ending(photo): photo, **classes, "json": json.dumps(about).encode()}
         size = sum(tarfile.BLOCKSIZE * (1 + -(-len(data) // tarfile.BLOCKSIZE)) for data in members.values())
         tar = self._tar
         # The last member is followed by two blocks of zeros, padded to a whole record.

@@ -1,6 +1,6 @@
 """What a task reads of a data set: the protocol of readers, and what they are given."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -82,6 +82,11 @@ class Reader(Protocol):
     def read(self, data: Path, train: Source, judges: Source | None, /) -> tuple[Vocabulary, Targets, Targets | None]:
         """The vocabulary of a data set, its training targets, and those for validation where they are given; each in
         the order of its source. DataError where there is nothing to learn from."""
+        ...
+
+    def described(self, targets: Targets, vocabulary: Vocabulary, /) -> Iterator[Mapping[str, Any]] | None:
+        """For each photo what the JSON beside it in a shard says, so that `source` reads the same from it: `label`, the
+        name of its class, or other JSON values. None for targets that shards cannot hold."""
         ...
 
     def targets(self, source: Source, vocabulary: Vocabulary, /) -> Targets:

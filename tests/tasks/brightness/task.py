@@ -58,6 +58,9 @@ class Brightness:
         vocabulary = Vocabulary(QUADRANTS, {"near": _NEAR})
         return vocabulary, light_of(train, vocabulary), None if judges is None else light_of(judges, vocabulary)
 
+    def described(self, _targets: Targets, _vocabulary: Vocabulary, /) -> None:
+        """Brightness is not packed."""
+
     def targets(self, source: Source, vocabulary: Vocabulary, /) -> Targets:
         return light_of(source, vocabulary)
 

@@ -10,11 +10,12 @@ from mobilenet.datasets.archive import Archive
 from mobilenet.datasets.exclusions import Exclusions, prefix_below
 from mobilenet.datasets.reader import Place, Source, TablePart, Unread
 from mobilenet.datasets.remote.urls import is_url, spelled
-from mobilenet.datasets.sources.csv import is_table, read_csv, table_split
 from mobilenet.datasets.sources.endings import unread_line
 from mobilenet.datasets.sources.folders import class_names, has_photos, list_tree, subfolders
+from mobilenet.datasets.sources.rows import is_table
 from mobilenet.datasets.sources.shards import Shards, find_shards
 from mobilenet.datasets.sources.split_names import Mixed, folder_split, mixed_splits
+from mobilenet.datasets.sources.table import read_table, table_split
 from mobilenet.errors import DataError, ImageError
 from mobilenet.images.decode import read_photo
 
@@ -135,7 +136,7 @@ def _from_disk(path: Path) -> Source:
 
 
 def _from_table(path: Path, file: Path, part: str | None = None) -> Source:
-    table = read_csv(file, part)
+    table = read_table(file, part)
     return Source(path, file.parent, table.labels, notes=table.notes)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mobilenet.datasets.archive import Archive
 from mobilenet.datasets.remote.byte_files import Blob, Stream, open_blob
+from mobilenet.datasets.sources.parquet_rows import damaged, failures
 from mobilenet.errors import DataError, ImageError
 from mobilenet.images.decode import Limits
 
@@ -43,7 +44,7 @@ class _Rows:
     def __init__(self, files: Sequence[tuple[Blob, "ParquetFile", _Columns]]) -> None:
         self._files = files
         self._groups: OrderedDict[tuple[int, int], Any] = OrderedDict()
-        self._broken = _failures()
+        self._broken = failures()
         self._lock = threading.Lock()
         self.places: dict[str, tuple[int, int, int]] = {}
 
@@ -114,12 +115,6 @@ def read_parquet(names: Sequence[str]) -> Archive:
     return Archive(classes, members, without, about=about)
 
 
-def _failures() -> tuple[type[Exception], ...]:
-    import pyarrow
-
-    return (pyarrow.ArrowException, OSError, ValueError)
-
-
 def _open(name: str) -> tuple[Blob, "ParquetFile", _Columns]:
     import pyarrow
     from pyarrow.parquet import ParquetFile
@@ -128,19 +123,14 @@ def _open(name: str) -> tuple[Blob, "ParquetFile", _Columns]:
     try:
         file = ParquetFile(pyarrow.PythonFile(Stream(blob), mode="r"))
         sizes = [file.metadata.row_group(group).total_byte_size for group in range(file.num_row_groups)]
-    except _failures() as error:
-        raise _damaged(name, error) from error
+    except failures() as error:
+        raise damaged(name, error) from error
     if max(sizes, default=0) > _MOST_GROUP_BYTES:
         raise DataError(
             f"{name} has a row group of {max(sizes):,} bytes, which is read as a whole and would not fit in memory; "
             "write the file again with row groups of about 100 photos"
         )
     return blob, file, _columns(name, file)
-
-
-def _damaged(name: str, error: Exception) -> DataError:
-    reason = " ".join(str(error).split())[:150]
-    return DataError(f"{name} is not a Parquet file, or is damaged: {reason}; copy it again")
 
 
 def _columns(name: str, file: "ParquetFile") -> _Columns:
@@ -185,8 +175,8 @@ def _others(blob: Blob, file: "ParquetFile", group: int, columns: _Columns) -> l
         return []
     try:
         found: list[dict[str, object]] = file.read_row_group(group, columns=list(columns.others)).to_pylist()
-    except _failures() as error:
-        raise _damaged(blob.name, error) from error
+    except failures() as error:
+        raise damaged(blob.name, error) from error
     return found
 
 
@@ -205,8 +195,8 @@ def _features(metadata: bytes | None) -> dict[str, dict[str, Any]]:
 def _labels(blob: Blob, file: "ParquetFile", group: int, columns: _Columns) -> list[str | None]:
     try:
         values = file.read_row_group(group, columns=[columns.label]).column(columns.label).to_pylist()
-    except _failures() as error:
-        raise _damaged(blob.name, error) from error
+    except failures() as error:
+        raise damaged(blob.name, error) from error
     if any(isinstance(value, list | dict | float) for value in values):
         raise DataError(f"{blob.name}: the column {columns.label} contains neither class names nor class numbers")
     return [_name(value, columns.classes) for value in values]

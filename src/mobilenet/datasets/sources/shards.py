@@ -11,6 +11,7 @@ from mobilenet.datasets.archive import Archive
 from mobilenet.datasets.remote.byte_files import file_below, list_files, open_blob
 from mobilenet.datasets.remote.urls import expand, is_url, spelled
 from mobilenet.datasets.sources.folders import class_names, list_tree
+from mobilenet.datasets.sources.rows import is_table
 from mobilenet.datasets.sources.split_names import Named, folder_split, leading_word, split_of, split_word
 from mobilenet.datasets.sources.tar import CLASSES, read_shards
 from mobilenet.errors import DataError
@@ -92,21 +93,28 @@ class _Folders:
 
 
 def find_shards(path: Path) -> Shards | None:
-    """The shards given by a file, a name with braces, a folder or a URL; None for photos in folders or a CSV.
+    """The shards given by a file, a name with braces, a folder or a URL; None for photos in folders, and for a table of
+    their names.
 
     A folder counts as shards if it contains any, itself or in `data/` as on the Hugging Face hub, and has no photos in
     folders of two classes.
     """
+    if is_table(path):
+        return None
     names = expand(path)
     if all(name.lower().endswith(_ENDINGS) for name in names) and (is_url(path) or len(names) > 1 or path.is_file()):
         return _of_one_kind(path, names)
     if is_url(path):
         return _behind_url(path, names)
     for folder in (path, path / "data"):
-        found = sorted(str(file) for ending in _ENDINGS for file in folder.glob(f"*{ending}") if file.is_file())
+        found = sorted(str(file) for ending in _ENDINGS for file in folder.glob(f"*{ending}") if _is_shard(file))
         if found and len(set(class_names(list_tree(path).files).values())) < 2:
             return _of_one_kind(path, found)
     return None
+
+
+def _is_shard(file: Path) -> bool:
+    return file.is_file() and not is_table(file)
 
 
 @lru_cache(maxsize=4)

@@ -10,9 +10,10 @@ from pathlib import Path
 from mobilenet.datasets.archive import Archive
 from mobilenet.datasets.reader import Place, Source, TablePart
 from mobilenet.datasets.remote.urls import spelled
-from mobilenet.datasets.sources.csv import Header, is_table, peek, read_cells
 from mobilenet.datasets.sources.endings import unread_line
+from mobilenet.datasets.sources.rows import is_table
 from mobilenet.datasets.sources.shards import find_shards
+from mobilenet.datasets.sources.table import Header, peek, read_cells
 from mobilenet.errors import DataError
 from mobilenet.model.vocabulary import Vocabulary
 from mobilenet.tasks.attributes.cells import (

@@ -1,6 +1,6 @@
 """Attributes: many labels at once, each of which a photo has, has not, or is not known to have."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +62,18 @@ class Attributes:
     def read(self, data: Path, train: Source, judges: Source | None, /) -> tuple[Vocabulary, Targets, Targets | None]:
         """The attributes with a known value in training, and the values of each photo; DataError if there are none."""
         return read_attributes(data, train, judges)
+
+    def described(self, targets: Targets, vocabulary: Vocabulary, /) -> Iterator[Mapping[str, Any]]:
+        """`attributes`: 1, 0 or null for each."""
+        values = _attributes(targets).values.tolist()
+        return (
+            {
+                "attributes": {
+                    name: value if value >= 0 else None for name, value in zip(vocabulary.names, row, strict=True)
+                }
+            }
+            for row in values
+        )
 
     def targets(self, source: Source, vocabulary: Vocabulary, /) -> Targets:
         """The values of each photo, matched by name; DataError names an attribute that the model lacks."""

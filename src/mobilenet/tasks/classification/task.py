@@ -1,6 +1,6 @@
 """Classification: one class per photo."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +53,10 @@ class Classification:
     def read(self, data: Path, train: Source, judges: Source | None, /) -> tuple[Vocabulary, Targets, Targets | None]:
         """The sorted classes, and the class index of each photo; DataError if there is only one class."""
         return read_classes(data, train, judges)
+
+    def described(self, targets: Targets, vocabulary: Vocabulary, /) -> Iterator[Mapping[str, Any]]:
+        """`label`, the name of the class."""
+        return ({"label": name} for name in targets.lines(vocabulary))
 
     def targets(self, source: Source, vocabulary: Vocabulary, /) -> Targets:
         """The class of each photo, matched by name; DataError names a class that the model lacks."""

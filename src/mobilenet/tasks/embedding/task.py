@@ -1,6 +1,6 @@
 """The task itself."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -85,6 +85,10 @@ class Embedding:
         targets, judged = read_identities(data, train, judges)
         fields = {} if self.dimensions is None else {DIMENSIONS: self.dimensions}
         return Vocabulary((), fields), targets, judged
+
+    def described(self, targets: Targets, vocabulary: Vocabulary, /) -> Iterator[Mapping[str, Any]] | None:
+        """`label`, the name of the class; None for pairs."""
+        return ({"label": name} for name in targets.lines(vocabulary)) if isinstance(targets, Identities) else None
 
     def targets(self, source: Source, _vocabulary: Vocabulary, /) -> Targets:
         """The classes of the photos, whichever they are, or their pairs."""
