@@ -32,7 +32,6 @@ _PACKAGE = "mediapipe==1.2.3"
 _PLACE = _ROOT / "build" / "mediapipe"
 """Kept for the next time; `make clean` removes it."""
 
-_EPOCHS = 4
 _AGREEMENT, _ACCURACY = 0.98, 0.005
 _LONGEST_S = 600
 
@@ -89,7 +88,7 @@ def photos() -> list[Path]:
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder with the LiteRT files of a network for photos of clothing."""
     folder = tmp_path_factory.mktemp("clothing")
-    command = ["mobilenet", "train", _CLOTHING, "--weights", _WEIGHTS, "--epochs", _EPOCHS, "--out", folder / "run"]
+    command = ["mobilenet", "train", _CLOTHING, "--weights", _WEIGHTS, "--out", folder / "run"]
     subprocess.run([sys.executable, "-m", *map(str, command)], check=True)
     found = export(ExportSettings(folder / "run", _CLOTHING, folder, formats=("litert",), must_be_faster=False))
     assert found.failures == ()
