@@ -25,7 +25,7 @@ _SCRIPTS = Path(__file__).parents[2] / "benchmarks"
 _OF_SEARCHES = {"fit", "paper", "paper_plot", "batch_size"}
 """Tested in test_scripts.py too."""
 _OF_SPEED = {"training", "layers", "padding", "predict_overhead", "litert_converter"}
-_OF_ACCURACY = {"few_shot", "linear_baseline"}
+_OF_ACCURACY = {"few_shot", "linear_baseline", "taught_attributes"}
 _OF_VECTORS = {"retrieval", "vector_search"}
 """Tested in test_vectors.py."""
 _WITHOUT_FIGURES = {"convert_with_tensorflow"}
@@ -326,3 +326,39 @@ def test_the_spread_of_the_paper_is_over_its_seeds(monkeypatch: pytest.MonkeyPat
     (dot,) = script.dots(records, 48)
     assert dot.top1 == pytest.approx((50.0, 60.0, 70.0))
     assert np.isclose(dot.mult_adds, 12_340_000)
+
+
+def test_a_third_of_the_attributes_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others are photos without labels, for the taught student alone."""
+    script = _script(monkeypatch, "taught_attributes")
+    lines = ["file_name,split,red,dark"]
+    for number in range(12):
+        Image.new("RGB", (16, 16), (20 * number, 0, number)).save(tmp_path / f"{number}.png")
+        lines.append(f"{number}.png,{'train' if number < 9 else 'val'},{number % 2},{'' if number % 3 else 1}")
+    (tmp_path / "table.csv").write_text("\n".join(lines))
+    dataset = open_dataset(tmp_path / "table.csv", "attributes")
+    (tmp_path / "work").mkdir()
+    table, pool = script.thirds(dataset, 0, tmp_path / "work")
+    third = open_dataset(table, "attributes")
+    names = {path.resolve().name for path in pool.iterdir()}
+    assert (len(third.train), len(names), len(third.validation)) == (3, 6, 3)
+    assert not names & {third.train.path(number).name for number in range(3)}
+    known = dict(zip(dataset.train.files, dataset.train.targets.lines(dataset.vocabulary), strict=True))
+    for number, said in enumerate(third.train.targets.lines(third.vocabulary)):
+        assert said == known[third.train.path(number).name]
+    asked = []
+
+    def train(settings: Any, out: Path) -> Namespace:
+        asked.append((settings.data, settings.width_multiplier, settings.weight_decay, settings.teacher))
+        return Namespace(evaluation=Namespace(figures={"mean_ap": 0.1 * len(asked)}))
+
+    monkeypatch.setattr(script, "train", train)
+    settings = {
+        "teacher": TrainingSettings(tmp_path, width_multiplier=1.0),
+        "student": TrainingSettings(tmp_path, width_multiplier=0.25),
+    }
+    found = script.measure(table, pool, settings, 2.0, tmp_path)
+    assert found == pytest.approx({"teacher": 0.1, "labels alone": 0.2, "taught": 0.3})
+    taught = asked.pop()[3]
+    assert asked == [(table, 1.0, None, None), (table, 0.25, None, None)]
+    assert (taught.model, taught.unlabelled, taught.temperature) == (tmp_path / "teacher", (pool,), 2.0)
