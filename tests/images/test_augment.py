@@ -36,7 +36,7 @@ def _render(photo: np.ndarray, crops: Crops, resolution: int) -> np.ndarray:
 def _crop(top: float, left: float, height: float, width: float, *, mirrored: bool = False) -> Crops:
     plain = whole_photos(1)
     box = np.array([[top, left, height, width]], np.float32)
-    return Crops(box, np.array([mirrored]), plain.gain, plain.offset, plain.method)
+    return Crops(box, np.array([mirrored]), plain.gain, plain.offset, plain.method, plain.quarters)
 
 
 @pytest.mark.parametrize("resolution", [17, 32, 40, 64])
@@ -73,6 +73,28 @@ def test_a_mirrored_crop_is_the_crop_mirrored() -> None:
     np.testing.assert_allclose(mirrored, straight[:, ::-1], atol=1e-3)
 
 
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("quarters", [0, 1, 2, 3])
+def test_a_turned_crop_is_the_crop_turned(quarters: int, mirrored: bool) -> None:  # noqa: FBT001 - a case
+    crops = _crop(0.2, 0.1, 0.6, 0.7, mirrored=mirrored)
+    turned = _render(_photo(), replace(crops, quarters=np.array([quarters])), 24)
+    np.testing.assert_allclose(turned, np.rot90(_render(_photo(), crops, 24), quarters), atol=1e-3)
+
+
+def test_turns_are_as_likely_and_change_nothing_else() -> None:
+    crops, straight = (draw_crops(Augmentation(turn=turn), 1, 2, np.arange(4000)) for turn in (True, False))
+    assert np.bincount(crops.quarters) == pytest.approx(np.full(4, 1000), abs=120)
+    assert not straight.quarters.any()
+    assert np.array_equal(crops.box, straight.box)
+    assert np.array_equal(crops.mirrored, straight.mirrored)
+    # A batch of turned and straight crops.
+    pixels = torch.from_numpy(_photo())[None].expand(8, -1, -1, -1)
+    some = crops.take(np.arange(8))
+    together = render(pixels, some, 16, _ZERO, _ONE)
+    for number, one in enumerate(some.split(1)):
+        assert torch.allclose(render(pixels[:1], one, 16, _ZERO, _ONE), together[number : number + 1], atol=1e-3)
+
+
 def test_colour_is_gain_and_offset_then_normalisation() -> None:
     photo = np.full((1, 8, 8, 3), (10, 100, 200), np.uint8)
     crops = Crops(
@@ -80,6 +102,7 @@ def test_colour_is_gain_and_offset_then_normalisation() -> None:
         np.array([False]),
         np.array([[2, 1, 0.5]], np.float32),
         np.array([[5, -10, 0]], np.float32),
+        np.array([0]),
         np.array([0]),
     )
     got = render(torch.from_numpy(photo), crops, 4, torch.tensor([5.0, 10.0, 20.0]), torch.tensor([10.0, 8.0, 4.0]))

@@ -96,6 +96,7 @@ _EXIT_INTERRUPTED = 130
 @click.option(
     "--crop-area", type=float, help="Smallest random crop, as a fraction of the photo's area.  [default: by recipe]"
 )
+@click.option("--turn", is_flag=True, help="Random quarter turns too, for photos without a top, as from above.")
 @click.option("--no-flip", is_flag=True, help="Disable random horizontal flips.")
 @click.option("--no-colour", is_flag=True, help="Disable random changes of brightness, contrast and colour.")
 @click.option(
@@ -195,11 +196,14 @@ def _settings(data: Path | None, options: dict[str, Any]) -> "TrainingSettings":
     from mobilenet.training.settings import TrainingSettings
 
     augmentation: dict[str, Any] = {}
-    crop_area, no_flip, no_colour = (options.pop(name) for name in ("crop_area", "no_flip", "no_colour"))
+    crop_area, turn = options.pop("crop_area"), options.pop("turn")
+    no_flip, no_colour = options.pop("no_flip"), options.pop("no_colour")
     if (aliasing := options.pop("aliasing")) is not None:
         augmentation["aliasing"] = aliasing
     if crop_area is not None:
         augmentation["crop_area"] = (crop_area, 1.0)
+    if turn:
+        augmentation["turn"] = True
     if no_flip:
         augmentation["flip"] = False
     if no_colour:

@@ -7,6 +7,7 @@ index): not on its batch, nor on the process that draws them, nor on what was dr
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -29,9 +30,9 @@ __all__ = [
 IntArray = npt.NDArray[np.integer]
 FloatArray = npt.NDArray[np.float32]
 
-_DRAWS = 11
+_DRAWS = 12
 """Random numbers per sample: crop area, aspect, x, y; flip; brightness, contrast, and three for colour balance; resize
-method. A new one goes to the end: the others stay what they are for a seed."""
+method; quarter turns. A new one goes to the end: the others stay what they are for a seed."""
 
 _METHODS: tuple[ResizeMethod, ...] = ("area", "aliased")
 
@@ -43,7 +44,7 @@ class Augmentation:
     `crop_area`: smallest and largest share of the photo that a crop keeps; `crop_aspect`: largest factor by which the
     aspect ratio of a crop differs from the photo's; `flip`: mirror half of the photos; `brightness`, `contrast`,
     `colour_balance`: largest relative change (0.2: from 0.8 to 1.2); `aliasing`: share of the samples whose photo was
-    shrunk without antialiasing, as most apps do.
+    shrunk without antialiasing, as most apps do; `turn`: turn each photo by 0 to 3 quarters, for photos without a top.
     """
 
     crop_area: tuple[float, float] = (0.5, 1.0)
@@ -53,15 +54,16 @@ class Augmentation:
     contrast: float = 0.3
     colour_balance: float = 0.15
     aliasing: float = 0.0
+    turn: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Crops:
     """The augmentation drawn for each of N samples.
 
-    `box` (N, 4): top, left, height, width as fractions of the photo; `mirrored` (N,); `gain` and `offset` (N, 3): a
-    pixel p in 0…255 becomes gain · p + offset; `method` (N,) places in `training_methods`, by which the photo was
-    shrunk.
+    `box` (N, 4): top, left, height, width as fractions of the photo; `mirrored` (N,), before `quarters` (N,), 0…3
+    quarter turns to the left; `gain` and `offset` (N, 3): a pixel p in 0…255 becomes gain · p + offset; `method` (N,)
+    places in `training_methods`, by which the photo was shrunk.
     """
 
     box: FloatArray
@@ -69,18 +71,19 @@ class Crops:
     gain: FloatArray
     offset: FloatArray
     method: npt.NDArray[np.int64]
+    quarters: npt.NDArray[np.int64]
 
     def take(self, rows: IntArray) -> "Crops":
         """The crops of the samples `rows` (M,), in that order."""
-        return Crops(self.box[rows], self.mirrored[rows], self.gain[rows], self.offset[rows], self.method[rows])
+        return Crops(*(values[rows] for values in self._values()))
 
     def split(self, size: int) -> "list[Crops]":
         """The same crops, `size` samples at a time."""
         parts = [slice(start, start + size) for start in range(0, len(self.box), size)]
-        return [
-            Crops(self.box[part], self.mirrored[part], self.gain[part], self.offset[part], self.method[part])
-            for part in parts
-        ]
+        return [Crops(*(values[part] for values in self._values())) for part in parts]
+
+    def _values(self) -> "tuple[npt.NDArray[Any], ...]":
+        return self.box, self.mirrored, self.gain, self.offset, self.method, self.quarters
 
 
 def training_side(resolution: int) -> int:
@@ -114,14 +117,15 @@ def draw_crops(settings: Augmentation, seed: int, epoch: int | IntArray, indices
     box = np.stack([draw[2] * (1 - height), draw[3] * (1 - width), height, width], axis=1)
     gain, offset = _colour(settings, draw[5:10])
     method = (draw[10] < settings.aliasing).astype(np.int64)
-    return Crops(box.astype(np.float32), draw[4] < 0.5 * settings.flip, gain, offset, method)
+    quarters = (4 * draw[11] * settings.turn).astype(np.int64)
+    return Crops(box.astype(np.float32), draw[4] < 0.5 * settings.flip, gain, offset, method, quarters)
 
 
 def whole_photos(count: int) -> Crops:
     """Crops that change nothing: the whole photo as it is."""
     box = np.tile(np.array([0, 0, 1, 1], np.float32), (count, 1))
     gain, offset = np.ones((count, 3), np.float32), np.zeros((count, 3), np.float32)
-    return Crops(box, np.zeros(count, np.bool_), gain, offset, np.zeros(count, np.int64))
+    return Crops(box, np.zeros(count, np.bool_), gain, offset, np.zeros(count, np.int64), np.zeros(count, np.int64))
 
 
 def render(
@@ -134,10 +138,12 @@ def render(
     count, side = pixels.shape[:2]
     device = pixels.device
     box = torch.from_numpy(crops.box).to(device)
-    mirrored = torch.from_numpy(crops.mirrored).to(device)
+    # A turn to the left is a mirroring and a transposition: of columns for one quarter, of rows for three.
+    rightwards = torch.from_numpy(crops.mirrored ^ np.isin(crops.quarters, (1, 2))).to(device)
+    downwards = torch.from_numpy(crops.quarters >= 2).to(device)
     top, left, height, width = box.unbind(1)
-    start = torch.cat([top, torch.where(mirrored, left + width, left)])
-    extent = torch.cat([height, torch.where(mirrored, -width, width)])
+    start = torch.cat([torch.where(downwards, top + height, top), torch.where(rightwards, left + width, left)])
+    extent = torch.cat([torch.where(downwards, -height, height), torch.where(rightwards, -width, width)])
     aliased = torch.from_numpy(crops.method > 0).to(device)
     rows, columns = _filters(start, extent, side, resolution, torch.cat([aliased, aliased])).to(dtype).split(count)
     gain = torch.from_numpy(crops.gain).to(device) / std
@@ -146,7 +152,12 @@ def render(
     narrowed = torch.bmm(planes, columns.transpose(1, 2)).view(count * 3, side, resolution)
     weighted = (rows[:, None] * gain.to(dtype)[:, :, None, None]).view(count * 3, resolution, side)
     output = torch.baddbmm(shift.to(dtype).view(count * 3, 1, 1), weighted, narrowed)
-    return output.view(count, 3, resolution, resolution).contiguous(memory_format=torch.channels_last)
+    output = output.view(count, 3, resolution, resolution)
+    odd = crops.quarters % 2 == 1
+    if odd.any():
+        across = torch.from_numpy(odd).to(device)[:, None, None, None]
+        output = torch.where(across, output.transpose(2, 3), output)
+    return output.contiguous(memory_format=torch.channels_last)
 
 
 def _filters(start: Tensor, extent: Tensor, side: int, resolution: int, aliased: Tensor) -> Tensor:

@@ -67,6 +67,7 @@ _ACCURACY = Quantity("accuracy", "0.9 or 90%", {"": 1.0, "%": 0.01})
 @click.option(
     "--crop-area", type=float, help="Smallest random crop, as a fraction of a photo's area.  [default: by recipe]"
 )
+@click.option("--turn", is_flag=True, help="Random quarter turns too, for photos without a top, as from above.")
 @click.option(
     "--exhaustive",
     is_flag=True,
@@ -120,7 +121,9 @@ def _settings(data: Path, out: Path | None, options: dict[str, Any]) -> "FitSett
     limits = Limits(**{name: options.pop(name) for name in asked})
     candidates: dict[str, Any] = {name: options.pop(name) or () for name in ("widths", "resolutions")}
     crop_area = options.pop("crop_area")
-    augmentation = {} if crop_area is None else {"crop_area": (crop_area, 1.0)}
+    augmentation: dict[str, Any] = {} if crop_area is None else {"crop_area": (crop_area, 1.0)}
+    if options.pop("turn"):
+        augmentation["turn"] = True
     own = {
         name: options.pop(name)
         for name in ("validation", "validation_fraction", "exclude", "seed", "task", "task_options")
