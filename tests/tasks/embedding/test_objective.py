@@ -52,7 +52,7 @@ def test_a_layer_learns_the_features_that_tell_classes_apart(loss: str) -> None:
 def test_the_head_starts_at_principal_components() -> None:
     """The distances of NumPy's singular value decomposition, and centres at the means of the classes."""
     features, targets = _photos()
-    objective = EmbeddingObjective(3)
+    objective = EmbeddingObjective(3, loss="arcface")
     learned = objective.learned(targets)
     assert learned is not None
     numbers = torch.from_numpy(targets.numbers)
@@ -84,7 +84,7 @@ def test_a_student_has_centres_only_where_classes_are_learned() -> None:
     partly = PartlyLabelled(targets, np.append(np.arange(100), -1))
 
     def learned(weight: float, given: object, share: float) -> object:
-        return DistilledObjective(EmbeddingObjective(4), weight, 1.0, share).learned(given)  # type: ignore[arg-type]
+        return DistilledObjective(EmbeddingObjective(4, loss="arcface"), weight, 1.0, share).learned(given)  # type: ignore[arg-type]
 
     assert learned(1.0, partly, 0.99) is None
     assert learned(0.5, partly, 0.99) is not None
@@ -95,7 +95,7 @@ def test_a_share_of_a_batch_without_labels_has_a_gradient_of_zero() -> None:
     """Processes average the gradients of all that is learned: none may be missing."""
     _, targets = _photos()
     partly = PartlyLabelled(targets, np.append(np.arange(100), [-1, -1]))
-    objective = DistilledObjective(EmbeddingObjective(4), 0.5, 1.0, 0.98)
+    objective = DistilledObjective(EmbeddingObjective(4, loss="arcface"), 0.5, 1.0, 0.98)
     learned = objective.learned(partly)
     assert learned is not None
     batch = objective.batch(partly, np.array([100, 101]), whole_photos(2))

@@ -39,7 +39,7 @@ class EmbeddingObjective:
         self,
         dimensions: int,
         *,
-        loss: Literal["arcface", "contrastive"] = "arcface",
+        loss: Literal["arcface", "contrastive"] = "contrastive",
         distance: Literal["squared", "cosine"] = "squared",
         projected: bool = True,
     ) -> None:

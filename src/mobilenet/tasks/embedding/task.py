@@ -46,7 +46,7 @@ class Embedding:
     the threshold in the model file is fitted for; None for what the file says, or else 0.01.
     """
 
-    loss: Loss = "arcface"
+    loss: Loss = "contrastive"
     dimensions: int | None = None
     distance: Distance = "squared"
     false_accept_rate: float | None = None
