@@ -15,6 +15,8 @@ __all__ = ["teacher_options", "teaching"]
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
+_USUAL = {"weight": 1.0, "temperature": 4.0}
+
 _OPTIONS = (
     click.option(
         "--teacher", type=click.Path(path_type=Path), metavar="MODEL", help="Learn from the outputs of this model."
@@ -29,14 +31,14 @@ _OPTIONS = (
     click.option(
         "--teacher-weight",
         type=float,
-        default=1.0,
+        default=_USUAL["weight"],
         show_default=True,
         help="Share of the teacher in the loss of a labelled photo.",
     ),
     click.option(
         "--teacher-temperature",
         type=float,
-        default=1.0,
+        default=_USUAL["temperature"],
         show_default=True,
         help="Temperature at which probabilities are compared.",
     ),
@@ -78,6 +80,6 @@ def teaching(options: dict[str, Any]) -> "Teaching | None":
         return Teaching(model, unlabelled=tuple(unlabelled), **given)
     if unlabelled:
         raise click.UsageError("--unlabelled needs --teacher MODEL, which says what is on those photos")
-    if lonely := [f"--teacher-{name}" for name, value in given.items() if value not in (None, 1.0)]:
+    if lonely := [f"--teacher-{name}" for name, value in given.items() if value != _USUAL.get(name)]:
         raise click.UsageError(f"{lonely[0]} needs --teacher MODEL")
     return None

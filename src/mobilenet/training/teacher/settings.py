@@ -33,7 +33,7 @@ class Teaching:
     resolution: int | None = None
     unlabelled: tuple[Path, ...] = ()
     weight: float = 1.0
-    temperature: float = 1.0
+    temperature: float = 4.0
     views: int | None = None
 
     def __post_init__(self) -> None:
