@@ -167,9 +167,9 @@ def _labelled(draw: st.DrawFn) -> np.ndarray:
 @given(_labelled(), st.integers(0, 3))
 def test_the_split_deals_out_every_label(labels: np.ndarray, seed: int) -> None:
     contents = [bytes([number]) * 16 for number in range(len(labels))]
-    chosen = split_by_labels(contents, labels, 0.2, seed)
+    chosen = split_by_labels(contents, labels, ~labels, 0.2, seed)
     # The order of the photos does not matter.
-    turned = split_by_labels(contents[::-1], labels[::-1], 0.2, seed)
+    turned = split_by_labels(contents[::-1], labels[::-1], ~labels[::-1], 0.2, seed)
     assert (turned[::-1] == chosen).all()
     alone = labels[:, np.argmin(labels.sum(0) + 1000 * (labels.sum(0) < 2))]
     if alone.sum() > 1:
@@ -182,10 +182,25 @@ def test_copies_stay_together_and_contradictions_in_training() -> None:
     contents = [bytes([number // 2]) * 16 for number in range(40)]
     labels = np.array([[number // 2 % 2] for number in range(40)], np.bool_)
     labels[5] = ~labels[5]
-    chosen = split_by_labels(contents, labels, 0.5, 0)
+    chosen = split_by_labels(contents, labels, ~labels, 0.5, 0)
     assert (chosen[::2] == chosen[1::2]).all()
     assert not chosen[4:6].any()
     assert 15 <= chosen.sum() <= 25
+    # What is unknown of a copy contradicts nothing.
+    unknown = np.zeros_like(labels)
+    unknown[5] = True
+    known = split_by_labels(contents, labels & ~unknown, ~labels & ~unknown, 0.5, 0)
+    assert (known[::2] == known[1::2]).all()
+    assert any(split_by_labels(contents, labels & ~unknown, ~labels & ~unknown, 0.5, seed)[4] for seed in range(8))
+
+
+def test_a_rare_label_of_copies_is_on_both_sides() -> None:
+    """Two copies of each picture: the smallest part that can be held out is two photos."""
+    contents = [bytes([number // 2]) * 16 for number in range(80)]
+    labels = np.array([[number < 8] for number in range(80)], np.bool_)
+    for seed in range(5):
+        chosen = split_by_labels(contents, labels, ~labels, 0.1, seed)
+        assert 0 < (chosen & labels[:, 0]).sum() < 8
 
 
 def test_a_table_in_parquet_says_what_one_in_csv_says(table: Table, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from PIL import Image
 from sklearn import metrics as sklearn
 from torch.nn import functional as F
 
@@ -22,6 +23,8 @@ from mobilenet.tasks.attributes.objective import AttributeObjective
 from mobilenet.tasks.attributes.score import agreement, answered, mistakes, score
 from mobilenet.tasks.attributes.targets import AttributeTargets, relabelled
 from mobilenet.tasks.attributes.weighting import loss_range, value_weights
+from mobilenet.training.run import train
+from mobilenet.training.settings import TrainingSettings
 
 NAMES = ("red", "round", "large")
 
@@ -249,3 +252,32 @@ def test_a_photo_is_in_no_single_group(tmp_path: Path) -> None:
     assert targets.present().tolist() == [[True, False, False]]
     assert targets.absent().tolist() == [[False, True, False]]
     assert targets.strata() is None  # type: ignore[func-returns-value]
+
+
+def test_what_cannot_be_measured_is_said_before_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOBILENET_CACHE", str(tmp_path / "cache"))
+    lines = ["file_name,split,red"]
+    for number in range(12):
+        Image.new("RGB", (40, 40), (20 * number, 0, number)).save(tmp_path / f"{number}.png")
+        lines.append(f"{number}.png,{'train' if number < 9 else 'val'},{int(number > 4)}")
+    (tmp_path / "table.csv").write_text("\n".join(lines))
+    settings = TrainingSettings(tmp_path / "table.csv", width_multiplier=0.1, resolution=32, epochs=1, device="cpu")
+    with pytest.raises(DataError, match="none of the attributes can be measured on 3 validation photos"):
+        train(settings, tmp_path / "run")
+    assert not (tmp_path / "run" / "metrics.jsonl").exists()
+
+
+def test_thresholds_of_which_nothing_is_known_stay_the_same_answers() -> None:
+    random = np.random.default_rng(0)
+    raw = random.normal(0, 4, (200, 2)).astype(np.float32)
+    values = (random.random((200, 2)) < 1 / (1 + np.exp(-raw / 4))).astype(np.int8)
+    values[:, 1] = -1
+    values[:4, 1] = 1
+    decoding = {"thresholds": [0.5, 0.3]}
+    found = fitted("probabilities", raw, AttributeTargets(values), decoding)
+    temperature = found.by_output["probabilities"]
+    assert found.figures["thresholds"]["fitted"] == 1
+    before = 1 / (1 + np.exp(-raw[:, 1])) >= 0.3
+    after = 1 / (1 + np.exp(-raw[:, 1] / temperature)) >= found.decoding["thresholds"][1]
+    assert temperature > 1.5
+    assert (before == after).all()

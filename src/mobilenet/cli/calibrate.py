@@ -50,17 +50,14 @@ def command(
     mobilenet calibrate runs/vectors pairs.csv --task-option false_accept_rate=0.001
     """
     from mobilenet.datasets.cache import load as cache
-    from mobilenet.errors import ConfigError
+    from mobilenet.errors import DataError
     from mobilenet.nn.model_file import read_model, write_model
     from mobilenet.runs.judging import photos_to_judge
     from mobilenet.runs.origin import read_origin
-    from mobilenet.runtimes.predictor import model_file
     from mobilenet.tasks import configured, task_of_model
     from mobilenet.training.finish import finish
 
-    file = model_file(model)
-    if file.suffix.lower() != ".safetensors":
-        raise ConfigError(f"{file} is an exported file; calibrate the run or the .safetensors file, and export again")
+    file, written = _files(model, out)
     network, card = read_model(file)
     task = configured(task_of_model(card.task, model), task_options)
     judging = photos_to_judge(data, task, card.vocabulary, read_origin(model, card), exclude)
@@ -74,7 +71,8 @@ def command(
     found = finish(network, card, task, photos, file)
     if found.note:
         click.echo(f"mobilenet: {found.note}", err=True)
-    written = out or file.with_name(f"{file.stem}-calibrated.safetensors")
+    if not found.fitted:
+        raise DataError("; ".join(("nothing was fitted, and nothing written", *task.summary(found.evaluation))))
     write_model(written, found.network, found.card)
     if as_json:
         fitted = {"temperatures": dict(found.card.temperatures), "decoding": dict(found.card.decoding)}
@@ -85,3 +83,19 @@ def command(
     for line in task.summary(evaluation):
         click.echo(line)
     click.echo(f"model   {shown(str(written))}")
+
+
+def _files(model: Path, out: Path | None) -> tuple[Path, Path]:
+    """The model file to read and the one to write; ConfigError, StorageError."""
+    from mobilenet.errors import ConfigError
+    from mobilenet.files import check_writable
+    from mobilenet.runtimes.predictor import model_file
+
+    if out is not None and out.suffix.lower() != ".safetensors":
+        raise ConfigError(f"{out} would be a model file; use a name that ends in .safetensors")
+    file = model_file(model)
+    if file.suffix.lower() != ".safetensors":
+        raise ConfigError(f"{file} is an exported file; calibrate the run or the .safetensors file, and export again")
+    written = out or file.with_name(f"{file.stem}-calibrated.safetensors")
+    check_writable(written.parent)
+    return file, written

@@ -51,9 +51,12 @@ def command(
     on stderr and skipped; the exit code is 2 if no query could be read.
     """
     from mobilenet.errors import DataError
+    from mobilenet.files import check_writable
     from mobilenet.retrieval.similar import threshold_of
     from mobilenet.runtimes.predictor import open_model
 
+    if html is not None:
+        check_writable(html.parent)
     predictor = open_model(model)
     photos, answers = _search(model, predictor, queries, folder, top, index, exact=exact)
     for answer in answers:
@@ -88,10 +91,10 @@ def _search(
     from mobilenet.errors import DataError
     from mobilenet.retrieval.embed import gallery
     from mobilenet.retrieval.index import EXACT_MOST
-    from mobilenet.retrieval.similar import find_similar, search_of
+    from mobilenet.retrieval.similar import Similar, find_similar, search_of
 
     with progress_bars() as bars:
-        names = ("computing vectors", "building the index")
+        names = ("computing vectors", "building the index", "searching")
         work = {name: bars.add_task(name, visible=False) for name in names}
 
         def tell(name: str) -> Callable[[int, int], None]:
@@ -104,7 +107,11 @@ def _search(
                 raise DataError(f"no photo in {folder} could be read; the reason for each is above")
             most = len(found.files) if exact else EXACT_MOST
             search = search_of(found, _note, tell(names[1]), most)
-            answers = [*find_similar(predictor, found, search, paths_of(queries), top)]
+            paths = [*paths_of(queries)]
+            answers, searching = list[Similar](), tell(names[2])
+            for answer in find_similar(predictor, found, search, paths, top):
+                answers.append(answer)
+                searching(len(answers), len(paths))
             return len(found.files), answers
 
 

@@ -261,8 +261,9 @@ def make_split(parts: Parts, *, fraction: float = 0.1, seed: int = 0) -> Dataset
     photos = parts.train
     contents, words = remembered_digests(photos), "the photos"
     if isinstance(photos.targets, ManyLabels):
-        labels, words = np.hstack([photos.targets.present(), photos.targets.absent()]), "each label"
-        chosen = split_by_labels(contents, labels, fraction, seed)
+        present, absent, words = photos.targets.present(), photos.targets.absent(), "each label"
+        labels, others = np.hstack([present, absent]), np.hstack([absent, present])
+        chosen = split_by_labels(contents, labels, others, fraction, seed)
     elif (strata := photos.targets.strata()) is None:
         chosen = split_by_content(contents, np.zeros(len(photos), np.int64), fraction, seed)
     else:

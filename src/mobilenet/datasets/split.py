@@ -36,24 +36,24 @@ def split_by_content(
 
 
 def split_by_labels(
-    contents: Sequence[bytes], labels: NDArray[np.bool_], fraction: float, seed: int
+    contents: Sequence[bytes], labels: NDArray[np.bool_], lacking: NDArray[np.bool_], fraction: float, seed: int
 ) -> NDArray[np.bool_]:
     """(N,) bool, True for validation: `fraction` of the photos with each of their `labels` (N, L), and at least one
     where two different photos have it, by iterative stratification (Sechidis et al., 2011, algorithm 1).
 
-    `contents`, copies and the seed as in `split_by_content`: copies with different labels stay in training.
+    `contents`, copies and the seed as in `split_by_content`: copies of which one has a label that another is `lacking`
+    (N, L) stay in training; where both are False, nothing is known.
     """
     chosen = np.zeros(len(labels), dtype=np.bool_)
     order, starts, sizes = _pictures(contents)
     if not len(starts):
         return chosen
-    ordered = labels[order]
-    lowest, highest = (edge.reduceat(ordered, starts, axis=0) for edge in (np.logical_and, np.logical_or))
+    found, without = (np.logical_or.reduceat(some[order], starts, axis=0) for some in (labels, lacking))
     lots = _lots([contents[order[start]] for start in starts], seed)
     free = np.lexsort((lots[:, 1], lots[:, 0]))
-    free = free[(lowest == highest)[free].all(1)]
+    free = free[~(found & without)[free].any(1)]
     taken = np.zeros(len(starts), dtype=np.bool_)
-    taken[free] = _stratified(highest[free], sizes[free], fraction)
+    taken[free] = _stratified(found[free], sizes[free], fraction)
     chosen[order] = np.repeat(taken, sizes)
     return chosen
 
@@ -68,7 +68,8 @@ def _stratified(labels: NDArray[np.bool_], sizes: NDArray[np.int64], fraction: f
     totals = np.append(weights.sum(0), sizes.sum()).astype(np.float64)
     held_out = fraction * totals
     several = labels.sum(0) > 1
-    held_out[:-1][several] = np.clip(held_out[:-1], 1.0, totals[:-1] - 1)[several]
+    smallest = np.where(labels, sizes[:, None], np.iinfo(np.int64).max).min(0, initial=np.iinfo(np.int64).max)
+    held_out[:-1][several] = np.clip(held_out[:-1], smallest, totals[:-1] - smallest)[several]
     # Wanted by training and by validation, for each label and for pictures at all.
     wanted = np.stack([totals - held_out, held_out])
     taken = np.zeros(len(labels), dtype=np.bool_)

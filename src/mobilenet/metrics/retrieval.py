@@ -63,12 +63,21 @@ def retrieval(
     asked = np.flatnonzero(mates > 0)
     if not len(asked):
         return Retrieval(0, 0.0, 0.0, 0.0)
-    rows, _ = nearest(vectors, max(5, int(mates.max())), None if gallery is None else gallery[0])
-    right = theirs[rows[asked]] == mine[asked, None]
-    ranks = np.arange(1, right.shape[1] + 1)
-    counted = right & (ranks <= mates[asked, None])
-    precision = (np.cumsum(right, 1) / ranks * counted).sum(1) / mates[asked]
-    return Retrieval(len(asked), float(right[:, 0].mean()), float(right[:, :5].any(1).mean()), float(precision.mean()))
+    first, five, precision = 0, 0, 0.0
+    for start, similarities in _similarities(vectors, vectors if gallery is None else gallery[0]):
+        if gallery is None:
+            similarities[np.arange(len(similarities)), np.arange(start, start + len(similarities))] = -np.inf
+        some = np.flatnonzero(mates[start : start + len(similarities)] > 0)
+        if not len(some):
+            continue
+        own = mates[start + some][:, None]
+        count = min(max(5, int(own.max())), len(theirs) - (gallery is None))
+        right = theirs[_best(similarities[some], count)] == mine[start + some, None]
+        ranks = np.arange(1, count + 1)
+        first, five = first + int(right[:, 0].sum()), five + int(right[:, :5].any(1).sum())
+        precision += float((np.cumsum(right, 1) / ranks * (right & (ranks <= own)) / own).sum())
+    queries = len(asked)
+    return Retrieval(queries, first / queries, five / queries, precision / queries)
 
 
 def _similarities(

@@ -67,15 +67,16 @@ def find_similar(
     """The `count` photos of the gallery most like each query, by vectors of the gallery's model; a query that is itself
     in the gallery is not among them. ModelError for a model without vectors."""
     output, threshold = vector_output(predictor, gallery.root), threshold_of(predictor)
-    own = gallery.root.absolute()
+    root = gallery.root.resolve()
     for photo in predict_photos(predictor, queries):
         if photo.outputs is None:
             yield Similar(photo.path, reason=photo.reason)
             continue
+        own = photo.path.resolve()
         places, cosines = search(np.asarray(photo.outputs[output.name], np.float32), count + 1)
         found = [
             Match(file, float(cosine), None if threshold is None else bool(cosine >= np.float32(threshold)))
             for file, cosine in zip((gallery.files[place] for place in places[0]), cosines[0], strict=True)
-            if own / file != photo.path.absolute()
+            if (root / file).resolve() != own
         ]
         yield Similar(photo.path, tuple(found[:count]))

@@ -43,11 +43,6 @@ def write_vectors(gallery: Gallery, out: Path, progress: Callable[[int, int], ob
 
 def _write_npy(gallery: Gallery, out: Path, tell: Callable[[int, int], object]) -> None:
     photos = len(gallery.files)
-    # First the list: whoever finds the vectors finds their names.
-    with atomic_write(list_beside(out)) as file:
-        left_out = [{"file": photo.file, "reason": photo.reason} for photo in gallery.left_out]
-        document = {"root": str(gallery.root), "files": gallery.files, "left_out": left_out}
-        file.write(json.dumps(document).encode("ascii"))
     with atomic_path(out) as path:
         shape = (photos, gallery.store.dimensions)
         with path.open("wb") as file:
@@ -57,6 +52,11 @@ def _write_npy(gallery: Gallery, out: Path, tell: Callable[[int, int], object]) 
             for start in range(0, photos, _AT_ONCE):
                 file.write(gallery.vectors(start, start + _AT_ONCE).astype("<f4").tobytes())
                 tell(min(start + _AT_ONCE, photos), photos)
+        # Both are complete before either takes its place, first the list: whoever finds vectors finds their names.
+        with atomic_write(list_beside(out)) as file:
+            left_out = [{"file": photo.file, "reason": photo.reason} for photo in gallery.left_out]
+            document = {"root": str(gallery.root), "files": gallery.files, "left_out": left_out}
+            file.write(json.dumps(document).encode("ascii"))
 
 
 def _write_parquet(gallery: Gallery, out: Path, tell: Callable[[int, int], object]) -> None:

@@ -91,7 +91,7 @@ def fit(settings: FitSettings, listener: FitListener | None = None) -> Fitted:
     epochs = settings.epochs or _full_epochs(settings, weights, len(dataset.train))
     trainings = Trainings(training, epochs, weights, settings.out, journal, listener.training_of, task.goal)
     choice = Choice(settings, journal, listener, options, trainings, epochs, elsewhere)
-    return _finish(choice, profile, len(dataset.classes), choice.decide())
+    return _finish(choice, profile, len(dataset.classes), choice.decide(), of_photos=task.goal.of_photos)
 
 
 def _full_epochs(settings: FitSettings, weights: tuple[WeightFile, ...], photos: int) -> int:
@@ -128,7 +128,9 @@ def _check_any_inside(settings: FitSettings, options: Sequence[Option], listener
     listener.say(f"{len(possible)} candidates{budget}{aim}{wider}")
 
 
-def _finish(choice: Choice, profile: DeviceProfile, classes: int, found: MeasuredFile | None) -> Fitted:
+def _finish(
+    choice: Choice, profile: DeviceProfile, classes: int, found: MeasuredFile | None, *, of_photos: bool
+) -> Fitted:
     settings = choice.settings
     candidates = (option.candidate for option in choice.options)
     fitted = Fitted(
@@ -144,6 +146,7 @@ def _finish(choice: Choice, profile: DeviceProfile, classes: int, found: Measure
         chosen=found,
         seconds=round(choice.seconds + sum(trial.seconds for trial in choice.trials), 1),
         profile=profile,
+        of_photos=of_photos,
     )
     if found is not None:
         data = (settings.out / found.file).read_bytes()

@@ -49,6 +49,8 @@ class Fitted:
     chosen: MeasuredFile | None
     seconds: float
     profile: DeviceProfile
+    of_photos: bool = True
+    """Whether accuracies are shares of the validation photos (`tasks.task.Goal`)."""
 
     @property
     def model(self) -> Path:
@@ -83,8 +85,9 @@ class Fitted:
         return next((int(proof["photos"]) for proof in proofs if proof.get("photos")), None)
 
     def interval(self, accuracy: float | None) -> tuple[float, float] | None:
-        """The 95 % confidence interval (0…1) of an accuracy on that many photos; None if either is not known."""
-        if accuracy is None or self.photos is None:
+        """The 95 % confidence interval (0…1) of an accuracy on that many photos; None if either is not known, or
+        if accuracies are not shares of photos."""
+        if accuracy is None or self.photos is None or not self.of_photos:
             return None
         return wilson_interval(round(accuracy * self.photos), self.photos)
 

@@ -36,7 +36,8 @@ class Goal:
 
     `name` is its key among the figures; `title` is for tables (`top-1`), `noun` for sentences (`accuracy`); `agreement`
     is the term for two networks giving the same prediction, and `answers` for what is predicted where a photo has
-    several, of which agreement is then a share. A file may be below its network by `allowed_loss`, by its precision.
+    several, of which agreement is then a share. `of_photos`: it is a share of the photos, so that its uncertainty is
+    binomial. A file may be below its network by `allowed_loss`, by its precision.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Goal:
     noun: str
     agreement: str
     answers: str = ""
+    of_photos: bool = True
     allowed_loss: Mapping[Precision, float] = field(default_factory=lambda: {"float32": 0.0, "int8": 0.01})
 
 

@@ -10,6 +10,7 @@ from mobilenet.datasets.cache.load import CachedPhotos, load
 from mobilenet.datasets.dataset import Dataset, open_dataset
 from mobilenet.datasets.exclusions import read_exclusions
 from mobilenet.datasets.remote.urls import spelled
+from mobilenet.datasets.targets import ManyLabels
 from mobilenet.errors import ConfigError, DataError
 from mobilenet.images.augment import training_methods, training_side
 from mobilenet.model.card import ModelCard
@@ -87,7 +88,20 @@ def load_data(settings: TrainingSettings, device: torch.device, dtype: torch.dty
     training, validation, caching_s = _cache(dataset, settings, listener)
     if teacher is not None:
         validation = judged_by(teacher, task, validation, settings.cache_bytes, settings.workers)
+    _check_measurable(validation, task)
     return TrainingData(task, dataset, card, training, validation, teacher, caching_s)
+
+
+def _check_measurable(validation: CachedPhotos, task: Task) -> None:
+    """DataError if no label is known of some validation photos and known to be absent from others: found now, and not
+    after the first epoch."""
+    targets = validation.targets
+    if isinstance(targets, ManyLabels) and not (targets.present().any(0) & targets.absent().any(0)).any():
+        photos = "the only validation photo" if len(targets) == 1 else f"{len(targets):,} validation photos"
+        raise DataError(
+            f"none of the {task.vocabulary_noun} can be measured on {photos}: each is the same on all where it is "
+            "known; give more with --val or --val-fraction"
+        )
 
 
 def _cache(

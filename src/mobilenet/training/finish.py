@@ -26,12 +26,14 @@ _PHOTOS_AT_ONCE = 64
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Finished:
-    """The network and its card, its evaluation on the photos, and what the user should know of it, if anything."""
+    """The network and its card, its evaluation on the photos, what the user should know of it, if anything, and whether
+    anything was fitted."""
 
     network: nn.Module
     card: ModelCard
     evaluation: Evaluation
     note: str = ""
+    fitted: bool = True
 
 
 def finish(
@@ -51,20 +53,21 @@ def finish(
     raw = _predicted(RawPredictor(network, card, device), photos)
     before = _ended(raw, card.outputs)
     fitted = task.temperatures(raw, photos.targets, card)
+    given = card
     if fitted.decoding:
         card = replace(card, decoding={**card.decoding, **fitted.decoding})
     if not fitted.by_output:
-        return Finished(network, card, _evaluation(task, card, photos, before, fitted.figures))
+        evaluation = _evaluation(task, card, photos, before, fitted.figures)
+        return Finished(network, card, evaluation, fitted=bool(fitted.decoding))
     warm_card, arrays = tempered(card, arrays_of(network), fitted.by_output)
     warm = network_of_arrays(warm_card, arrays, name)
     after = _predicted(TorchPredictor(warm, warm_card, device), photos)
     # What is fitted anew fits the outputs at the new temperature alone.
     others = {name: value for name, value in card.decoding.items() if name not in fitted.decoding}
-    unfitted = replace(card, decoding=others)
-    if task.agreement(before, after, unfitted) == 1:
+    if task.agreement(before, after, replace(card, decoding=others)) == 1:
         return Finished(warm, warm_card, _evaluation(task, warm_card, photos, after, fitted.figures))
     note = f"temperatures {dict(fitted.by_output)} were not applied: rounding would change a prediction"
-    return Finished(network, unfitted, _evaluation(task, unfitted, photos, before, {}), note)
+    return Finished(network, given, _evaluation(task, given, photos, before, {}), note, fitted=False)
 
 
 def _predicted(predictor: Predictor, photos: CachedPhotos) -> Outputs:

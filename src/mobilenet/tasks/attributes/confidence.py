@@ -4,6 +4,7 @@ Both flatter the photos that they are fitted to. So the figures are cross-fitted
 temperature and by thresholds that are fitted on the others.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from mobilenet.metrics.classification import calibration
 from mobilenet.metrics.multilabel import best_threshold, binary_cross_entropy
 from mobilenet.metrics.temperature import FEWEST, MOST, fit_temperature, supported
-from mobilenet.tasks.attributes.score import DEFAULT_THRESHOLD, THRESHOLDS, mean_f1
+from mobilenet.tasks.attributes.score import THRESHOLDS, mean_f1, thresholds_of
 from mobilenet.tasks.attributes.targets import AttributeTargets
 from mobilenet.tasks.task import Temperatures
 
@@ -26,21 +27,31 @@ _FOLDS = 5
 Floats = NDArray[np.float64]
 
 
-def fitted(output: str, raw: NDArray[np.float32], targets: AttributeTargets) -> Temperatures:
+def fitted(
+    output: str, raw: NDArray[np.float32], targets: AttributeTargets, decoding: Mapping[str, Any]
+) -> Temperatures:
     """(N, attributes) raw values -> the temperature of `output`, or none where the photos do not support one; the
     `thresholds` of the attributes as a field of the vocabulary, probabilities at that temperature; and the figures
     `temperature` and `thresholds`.
 
     The former is that of `metrics.temperature.supported`; of the latter, `mean_f1_cross_fitted` is that with thresholds
-    fitted on the others.
+    fitted on the others, and `fitted` the number of attributes of which enough photos are known: others keep that of
+    `decoding`, or one half.
     """
     logits, values = raw.astype(np.float64), targets.values
     temperature, figures = _temperature(logits, values)
     probabilities = _sigmoid(logits / temperature)
-    thresholds = _thresholds(probabilities, values)
+    # Where too few photos say anything, the threshold of before, which is the same answer at the new temperature.
+    before = thresholds_of(decoding, values.shape[1])
+    kept = _sigmoid((np.log(before) - np.log1p(-before)) / temperature) if temperature != 1 else before
+    thresholds, enough = _thresholds(probabilities, values, kept)
     found = {
         "temperature": figures,
-        "thresholds": {"folds": _FOLDS, "mean_f1_cross_fitted": _cross_fitted_f1(probabilities, values)},
+        "thresholds": {
+            "folds": _FOLDS,
+            "mean_f1_cross_fitted": _cross_fitted_f1(probabilities, values, kept),
+            "fitted": int(enough.sum()),
+        },
     }
     return Temperatures({output: temperature} if temperature != 1 else {}, found, {THRESHOLDS: thresholds.tolist()})
 
@@ -83,22 +94,24 @@ def _measured(logits: Floats, values: NDArray[np.int8]) -> dict[str, float]:
     return {"ece": calibration(probabilities, truth).error, "loss": binary_cross_entropy(probabilities, truth)}
 
 
-def _thresholds(probabilities: Floats, values: NDArray[np.int8]) -> Floats:
-    found = np.full(values.shape[1], DEFAULT_THRESHOLD)
+def _thresholds(probabilities: Floats, values: NDArray[np.int8], kept: Floats) -> tuple[Floats, NDArray[np.bool_]]:
+    """(attributes,) thresholds, and whether they are fitted and not `kept`."""
+    found, enough = kept.copy(), np.zeros(len(kept), np.bool_)
     for place in range(values.shape[1]):
         known = values[:, place] >= 0
         truth = values[known, place] == 1
         if min(truth.sum(), (~truth).sum()) >= FEWEST_VALUES:
             # Decimals that fit into float32, so that every engine compares with the same number.
             found[place] = round(best_threshold(probabilities[known, place], truth), 6)
-    return found
+            enough[place] = True
+    return found, enough
 
 
-def _cross_fitted_f1(probabilities: Floats, values: NDArray[np.int8]) -> float | None:
+def _cross_fitted_f1(probabilities: Floats, values: NDArray[np.int8], kept: Floats) -> float | None:
     fold = np.random.default_rng(0).permutation(len(values)) % _FOLDS
     answers = np.zeros(values.shape, np.bool_)
     for number in range(_FOLDS):
-        thresholds = _thresholds(probabilities[fold != number], values[fold != number])
+        thresholds, _ = _thresholds(probabilities[fold != number], values[fold != number], kept)
         answers[fold == number] = probabilities[fold == number] >= thresholds
     return mean_f1(answers, values)
 

@@ -202,10 +202,19 @@ def _holds_attributes(archive: Archive) -> bool:
         rows = list(islice(archive.about.values(), _LOOKED_AT))
         if any(_field(row) is not None for row in rows):
             return True
+        if _has_lists_alone(archive):
+            return True
         fields, others = known_fields(rows, _LOOKED_AT)
         # Other JSON speaks of sizes and authors; a class is then said elsewhere.
         return bool(fields) and not others and any(value_of(row.get(name)) in (0, 1) for row in rows for name in fields)
     return any(map(is_list, set(archive.classes.values())))
+
+
+def _has_lists_alone(archive: Archive) -> bool:
+    """Whether labels are several names at once, and no other JSON beside the photos says it."""
+    return any(map(is_list, set(archive.classes.values()))) and all(
+        _field(row) is None for row in archive.about.values()
+    )
 
 
 def _field(about: Mapping[str, object]) -> object | None:
@@ -221,7 +230,7 @@ def _from_archive(path: Path, archive: Archive) -> Source:
     notes = [f"{spelled(path)}: {unread_line(archive.unread)}"] if archive.unread else []
     fields, _ = known_fields(archive.about.values(), _LOOKED_AT)
     names = dict.fromkeys([*archive.classes, *archive.about])
-    lists = not archive.about
+    lists = not archive.about or _has_lists_alone(archive)
     said = {
         file: from_names(archive.classes[file]) if lists else _of_json(path, file, archive.about.get(file, {}), fields)
         for file in names

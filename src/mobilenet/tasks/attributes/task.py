@@ -45,7 +45,8 @@ class Attributes:
         "agreement of answers",
         "answers",
         # Rounding may change the order of photos with nearly the same probability.
-        {"float32": 0.001, "int8": 0.005},
+        allowed_loss={"float32": 0.001, "int8": 0.005},
+        of_photos=False,
     )
     vocabulary_noun = "attributes"
     smallest_crop = 0.75
@@ -119,9 +120,9 @@ class Attributes:
         """Average precision, F1, calibration and exact matches, of what is known."""
         return scoring.score(outputs[_OUTPUT], _attributes(targets).values, card.labels, card.decoding)
 
-    def temperatures(self, raw: Outputs, targets: Targets, _card: ModelCard) -> Temperatures:
+    def temperatures(self, raw: Outputs, targets: Targets, card: ModelCard) -> Temperatures:
         """That of all sigmoids together, by maximum likelihood, and the threshold of each attribute by its F1."""
-        return fitted(_OUTPUT, raw[_OUTPUT], _attributes(targets))
+        return fitted(_OUTPUT, raw[_OUTPUT], _attributes(targets), card.decoding)
 
     def mistakes(self, outputs: Outputs, targets: Targets, card: ModelCard) -> list[Wrong]:
         """Every wrong answer about a known attribute, in both directions."""

@@ -17,6 +17,7 @@ from mobilenet.tasks.embedding.targets import Identities, Pairings
 __all__ = ["identities", "is_pairs", "read_identities", "source_of", "targets_of"]
 
 _HEADER = ("first", "second", "same")
+_REMEDY = "give a row for each pair: first, second (two photos) and same (1 or 0)"
 _SAME = {"1": True, "0": False, "true": True, "false": False, "same": True, "different": False}
 
 
@@ -115,7 +116,9 @@ def _read_pairs(path: Path) -> Source:
         raise DataError(f"cannot read {path}: {error}; write the columns {', '.join(_HEADER)} in UTF-8") from error
     lines = ", ".join(map(str, bad[:5])) + (f" and {len(bad) - 5:,} more" if len(bad) > 5 else "")
     notes = (f"{path}: rows without two files and a 0 or 1 are left out, in lines {lines}",) if bad else ()
-    return Source(path, path.parent, {name: _Paired(tuple(pairs)) for name, pairs in others.items()}, notes=notes)
+    return Source(
+        path, path.parent, {name: _Paired(tuple(pairs)) for name, pairs in others.items()}, notes=notes, remedy=_REMEDY
+    )
 
 
 def _pair(row: list[str], columns: tuple[int, int, int] | None) -> tuple[str, str, bool] | None:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mobilenet.errors import DataError
 from mobilenet.metrics.classification import wilson_interval
 from mobilenet.metrics.retrieval import nearest, retrieval
 from mobilenet.metrics.verification import best_accuracy, draw_pairs, fewest_pairs, threshold_for, true_accept_rate
@@ -113,6 +114,8 @@ def _of_identities(vectors: Vector, targets: Identities, decoding: Mapping[str, 
 
 
 def _of_pairs(vectors: Vector, targets: Pairings, decoding: Mapping[str, Any]) -> dict[str, Any]:
+    if not len(targets.pairs):
+        raise DataError("none of the pairs has two photos that can be read, so nothing can be measured")
     same, different = _similarities(vectors, targets)
     losses = np.concatenate([1 - same, np.maximum(different, 0)])
     nothing = dict.fromkeys(("recall_at_1", "recall_at_1_interval", "recall_at_5", "map_at_r"))

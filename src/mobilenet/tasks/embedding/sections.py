@@ -41,10 +41,22 @@ def _retrieval(figures: Mapping[str, Any]) -> tuple[Figure, ...]:
 def _rates(pairs: Mapping[str, Any]) -> tuple[Figure, ...]:
     return (
         Figure("Verification accuracy", pairs["accuracy"], note="threshold of other pairs"),
+        *_at_threshold(pairs["at_threshold"]),
         *(
             Figure(f"True accepts at {row['false_accept_rate']:g}", row["true_accept_rate"], prominent=False)
             for row in pairs["rates"]
         ),
+    )
+
+
+def _at_threshold(at: Mapping[str, Any] | None) -> tuple[Figure, ...]:
+    """What the threshold of the model file does."""
+    if at is None:
+        return ()
+    title = f"at the model's threshold, {at['threshold']:.3f}"
+    return (
+        Figure(f"True accepts {title}", at["true_accept_rate"], prominent=False),
+        Figure(f"False accepts {title}", at["false_accept_rate"], prominent=False),
     )
 
 
@@ -63,7 +75,7 @@ def summary(evaluation: Evaluated) -> tuple[str, ...]:
     """Lines about the threshold, and about photos that cannot be found."""
     figures = evaluation.figures
     lines = []
-    if not figures["queries"] and figures["verification"] is not None:
+    if not figures["queries"] and figures["per_class"]:
         lines.append("no two validation photos are of one class: recall cannot be measured; give more with --val")
     if fit := figures.get("threshold"):
         rate = f"{fit['false_accept_rate']:g}"

@@ -59,7 +59,7 @@ class Embedding:
         "same photo nearest",
         "vectors",
         # Photos that are nearly alike change places for rounding, in both directions.
-        {"float32": 0.0, "int8": 0.02},
+        allowed_loss={"float32": 0.0, "int8": 0.02},
     )
     vocabulary_noun = "classes"
     smallest_crop = 0.0

@@ -59,9 +59,10 @@ def with_views(
         pace = measured_pace(student, teacher, seen)
         views = affordable_views(pace, student.epochs, student.minutes, len(seen))
         answer_ms, step_ms = 1000 * pace.answer_s, 1000 * pace.step_s
+        crops = "1 crop" if views == 1 else f"{views:,} crops"
         note(
-            f"the teacher sees {views:,} crops of each photo: it takes {answer_ms:.3g} ms for one, a step of the "
-            f"student {step_ms:.3g} ms; --teacher-views changes the number"
+            f"the teacher sees {crops} of each photo: it takes {answer_ms:.3g} ms for one, a step of the student "
+            f"{step_ms:.3g} ms; --teacher-views changes the number"
         )
     return replace(teaching, views=int(processes.said_by_the_first(str(views).encode())))
 
