@@ -65,9 +65,12 @@ def test_confidence_is_fitted_to_other_photos(
     factor = first[1]["classifier.weight"] / second[1]["classifier.weight"]
     wanted = second[0].temperatures["probabilities"] / first[0].temperatures.get("probabilities", 1)
     assert factor == pytest.approx(np.full_like(factor, wanted), rel=1e-4)
-    assert main(["calibrate", *words, "--json"]) == 0
+    assert main(["calibrate", *words]) == 2
+    assert "nothing was fitted, and nothing written; no temperature: " in capsys.readouterr().err
+    assert not (tmp_path / "again.safetensors").exists()
+    assert main(["calibrate", str(run), str(shop), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["temperatures"]["probabilities"] == pytest.approx(second[0].temperatures["probabilities"], rel=1e-3)
+    assert found["temperatures"] == second[0].temperatures
     assert found["evaluation"]["photos"] == 60
 
 
@@ -95,15 +98,16 @@ def test_a_threshold_is_fitted_to_pairs(photos: Path, tmp_path: Path, capsys: py
     assert card.decoding == found["decoding"]
     # The rate that a file was fitted for stays its rate, and too few pairs change nothing.
     (tmp_path / "pairs.csv").write_text("\n".join(["first,second,same", *rows[:2], rows[-1]]))
-    assert main(["calibrate", found["model"], str(tmp_path / "pairs.csv"), "--out", str(tmp_path / "few")]) == 0
-    assert (
-        "no threshold for a false-accept rate of 0.25: 2 pairs of two classes are too few; 4 are needed"
-        in capsys.readouterr().out
-    )
-    assert read_arrays(tmp_path / "few")[0].decoding == card.decoding
+    few = str(tmp_path / "few.safetensors")
+    assert main(["calibrate", found["model"], str(tmp_path / "pairs.csv"), "--out", few]) == 2
+    line = "no threshold for a false-accept rate of 0.25: 2 pairs of two classes are too few; 4 are needed"
+    assert line in capsys.readouterr().err
+    assert not Path(few).exists()
 
 
 def test_what_cannot_be_calibrated_is_refused(shop: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["calibrate", str(tmp_path), str(shop), "--out", str(tmp_path / "new.onnx")]) == 2
+    assert "use a name that ends in .safetensors" in capsys.readouterr().err
     (tmp_path / "model.tflite").write_bytes(b"TFL3")
     assert main(["calibrate", str(tmp_path / "model.tflite"), str(shop)]) == 2
     assert "is an exported file; calibrate the run or the .safetensors file" in capsys.readouterr().err

@@ -206,18 +206,20 @@ def test_thresholds_and_temperature_are_fitted_to_what_is_known() -> None:
     random = np.random.default_rng(3)
     logits = random.normal(size=(600, 2))
     truth = (random.random((600, 2)) < 1 / (1 + np.exp(-logits))).astype(np.int8)
-    found = fitted("probabilities", (3 * logits).astype(np.float32), AttributeTargets(truth))
+    found = fitted("probabilities", (3 * logits).astype(np.float32), AttributeTargets(truth), {})
     assert found.by_output["probabilities"] == pytest.approx(3, rel=0.2)
     figures = found.figures["temperature"]
     assert figures["loss_cross_fitted"] < figures["loss_before"]
     few = AttributeTargets(np.where(np.arange(600)[:, None] < 20, truth, np.int8(-1)))
-    none = fitted("probabilities", logits.astype(np.float32), few)
+    none = fitted("probabilities", logits.astype(np.float32), few, {})
     assert none.by_output == {}
     assert "20 validation photos with known attributes are too few" in none.figures["temperature"]["note"]
     rare = truth.copy()
     rare[:, 1] = 0
     rare[:4, 1] = 1
-    assert fitted("probabilities", logits.astype(np.float32), AttributeTargets(rare)).decoding["thresholds"][1] == 0.5
+    assert (
+        fitted("probabilities", logits.astype(np.float32), AttributeTargets(rare), {}).decoding["thresholds"][1] == 0.5
+    )
 
 
 def test_answers_are_those_above_their_thresholds() -> None:
