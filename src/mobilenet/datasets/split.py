@@ -39,7 +39,8 @@ def split_by_labels(
     contents: Sequence[bytes], labels: NDArray[np.bool_], lacking: NDArray[np.bool_], fraction: float, seed: int
 ) -> NDArray[np.bool_]:
     """(N,) bool, True for validation: `fraction` of the photos with each of their `labels` (N, L), and at least one
-    where two different photos have it, by iterative stratification (Sechidis et al., 2011, algorithm 1).
+    where two different photos have it, by iterative stratification (Sechidis et al., 2011, algorithm 1). The only photo
+    with a label is trained on, whatever else it has.
 
     `contents`, copies and the seed as in `split_by_content`: copies of which one has a label that another is `lacking`
     (N, L) stay in training; where both are False, nothing is known.
