@@ -13,6 +13,7 @@ from mobilenet.spec.rows import MAX_RESOLUTION, Conv, ConvStyle, GlobalPool, Lin
 __all__ = [
     "CLASSIFIER",
     "MOBILENETS",
+    "SSD_RESOLUTION",
     "mobilenet_v1",
     "mobilenet_v1_head",
     "mobilenet_v1_shallow",
@@ -32,6 +33,9 @@ _MIN_CHANNELS = 8
 
 _MAX_WIDTH = 16
 
+SSD_RESOLUTION = 300
+"""Pixels; that of the paper's detectors (Table 13), whose planes have odd sides."""
+
 _PLAIN = ConvStyle()
 
 
@@ -40,7 +44,7 @@ def mobilenet_v1(
 ) -> Network:
     """MobileNet V1: stem, 13 depthwise separable blocks, global average pool, linear (Table 1).
 
-    `width_multiplier` above 0, up to 16; `resolution` a multiple of 32 pixels, up to 8192; SpecError otherwise.
+    `width_multiplier` above 0, up to 16; `resolution` a multiple of 32 pixels, up to 8192, or 300; SpecError otherwise.
     """
     _check(width_multiplier, resolution)
     convs = _separable_body(_BODY, width_multiplier, style)
@@ -151,6 +155,8 @@ def _check(width_multiplier: float, resolution: int) -> None:
             f"width multiplier {width_multiplier:g} is out of range; "
             f"use a number above 0, such as 0.5 (at most {_MAX_WIDTH})"
         )
+    if resolution == SSD_RESOLUTION:
+        return
     if resolution < 32 or resolution > MAX_RESOLUTION or resolution % 32:
         lower = min(max(resolution // 32 * 32, 32), MAX_RESOLUTION - 32)
         fault = "is not a multiple of 32" if resolution % 32 else "is out of range"

@@ -1,0 +1,152 @@
+"""Single-shot detection on MobileNet V1 as rows of the table (Liu et al. 2016, arXiv 1512.02325; Howard et al. 2017,
+Table 13).
+
+Boxes are predicted at every position of several planes, each half as large as the one before: those of blocks 11 and
+13, and those of convolutions added after them. At each position of plane k there are as many predictions as it has prior
+boxes; a prediction is four numbers for its box and one for each class.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from mobilenet.errors import SpecError
+from mobilenet.spec.mobilenet import mobilenet_v1
+from mobilenet.spec.rows import Conv, ConvStyle, Network, Row
+from mobilenet.spec.shapes import output_shapes
+
+__all__ = ["PRIORS", "Plane", "detection_rows", "mobilenet_v1_ssd", "mobilenet_v1_ssdlite", "planes"]
+
+PRIORS = (3, 6, 6, 6, 6, 6)
+"""Prior boxes at each position of the planes, as in the authors' networks."""
+
+_READ = ("block11.pointwise", "block13.pointwise")
+_ADDED = ((256, 512), (128, 256), (128, 256), (64, 128))
+"""Channels of each added pair at width 1: of its 1 × 1 convolution, and of its 3 × 3 convolution with a stride of 2."""
+
+_MIN_CHANNELS = 8
+
+
+class Plane(NamedTuple):
+    """A plane on which boxes are predicted: the row that computes it, its sides in pixels, and its channels."""
+
+    row: str
+    height: int
+    width: int
+    channels: int
+
+
+def planes(body: Network) -> tuple[Plane, ...]:
+    """The planes of the detector on a body, from fine to coarse; those of added rows end with the first of one pixel.
+
+    SpecError for a body without blocks 11 and 13.
+    """
+    found = _planes(body)
+    shapes = output_shapes((*body.rows, *_added_rows(body, ConvStyle(), separable=False)), body.resolution)
+    return tuple(Plane(row, *shapes[row]) for row in found)
+
+
+def detection_rows(
+    body: Network, classes: int, style: ConvStyle, *, separable: bool, priors: Sequence[int] = PRIORS
+) -> tuple[Row, ...]:
+    """The rows after `body`: added convolutions, then for plane k = 1, 2, … `boxes{k}` of 4 and `scores{k}` of
+    `classes` channels for each of its `priors`.
+
+    `separable`: SSDLite (Sandler et al. 2018, arXiv 1801.04381, section 6.2), with a depthwise convolution in front of
+    each prediction; otherwise the network of the MobileNet paper's authors, which predicts with 1 × 1 convolutions.
+    SpecError for a body without blocks 11 and 13.
+    """
+    rows: list[Row] = [*_added_rows(body, style, separable=separable)]
+    for number, (plane, count) in enumerate(zip(planes(body), priors, strict=False), 1):
+        for name, values in (("boxes", 4), ("scores", classes)):
+            rows += _prediction(f"{name}{number}", plane, count * values, style, separable=separable)
+    return tuple(rows)
+
+
+def mobilenet_v1_ssd(width_multiplier: float = 1.0, resolution: int = 300, classes: int = 91) -> Network:
+    """SSD on MobileNet V1 as in Table 13, whose 91 classes are COCO's 90 and the background."""
+    return _detector("mobilenet_v1_ssd", width_multiplier, resolution, classes, separable=False)
+
+
+def mobilenet_v1_ssdlite(width_multiplier: float = 1.0, resolution: int = 300, classes: int = 90) -> Network:
+    """SSDLite on MobileNet V1: separable convolutions in the head; no class for the background."""
+    return _detector("mobilenet_v1_ssdlite", width_multiplier, resolution, classes, separable=True)
+
+
+def _detector(name: str, width_multiplier: float, resolution: int, classes: int, *, separable: bool) -> Network:
+    style = ConvStyle(padding="tensorflow", activation="relu6", epsilon=1e-3)
+    body = mobilenet_v1(width_multiplier, resolution, 0, style)
+    # A detector has no use for the average over the last plane.
+    rows = (*body.rows[:-1], *detection_rows(body, classes, style, separable=separable))
+    return Network(name, resolution, classes, rows, width_multiplier)
+
+
+def _planes(body: Network) -> tuple[str, ...]:
+    shapes = output_shapes(body.rows, body.resolution)
+    if missing := [row for row in _READ if row not in shapes]:
+        raise SpecError(f"{body.name} has no row {missing[0]}, on which boxes are predicted; use mobilenet_v1")
+    side, added = shapes[_READ[-1]][0], []
+    for number in range(1, len(_ADDED) + 1):
+        if side == 1:
+            break
+        side = -(-side // 2)
+        added.append(f"added{number}.expansion")
+    return (*_READ, *added)
+
+
+def _added_rows(body: Network, style: ConvStyle, *, separable: bool) -> Iterator[Conv]:
+    """Each pair of convolutions; the last row of a pair has the same name with either kind of convolution."""
+    count = len(_planes(body)) - len(_READ)
+    channels = output_shapes(body.rows, body.resolution)[_READ[-1]][2]
+    read = _READ[-1]
+    for number, (narrow, wide) in enumerate(_ADDED[:count], 1):
+        inner, outer = (_thin(base, body.width_multiplier) for base in (narrow, wide))
+        name = f"added{number}"
+        yield _conv(f"{name}.reduction", channels, inner, style, inputs=(read,))
+        if separable:
+            yield _conv(f"{name}.depthwise", inner, inner, style, kernel_size=3, stride=2, groups=inner)
+            yield _conv(f"{name}.expansion", inner, outer, style)
+        else:
+            yield _conv(f"{name}.expansion", inner, outer, style, kernel_size=3, stride=2)
+        channels, read = outer, f"{name}.expansion"
+
+
+def _prediction(name: str, plane: Plane, out: int, style: ConvStyle, *, separable: bool) -> Iterator[Conv]:
+    channels, read = plane.channels, (plane.row,)
+    if separable:
+        yield _conv(f"{name}.depthwise", channels, channels, style, kernel_size=3, groups=channels, inputs=read)
+        read = ()
+    yield Conv(
+        f"{name}.prediction", channels, out, 1, padding=style.padding, bias=True, batch_norm=False,
+        activation="none", inputs=read,
+    )  # fmt: skip
+
+
+def _thin(channels: int, width_multiplier: float) -> int:
+    return max(int(channels * width_multiplier), _MIN_CHANNELS)
+
+
+def _conv(
+    name: str,
+    in_channels: int,
+    out_channels: int,
+    style: ConvStyle,
+    *,
+    kernel_size: int = 1,
+    stride: int = 1,
+    groups: int = 1,
+    inputs: tuple[str, ...] = (),
+) -> Conv:
+    return Conv(
+        name,
+        in_channels,
+        out_channels,
+        kernel_size,
+        stride,
+        groups,
+        padding=style.padding,
+        bias=not style.batch_norm,
+        batch_norm=style.batch_norm,
+        epsilon=style.epsilon,
+        activation=style.activation,
+        inputs=inputs,
+    )

@@ -1,0 +1,1 @@
+"""Detection: where things are in a photo, and which (Table 13)."""
