@@ -108,7 +108,7 @@ def test_a_backbone_and_a_missing_array_are_refused() -> None:
 
 
 def _headed(*rows: Row, output: Output | None = None) -> ModelCard:
-    head = Head(rows, (output or Output("made", rows[-1].name, (4,)),))
+    head = Head(rows, (output or Output("made", (rows[-1].name,), (4,)),))
     return ModelCard("mobilenet_v1", 0.25, 32, (), Preprocessing(32), task="made up", head=head)
 
 
@@ -155,8 +155,8 @@ def test_rows_that_cannot_be_exported_are_one_line(rows: list[Row], message: str
 
 
 def test_an_output_that_its_row_does_not_compute_is_refused() -> None:
-    with pytest.raises(ModelError, match=r"output made of shape \(5,\) does not match what its row made computes"):
-        exported_rows(_headed(Linear("made", 256, 4), output=Output("made", "made", (5,))))
+    with pytest.raises(ModelError, match=r"output made of shape \(5,\) does not match what its rows compute: made"):
+        exported_rows(_headed(Linear("made", 256, 4), output=Output("made", ("made",), (5,))))
 
 
 def test_what_a_node_has_made_is_let_go_behind_its_last_reader() -> None:

@@ -30,13 +30,29 @@ def _two_outputs(ending: Ending) -> Head:
         conv("local", _PLANE, _CHANNELS, 8, "relu"),
         Linear("scores", 2 * 2 * 8, 4),
     )
-    outputs = Output("brightness", "brightness", (1,), ending), Output("quadrant", "scores", (4,), "softmax")
+    outputs = Output("brightness", ("brightness",), (1,), ending), Output("quadrant", ("scores",), (4,), "softmax")
     return Head(rows, outputs)
 
 
 def _plane() -> Head:
     """Four numbers at each of 48 places, from a plane in the middle; the pool is read by nobody."""
-    return Head((conv("boxes", "block11.pointwise", 128, 12),), (Output("boxes", "boxes", (48, 4)),))
+    return Head((conv("boxes", "block11.pointwise", 128, 12),), (Output("boxes", ("boxes",), (48, 4)),))
+
+
+def _several_planes() -> Head:
+    """Two outputs, each of which joins what two planes of different sizes compute."""
+    rows = (
+        conv("boxes1", "block11.pointwise", 128, 12),
+        conv("scores1", "block11.pointwise", 128, 6),
+        conv("boxes2", _PLANE, _CHANNELS, 8),
+        conv("scores2", _PLANE, _CHANNELS, 4),
+    )
+    places = 4 * 4 * 3 + 2 * 2 * 2
+    outputs = (
+        Output("boxes", ("boxes1", "boxes2"), (places, 4)),
+        Output("scores", ("scores1", "scores2"), (places, 2), "sigmoid"),
+    )
+    return Head(rows, outputs)
 
 
 def _planes_joined() -> Head:
@@ -45,7 +61,7 @@ def _planes_joined() -> Head:
         conv("cut", _PLANE, _CHANNELS, 8, "relu6"),
         Concat("joined", ("signed", "cut")),
     )
-    return Head(rows, (Output("embeddings", "joined", (4, 12), "l2"), Output("signed", "signed", (2, 2, 4))))
+    return Head(rows, (Output("embeddings", ("joined",), (4, 12), "l2"), Output("signed", ("signed",), (2, 2, 4))))
 
 
 def _vectors_joined() -> Head:
@@ -58,9 +74,9 @@ def _vectors_joined() -> Head:
     return Head(
         rows,
         (
-            Output("flags", "flags", (5,), "sigmoid"),
-            Output("features", "pool", (_CHANNELS,)),
-            Output("embedding", "joined", (16 + _CHANNELS,), "l2"),
+            Output("flags", ("flags",), (5,), "sigmoid"),
+            Output("features", ("pool",), (_CHANNELS,)),
+            Output("embedding", ("joined",), (16 + _CHANNELS,), "l2"),
         ),
     )
 
@@ -68,6 +84,7 @@ def _vectors_joined() -> Head:
 HEADS = {
     "two outputs": _two_outputs("sigmoid"),
     "a plain number": _two_outputs("none"),
+    "several planes": _several_planes(),
     "a plane": _plane(),
     "planes joined": _planes_joined(),
     "vectors joined": _vectors_joined(),

@@ -37,10 +37,10 @@ _HEAD = Head(
         Linear("flags", 24, 5, activation="relu"),
     ),
     (
-        Output("boxes", "boxes", (3, 4)),
-        Output("flags", "flags", (5,), "sigmoid"),
-        Output("embedding", "pool", (256,), "l2"),
-        Output("sorts", "flags", (5,), "softmax"),
+        Output("boxes", ("boxes",), (3, 4)),
+        Output("flags", ("flags",), (5,), "sigmoid"),
+        Output("embedding", ("pool",), (256,), "l2"),
+        Output("sorts", ("flags",), (5,), "softmax"),
     ),
 )
 _HEADED = ModelCard(
@@ -67,7 +67,7 @@ def test_the_card_of_a_plain_classifier_is_what_every_version_has_written() -> N
 def test_a_classifier_comes_back_and_answers_with_its_classes() -> None:
     card = ModelCard.from_json(_PLAIN.to_json())
     assert card == _PLAIN
-    assert card.outputs == (Output("probabilities", "classifier", (2,), "softmax"),)
+    assert card.outputs == (Output("probabilities", ("classifier",), (2,), "softmax"),)
     assert card.network() == mobilenet_v1(0.5, 96, 2, _PLAIN.style)
 
 
@@ -191,10 +191,10 @@ def test_rows_that_do_not_fit_together_are_one_line() -> None:
 
 def test_an_output_of_a_shape_that_its_row_does_not_have_is_one_line() -> None:
     assert _refusal(_HEADED, outputs={"shape": [3, 5]}) == (
-        "output boxes of shape (3, 5) does not match what its row boxes computes: (1, 1, 12)"
+        "output boxes of shape (3, 5) does not match what its rows compute: boxes (1, 1, 12)"
     )
-    assert _refusal(_with(Output("nothing", "absent", (4,)))) == (
-        "output nothing of shape (4,) does not match what its row absent computes: (0, 0, 0)"
+    assert _refusal(_with(Output("nothing", ("absent",), (4,)))) == (
+        "output nothing of shape (4,) does not match what its rows compute: absent (0, 0, 0)"
     )
     for shape, said in (([], "()"), ([0], "(0,)"), ([-3, -4], "(-3, -4)")):
         assert _refusal(_HEADED, outputs={"shape": shape}) == (

@@ -6,7 +6,7 @@ import pytest
 from mobilenet.errors import ModelError
 from mobilenet.model.outputs import Output, checked_outputs, finite_photos, read_output, shaped_outputs, taken
 
-_WANTED = Output("boxes", "deep", (2, 4)), Output("scores", "classifier", (3,), "softmax")
+_WANTED = Output("boxes", ("deep",), (2, 4)), Output("scores", ("classifier",), (3,), "softmax")
 
 
 def _answers(photos: int = 5) -> dict[str, np.ndarray]:

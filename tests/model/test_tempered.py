@@ -28,8 +28,8 @@ def _card(*outputs: Output, rows: tuple[Row, ...] = ()) -> ModelCard:
 
 
 _JOINED = _card(
-    Output("scores", "mean", (10,), "sigmoid"),
-    Output("places", "places", (2,)),
+    Output("scores", ("mean",), (10,), "sigmoid"),
+    Output("places", ("places",), (2,)),
     rows=(
         Conv("plain", 256, 4, 1, bias=True, batch_norm=False, activation="none", inputs=(_PLANE,)),
         Conv("normed", 256, 6, 3, inputs=(_PLANE,)),
@@ -113,22 +113,22 @@ def test_a_temperature_is_a_positive_number(temperature: float) -> None:
     [
         (_card(), "boxes", "unknown output 'boxes'; the network has probabilities"),
         (
-            _card(Output("one", "pool", (256,)), Output("two", "pool", (256,))),
+            _card(Output("one", ("pool",), (256,)), Output("two", ("pool",), (256,))),
             "one",
             "output one cannot have a temperature: two reads the same row; add a row",
         ),
         (
-            _card(Output("first", "first", (4,)), rows=(Linear("first", 256, 4), Linear("second", 4, 2))),
+            _card(Output("first", ("first",), (4,)), rows=(Linear("first", 256, 4), Linear("second", 4, 2))),
             "first",
             "output first cannot have a temperature: second reads the same row; add a row",
         ),
         (
-            _card(Output("cut", "cut", (4,)), rows=(Linear("cut", 256, 4, activation="relu6"),)),
+            _card(Output("cut", ("cut",), (4,)), rows=(Linear("cut", 256, 4, activation="relu6"),)),
             "cut",
             "output cut cannot have a temperature: row cut clips at 6; use relu",
         ),
         (
-            _card(Output("colour", "colour", (3,)), rows=(GlobalPool("colour", inputs=("input",)),)),
+            _card(Output("colour", ("colour",), (3,)), rows=(GlobalPool("colour", inputs=("input",)),)),
             "colour",
             "output colour cannot have a temperature: no row with weights computes it",
         ),

@@ -116,7 +116,7 @@ def test_a_row_that_reads_positions_reads_the_pixel_that_is_there(padding: Paddi
     network = _looking(
         padding,
         Linear("pick", 8 * 8 * 6, len(_PIXELS), inputs=("deep",)),
-        outputs=(Output("picked", "pick", (len(_PIXELS),)), Output("plane", "deep", (8, 8, 6))),
+        outputs=(Output("picked", ("pick",), (len(_PIXELS),)), Output("plane", ("deep",), (8, 8, 6))),
     )
     pick = network.get_submodule("pick")
     pick.weight.zero_()
@@ -141,7 +141,7 @@ def test_planes_and_vectors_are_joined_in_the_order_in_which_they_are_named(padd
         Concat("planes", ("more", "deep")),
         Linear("few", 6, 2, inputs=("pool",)),
         Concat("vectors", ("few", "pool")),
-        outputs=(Output("planes", "planes", (8, 8, 8)), Output("vectors", "vectors", (8,))),
+        outputs=(Output("planes", ("planes",), (8, 8, 8)), Output("vectors", ("vectors",), (8,))),
     )
     x = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(1))
     planes = _planes(network, x, padding)
@@ -161,7 +161,7 @@ def test_each_output_has_its_name_its_shape_and_float32() -> None:
         "symmetric",
         Conv("boxes", 6, 12, 1, bias=True, batch_norm=False, activation="none", inputs=("deep",)),
         Linear("sort", 6, 5, inputs=("pool",)),
-        outputs=(Output("boxes", "boxes", (192, 4)), Output("sorts", "sort", (5,), "softmax")),
+        outputs=(Output("boxes", ("boxes",), (192, 4)), Output("sorts", ("sort",), (5,), "softmax")),
     )
     x = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(1))
     found = network(x.bfloat16())

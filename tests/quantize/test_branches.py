@@ -124,14 +124,14 @@ def test_corrected_biases_give_each_output_its_mean(head: str) -> None:
         ]
     for output in graph.card.outputs:
         before, after = (float((x[output.name].mean(0) - _raw(graph)[output.name].mean(0)).abs().mean()) for x in found)
-        assert after < max(before, ranges[output.row].scale), output.name
+        assert after < max(before, ranges[output.rows[0]].scale), output.name
 
 
 def test_a_plane_is_fed_to_a_linear_row_pixel_by_pixel() -> None:
     """A matrix that takes one number of the plane; which one NumPy says."""
     head = Head(
         (Linear("taken", 4 * 4 * 128, 2, inputs=("block11.pointwise",)),),
-        (Output("taken", "taken", (2,)), Output("plane", "block11.pointwise", (4, 4, 128))),
+        (Output("taken", ("taken",), (2,)), Output("plane", ("block11.pointwise",), (4, 4, 128))),
     )
     graph = make_graph(head)
     *nodes, linear = graph.nodes

@@ -16,7 +16,7 @@ from mobilenet.spec import Linear
 
 _HEAD = Head(
     (Linear("corners", 256, 4, inputs=("pool",)), Linear("mean", 256, 1, inputs=("pool",))),
-    (Output("corners", "corners", (2, 2)), Output("mean", "mean", (1,), "sigmoid")),
+    (Output("corners", ("corners",), (2, 2)), Output("mean", ("mean",), (1,), "sigmoid")),
 )
 
 

@@ -111,7 +111,7 @@ def test_what_the_engine_says_ends_in_one_line(file: Path, data: bytes, engine: 
 
 def test_batches_are_filled_up_and_answers_stay_in_order() -> None:
     images = np.arange(7, dtype=np.uint8)[:, None, None, None] * np.ones((1, 2, 2, 3), np.uint8)
-    outputs = Output("pixel", "row", (2,)), Output("plane", "row", (2, 2, 3))
+    outputs = Output("pixel", ("row",), (2,)), Output("plane", ("row",), (2, 2, 3))
     sizes = []
 
     def run(batch: np.ndarray) -> list[np.ndarray]:

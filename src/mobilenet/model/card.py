@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from math import prod
 from typing import Any, get_args
 
 from mobilenet.errors import ModelError, SpecError
@@ -117,7 +118,7 @@ class ModelCard:
 
 def classifier_output(classes: int) -> Output:
     """The output of a network that ends in a classifier: (classes,) probabilities."""
-    return Output("probabilities", CLASSIFIER, (classes,), "softmax")
+    return Output("probabilities", (CLASSIFIER,), (classes,), "softmax")
 
 
 def check_outputs(network: Network, outputs: tuple[Output, ...]) -> None:
@@ -125,11 +126,13 @@ def check_outputs(network: Network, outputs: tuple[Output, ...]) -> None:
     together."""
     shapes = output_shapes(network.rows, network.resolution)
     for output in outputs:
-        height, width, channels = shapes.get(output.row, (0, 0, 0))
-        if height * width * channels != output.size:
+        found = [shapes.get(row, (0, 0, 0)) for row in output.rows]
+        sizes = list(map(prod, found))
+        apart = len(sizes) > 1 and any(size % (output.size // output.shape[0]) for size in sizes)
+        if sum(sizes) != output.size or 0 in sizes or apart:
+            computed = ", ".join(f"{row} {shape}" for row, shape in zip(output.rows, found, strict=True))
             raise ModelError(
-                f"output {output.name} of shape {output.shape} does not match what its row {output.row} computes: "
-                f"{(height, width, channels)}"
+                f"output {output.name} of shape {output.shape} does not match what its rows compute: {computed}"
             )
     if len({output.name for output in outputs}) < len(outputs):
         raise ModelError(f"two outputs have the same name: {[output.name for output in outputs]}")

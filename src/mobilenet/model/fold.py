@@ -37,7 +37,7 @@ def exported_rows(card: ModelCard) -> tuple[Row, ...]:
     network = card.network()
     check_outputs(network, card.outputs)
     rows = [replace(row, inputs=names) for row, names in zip(network.rows, sources(network.rows), strict=True)]
-    needed = {output.row for output in card.outputs}
+    needed = {row for output in card.outputs for row in output.rows}
     for row in reversed(rows):
         if row.name in needed:
             needed.update(row.inputs)

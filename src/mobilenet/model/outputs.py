@@ -1,7 +1,7 @@
-"""The outputs of a network: named arrays, each the result of one row."""
+"""The outputs of a network: named arrays, each the result of one row, or of several joined."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from math import prod
 from typing import Any, Literal, get_args
 
@@ -37,12 +37,12 @@ Outputs = Mapping[str, NDArray[np.float32]]
 class Output:
     """One output of a network, which may have several; they are part of the card, the graph and every file.
 
-    `row` is the row that computes it; a plane (H, W, C) is flattened in that order. `shape` is that of one photo's
-    output: (C,) for C classes, (P, 4) for P boxes.
+    `rows` compute it; a plane (H, W, C) is flattened in that order, and several are joined along the first axis of
+    `shape`. That is the shape of one photo's output: (C,) for C classes, (P, 4) for P boxes.
     """
 
     name: str
-    row: str
+    rows: tuple[str, ...]
     shape: tuple[int, ...]
     ending: Ending = "none"
 
@@ -53,18 +53,22 @@ class Output:
 
     def to_json(self) -> dict[str, Any]:
         """As an object for `json.dumps`."""
-        return asdict(self)
+        rows = {"row": self.rows[0]} if len(self.rows) == 1 else {"rows": list(self.rows)}
+        return {"name": self.name, **rows, "shape": list(self.shape), "ending": self.ending}
 
 
 def read_output(fields: Mapping[str, Any]) -> Output:
     """The inverse of `Output.to_json`; ModelError for an unknown ending or an invalid shape."""
-    name, row, ending = str(fields["name"]), str(fields["row"]), fields["ending"]
+    name, ending = str(fields["name"]), fields["ending"]
+    rows = tuple(map(str, fields["rows"])) if "rows" in fields else (str(fields["row"]),)
     shape = tuple(int(side) for side in fields["shape"])
     if ending not in get_args(Ending):
         raise ModelError(f"output {name} has an unknown ending, {ending!r}; install a newer mobilenet")
     if not shape or min(shape) < 1:
         raise ModelError(f"output {name} has shape {shape}; every dimension must be at least 1")
-    return Output(name, row, shape, ending)
+    if not rows or len(set(rows)) < len(rows):
+        raise ModelError(f"output {name} names no row, or one twice: {list(rows)}")
+    return Output(name, rows, shape, ending)
 
 
 def shaped_outputs(found: Outputs, wanted: tuple[Output, ...], photos: int) -> Outputs:

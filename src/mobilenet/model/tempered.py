@@ -48,7 +48,7 @@ def _last_rows(network: Network, output: Output, others: tuple[Output, ...]) -> 
     """The rows with weights that compute an output's raw values, through rows that only average, select or join."""
     rows = {row.name: row for row in network.rows}
     inputs = dict(zip(rows, sources(network.rows), strict=True))
-    found, waiting = set[str](), [output.row]
+    found, waiting = set[str](), [*output.rows]
     while waiting:
         name = waiting.pop()
         if name == INPUT:
@@ -57,7 +57,7 @@ def _last_rows(network: Network, output: Output, others: tuple[Output, ...]) -> 
         if not isinstance(rows[name], Conv | Linear):
             waiting.extend(read for read in inputs[name] if read not in found)
     readers = [name for name, reads in inputs.items() if name not in found and found & set(reads)]
-    readers += [other.name for other in others if other.name != output.name and other.row in found]
+    readers += [other.name for other in others if other.name != output.name and found & {*other.rows}]
     if readers:
         raise ModelError(f"output {output.name} cannot have a temperature: {readers[0]} reads the same row; add a row")
     last = [row for row in network.rows if row.name in found and isinstance(row, Conv | Linear)]

@@ -35,7 +35,7 @@ class TableNetwork(nn.Module):
                 module.turned = self.turned
         self._inputs = dict(zip((row.name for row in spec.rows), sources(spec.rows), strict=True))
         self._body = [row.name for row in spec.rows[: _body_rows(spec)]]
-        kept = {output.row for output in self.outputs}
+        kept = {row for output in self.outputs for row in output.rows}
         self._done = _last_reads(self._inputs, kept)
 
     def features(self, x: Tensor) -> Tensor:
@@ -48,7 +48,7 @@ class TableNetwork(nn.Module):
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         values = self._computed(x, list(self._inputs))
-        return {output.name: self._answer(values[output.row], output) for output in self.outputs}
+        return {output.name: self._answer([values[row] for row in output.rows], output) for output in self.outputs}
 
     def _computed(self, x: Tensor, names: list[str]) -> dict[str, Tensor]:
         """The results of these rows, in order, except those that no later row reads."""
@@ -59,8 +59,12 @@ class TableNetwork(nn.Module):
                 values.pop(done, None)
         return values
 
-    def _answer(self, value: Tensor, output: Output) -> Tensor:
-        return in_reading_order(value, turned=self.turned).reshape(-1, *output.shape).float()
+    def _answer(self, values: list[Tensor], output: Output) -> Tensor:
+        """(N, *shape) float32 from the results of the output's rows."""
+        within = output.shape[1:]
+        read = [in_reading_order(value, turned=self.turned) for value in values]
+        parts = [value.reshape(len(value), -1, *within) for value in read]
+        return (torch.cat(parts, 1) if len(parts) > 1 else parts[0]).float()
 
     def _place(self, name: str, module: nn.Module) -> None:
         parent: nn.Module = self

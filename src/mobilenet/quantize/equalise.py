@@ -33,7 +33,7 @@ Floats = NDArray[np.float32]
 def equalised(graph: Graph, observed: Mapping[str, Observed]) -> Graph:
     """A graph that computes the same in real numbers, on photos like those of `observed`."""
     nodes: dict[str, Node] = {node.name: node for node in graph.nodes}
-    shown = {output.row for output in graph.card.outputs}
+    shown = {row for output in graph.card.outputs for row in output.rows}
     for node in graph.nodes:
         reader = _reader(graph.nodes, node.name, shown)
         changed = nodes[node.name]

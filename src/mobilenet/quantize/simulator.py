@@ -82,9 +82,12 @@ def raw_outputs(graph: Graph, pixels: Tensor) -> dict[str, Tensor]:
 
 def outputs_of(card: ModelCard, made: Iterable[tuple[AnyNode, Tensor]]) -> dict[str, Tensor]:
     """Nodes with their outputs, in order -> each output of the card by name, (N, *shape)."""
-    rows = {output.row for output in card.outputs}
-    found = {node.name: x for node, x in made if node.name in rows}
-    return {output.name: flat(found[output.row]).unflatten(1, output.shape) for output in card.outputs}
+    rows = {row for output in card.outputs for row in output.rows}
+    found = {node.name: flat(x) for node, x in made if node.name in rows}
+    return {
+        output.name: torch.cat([found[row] for row in output.rows], 1).unflatten(1, output.shape)
+        for output in card.outputs
+    }
 
 
 def flat(x: Tensor) -> Tensor:
@@ -136,9 +139,13 @@ def quantized_outputs(graph: QuantizedGraph, pixels: Tensor) -> dict[str, Tensor
     def compute(node: QuantizedNode, inputs: list[Tensor]) -> Tensor:
         return quantized_step(node, inputs, steps[node.inputs[0]])
 
-    found = outputs_of(graph.card, walk(graph.nodes, quantized_start(pixels), compute))
-    rows = {output.name: steps[output.row] for output in graph.card.outputs}
-    return {name: (x - rows[name].zero_point) * rows[name].scale for name, x in found.items()}
+    made = walk(graph.nodes, quantized_start(pixels), compute)
+    shown = {row for output in graph.card.outputs for row in output.rows}
+    return outputs_of(graph.card, ((node, _real(x, node.output)) for node, x in made if node.name in shown))
+
+
+def _real(x: Tensor, quantization: Quantization) -> Tensor:
+    return (x - quantization.zero_point) * quantization.scale
 
 
 def quantized_start(pixels: Tensor) -> Tensor:

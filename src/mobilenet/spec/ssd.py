@@ -2,7 +2,7 @@
 Table 13).
 
 Boxes are predicted at every position of several planes, each half as large as the one before: those of blocks 11 and
-13, and those of convolutions added after them. At each position of plane k there are as many predictions as it has prior
+13, and those of convolutions added after them. At each position there are as many predictions as the plane has prior
 boxes; a prediction is four numbers for its box and one for each class.
 """
 
@@ -111,7 +111,8 @@ def _added_rows(body: Network, style: ConvStyle, *, separable: bool) -> Iterator
 
 
 def _prediction(name: str, plane: Plane, out: int, style: ConvStyle, *, separable: bool) -> Iterator[Conv]:
-    channels, read = plane.channels, (plane.row,)
+    channels = plane.channels
+    read: tuple[str, ...] = (plane.row,)
     if separable:
         yield _conv(f"{name}.depthwise", channels, channels, style, kernel_size=3, groups=channels, inputs=read)
         read = ()

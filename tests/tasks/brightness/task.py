@@ -81,8 +81,8 @@ class Brightness:
             Linear("light.quadrant", 4 * height * width, 4),
         )
         outputs = (
-            Output("brightness", rows[0].name, (1,), "sigmoid"),
-            Output("quadrant", rows[2].name, (4,), "softmax"),
+            Output("brightness", (rows[0].name,), (1,), "sigmoid"),
+            Output("quadrant", (rows[2].name,), (4,), "softmax"),
         )
         return Head(rows, outputs)
 

@@ -80,18 +80,43 @@ class Layers:
             case ConcatNode() | QuantizedConcat():
                 return self._concat(node, inputs)
 
-    def output(self, output: Output, given: Tensor, real_name: str) -> Tensor:
-        """The tensor (1, *shape) float32 of an output, from its row `given`; `real_name` is that of the dequantised
-        row."""
-        if given.steps is not None:
-            real = self.tensor(real_name, given.shape)
-            given = self.append("DEQUANTIZE", 2, [given.number], real, Options("DequantizeOptions", {}))
+    def output(self, output: Output, rows: Sequence[Tensor], real_name: str) -> Tensor:
+        """The tensor (1, *shape) float32 of an output, from its `rows`; `real_name` is that of a dequantised row."""
         shape = (1, *output.shape)
+        if len(rows) > 1:
+            name = output.name if output.ending == "none" else f"{output.name}.joined"
+            parts = [
+                self._part(output, self._real(row, f"{real_name}{number}"), number)
+                for number, row in enumerate(rows, 1)
+            ]
+            joined = Options("ConcatenationOptions", {"Axis": 1})
+            given = self.append("CONCATENATION", 1, [part.number for part in parts], self.tensor(name, shape), joined)
+            return self._ended(output, given)
+        given = self._real(rows[0], real_name)
         if output.ending == "none":
             # The row may have other readers, and needs a name of its own.
             return self._reshaped(given, shape, output.name)
         if given.shape != shape:
             given = self._reshaped(given, shape, f"{output.name}.shaped")
+        return self._ended(output, given)
+
+    def _real(self, given: Tensor, name: str) -> Tensor:
+        """The same values in float32."""
+        if given.steps is None:
+            return given
+        real = self.tensor(name, given.shape)
+        return self.append("DEQUANTIZE", 2, [given.number], real, Options("DequantizeOptions", {}))
+
+    def _part(self, output: Output, given: Tensor, number: int) -> Tensor:
+        """One of several rows in the shape of an output, but for its first axis."""
+        within = output.shape[1:]
+        length = prod(given.shape) // prod(within)
+        return self._reshaped(given, (1, length, *within), f"{output.name}.{number}")
+
+    def _ended(self, output: Output, given: Tensor) -> Tensor:
+        if output.ending == "none":
+            return given
+        shape = (1, *output.shape)
         kind, options = {
             "softmax": ("SOFTMAX", Options("SoftmaxOptions", {"Beta": 1.0})),
             "sigmoid": ("LOGISTIC", None),

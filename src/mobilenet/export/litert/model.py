@@ -71,7 +71,11 @@ def _int8(graph: QuantizedGraph, layers: Layers) -> tuple[int, Quantization, Ten
 def _finished(card: ModelCard, layers: Layers, pixels: int, steps: Quantization, tensors: dict[str, Tensor]) -> bytes:
     """Add the outputs in float32, then everything besides the graph, and seal the file."""
     made = [
-        layers.output(output, tensors[output.row], "logits" if card.head is None else f"{output.name}.real").number
+        layers.output(
+            output,
+            [tensors[row] for row in output.rows],
+            "logits" if card.head is None else f"{output.name}.real",
+        ).number
         for output in card.outputs
     ]
     normalization = Normalization(float(steps.zero_point), 1 / steps.scale)

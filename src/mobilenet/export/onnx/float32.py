@@ -20,7 +20,7 @@ def write_float(graph: Graph, parts: Parts) -> None:
     for node in nodes:
         values[node.name] = _node(node, [values[name] for name in node.inputs], parts)
     for output in graph.card.outputs:
-        write_output(output, values[output.row], parts)
+        write_output(output, [values[row] for row in output.rows], parts)
 
 
 def _planes(preprocessing: Preprocessing, parts: Parts) -> str:

@@ -38,7 +38,7 @@ def write_int8(graph: QuantizedGraph, parts: Parts) -> None:
         given = steps[node.inputs[0]]
         values[node.name] = _node(node, [real.value(value, given) for value in inputs], given, parts)
     for output in graph.card.outputs:
-        write_output(output, real.value(values[output.row], steps[output.row]), parts)
+        write_output(output, [real.value(values[row], steps[row]) for row in output.rows], parts)
 
 
 class _Real:

@@ -1,5 +1,8 @@
 """The outputs of a graph in ONNX: real values of a row -> the shape and ending of the output."""
 
+from collections.abc import Sequence
+from math import prod
+
 import numpy as np
 
 from mobilenet.export.onnx.parts import Parts, Value
@@ -8,9 +11,9 @@ from mobilenet.model.outputs import SHORTEST, Output
 __all__ = ["write_output"]
 
 
-def write_output(output: Output, value: Value, parts: Parts) -> None:
-    """The tensor `output.name` (N, *shape) from the float32 values of its row."""
-    tensor = _shaped(output, value, parts)
+def write_output(output: Output, values: Sequence[Value], parts: Parts) -> None:
+    """The tensor `output.name` (N, *shape) from the float32 values of its rows."""
+    tensor = _joined(output, values, parts)
     last = len(output.shape)
     match output.ending:
         case "softmax":
@@ -26,14 +29,26 @@ def write_output(output: Output, value: Value, parts: Parts) -> None:
             parts.end("Identity", [tensor], output.name)
 
 
-def _shaped(output: Output, value: Value, parts: Parts) -> str:
-    """(N, *shape); a plane is read row by row and pixel by pixel."""
+def _joined(output: Output, values: Sequence[Value], parts: Parts) -> str:
+    """(N, *shape); several rows follow one another along the first axis."""
+    if len(values) == 1:
+        return _shaped(output.name, values[0], output.shape, parts)
+    within = output.shape[1:]
+    shaped = [
+        _shaped(f"{output.name}/{number}", value, (prod(value.shape) // prod(within), *within), parts)
+        for number, value in enumerate(values, 1)
+    ]
+    return parts.node("Concat", shaped, f"{output.name}/joined", axis=1)
+
+
+def _shaped(name: str, value: Value, wanted: tuple[int, ...], parts: Parts) -> str:
+    """(N, *wanted); a plane is read row by row and pixel by pixel."""
     tensor, shape = value.tensor, value.shape
     if len(shape) == 3:
-        tensor = parts.node("Transpose", [tensor], f"{output.name}/pixels", perm=[0, 2, 3, 1])
+        tensor = parts.node("Transpose", [tensor], f"{name}/pixels", perm=[0, 2, 3, 1])
         shape = (*shape[1:], shape[0])
-    if shape == output.shape:
+    if shape == wanted:
         return tensor
     # 0 keeps the batch size.
-    sides = parts.constant(f"{output.name}/shape", [0, *output.shape], np.int64)
-    return parts.node("Reshape", [tensor, sides], f"{output.name}/shaped")
+    sides = parts.constant(f"{name}/shape", [0, *wanted], np.int64)
+    return parts.node("Reshape", [tensor, sides], f"{name}/shaped")

@@ -93,7 +93,7 @@ class Attributes:
         pool = body.rows[-1].name
         _, _, channels = output_shapes(body.rows, body.resolution)[pool]
         names = len(vocabulary.names)
-        return Head((Linear(CLASSIFIER, channels, names),), (Output(_OUTPUT, CLASSIFIER, (names,), "sigmoid"),))
+        return Head((Linear(CLASSIFIER, channels, names),), (Output(_OUTPUT, (CLASSIFIER,), (names,), "sigmoid"),))
 
     def objective(self, _card: ModelCard, settings: LossSettings | None = None) -> "Objective":
         """Binary cross-entropy of what is known."""

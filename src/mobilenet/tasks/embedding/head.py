@@ -25,12 +25,12 @@ def projected_head(body: Network, dimensions: int) -> Head:
     if not _FEWEST <= dimensions <= _MOST:
         raise SpecError(f"vectors of {dimensions} numbers are out of range; use {_FEWEST} to {_MOST:,}, or 0")
     row = Linear(PROJECTION, _features(body), dimensions, inputs=(body.rows[-1].name,))
-    return Head((row,), (Output(OUTPUT, row.name, (dimensions,), "l2"),))
+    return Head((row,), (Output(OUTPUT, (row.name,), (dimensions,), "l2"),))
 
 
 def features_head(body: Network) -> Head:
     """The features themselves, of length 1, as a backbone gives them."""
-    return Head((), (Output(OUTPUT, body.rows[-1].name, (_features(body),), "l2"),))
+    return Head((), (Output(OUTPUT, (body.rows[-1].name,), (_features(body),), "l2"),))
 
 
 def is_projected(head: Head | None) -> bool:
