@@ -186,3 +186,32 @@ def test_a_seed_keeps_its_crops() -> None:
 
 def test_photos_are_cached_a_little_larger_than_the_input() -> None:
     assert [training_side(side) for side in (32, 96, 128, 224)] == [48, 112, 144, 256]
+
+
+def test_zoomed_out_photos_have_grey_around_them() -> None:
+    pixels = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (64, 32, 32, 3), np.uint8))
+    settings = Augmentation((1.0, 1.0), 1.0, flip=False, brightness=0, contrast=0, colour_balance=0, zoom_out=2.0)
+    crops = draw_crops(settings, 3, 0, np.arange(64))
+    zoomed = crops.box[:, 2] > 1
+    assert 16 < zoomed.sum() < 48
+    assert crops.box[:, 2:].max() <= 2.0
+    assert (crops.box[~zoomed] == [0, 0, 1, 1]).all()
+    top, left = crops.box[:, 0], crops.box[:, 1]
+    assert ((top <= 0) & (top >= 1 - crops.box[:, 2])).all()
+    assert ((left <= 0) & (left >= 1 - crops.box[:, 3])).all()
+    mean, std = torch.zeros(3), torch.ones(3)
+    made = render(pixels, crops, 32, mean, std)
+    assert made.isfinite().all()
+    first = int(np.flatnonzero(zoomed)[0])
+    above = int(np.floor(-top[first] / crops.box[first, 2] * 32)) - 1
+    if above > 0:
+        assert (made[first, :, :above] == 127.5).all()
+    whole = render(pixels, whole_photos(64), 32, mean, std)
+    assert torch.equal(made[~torch.from_numpy(zoomed)], whole[~torch.from_numpy(zoomed)])
+
+
+def test_zooming_out_leaves_other_random_numbers_as_they_were() -> None:
+    before, after = (draw_crops(Augmentation(zoom_out=factor), 1, 2, np.arange(99)) for factor in (1.0, 3.0))
+    same = after.box[:, 2] <= 1
+    np.testing.assert_array_equal(before.box[same], after.box[same])
+    np.testing.assert_array_equal(before.gain, after.gain)

@@ -2,7 +2,9 @@
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -44,7 +46,7 @@ class _Dowsing:
     name = "dowsing"
     goal = Goal("hits", "hit rate", "luck", "same rod")
     vocabulary_noun = "wells"
-    smallest_crop = 0.0
+    augmentation: Mapping[str, Any] = MappingProxyType({})
     curves = (("hit rate", "hits"), ("near hits", "near"), ("far hits", "far"))
 
     def headline(self, evaluation: Any) -> tuple[Figure, ...]:

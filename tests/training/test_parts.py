@@ -188,7 +188,8 @@ def test_crops_are_what_the_settings_the_task_and_the_recipe_say_in_this_order()
     fine = TrainingSettings(Path("x"), weights="other.tflite", resolution=224)
 
     def plan(smallest_crop: float, **augmentation: object) -> tuple[float, int]:
-        made = make_plan(replace(fine, augmentation=augmentation), 500, smallest_crop)
+        of_task = {"crop_area": (smallest_crop, 1.0)} if smallest_crop else {}
+        made = make_plan(replace(fine, augmentation=augmentation), 500, of_task)
         return made.augmentation.crop_area[0], made.training_resolution
 
     assert plan(0) == (0.25, 160)
@@ -196,8 +197,8 @@ def test_crops_are_what_the_settings_the_task_and_the_recipe_say_in_this_order()
     assert plan(0.75, crop_area=(0.3, 1.0)) == (0.3, 160)
     assert plan(0, crop_area=(0.01, 1.0)) == (0.01, 128)
     scratch = replace(fine, weights=None)
-    assert make_plan(scratch, 500, 0.4).augmentation.crop_area == (0.5, 1.0)
-    assert make_plan(scratch, 500, 0.75).training_resolution == 224
+    assert make_plan(scratch, 500).augmentation.crop_area == (0.5, 1.0)
+    assert make_plan(scratch, 500, {"crop_area": (0.75, 1.0)}).training_resolution == 224
     with pytest.raises(ConfigError, match="unknown augmentation crop_areas; there are aliasing, "):
         replace(fine, augmentation={"crop_areas": 1})
 

@@ -30,9 +30,12 @@ __all__ = [
 IntArray = npt.NDArray[np.integer]
 FloatArray = npt.NDArray[np.float32]
 
-_DRAWS = 12
+_DRAWS = 13
 """Random numbers per sample: crop area, aspect, x, y; flip; brightness, contrast, and three for colour balance; resize
-method; quarter turns. A new one goes to the end: the others stay what they are for a seed."""
+method; quarter turns; zoom out. A new one goes to the end: the others stay what they are for a seed."""
+
+_MIDDLE = 127.5
+"""What is around a photo that is zoomed out."""
 
 _METHODS: tuple[ResizeMethod, ...] = ("area", "aliased")
 
@@ -44,7 +47,8 @@ class Augmentation:
     `crop_area`: smallest and largest share of the photo that a crop keeps; `crop_aspect`: largest factor by which the
     aspect ratio of a crop differs from the photo's; `flip`: mirror half of the photos; `brightness`, `contrast`,
     `colour_balance`: largest relative change (0.2: from 0.8 to 1.2); `aliasing`: share of the samples whose photo was
-    shrunk without antialiasing, as most apps do; `turn`: turn each photo by 0 to 3 quarters, for photos without a top.
+    shrunk without antialiasing, as most apps do; `turn`: turn each photo by 0 to 3 quarters, for photos without a top;
+    `zoom_out`: half of the samples show the whole photo smaller, by up to this factor, with grey around it.
     """
 
     crop_area: tuple[float, float] = (0.5, 1.0)
@@ -55,15 +59,16 @@ class Augmentation:
     colour_balance: float = 0.15
     aliasing: float = 0.0
     turn: bool = False
+    zoom_out: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Crops:
     """The augmentation drawn for each of N samples.
 
-    `box` (N, 4): top, left, height, width as fractions of the photo; `mirrored` (N,), before `quarters` (N,), 0…3
-    quarter turns to the left; `gain` and `offset` (N, 3): a pixel p in 0…255 becomes gain · p + offset; `method` (N,)
-    places in `training_methods`, by which the photo was shrunk.
+    `box` (N, 4): top, left, height, width as fractions of the photo, beyond which it may reach; `mirrored` (N,), before
+    `quarters` (N,), 0…3 quarter turns to the left; `gain` and `offset` (N, 3): a pixel p in 0…255 becomes
+    gain · p + offset; `method` (N,) places in `training_methods`, by which the photo was shrunk.
     """
 
     box: FloatArray
@@ -114,6 +119,9 @@ def draw_crops(settings: Augmentation, seed: int, epoch: int | IntArray, indices
     area = low + (high - low) * draw[0]
     aspect = np.exp(np.log(settings.crop_aspect) * (2 * draw[1] - 1))
     height, width = np.minimum(np.sqrt(area / aspect), 1), np.minimum(np.sqrt(area * aspect), 1)
+    if settings.zoom_out > 1:
+        further = 1 + (settings.zoom_out - 1) * np.maximum(2 * draw[12] - 1, 0)
+        height, width = (np.where(further > 1, further, side) for side in (height, width))
     box = np.stack([draw[2] * (1 - height), draw[3] * (1 - width), height, width], axis=1)
     gain, offset = _colour(settings, draw[5:10])
     method = (draw[10] < settings.aliasing).astype(np.int64)
@@ -153,6 +161,10 @@ def render(
     weighted = (rows[:, None] * gain.to(dtype)[:, :, None, None]).view(count * 3, resolution, side)
     output = torch.baddbmm(shift.to(dtype).view(count * 3, 1, 1), weighted, narrowed)
     output = output.view(count, 3, resolution, resolution)
+    if (crops.box[:, 2:] > 1).any():
+        grey = _MIDDLE * gain + shift
+        inside = (rows.sum(2) > 0)[:, None, :, None] & (columns.sum(2) > 0)[:, None, None, :]
+        output = torch.where(inside, output, grey.to(dtype)[:, :, None, None])
     odd = crops.quarters % 2 == 1
     if odd.any():
         across = torch.from_numpy(odd).to(device)[:, None, None, None]
@@ -163,8 +175,9 @@ def render(
 def _filters(start: Tensor, extent: Tensor, side: int, resolution: int, aliased: Tensor) -> Tensor:
     """(N,) starts and extents as fractions of the side -> (N, R, S) triangle-filter weights; each row sums to 1.
 
-    A negative extent runs backwards, which mirrors. The filter is as wide as one output pixel, and at least one input
-    pixel (antialiasing when shrinking); where `aliased` (N,), as one input pixel (none).
+    A negative extent runs backwards, which mirrors; pixels beyond the side have no weights. The filter is as wide as
+    one output pixel, and at least one input pixel (antialiasing when shrinking); where `aliased` (N,), as one input
+    pixel (none).
     """
     scale = (extent * (side / resolution))[:, None, None]
     pixel = torch.arange(resolution, device=start.device, dtype=torch.float32)[:, None] + 0.5
@@ -173,7 +186,7 @@ def _filters(start: Tensor, extent: Tensor, side: int, resolution: int, aliased:
     width = torch.where(aliased[:, None, None], 1.0, scale.abs().clamp_min(1))
     distance = (source / width - centre / width).abs_()
     weights = torch.sub(1, distance, out=distance).clamp_min_(0)
-    return weights.div_(weights.sum(2, keepdim=True))
+    return weights.div_(weights.sum(2, keepdim=True).clamp_min_(torch.finfo(torch.float32).tiny))
 
 
 def _colour(settings: Augmentation, draw: npt.NDArray[np.float64]) -> tuple[FloatArray, FloatArray]:

@@ -30,6 +30,12 @@ class Objective(Protocol):
         network; the others of the head start as initialised."""
         ...
 
+    @property
+    def initial(self) -> Mapping[str, float]:
+        """The parameters of the head that start at a number of their own, by their names in the network, in every
+        training."""
+        ...
+
     def learned(self, targets: Targets) -> nn.Module | None:
         """What the loss itself learns beside the network, such as the centres of the classes in the training `targets`;
         it is asked for once, before the first step, and is not part of the model file. None for most losses."""

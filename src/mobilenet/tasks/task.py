@@ -136,9 +136,9 @@ class Task(Reader, Protocol):
         ...
 
     @property
-    def smallest_crop(self) -> float:
-        """The share of a photo (0…1) that random crops keep at least, so that what its targets say can still be seen;
-        0 where the recipe decides."""
+    def augmentation(self) -> Mapping[str, Any]:
+        """Fields of `images.augment.Augmentation` that suit its targets, where those of the recipe do not: crops in
+        which what they say can still be seen."""
         ...
 
     def recognises(self, data: Path) -> bool:
@@ -156,6 +156,11 @@ class Task(Reader, Protocol):
     def head(self, body: Network, vocabulary: Vocabulary) -> Head | None:
         """The rows after `body`, whose last row is the global pool, and their outputs; None for a plain classifier of
         the names."""
+        ...
+
+    def decoding(self, body: Network, vocabulary: Vocabulary) -> Mapping[str, Any]:
+        """What turns the outputs of a network with that `body` into predictions, for its card, as JSON values: the
+        fields of the vocabulary, and what follows from the body."""
         ...
 
     def objective(self, card: ModelCard, settings: LossSettings | None = None) -> "Objective":

@@ -1,6 +1,7 @@
 """What a run learns from: its task, its photos with their targets, and its teacher."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -85,7 +86,7 @@ def load_data(settings: TrainingSettings, device: torch.device, dtype: torch.dty
         listener.note(note)
     card = card_of(settings, task, dataset.vocabulary)
     teacher = None if opened is None else aligned(opened, card, task.vocabulary_noun)
-    training, validation, caching_s = _cache(dataset, settings, listener)
+    training, validation, caching_s = _cache(dataset, settings, task.augmentation, listener)
     if teacher is not None:
         validation = judged_by(teacher, task, validation, settings.cache_bytes, settings.workers)
     _check_measurable(validation, task)
@@ -105,7 +106,7 @@ def _check_measurable(validation: CachedPhotos, task: Task) -> None:
 
 
 def _cache(
-    dataset: Dataset, settings: TrainingSettings, listener: Listener
+    dataset: Dataset, settings: TrainingSettings, of_task: Mapping[str, Any], listener: Listener
 ) -> tuple[CachedPhotos, CachedPhotos, float]:
     start = time.perf_counter()
     total = len(dataset.train) + len(dataset.validation)
@@ -114,7 +115,7 @@ def _cache(
     training = load(
         dataset.train,
         training_side(settings.side),
-        methods=training_methods(augmentation(settings)),
+        methods=training_methods(augmentation(settings, of_task)),
         max_bytes=limit,
         workers=settings.workers,
         progress=lambda done, _: listener.caching(done, total),

@@ -3,7 +3,7 @@
 import itertools
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -27,7 +27,7 @@ from mobilenet.training.system.processes import Processes, lost_process
 from mobilenet.training.teacher.lessons import UNTAUGHT, Lessons
 from mobilenet.training.twins import SAMPLES_PER_PAIR, TWINS_FROM, disagreement, twins
 
-__all__ = ["EpochResult", "Stopwatch", "Trainer"]
+__all__ = ["EpochResult", "Stopwatch", "Trainer", "fill"]
 
 _READ_AT_ONCE = 64
 _DRAWN_AT_ONCE = 32
@@ -163,9 +163,7 @@ class Trainer:
 
     def zero_head(self) -> None:
         """Set what the objective says to zero, as training from pretrained weights starts."""
-        own = self.network.state_dict()
-        for name in self.objective.zero_start:
-            own[name].zero_()
+        fill(self.network, dict.fromkeys(self.objective.zero_start, 0.0))
         self.average.restart()
 
     def whole_photos(self, indices: IntArray) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
@@ -288,6 +286,13 @@ class Trainer:
             for buffer, value in zip(self.network.buffers(), before, strict=True):
                 buffer.copy_(value)
             raise
+
+
+def fill(network: TableNetwork, numbers: Mapping[str, float]) -> None:
+    """Set each of these parameters, by its name in the network, to one number."""
+    own = network.state_dict()
+    for name, number in numbers.items():
+        own[name].fill_(number)
 
 
 class _WithLearned(nn.Module):

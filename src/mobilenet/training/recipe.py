@@ -1,14 +1,18 @@
 """The hyperparameters of a run, with defaults for those that its settings leave open."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any
 
 from mobilenet.images.augment import Augmentation
 from mobilenet.training.settings import Optimizer, TrainingSettings
 
 __all__ = ["Plan", "augmentation", "make_plan"]
 
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 _PARTS = 6
 """Warm-up and the window of the weight average are each at most a sixth of a run: in a short one, early weights are far
@@ -83,16 +87,13 @@ _FINE_TUNING = _Recipe(
 )
 
 
-def augmentation(settings: TrainingSettings, smallest_crop: float = 0.0) -> Augmentation:
-    """The augmentation of a run whose task wants crops of at least the share `smallest_crop` of a photo: the recipe's,
-    but for what the settings say."""
-    usual = _recipe(settings.weights).augmentation
-    usual = replace(usual, crop_area=(max(usual.crop_area[0], smallest_crop), usual.crop_area[1]))
-    return replace(usual, **settings.augmentation)
+def augmentation(settings: TrainingSettings, of_task: Mapping[str, Any] = _NOTHING) -> Augmentation:
+    """The augmentation of a run: the recipe's, but for what its task and then its settings say."""
+    return replace(_recipe(settings.weights).augmentation, **{**of_task, **settings.augmentation})
 
 
-def make_plan(settings: TrainingSettings, photos: int, smallest_crop: float = 0.0) -> Plan:
-    """The plan of a run on this number of training photos, for a task with that `smallest_crop`.
+def make_plan(settings: TrainingSettings, photos: int, of_task: Mapping[str, Any] = _NOTHING) -> Plan:
+    """The plan of a run on this number of training photos, for a task with that `Task.augmentation`.
 
     A batch is at most an eighth of the photos (but no fewer than 8), so that small data sets take enough steps per
     epoch.
@@ -100,7 +101,7 @@ def make_plan(settings: TrainingSettings, photos: int, smallest_crop: float = 0.
     recipe = _recipe(settings.weights)
     batch_size = min(settings.batch_size, max(min(photos, 8), photos // 8))
     epochs = _epochs(settings, recipe, photos)
-    augmented = augmentation(settings, smallest_crop)
+    augmented = augmentation(settings, of_task)
     return Plan(
         epochs=epochs,
         batch_size=batch_size,

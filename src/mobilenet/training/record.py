@@ -42,7 +42,7 @@ def card_of(settings: TrainingSettings, task: Task, vocabulary: Vocabulary) -> M
         settings.style,
         task=task.name,
         head=task.head(body, vocabulary),
-        decoding=dict(vocabulary.fields),
+        decoding=dict(task.decoding(body, vocabulary)),
     )
 
 

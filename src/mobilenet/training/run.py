@@ -21,7 +21,7 @@ from mobilenet.model.card import ModelCard
 from mobilenet.runs.config import parse_config, read_config_bytes, write_config
 from mobilenet.runs.folder import RunFolder
 from mobilenet.runs.split import photo_lines
-from mobilenet.spec.shapes import has_fixed_resolution
+from mobilenet.spec.shapes import has_fixed_resolution, output_shapes
 from mobilenet.training.data import TrainingData, load_data
 from mobilenet.training.job import Job, Surroundings
 from mobilenet.training.recipe import Plan, make_plan
@@ -134,7 +134,7 @@ def _run(
         settings = _with_crops(replace(settings, task=data.task.name), data.card)
         if found := quick_check(data.dataset.vocabulary, data.training, data.validation):
             listener.note(f"check: {found}; see mobilenet check {spelled(settings.data)}")
-        plan = make_plan(settings, len(data.training), data.task.smallest_crop)
+        plan = make_plan(settings, len(data.training), data.task.augmentation)
         if plan.batch_size < settings.batch_size:
             there = f"{len(data.training)} to train on"
             listener.note(f"batches of {plan.batch_size} photos, not {settings.batch_size}: there are {there}")
@@ -198,7 +198,9 @@ def _facts(teacher: AlignedTeacher, validation: CachedPhotos, listener: Listener
 
 def _with_crops(settings: TrainingSettings, card: ModelCard) -> TrainingSettings:
     """Crops of the network's own resolution where it takes no other; ConfigError where another one is asked for."""
-    if not has_fixed_resolution(card.network().rows, card.resolution):
+    shapes = output_shapes(card.network().rows, card.resolution)
+    looks = any(shapes[row][:2] != (1, 1) for output in card.outputs for row in output.rows)
+    if not (looks or has_fixed_resolution(card.network().rows, card.resolution)):
         return settings
     if settings.training_resolution not in (None, settings.side):
         raise ConfigError(

@@ -24,7 +24,7 @@ from mobilenet.runs.trained_on import compact
 from mobilenet.runtimes.torch import TorchPredictor
 from mobilenet.training.finish import finish
 from mobilenet.training.job import Job, Surroundings
-from mobilenet.training.loop import EpochResult, Stopwatch, Trainer
+from mobilenet.training.loop import EpochResult, Stopwatch, Trainer, fill
 from mobilenet.training.plateau import new_plateau_note
 from mobilenet.training.record import portable
 from mobilenet.training.resume.checkpoint import Checkpoint, Checkpoints
@@ -64,6 +64,7 @@ class Session:
         torch.manual_seed(job.settings.seed)
         network = TableNetwork(job.card.network(), job.card.outputs)
         objective = job.lessons.wrapped(job.task.objective(job.card, job.settings))
+        fill(network, objective.initial)
         self.trainer = Trainer(
             network,
             objective,

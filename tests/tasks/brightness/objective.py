@@ -1,6 +1,7 @@
 """Squared error of the brightness and cross-entropy of the quadrant."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from mobilenet.nn.objective import Raw
 class LightObjective:
     names = ("loss", "quadrant")
     zero_start: tuple[str, ...] = ()
+    initial: Mapping[str, float] = MappingProxyType({})
 
     def learned(self, targets: Targets) -> None:
         return None

@@ -1,8 +1,9 @@
 """The task itself."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -45,7 +46,7 @@ class Brightness:
     goal = Goal("found", "found", "share of photos found", "same quadrant")
     curves = (("found", "found"),)
     vocabulary_noun = "quadrants"
-    smallest_crop = 0.0
+    augmentation: Mapping[str, Any] = MappingProxyType({})
 
     def recognises(self, data: Path) -> bool:
         return is_light(data)
@@ -85,6 +86,9 @@ class Brightness:
             Output("quadrant", (rows[2].name,), (4,), "softmax"),
         )
         return Head(rows, outputs)
+
+    def decoding(self, _body: Network, vocabulary: Vocabulary) -> Mapping[str, Any]:
+        return vocabulary.fields
 
     def objective(self, _card: ModelCard, _settings: LossSettings | None = None) -> "Objective":
         from brightness.objective import LightObjective

@@ -1,6 +1,7 @@
 """Binary cross-entropy of the known attributes, its distillation, and a linear classifier fitted to features."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -31,6 +32,7 @@ class AttributeObjective:
 
     names = ("loss", "accuracy")
     zero_start = (f"{CLASSIFIER}.weight", f"{CLASSIFIER}.bias")
+    initial: Mapping[str, float] = MappingProxyType({})
 
     def __init__(self, *, label_smoothing: float = 0.0, class_balanced: bool = False) -> None:
         self._smoothing, self._balanced = label_smoothing, class_balanced

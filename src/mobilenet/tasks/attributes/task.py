@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,7 +50,7 @@ class Attributes:
         of_photos=False,
     )
     vocabulary_noun = "attributes"
-    smallest_crop = 0.75
+    augmentation: Mapping[str, Any] = MappingProxyType({"crop_area": (0.75, 1.0)})
     curves = (("mean AP", "mean_ap"), ("mean F1", "mean_f1"))
 
     def recognises(self, data: Path) -> bool:
@@ -94,6 +95,10 @@ class Attributes:
         _, _, channels = output_shapes(body.rows, body.resolution)[pool]
         names = len(vocabulary.names)
         return Head((Linear(CLASSIFIER, channels, names),), (Output(_OUTPUT, (CLASSIFIER,), (names,), "sigmoid"),))
+
+    def decoding(self, _body: Network, vocabulary: Vocabulary) -> Mapping[str, Any]:
+        """The fields of the vocabulary."""
+        return vocabulary.fields
 
     def objective(self, _card: ModelCard, settings: LossSettings | None = None) -> "Objective":
         """Binary cross-entropy of what is known."""

@@ -1,6 +1,7 @@
 """Cross-entropy over classes, its distillation, and a linear classifier fitted to features."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -25,6 +26,7 @@ class ClassificationObjective:
 
     names = ("loss", "top1")
     zero_start = (f"{CLASSIFIER}.weight", f"{CLASSIFIER}.bias")
+    initial: Mapping[str, float] = MappingProxyType({})
 
     def __init__(self, classes: int, *, label_smoothing: float = 0.0, class_balanced: bool = False) -> None:
         self._classes, self._smoothing, self._balanced = classes, label_smoothing, class_balanced

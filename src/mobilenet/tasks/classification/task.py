@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,7 +40,7 @@ class Classification:
     name = "classification"
     goal = Goal("top1", "top-1", "accuracy", "top-1 agreement")
     vocabulary_noun = "classes"
-    smallest_crop = 0.0
+    augmentation: Mapping[str, Any] = MappingProxyType({})
     curves = (("top-1", "top1"), ("top-5", "top5"))
 
     def recognises(self, _data: Path) -> bool:
@@ -73,6 +74,10 @@ class Classification:
     def head(self, _body: Network, _vocabulary: Vocabulary) -> Head | None:
         """A plain classifier."""
         return None
+
+    def decoding(self, _body: Network, vocabulary: Vocabulary) -> Mapping[str, Any]:
+        """The fields of the vocabulary."""
+        return vocabulary.fields
 
     def objective(self, card: ModelCard, settings: LossSettings | None = None) -> "Objective":
         """Cross-entropy."""

@@ -1,6 +1,7 @@
 """Metric learning from classes, and copying the vectors of a teacher."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
@@ -34,6 +35,7 @@ class EmbeddingObjective:
 
     names = ("loss", "recall_at_1")
     zero_start: tuple[str, ...] = ()
+    initial: Mapping[str, float] = MappingProxyType({})
 
     def __init__(
         self,

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
@@ -62,7 +63,7 @@ class Embedding:
         allowed_loss={"float32": 0.0, "int8": 0.02},
     )
     vocabulary_noun = "classes"
-    smallest_crop = 0.0
+    augmentation = MappingProxyType[str, Any]({})
     curves = (("recall@1", "recall_at_1"), ("mAP@R", "map_at_r"))
 
     def __post_init__(self) -> None:
@@ -111,6 +112,10 @@ class Embedding:
         """The head of a backbone that was trained elsewhere, its features, and the fields of its vocabulary."""
         head = features_head(body)
         return head, {DIMENSIONS: head.outputs[0].size}
+
+    def decoding(self, _body: Network, vocabulary: Vocabulary) -> Mapping[str, Any]:
+        """The fields of the vocabulary."""
+        return vocabulary.fields
 
     def objective(self, card: ModelCard, _settings: LossSettings | None = None) -> "Objective":
         """ArcFace or supervised contrastive, and the distance from a teacher's vectors."""

@@ -1,0 +1,79 @@
+"""Which prior box is to predict which box, and how far a predicted box is from its own."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+__all__ = ["Matches", "corners_of", "encode", "matches", "overlap_loss"]
+
+_MATCHED = 0.5
+"""Overlap (intersection over union) from which a prior is to predict a box, besides the best prior of each box."""
+
+_BACKGROUND = 0.4
+"""Overlap below which a prior is background."""
+
+_LARGEST = 4.0
+
+
+class Matches(NamedTuple):
+    """For each of P priors in B photos: `matched` (B, P) whether it is to predict a box, `which` (B, P) of the photo's
+    boxes that is, and `counted` (B, P) whether its scores count, as a match or as background."""
+
+    matched: Tensor
+    which: Tensor
+    counted: Tensor
+
+
+def matches(priors: Tensor, boxes: Tensor, wanted: Tensor, ignored: Tensor) -> Matches:
+    """Priors (P, 4) and boxes (B, G, 4), both top, left, bottom, right -> who predicts what (Liu et al. 2016, section
+    2.2).
+
+    `wanted` and `ignored` (B, G) bool: the boxes to predict, and those within which nothing is background.
+    """
+    both, prior_areas, areas = _shared(priors, boxes)
+    overlap = both / (prior_areas[:, None] + areas[:, None] - both).clamp_min(1e-9)
+    overlap = torch.where(wanted[:, None], overlap, -1.0)
+    # The best prior of each box gets it, whatever else overlaps it more.
+    best = (overlap == overlap.amax(1, keepdim=True)) & (overlap > 0)
+    most, which = (overlap + 2.0 * best).max(2)
+    matched = most >= _MATCHED
+    near = (most >= _BACKGROUND) & ~matched
+    within = torch.where(ignored[:, None], both / prior_areas[:, None].clamp_min(1e-9), 0.0).amax(2)
+    counted = matched | ~(near | (within >= 0.5))
+    return Matches(matched, which, counted)
+
+
+def corners_of(boxes: Tensor) -> Tensor:
+    """(…, 4) centre from the top, centre from the left, height, width -> top, left, bottom, right."""
+    half = boxes[..., 2:] / 2
+    return torch.cat([boxes[..., :2] - half, boxes[..., :2] + half], -1)
+
+
+def encode(boxes: Tensor, priors: Tensor) -> Tensor:
+    """(M, 4) boxes, top, left, bottom, right, as differences from (M, 4) priors, without the scales of codes."""
+    sides = (boxes[:, 2:] - boxes[:, :2]).clamp_min(1e-4)
+    centres = (boxes[:, 2:] + boxes[:, :2]) / 2
+    return torch.cat([(centres - priors[:, :2]) / priors[:, 2:], torch.log(sides / priors[:, 2:])], 1)
+
+
+def overlap_loss(codes: Tensor, priors: Tensor, boxes: Tensor) -> Tensor:
+    """(M,) 1 - the generalised intersection over union (Rezatofighi et al. 2019, arXiv 1902.09630) of the boxes that
+    (M, 4) codes of (M, 4) priors stand for and of (M, 4) boxes, top, left, bottom, right."""
+    sides = torch.exp(codes[:, 2:].clamp_max(_LARGEST)) * priors[:, 2:]
+    made = corners_of(torch.cat([codes[:, :2] * priors[:, 2:] + priors[:, :2], sides], 1))
+    low, high = torch.maximum(made[:, :2], boxes[:, :2]), torch.minimum(made[:, 2:], boxes[:, 2:])
+    both = (high - low).clamp_min(0).prod(1)
+    either = sides.prod(1) + (boxes[:, 2:] - boxes[:, :2]).prod(1) - both
+    around = torch.maximum(made[:, 2:], boxes[:, 2:]) - torch.minimum(made[:, :2], boxes[:, :2])
+    hull = around.prod(1).clamp_min(1e-9)
+    return 1 - both / either.clamp_min(1e-9) + (hull - either) / hull
+
+
+def _shared(priors: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """(B, P, G) shared areas, (P,) areas of the priors and (B, G) of the boxes."""
+    low = torch.maximum(priors[None, :, None, :2], boxes[:, None, :, :2])
+    high = torch.minimum(priors[None, :, None, 2:], boxes[:, None, :, 2:])
+    sides = (high - low).clamp_min(0)
+    areas = (boxes[..., 2:] - boxes[..., :2]).prod(-1)
+    return sides[..., 0] * sides[..., 1], (priors[:, 2:] - priors[:, :2]).prod(-1), areas

@@ -1,0 +1,87 @@
+"""From outputs to boxes: decoding, and suppression of boxes that are around the same thing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mobilenet.model.card import ModelCard
+from mobilenet.model.outputs import Outputs
+from mobilenet.tasks.detection.coding import decoded
+from mobilenet.tasks.detection.priors import BOX_SCALES, BOXES, SCALES, SCORES, prior_boxes
+
+__all__ = ["LEAST_SCORE", "MOST", "OVERLAP", "Found", "found_boxes", "overlaps"]
+
+LEAST_SCORE = 0.01
+"""Boxes below are noise."""
+
+OVERLAP = 0.6
+"""Of two boxes of one class that overlap by more (intersection over union), the one with the lower score goes."""
+
+MOST = 100
+"""Boxes per photo, as COCO counts them."""
+
+_CONSIDERED = 400
+"""The boxes with the highest scores of a photo, of all classes, among which suppression chooses."""
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """The K boxes found in one photo, best first.
+
+    `boxes` (K, 4) float32: top, left, bottom, right as shares of the photo, 0…1; `labels` (K,) int64 places in the
+    vocabulary; `scores` (K,) float32, 0…1.
+    """
+
+    boxes: Floats
+    labels: NDArray[np.int64]
+    scores: Floats
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+
+def found_boxes(outputs: Outputs, card: ModelCard, *, least_score: float = LEAST_SCORE) -> list[Found]:
+    """The boxes in each of N photos, from codes (N, P, 4) and scores (N, P, C) after their endings; ModelError."""
+    priors = prior_boxes(card)
+    scales = card.decoding.get(SCALES, BOX_SCALES)
+    return [
+        _of_photo(codes, scores, priors, scales, least_score)
+        for codes, scores in zip(outputs[BOXES], outputs[SCORES], strict=True)
+    ]
+
+
+def overlaps(ours: Floats, theirs: Floats) -> Floats:
+    """(K, 4) and (M, 4) boxes, top, left, bottom, right -> (K, M) intersection over union, 0 where both are empty."""
+    high = np.minimum(ours[:, None, 2:], theirs[None, :, 2:])
+    low = np.maximum(ours[:, None, :2], theirs[None, :, :2])
+    both = np.prod(np.clip(high - low, 0, None), -1)
+    either = _areas(ours)[:, None] + _areas(theirs)[None] - both
+    return np.asarray(np.divide(both, either, out=np.zeros_like(both), where=either > 0))
+
+
+def _of_photo(codes: Floats, scores: Floats, priors: Floats, scales: Sequence[float], least_score: float) -> Found:
+    at, labels = np.nonzero(scores >= least_score)
+    values = scores[at, labels]
+    order = np.argsort(-values, kind="stable")[:_CONSIDERED]
+    at, labels, values = at[order], labels[order], values[order]
+    boxes = decoded(codes[at], priors[at], scales)
+    kept = _unsuppressed(boxes, labels)[:MOST]
+    return Found(boxes[kept], labels[kept], values[kept])
+
+
+def _unsuppressed(boxes: Floats, labels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The places of the boxes (K, 4), best first, that no better one of their class overlaps."""
+    hides = (overlaps(boxes, boxes) > OVERLAP) & (labels[:, None] == labels)
+    kept = np.ones(len(boxes), np.bool_)
+    for place in range(len(boxes)):
+        if kept[place]:
+            kept[place + 1 :] &= ~hides[place, place + 1 :]
+    return np.flatnonzero(kept)
+
+
+def _areas(boxes: Floats) -> Floats:
+    return np.asarray(np.prod(np.clip(boxes[:, 2:] - boxes[:, :2], 0, None), -1))

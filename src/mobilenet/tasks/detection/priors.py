@@ -1,0 +1,104 @@
+"""Prior boxes: the shapes at each position of each plane from which boxes are predicted.
+
+`decoding["priors"]` of a card has, for each plane, the height and width of the priors at each of its positions, as
+shares of the photo; their centres are the middles of the positions. `decoding["box_scales"]` are the factors of the
+four numbers of a code (Liu et al. 2016; TensorFlow's `FasterRcnnBoxCoder`).
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mobilenet.errors import ModelError
+from mobilenet.model.card import ModelCard
+from mobilenet.model.outputs import Output
+from mobilenet.spec.rows import Network
+from mobilenet.spec.shapes import output_shapes
+from mobilenet.spec.ssd import PRIORS, planes
+
+__all__ = ["BOXES", "BOX_SCALES", "SCALES", "SCORES", "SHAPES", "default_shapes", "prior_boxes"]
+
+BOXES, SCORES = "boxes", "scores"
+"""The outputs of a detector: codes (P, 4) and scores (P, C) of its P priors."""
+
+SHAPES, SCALES = "priors", "box_scales"
+"""Fields of a card's `decoding`."""
+
+BOX_SCALES = (10.0, 10.0, 5.0, 5.0)
+
+_SMALLEST, _LARGEST = 0.2, 0.95
+_FIRST = ((0.1, 1.0), (_SMALLEST, 2.0), (_SMALLEST, 0.5))
+_ASPECTS = (1.0, 2.0, 0.5, 3.0, 1 / 3)
+"""Scales as shares of the photo, and width divided by height, of the authors' detectors."""
+
+Floats = NDArray[np.float32]
+
+
+def default_shapes(body: Network) -> list[list[list[float]]]:
+    """The priors of the authors' detectors for each plane of a body: heights and widths as shares of the photo.
+
+    Scales run from 0.2 to 0.95 in equal steps; the finest plane has a smaller one, and fewer priors.
+    """
+    count = len(planes(body))
+    steps = np.linspace(_SMALLEST, _LARGEST, count).tolist()
+    shapes = [[_shape(*prior) for prior in _FIRST]]
+    for scale, larger in zip(steps[1:], [*steps[2:], 1.0], strict=True):
+        sides = [_shape(scale, aspect) for aspect in _ASPECTS]
+        shapes.append([*sides, _shape(math.sqrt(scale * larger), 1.0)])
+    return shapes[:count]
+
+
+def prior_boxes(card: ModelCard) -> Floats:
+    """(P, 4) float32: centre from the top and from the left, height and width, as shares of the photo, in the order of
+    the card's outputs. ModelError if the card's priors do not match them."""
+    shapes = _shapes(card.decoding)
+    boxes, scores = _outputs(card)
+    rows = output_shapes(card.network().rows, card.resolution)
+    made = []
+    for row, priors in zip(boxes.rows, shapes, strict=True):
+        height, width, channels = rows[row]
+        if channels != 4 * len(priors):
+            raise ModelError(f"row {row} has {channels} channels for {len(priors)} prior boxes; it needs 4 for each")
+        made.append(_grid(height, width, np.asarray(priors, np.float64)))
+    found = np.concatenate(made).astype(np.float32)
+    if boxes.shape != (len(found), 4) or scores.shape != (len(found), len(card.labels)):
+        raise ModelError(
+            f"outputs {boxes.shape} and {scores.shape} do not match {len(found)} prior boxes and {len(card.labels)} "
+            "classes"
+        )
+    return found
+
+
+def priors_of_planes(body: Network) -> tuple[int, ...]:
+    """The number of priors at each position of the planes of a body."""
+    return PRIORS[: len(planes(body))]
+
+
+def _outputs(card: ModelCard) -> tuple[Output, Output]:
+    outputs = {output.name: output for output in card.outputs}
+    if outputs.keys() != {BOXES, SCORES} or len(outputs[BOXES].rows) != len(_shapes(card.decoding)):
+        raise ModelError(f"its outputs are {sorted(outputs)}; a detector has boxes and scores, and priors for each row")
+    return outputs[BOXES], outputs[SCORES]
+
+
+def _shapes(decoding: Mapping[str, Any]) -> Sequence[Sequence[Sequence[float]]]:
+    shapes: Sequence[Sequence[Sequence[float]]] = decoding.get(SHAPES) or []
+    sides = [side for priors in shapes for shape in priors for side in shape]
+    valid = all(isinstance(side, int | float) and 0 < side < 100 for side in sides)
+    if not sides or not valid or any(len(shape) != 2 for priors in shapes for shape in priors):
+        raise ModelError("its prior boxes are not pairs of height and width as shares of the photo")
+    return shapes
+
+
+def _shape(scale: float, aspect: float) -> list[float]:
+    return [scale / math.sqrt(aspect), scale * math.sqrt(aspect)]
+
+
+def _grid(height: int, width: int, priors: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(height · width · A, 4): the priors (A, 2) at each position, row by row."""
+    top, left = np.meshgrid((np.arange(height) + 0.5) / height, (np.arange(width) + 0.5) / width, indexing="ij")
+    centres = np.repeat(np.stack([top.ravel(), left.ravel()], 1), len(priors), 0)
+    return np.concatenate([centres, np.tile(priors, (height * width, 1))], 1)
