@@ -22,6 +22,7 @@ EXTRAS = {
     "tflite": "litert",
     "torch": "train",
     "voyager": "similar",
+    "yaml": "boxes",
 }
 """By import name; if several extras bring a package, the smallest."""
 

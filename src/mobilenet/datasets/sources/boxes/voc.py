@@ -1,0 +1,172 @@
+"""VOC's XML, one file for each photo, in `Annotations/` or beside the photos; `ImageSets/Main` lists the parts.
+
+Coordinates count from 1 and include the last pixel, as VOC defines them, unless the smallest of a part is below 1: then
+they count from 0.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from mobilenet.datasets.sources.boxes.annotation import (
+    Annotation,
+    Box,
+    Fault,
+    Reason,
+    as_label,
+    as_number,
+    as_size,
+)
+from mobilenet.datasets.sources.boxes.bounded import read_bytes, read_lines
+from mobilenet.datasets.sources.boxes.box_set import BoxSet, box_set, merged
+from mobilenet.datasets.sources.boxes.photo_index import PhotoIndex, list_files
+from mobilenet.datasets.sources.boxes.xml_tree import Element, parse_xml
+from mobilenet.datasets.sources.endings import ending_of
+from mobilenet.datasets.sources.spellings import same_name
+from mobilenet.errors import DataError
+
+__all__ = ["VocFile", "VocPart", "parse_voc"]
+
+_MOST_BYTES = 16 * 2**20
+_MOST_LIST_BYTES = 256 * 2**20
+_EDGES = ("ymin", "xmin", "ymax", "xmax")
+_YES = frozenset({"1", "true", "yes"})
+_PHOTO_FOLDERS = ("JPEGImages", "images", "Images", "imgs")
+
+
+@dataclass(frozen=True, slots=True)
+class VocFile:
+    """What one file says: what it calls its photo ("" for nothing), and the boxes as written."""
+
+    photo: str
+    annotation: Annotation
+
+
+@dataclass(frozen=True, slots=True)
+class VocPart:
+    """A part of a data set: the XML files in `folder` and below, or those in the list `chosen`; their photos are below
+    `root`."""
+
+    root: Path
+    folder: Path
+    chosen: Path | None = None
+
+    @property
+    def path(self) -> Path:
+        """What was given for it."""
+        return self.chosen or self.folder
+
+    def read(self) -> BoxSet:
+        """Its photos with their boxes; damaged files are among the faults. DataError if none of its photos is found."""
+        index = PhotoIndex(self.root)
+        files, faults = _chosen(list_files(self.folder, ".xml"), self.chosen)
+        said, missing = defaultdict[str, list[Annotation]](list), list[Fault]()
+        for file in files:
+            try:
+                found = parse_voc(read_bytes(self.folder / file, _MOST_BYTES), self.folder / file)
+            except DataError as error:
+                faults.append(Fault(file, Reason.DAMAGED, str(error)))
+                continue
+            photo = _photo(index, self._below(file), file, found.photo)
+            if photo is None:
+                missing.append(Fault(file, Reason.NO_PHOTO, found.photo))
+            else:
+                said[photo].append(found.annotation)
+        if missing and not said:
+            raise DataError(
+                f"{self.path}: no photo of its {len(missing):,} annotations is in {self.root}, the first being that of "
+                f"{missing[0].photo}; give the folder that has both"
+            )
+        joined, notes = _from_first_pixel({photo: merged(each) for photo, each in said.items()})
+        if self.chosen is None and (without := len(index.files) - len(said)) > 0:
+            notes += (f"{self.root}: photos without an annotation are not used: {without:,}",)
+        return box_set(self.root, joined, _names(joined.values()), (*faults, *missing), notes)
+
+    def _below(self, file: str) -> tuple[str, ...]:
+        """The folders in which the photo of an XML file is looked for first."""
+        inside = file.rpartition("/")[0]
+        own = self.folder.relative_to(self.root).as_posix().removeprefix(".")
+        beside = own.rpartition("/")[0]
+        folders = [_joined(own, inside), *(_joined(beside, name, inside) for name in _PHOTO_FOLDERS)]
+        return (*folders, *(_joined(beside, name) for name in _PHOTO_FOLDERS))
+
+
+def parse_voc(data: bytes, path: Path) -> VocFile:
+    """What the file `path` says, coordinates as they are written; DataError for one that is damaged or of another
+    kind."""
+    root = parse_xml(data, path)
+    if root.tag != "annotation":
+        raise DataError(f"{path} is not an annotation as in VOC: its element is <{root.tag[:40]}>")
+    boxes, faults = list[Box](), list[tuple[Reason, str]]()
+    for number, element in enumerate(element for element in root.inside if element.tag == "object"):
+        found = _box(element)
+        if isinstance(found, Box):
+            boxes.append(found)
+        else:
+            faults.append((found, f"object {number + 1}"))
+    size = root.first("size") or Element("size")
+    annotation = Annotation(tuple(boxes), "pixels", as_size(size.said("height"), size.said("width")), tuple(faults))
+    return VocFile(root.said("filename"), annotation)
+
+
+def _box(element: Element) -> Box | Reason:
+    label, edges = as_label(element.said("name")), element.first("bndbox")
+    if label is None:
+        return Reason.NO_CLASS
+    if edges is None or not any(edges.said(name) for name in _EDGES):
+        return Reason.NO_BOX
+    top, left, bottom, right = (as_number(edges.said(name)) for name in _EDGES)
+    if top == left == bottom == right == -1:
+        return Reason.NO_BOX
+    return Box(label, (top, left, bottom, right), difficult=element.said("difficult").lower() in _YES)
+
+
+def _chosen(files: Sequence[str], chosen: Path | None) -> tuple[list[str], list[Fault]]:
+    """The XML files in a list of names without endings, and a fault for each name without a file; else all."""
+    if chosen is None:
+        return list(files), []
+    by_name = {same_name(file.rpartition("/")[2][:-4]): file for file in files}
+    by_name |= {same_name(file[:-4]): file for file in files}
+    wanted = dict.fromkeys(line.split()[0] for line in read_lines(chosen, _MOST_LIST_BYTES) if line)
+    found = {name: by_name.get(same_name(_without_ending(name))) for name in wanted}
+    faults = [Fault(name, Reason.NO_ANNOTATION) for name, file in found.items() if file is None]
+    return list(dict.fromkeys(file for file in found.values() if file is not None)), faults
+
+
+def _without_ending(name: str) -> str:
+    ending = ending_of(name)
+    return name[: -len(ending)] if ending in {".jpg", ".jpeg", ".png", ".xml"} else name
+
+
+def _photo(index: PhotoIndex, below: Sequence[str], file: str, named: str) -> str | None:
+    """The photo with the name of the XML file, as most tools pair them; else the one that the file names."""
+    own = index.find(file.rpartition("/")[2][:-4], below) or index.find(file[:-4], below)
+    return own or (index.find(named, below) if named.strip("/\\. ") and "\0" not in named else None)
+
+
+def _joined(*parts: str) -> str:
+    return "/".join(part for part in parts if part)
+
+
+def _from_first_pixel(said: dict[str, Annotation]) -> tuple[dict[str, Annotation], tuple[str, ...]]:
+    """The same with coordinates from 0 to the height and width, as everywhere else."""
+    firsts = (edge for each in said.values() for box in each.boxes for edge in box.corners[:2])
+    if any(0 <= first < 1 for first in firsts):
+        return said, ("coordinates of the XML files count from 0",)
+    return {photo: replace(each, boxes=tuple(map(_counted_from_0, each.boxes))) for photo, each in said.items()}, ()
+
+
+def _counted_from_0(box: Box) -> Box:
+    top, left, bottom, right = box.corners
+    # One that has no area as it is written is a slip of the hand, not a single pixel.
+    if top == bottom or left == right:
+        return box
+    # The lower one of the two, in whichever order they are.
+    top, bottom = (top, bottom - 1) if top > bottom else (top - 1, bottom)
+    left, right = (left, right - 1) if left > right else (left - 1, right)
+    return replace(box, corners=(top, left, bottom, right))
+
+
+def _names(said: Iterable[Annotation]) -> tuple[str, ...]:
+    return tuple(sorted({box.label for each in said for box in each.boxes}))
