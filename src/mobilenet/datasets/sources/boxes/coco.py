@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -67,7 +67,11 @@ class CocoPart:
             notes += found.notes
             faults += found.faults
             below = _preferred(index, file)
-            missing = list(_placed(found, index, below, said))
+            there = index.find((name for name, _ in found.photos), below)
+            missing = list(dict.fromkeys(name for name, _ in found.photos if name not in there))
+            for name, annotation in found.photos:
+                if name in there:
+                    said[there[name]].append(annotation)
             if found.photos and len(missing) == len(found.photos):
                 raise DataError(
                     f"{file}: none of its {len(missing):,} photos is in {index.root}, the first being {missing[0]!r}; "
@@ -249,18 +253,6 @@ def _preferred(index: PhotoIndex, file: Path) -> tuple[str, ...]:
 def _tells(name: str, word: str) -> bool:
     found = split_word(name)
     return found is not None and found[0] == word
-
-
-def _placed(
-    found: CocoFile, index: PhotoIndex, below: Sequence[str], said: dict[str, list[Annotation]]
-) -> Iterator[str]:
-    """Adds what is said of the photos that there are; the names of the others."""
-    for name, annotation in found.photos:
-        photo = index.find(name, below)
-        if photo is None:
-            yield name
-        else:
-            said[photo].append(annotation)
 
 
 def _called(files: Sequence[Path]) -> str:

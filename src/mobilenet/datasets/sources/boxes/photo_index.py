@@ -1,8 +1,8 @@
 """Photos by the names that annotations have for them: relative, absolute, of another computer, in another case."""
 
 import os
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from mobilenet.datasets.sources.endings import ending_of, is_photo
@@ -18,6 +18,10 @@ _MOST_ALIKE = 64
 """Photos with the same end of their names that are compared."""
 
 
+_WHOLE = _MOST_PARTS + 1
+"""Parts that a photo shares with a name that is its own, as it is or below a folder that was expected."""
+
+
 class PhotoIndex:
     """The photos in `root` and below; `files` are their names relative to it. DataError if it is not a folder."""
 
@@ -26,37 +30,57 @@ class PhotoIndex:
         self.files = list_tree(root).files
         self._exact = frozenset(self.files)
         self._by_end: dict[str, list[str]] = defaultdict(list)
+        self._by_stem: dict[str, list[str]] = defaultdict(list)
         for file in self.files:
-            for end in _ends(file):
-                self._add(end, file)
-                ending = ending_of(end)
-                if is_photo(ending):
-                    self._add(end[: -len(ending)], file)
+            stem = file[: len(file) - len(ending_of(file))]
+            self._by_stem[stem].append(file)
+            for name in dict.fromkeys((file, stem)):
+                for end in _ends(name):
+                    if len(alike := self._by_end[end]) < _MOST_ALIKE:
+                        alike.append(file)
 
-    def find(self, name: str, below: Sequence[str] = ()) -> str | None:
-        """The photo that an annotation calls `name`; None if there is none, or if several may be meant.
+    def find(self, names: Iterable[str], below: Sequence[str] = ()) -> dict[str, str]:
+        """The photos that annotations call by these names, which may lack their endings; those alone that are certain.
 
-        It is the one with the longest end in common with `name`, whose ending may be missing; of several, one in the
-        first possible folder of `below`. An absolute name of a file outside of the root is returned as it is.
+        A photo is the one with the longest end in common with its name; of several, one in the first possible folder of
+        `below`. Where other names of the same folder have more in common with their photos, it is another photo that
+        happens to be called alike; likewise where two names mean the same photo, for the one that has less in common.
+        An absolute name of a file outside of the root is returned as it is.
         """
+        matches = {name: match for name in names if (match := self._match(name, below)) is not None}
+        most = dict[str, int]()
+        for name, (_, shared) in matches.items():
+            folder = _folder_of(name)
+            most[folder] = max(most.get(folder, 0), shared)
+        claims = Counter(matches.values())
+        best = dict[str, int]()
+        for photo, shared in matches.values():
+            best[photo] = max(best.get(photo, 0), shared)
+        return {
+            name: photo
+            for name, (photo, shared) in matches.items()
+            if shared == most[_folder_of(name)] == best[photo] and claims[photo, shared] == 1
+        }
+
+    def _match(self, name: str, below: Sequence[str]) -> tuple[str, int] | None:
+        """A photo, and how many parts of its name it shares."""
         slashes = name.replace("\\", "/")
         parts = [part for part in slashes.split("/") if part not in ("", ".", "..")]
         if slashes.startswith("/") and (absolute := self._absolute(slashes)):
-            return absolute
+            return absolute, _WHOLE
         relative = "/".join(parts)
-        exact = [f"{folder}/{relative}" if folder else relative for folder in (*below, "")]
-        for file in exact:
-            if file in self._exact:
-                return file
-        for end in _ends(relative):
+        for folder in (*below, ""):
+            whole = f"{folder}/{relative}" if folder else relative
+            if whole in self._exact:
+                return whole, _WHOLE
+            if len(same := self._by_stem.get(whole, [])) == 1:
+                return same[0], _WHOLE
+        ends = list(_ends(relative)) if parts else []
+        for place, end in enumerate(ends):
             if alike := self._by_end.get(end):
-                return _chosen(alike, parts[-1], below)
+                chosen = _chosen(alike, parts[-1], below)
+                return None if chosen is None else (chosen, len(ends) - place)
         return None
-
-    def _add(self, end: str, file: str) -> None:
-        alike = self._by_end[end]
-        if len(alike) < _MOST_ALIKE:
-            alike.append(file)
 
     def _absolute(self, name: str) -> str | None:
         inside = name.removeprefix(f"{self.root.absolute()}/")
@@ -92,6 +116,10 @@ def _ends(name: str) -> Iterator[str]:
     """`a/b/c`, `b/c` and `c`, for comparison."""
     parts = same_name(name).split("/")[-_MOST_PARTS:]
     return ("/".join(parts[start:]) for start in range(len(parts)))
+
+
+def _folder_of(name: str) -> str:
+    return name.replace("\\", "/").rpartition("/")[0]
 
 
 def _chosen(alike: Sequence[str], last: str, below: Sequence[str]) -> str | None:

@@ -4,8 +4,8 @@ Coordinates count from 1 and include the last pixel, as VOC defines them, unless
 they count from 0.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from mobilenet.datasets.sources.boxes.annotation import (
     as_size,
 )
 from mobilenet.datasets.sources.boxes.bounded import read_bytes, read_lines
-from mobilenet.datasets.sources.boxes.box_set import BoxSet, box_set, merged
+from mobilenet.datasets.sources.boxes.box_set import BoxSet, box_set
 from mobilenet.datasets.sources.boxes.photo_index import PhotoIndex, list_files
 from mobilenet.datasets.sources.boxes.xml_tree import Element, parse_xml
 from mobilenet.datasets.sources.endings import ending_of
@@ -61,35 +61,32 @@ class VocPart:
         """Its photos with their boxes; damaged files are among the faults. DataError if none of its photos is found."""
         index = PhotoIndex(self.root)
         files, faults = _chosen(list_files(self.folder, ".xml"), self.chosen)
-        said, missing = defaultdict[str, list[Annotation]](list), list[Fault]()
-        for file in files:
-            try:
-                found = parse_voc(read_bytes(self.folder / file, _MOST_BYTES), self.folder / file)
-            except DataError as error:
-                faults.append(Fault(file, Reason.DAMAGED, str(error)))
-                continue
-            photo = _photo(index, self._below(file), file, found.photo)
-            if photo is None:
-                missing.append(Fault(file, Reason.NO_PHOTO, found.photo))
-            else:
-                said[photo].append(found.annotation)
+        found = dict(self._parsed(files, faults))
+        photos = _photos(index, found, self._below())
+        said = {photos[file]: each.annotation for file, each in found.items() if file in photos}
+        missing = [Fault(file, Reason.NO_PHOTO, each.photo) for file, each in found.items() if file not in photos]
         if missing and not said:
             raise DataError(
                 f"{self.path}: no photo of its {len(missing):,} annotations is in {self.root}, the first being that of "
                 f"{missing[0].photo}; give the folder that has both"
             )
-        joined, notes = _from_first_pixel({photo: merged(each) for photo, each in said.items()})
+        counted, notes = _from_first_pixel(said)
         if self.chosen is None and (without := len(index.files) - len(said)) > 0:
             notes += (f"{self.root}: photos without an annotation are not used: {without:,}",)
-        return box_set(self.root, joined, _names(joined.values()), (*faults, *missing), notes)
+        return box_set(self.root, counted, _names(counted.values()), (*faults, *missing), notes)
 
-    def _below(self, file: str) -> tuple[str, ...]:
-        """The folders in which the photo of an XML file is looked for first."""
-        inside = file.rpartition("/")[0]
+    def _parsed(self, files: Iterable[str], faults: list[Fault]) -> Iterator[tuple[str, VocFile]]:
+        for file in files:
+            try:
+                yield file, parse_voc(read_bytes(self.folder / file, _MOST_BYTES), self.folder / file)
+            except DataError as error:
+                faults.append(Fault(file, Reason.DAMAGED, str(error)))
+
+    def _below(self) -> tuple[str, ...]:
+        """The folders in which photos are looked for first."""
         own = self.folder.relative_to(self.root).as_posix().removeprefix(".")
         beside = own.rpartition("/")[0]
-        folders = [_joined(own, inside), *(_joined(beside, name, inside) for name in _PHOTO_FOLDERS)]
-        return (*folders, *(_joined(beside, name) for name in _PHOTO_FOLDERS))
+        return (own, *(_joined(beside, name) for name in _PHOTO_FOLDERS))
 
 
 def parse_voc(data: bytes, path: Path) -> VocFile:
@@ -139,10 +136,25 @@ def _without_ending(name: str) -> str:
     return name[: -len(ending)] if ending in {".jpg", ".jpeg", ".png", ".xml"} else name
 
 
-def _photo(index: PhotoIndex, below: Sequence[str], file: str, named: str) -> str | None:
-    """The photo with the name of the XML file, as most tools pair them; else the one that the file names."""
-    own = index.find(file.rpartition("/")[2][:-4], below) or index.find(file[:-4], below)
-    return own or (index.find(named, below) if named.strip("/\\. ") and "\0" not in named else None)
+def _photos(index: PhotoIndex, found: Mapping[str, VocFile], below: Sequence[str]) -> dict[str, str]:
+    """The photo of each XML file: the one of the same name, as most tools pair them, else the one that it names."""
+    own = index.find((file[:-4] for file in found), below)
+    photos = {file: own[file[:-4]] for file in found if file[:-4] in own}
+    named = {file: each.photo for file, each in found.items() if file not in photos and _says_more(file, each.photo)}
+    there, taken = index.find(dict.fromkeys(named.values()), below), set(photos.values())
+    several = Counter(named.values())
+    return photos | {
+        file: there[name]
+        for file, name in named.items()
+        if name in there and there[name] not in taken and several[name] == 1
+    }
+
+
+def _says_more(file: str, named: str) -> bool:
+    """Whether the photo that an XML file names is another one than that of the same name."""
+    name = named.replace("\\", "/").rpartition("/")[2]
+    own = same_name(file.rpartition("/")[2][:-4])
+    return bool(name.strip(". ")) and "\0" not in named and same_name(_without_ending(name)) != own
 
 
 def _joined(*parts: str) -> str:

@@ -11,7 +11,7 @@ from mobilenet.errors import DataError
 __all__ = ["Element", "parse_xml"]
 
 _MOST_LEVELS = 32
-_MOST_ELEMENTS = 1_000_000
+_MOST_ELEMENTS = 200_000
 
 
 @dataclass(slots=True)

@@ -89,7 +89,7 @@ class YoloPart:
             for file in list_tree(entry).files:
                 yield f"{entry.absolute()}/{file}".removeprefix(top)
             return
-        index: PhotoIndex | None = None
+        lost = list[str]()
         for line in read_lines(entry, _MOST_LIST_BYTES):
             if not line or "\0" in line:
                 continue
@@ -97,12 +97,11 @@ class YoloPart:
             path = name if name.startswith("/") else f"{entry.absolute().parent}/{name}"
             if os.path.isfile(path):  # noqa: PTH113 - a million photos
                 yield path.removeprefix(top)
-                continue
-            index = index or PhotoIndex(self.root)
-            if found := index.find(line):
-                yield found
             else:
-                faults.append(Fault(line[:200], Reason.NO_PHOTO, entry.name))
+                lost.append(line)
+        found = PhotoIndex(self.root).find(lost) if lost else {}
+        yield from found.values()
+        faults += [Fault(line[:200], Reason.NO_PHOTO, entry.name) for line in lost if line not in found]
 
     def _annotation(self, path: str | None, told: Counter[str]) -> Annotation:
         if path is None:
