@@ -1,6 +1,6 @@
 """`data.yaml` of YOLO's tools: the class names, and where the photos of each part are."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from mobilenet.errors import DataError
 __all__ = ["DataYaml", "read_data_yaml"]
 
 _MOST_BYTES = 2**18
+_MOST_LEVELS = 16
 _MOST_NAMES = 100_000
 _MOST_ENTRIES = 10_000
 _PARTS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
@@ -47,9 +48,7 @@ def _document(path: Path) -> dict[str, Any]:
 
     data = read_bytes(path, _MOST_BYTES)
     try:
-        # An alias is a value that may be used many times over, and grow.
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(data, yaml.BaseLoader)):
-            raise DataError(f"{path} has aliases (*name), which a list of classes does not need; write the value out")
+        _check_events(yaml.parse(data, yaml.BaseLoader), path)
         document = yaml.BaseLoader(data).get_single_data()
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
@@ -58,6 +57,19 @@ def _document(path: Path) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise DataError(f"{path} does not say where train and val are, nor the names of classes")
     return document
+
+
+def _check_events(events: Iterable[Any], path: Path) -> None:
+    """DataError for what grows: an alias is a value that may be used many times over, and PyYAML takes time quadratic
+    in the number of levels, of which it reads no more than are asked for."""
+    levels = 0
+    for event in events:
+        kind = type(event).__name__
+        levels += kind.endswith("StartEvent") - kind.endswith("EndEvent")
+        if kind == "AliasEvent":
+            raise DataError(f"{path} has aliases (*name), which a list of classes does not need; write the value out")
+        if levels > _MOST_LEVELS:
+            raise DataError(f"{path} has more than {_MOST_LEVELS} levels; it is not a list of classes")
 
 
 def _entries(value: object, path: Path) -> tuple[str, ...]:
@@ -84,4 +96,4 @@ def _names(document: Mapping[str, Any], path: Path) -> tuple[str, ...] | None:
     wrong = next((number for number, name in enumerate(names) if name is None), None)
     if wrong is not None or len(names) > _MOST_NAMES:
         raise DataError(f"{path}: the name of class {_MOST_NAMES if wrong is None else wrong} is not a name")
-    return tuple(name for name in names if name is not None)
+    return tuple(name for name in names if name is not None) or None
