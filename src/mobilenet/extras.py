@@ -6,6 +6,7 @@ EXTRAS = {
     "ai_edge_litert": "litert",
     "alembic": "track",
     "braceexpand": "hub",
+    "defusedxml": "boxes",
     "flatbuffers": "litert",
     "fsspec": "hub",
     "h5py": "train",

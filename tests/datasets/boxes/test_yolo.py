@@ -4,12 +4,11 @@ import os
 from pathlib import Path
 
 import pytest
-from tests.datasets.boxes.writers import write_photo
+from tests.datasets.boxes.writers import read_parts, write_photo
 
 from mobilenet.datasets.sources.boxes.annotation import Fault, Reason
-from mobilenet.datasets.sources.boxes.box_set import BoxSet
 from mobilenet.datasets.sources.boxes.data_yaml import read_data_yaml
-from mobilenet.datasets.sources.boxes.find import BoxParts, find_boxes
+from mobilenet.datasets.sources.boxes.find import box_places
 from mobilenet.datasets.sources.boxes.yolo import parse_labels
 from mobilenet.errors import DataError
 
@@ -24,17 +23,6 @@ def layout(root: Path, *photos: str, labels: str = _LINE) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{path.stem}.txt").write_text(labels, "utf-8")
     return root
-
-
-def parts_of(data: Path) -> BoxParts:
-    parts = find_boxes(data)
-    assert parts is not None
-    return parts
-
-
-def read(data: Path) -> list[BoxSet]:
-    parts = parts_of(data)
-    return [part.read() for part in (parts.train, *parts.judging)]
 
 
 def _yaml(root: Path, text: str) -> Path:
@@ -62,7 +50,7 @@ def test_entries_of_the_parts(entries: str, given: str, tmp_path: Path) -> None:
     (tmp_path / "train.txt").write_text("./images/train/1.png\r\n\nimages\\train\\more\\2.PNG\r\n", "utf-8")
     (tmp_path / "val.txt").write_text("/content/data/images/val/1.png\n", "utf-8")
     _yaml(tmp_path, entries.replace("{root}", str(tmp_path)) + "names: [cat, owl]\n")
-    found = read(tmp_path / given)
+    found = read_parts(tmp_path / given)
     assert [sorted(each.photos) for each in found] == [
         ["images/train/1.png", "images/train/more/2.PNG"],
         ["images/val/1.png"],
@@ -71,7 +59,7 @@ def test_entries_of_the_parts(entries: str, given: str, tmp_path: Path) -> None:
         assert each.names == ("cat", "owl")
         for boxes in each.photos.values():
             assert boxes.labels == ("owl",)
-            assert boxes.boxes.round(9).tolist() == [[0.3, 0.4, 0.7, 0.6]]
+            assert boxes.boxes.tolist() == [[6, 16, 14, 24]]
 
 
 @pytest.mark.parametrize(
@@ -83,7 +71,7 @@ def test_entries_of_the_parts(entries: str, given: str, tmp_path: Path) -> None:
     ],
 )
 def test_parts_without_data_yaml(photos: tuple[str, str], tmp_path: Path) -> None:
-    found = read(layout(tmp_path, *photos))
+    found = read_parts(layout(tmp_path, *photos))
     assert [list(each.photos) for each in found] == [[photos[0]], [photos[1]]]
     assert found[0].names == ("1",)
     assert found[0].notes[0].endswith("no file names the classes, so they are called by their numbers")
@@ -93,7 +81,7 @@ def test_parts_without_data_yaml(photos: tuple[str, str], tmp_path: Path) -> Non
 def test_names_may_be_in_a_file_of_their_own(name: str, tmp_path: Path) -> None:
     layout(tmp_path, "images/1.png")
     (tmp_path / name).write_text("cat\nsnowy owl\n\n", "utf-8")
-    (found,) = read(tmp_path)
+    (found,) = read_parts(tmp_path)
     assert found.names == ("cat", "snowy owl")
     assert found.notes == ()
 
@@ -103,7 +91,7 @@ def test_photos_without_labels_are_background(tmp_path: Path) -> None:
     layout(tmp_path, "images/3.png")
     write_photo(tmp_path / "images" / "4.png", (20, 40))
     (tmp_path / "labels" / "5.txt").write_text(_LINE, "utf-8")
-    (found,) = read(_yaml(tmp_path, "train: images\nnames: {0: cat, 1: owl}\n"))
+    (found,) = read_parts(_yaml(tmp_path, "train: images\nnames: {0: cat, 1: owl}\n"))
     assert (found.counts.photos, found.counts.background) == (4, 3)
     assert found.notes == (
         f"{tmp_path / 'images'}: photos without a label file are background: 1",
@@ -116,7 +104,7 @@ def test_labels_that_are_nowhere_are_an_error(tmp_path: Path) -> None:
     with pytest.raises(
         DataError, match=r"none of its 1 photos has a text file of labels; for images/1.jpg it is labels/1"
     ):
-        read(_yaml(tmp_path, "train: images\nnames: [cat]\n"))
+        read_parts(_yaml(tmp_path, "train: images\nnames: [cat]\n"))
 
 
 @pytest.mark.parametrize(
@@ -143,7 +131,7 @@ def test_keypoints_behind_a_box_are_not_an_outline() -> None:
 
 def test_outlines_and_confidences_are_counted(tmp_path: Path) -> None:
     layout(tmp_path, "images/1.png", labels="0 .1 .1 .5 .1 .5 .6\n0 .5 .5 .1 .1 .9\n")
-    (found,) = read(_yaml(tmp_path, "train: images\nnames: [cat]\n"))
+    (found,) = read_parts(_yaml(tmp_path, "train: images\nnames: [cat]\n"))
     assert found.notes == (
         f"{tmp_path / 'images'}: boxes made from outlines: 1",
         f"{tmp_path / 'images'}: lines whose sixth value, a confidence, is not used: 1",
@@ -172,7 +160,7 @@ def test_outlines_and_confidences_are_counted(tmp_path: Path) -> None:
 )
 def test_lines_with_faults_are_listed(line: str, reason: Reason, tmp_path: Path) -> None:
     layout(tmp_path, "images/1.png", labels=f"{_LINE}{line}\n")
-    (found,) = read(_yaml(tmp_path, "train: images\nnames: [cat, owl]\n"))
+    (found,) = read_parts(_yaml(tmp_path, "train: images\nnames: [cat, owl]\n"))
     assert [(fault.photo, fault.reason) for fault in found.faults] == [("images/1.png", reason)]
     assert len(found.photos["images/1.png"]) == 1 + (reason is Reason.CLIPPED)
 
@@ -181,7 +169,7 @@ def test_a_photo_whose_labels_cannot_be_read_is_not_background(tmp_path: Path) -
     layout(tmp_path, "images/1.png", "images/2.png")
     (tmp_path / "labels" / "2.txt").unlink()
     os.mkfifo(tmp_path / "labels" / "2.txt")
-    (found,) = read(_yaml(tmp_path, "train: images\nnames: [cat, owl]\n"))
+    (found,) = read_parts(_yaml(tmp_path, "train: images\nnames: [cat, owl]\n"))
     assert list(found.photos) == ["images/1.png"]
     assert found.faults == (
         Fault("images/2.png", Reason.DAMAGED, f"{tmp_path / 'labels' / '2.txt'}: not a regular file"),
@@ -191,19 +179,20 @@ def test_a_photo_whose_labels_cannot_be_read_is_not_background(tmp_path: Path) -
 def test_photos_of_a_list_that_are_missing_are_listed(tmp_path: Path) -> None:
     layout(tmp_path, "images/1.png")
     (tmp_path / "train.txt").write_text("images/1.png\nimages/2.png\n", "utf-8")
-    (found,) = read(_yaml(tmp_path, "train: train.txt\nnames: [cat, owl]\n"))
+    (found,) = read_parts(_yaml(tmp_path, "train: train.txt\nnames: [cat, owl]\n"))
     assert found.faults == (Fault("images/2.png", Reason.NO_PHOTO, "train.txt"),)
 
 
 def test_a_missing_test_part_is_a_note_and_a_missing_training_part_an_error(tmp_path: Path) -> None:
     layout(tmp_path, "images/1.png")
-    parts = parts_of(_yaml(tmp_path, "train: images\ntest: ../test/photos\nnames: [cat, owl]\n"))
+    parts = box_places(_yaml(tmp_path, "train: images\ntest: ../test/photos\nnames: [cat, owl]\n"))
+    assert parts is not None
     assert parts.judging == ()
     assert parts.notes == (f"{tmp_path / 'data.yaml'}: test is '../test/photos', which is not there, and is not used",)
     with pytest.raises(DataError, match=r"data\.yaml: train is 'photos', which is not there; write it relative to"):
-        find_boxes(_yaml(tmp_path, "train: photos\nnames: [cat]\n"))
+        box_places(_yaml(tmp_path, "train: photos\nnames: [cat]\n"))
     with pytest.raises(DataError, match=r"data\.yaml has no entry train: the folder of the training photos"):
-        find_boxes(_yaml(tmp_path, "train:\nnames: [cat]\n") / "data.yaml")
+        box_places(_yaml(tmp_path, "train:\nnames: [cat]\n") / "data.yaml")
 
 
 @pytest.mark.parametrize(
@@ -260,13 +249,13 @@ def test_folders_of_classes_are_no_boxes(tmp_path: Path) -> None:
         (tmp_path / f"{name}.txt").write_text("a picture of an animal\n", "utf-8")
     (tmp_path / "settings.yaml").write_text("a: b", "utf-8")
     (tmp_path / "list.json").write_text("[1, 2]", "utf-8")
-    assert find_boxes(tmp_path) is None
-    assert find_boxes(tmp_path / "cat" / "1.png") is None
-    assert find_boxes(tmp_path / "missing") is None
+    assert box_places(tmp_path) is None
+    assert box_places(tmp_path / "cat" / "1.png") is None
+    assert box_places(tmp_path / "missing") is None
 
 
 def test_several_yaml_files_are_an_error(tmp_path: Path) -> None:
     for name in ("a.yaml", "b.yml"):
         (tmp_path / name).write_text("train: images\n", "utf-8")
     with pytest.raises(DataError, match=r"has several YAML files of data sets: a\.yaml, b\.yml; give one"):
-        find_boxes(tmp_path)
+        box_places(tmp_path)

@@ -7,6 +7,10 @@ from pathlib import Path
 
 from PIL import Image
 
+from mobilenet.datasets.reader import NamedPart, Place
+from mobilenet.datasets.sources.boxes.box_set import BoxSet
+from mobilenet.datasets.sources.boxes.find import box_part, box_places
+
 NAMES = ("cat", "owl", "dog house")
 
 
@@ -97,3 +101,17 @@ def write_yolo(folder: Path, truths: Mapping[str, Truth]) -> Path:
 
 
 WRITERS = {"coco": write_coco, "voc": write_voc, "yolo": write_yolo}
+
+
+def read_parts(data: Path) -> list[BoxSet]:
+    """The training part of a data set, and those that may judge."""
+    places = box_places(data)
+    assert places is not None
+    return [read_part(place) for place in (places.train, *places.judging)]
+
+
+def read_part(place: Place) -> BoxSet:
+    assert isinstance(place, Path | NamedPart)
+    part = box_part(place)
+    assert part is not None
+    return part.read()

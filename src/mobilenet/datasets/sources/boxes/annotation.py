@@ -37,7 +37,7 @@ class Reason(StrEnum):
     REPEATED = "box listed twice"
     NO_CLASS = "object without a known class"
     NO_PHOTO = "photo that is missing, or whose name several have"
-    NO_SIZE = "photo that cannot be read"
+    UNREADABLE = "photo that cannot be read"
     SIDEWAYS = "photo whose height and width are swapped in its annotation, while no EXIF orientation says why"
     NO_ANNOTATION = "annotation that is missing"
     DAMAGED = "annotation that cannot be read"
@@ -68,7 +68,6 @@ class Box:
     label: str
     corners: Corners
     crowd: bool = False
-    difficult: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,16 +86,18 @@ class Annotation:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PhotoBoxes:
-    """The B boxes of one photo: `labels` (B,), and `boxes` (B, 4) float64, the top, left, bottom and right of each as
-    fractions, from 0 to 1, of the height and width of the photo as people see it.
+    """The B boxes of one photo, in the order of their corners: `labels` (B,), and `boxes` (B, 4) float64, the top,
+    left, bottom and right of each in pixels of the photo as people see it, in whole 32nds, within the photo.
 
-    `crowd` (B,) bool: a box around many objects; `difficult` (B,) bool: one that a detector may miss.
+    `crowd` (B,) bool: a box around many objects. `size`: the height and width of that photo in pixels. `names` are the
+    classes of its part of the data set, which may have no box.
     """
 
+    names: tuple[str, ...]
+    size: tuple[int, int]
     labels: tuple[str, ...]
     boxes: NDArray[np.float64]
     crowd: NDArray[np.bool_]
-    difficult: NDArray[np.bool_]
 
     def __len__(self) -> int:
         return len(self.labels)

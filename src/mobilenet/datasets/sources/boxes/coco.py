@@ -29,7 +29,9 @@ __all__ = ["CocoFile", "CocoPart", "parse_coco"]
 _MOST_BYTES = 2**30
 """Twice what COCO's own training photos take."""
 
-_AROUND = "box around segmentation"
+_AROUND = ("box", "around", "segmentation")
+"""No key of a JSON object."""
+
 _FOLDERS = ("annotation", "label", "json")
 """How folders are called that hold JSON files alone, beside those with photos."""
 
@@ -90,6 +92,7 @@ def parse_coco(data: bytes, path: Path) -> CocoFile:
     document = _document(data, path)
     images, rows = _list(document, "images", path), _list(document, "annotations", path)
     names, faults = _names(document, rows, path)
+    groups = _groups(document, names, rows)
     entries, lost = _entries(images, path)
     faults += lost
     boxes, wrong = defaultdict[int | str, list[Box]](list), defaultdict[int | str, list[tuple[Reason, str]]](list)
@@ -107,12 +110,17 @@ def parse_coco(data: bytes, path: Path) -> CocoFile:
             around += _AROUND in row
         else:
             wrong[key].append((box, f"annotations[{number}]"))
-    notes = (f"{path}: boxes made from segmentations: {around:,}",) if around else ()
+    notes = [f"{path}: boxes made from segmentations: {around:,}"] if around else []
+    if groups:
+        notes.append(
+            f"{path}: categories that are groups of others, without boxes, are no classes: {', '.join(groups)}"
+        )
     photos = tuple(
         (name, Annotation(tuple(boxes[key]), "pixels", size, tuple(wrong[key])))
         for key, (name, size) in entries.items()
     )
-    return CocoFile(photos, tuple(dict.fromkeys(names.values())), tuple(faults), notes)
+    ordered = dict.fromkeys(names[key] for key in sorted(names, key=_place))
+    return CocoFile(photos, tuple(name for name in ordered if name not in groups), tuple(faults), tuple(notes))
 
 
 def _document(data: bytes, path: Path) -> dict[str, Any]:
@@ -134,7 +142,7 @@ def _line(error: BaseException) -> str:
     return " ".join(str(error).split())[:80] or type(error).__name__
 
 
-def _without_segmentation(value: dict[str, Any]) -> dict[str, Any]:
+def _without_segmentation(value: dict[Any, Any]) -> dict[Any, Any]:
     """Outlines take most of a file and are dropped as it is read; where there is no box, the one around is kept."""
     outline = value.pop("segmentation", None)
     if outline is not None and "image_id" in value and _corners(value.get("bbox")) is None:
@@ -156,8 +164,7 @@ def _names(document: Mapping[str, Any], rows: Sequence[Any], path: Path) -> tupl
     """The class of each category; their numbers where the file names none."""
     if document.get("categories") is None:
         keys = {_key(row.get("category_id")) for row in rows if isinstance(row, dict)}
-        found = sorted((key for key in keys if key is not None), key=lambda key: (isinstance(key, str), key))
-        return {key: name for key in found if (name := as_label(key)) is not None}, []
+        return {key: name for key in keys if key is not None and (name := as_label(key)) is not None}, []
     names, faults = dict[int | str, str](), list[Fault]()
     for number, entry in enumerate(_list(document, "categories", path)):
         fields = entry if isinstance(entry, dict) else {}
@@ -167,6 +174,26 @@ def _names(document: Mapping[str, Any], rows: Sequence[Any], path: Path) -> tupl
         else:
             names[key] = name
     return names, faults
+
+
+def _place(key: int | str) -> tuple[bool, int, str]:
+    """Classes are in the order of their ids."""
+    return (True, 0, key) if isinstance(key, str) else (False, key, "")
+
+
+def _groups(document: Mapping[str, Any], names: Mapping[int | str, str], rows: Sequence[Any]) -> tuple[str, ...]:
+    """Categories that are only the supercategory of others, as some tools list them."""
+    above = {as_label(entry.get("supercategory")) for entry in document.get("categories") or () if _is_other(entry)}
+    candidates = {name for name in names.values() if name in above}
+    if candidates:
+        candidates -= {
+            names.get(key) for row in rows if isinstance(row, dict) and (key := _key(row.get("category_id")))
+        }
+    return tuple(sorted(candidates))
+
+
+def _is_other(entry: object) -> bool:
+    return isinstance(entry, dict) and entry.get("supercategory") != entry.get("name")
 
 
 def _entries(
@@ -201,7 +228,7 @@ def _key(value: object) -> int | str | None:
     return value if isinstance(value, int) else None
 
 
-def _box(row: Mapping[str, Any], names: Mapping[int | str, str]) -> Box | Reason:
+def _box(row: Mapping[Any, Any], names: Mapping[int | str, str]) -> Box | Reason:
     key = _key(row.get("category_id"))
     label = None if key is None else names.get(key)
     if label is None:

@@ -1,29 +1,35 @@
 """Whether a data set has boxes, in which of the formats, and its parts."""
 
-import os
+import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from mobilenet.datasets.sources.boxes.bounded import read_bytes, read_lines
+from mobilenet.datasets.reader import NamedPart, Places
+from mobilenet.datasets.sources.boxes.bounded import read_lines
 from mobilenet.datasets.sources.boxes.box_set import BoxSet
 from mobilenet.datasets.sources.boxes.coco import CocoPart
 from mobilenet.datasets.sources.boxes.data_yaml import DataYaml, read_data_yaml
 from mobilenet.datasets.sources.boxes.photo_index import list_files
 from mobilenet.datasets.sources.boxes.voc import VocPart
 from mobilenet.datasets.sources.boxes.yolo import LabelFolders, YoloPart, parse_labels
+from mobilenet.datasets.sources.endings import ending_of, is_photo
 from mobilenet.datasets.sources.folders import has_photos, list_tree, subfolders
 from mobilenet.datasets.sources.split_names import folder_split, split_of, split_word
 from mobilenet.errors import DataError
 
-__all__ = ["BoxPart", "BoxParts", "find_boxes"]
+__all__ = ["BoxPart", "box_part", "box_places"]
 
 _HEAD_BYTES = 2**16
 _LOOKED_AT = 32
 """Files by which a format is told."""
 
 _MOST_NAMES_BYTES = 2**20
+_MOST_LIST_BYTES = 2**28
+_ABOVE = 3
+"""Folders above one of photos in which its data.yaml is looked for."""
+
 _YAML = (".yaml", ".yml")
 _LISTS = ("train", "val", "valid", "validation", "trainval", "test")
 
@@ -41,64 +47,101 @@ class BoxPart(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class BoxParts:
-    """The part to train on, and those that may judge, in the order in which they are tried; `notes` are for users."""
+class _Layout(Protocol):
+    """A data set with boxes in one of the formats."""
 
-    train: BoxPart
-    judging: tuple[BoxPart, ...] = ()
-    notes: tuple[str, ...] = ()
+    def places(self) -> Places:
+        """Its parts; DataError."""
+        ...
+
+    def part(self, name: str) -> BoxPart:
+        """One of them by its name; DataError."""
+        ...
+
+    def whole(self) -> BoxPart:
+        """All of it; DataError."""
+        ...
 
 
-def find_boxes(data: Path) -> BoxParts | None:
+def box_places(data: Path) -> Places | None:
     """The parts of a data set with boxes: a COCO file (.json) or a folder with some; a folder with VOC's XML files, in
-    `Annotations/` or beside the photos; `data.yaml` of YOLO's tools, its folder, or photos with such labels.
+    `Annotations/` or beside the photos; `data.yaml` of YOLO's tools, its folder, or photos with such labels; a list
+    (.txt) of photos, or of names as in VOC's `ImageSets/Main`.
 
     None for anything else; DataError for one of these that cannot be read.
     """
+    layout = _layout(data)
+    if layout is not None:
+        return layout.places()
+    return None if _list_part(data) is None else Places(data)
+
+
+def box_part(place: Path | NamedPart) -> BoxPart | None:
+    """A part of such a data set, or all of it, without regard to its split; None for anything else. DataError."""
+    if isinstance(place, NamedPart):
+        layout = _layout(place.whole)
+        return None if layout is None else layout.part(place.name)
+    layout = _layout(place)
+    return _list_part(place) if layout is None else layout.whole()
+
+
+def _layout(data: Path) -> _Layout | None:
     if data.is_file():
-        return _in_file(data)
+        ending = data.suffix.lower()
+        if ending in _YAML:
+            return _Yaml(data)
+        return _Coco(data.parent, (data,)) if ending == ".json" else None
     if not data.is_dir():
         return None
     found = (look(data) for look in (_with_yaml, _with_json, _with_xml, _with_labels))
-    return next((parts for parts in found if parts is not None), None)
+    return next((layout for layout in found if layout is not None), None)
 
 
-def _in_file(file: Path) -> BoxParts | None:
-    ending = file.suffix.lower()
-    if ending in _YAML:
-        return _of_yaml(file)
-    return BoxParts(CocoPart(file.parent, (file,))) if ending == ".json" else None
+def _list_part(file: Path) -> BoxPart | None:
+    """The photos in a list, or the annotations in one of VOC; None for another file."""
+    if file.suffix.lower() != ".txt" or not file.is_file():
+        return None
+    if [folder.name for folder in (file.parent, file.parent.parent)] == ["Main", "ImageSets"]:
+        root = file.parent.parent.parent
+        return VocPart(root, _annotations(root), file)
+    lines = [line for line in read_lines(file, _MOST_LIST_BYTES)[:_LOOKED_AT] if line]
+    if not lines or not all(is_photo(ending_of(line)) for line in lines):
+        return None
+    return _yolo_part(file.parent, (file,))
 
 
-def _with_yaml(folder: Path) -> BoxParts | None:
-    files = [file for file in sorted(folder.iterdir()) if file.suffix.lower() in _YAML and file.is_file()]
-    usual = [file for file in files if file.stem.lower() in ("data", "dataset")]
-    told = [file for file in usual or files if _tells_parts(file)]
-    if len(told) > 1:
-        raise DataError(
-            f"{folder} has several YAML files of data sets: {', '.join(f.name for f in told[:5])}; give one"
-        )
-    return _of_yaml(told[0]) if told else None
+@dataclass(frozen=True, slots=True)
+class _Yaml:
+    """A data set of YOLO's tools, by its data.yaml."""
+
+    file: Path
+
+    def places(self) -> Places:
+        said = read_data_yaml(self.file)
+        if not said.parts.get("train"):
+            raise DataError(
+                f"{self.file} has no entry train: the folder of the training photos, or a .txt list of them"
+            )
+        notes = list[str]()
+        names = [name for name in ("train", "val", "test") if _folders(said, name, notes)]
+        train, *judging = (NamedPart(self.file, name) for name in names)
+        return Places(train, tuple(judging), notes=tuple(notes))
+
+    def part(self, name: str) -> BoxPart:
+        said = read_data_yaml(self.file)
+        return self._of(said, _folders(said, name, []))
+
+    def whole(self) -> BoxPart:
+        said = read_data_yaml(self.file)
+        return self._of(said, [place for name in said.parts for place in _folders(said, name, [])])
+
+    def _of(self, said: DataYaml, places: Sequence[Path]) -> BoxPart:
+        folder = self.file.parent
+        return YoloPart(folder, tuple(places), said.names or _names_beside(folder), said.keypoints)
 
 
-def _tells_parts(file: Path) -> bool:
-    """Whether there is an entry of a training part; not yet parsed, so that other YAML files need not be sound."""
-    head = read_bytes(file, 2**30)[:_HEAD_BYTES].decode("utf-8", "replace")
-    return any(line.lstrip("{ ").startswith(("train:", '"train"', "'train'")) for line in head.splitlines())
-
-
-def _of_yaml(file: Path) -> BoxParts:
-    said = read_data_yaml(file)
-    if not said.parts.get("train"):
-        raise DataError(f"{file} has no entry train: the folder of the training photos, or a .txt list of them")
-    notes = list[str]()
-    parts = {name: part for name in ("train", "val", "test") if (part := _yolo_part(said, name, notes)) is not None}
-    return BoxParts(parts.pop("train"), tuple(parts.values()), tuple(notes))
-
-
-def _yolo_part(said: DataYaml, name: str, notes: list[str]) -> YoloPart | None:
-    """One part as data.yaml has it; a missing one other than the training part is a note."""
+def _folders(said: DataYaml, name: str, notes: list[str]) -> list[Path]:
+    """The folders and lists of one part; a missing one is a note, or a DataError if it is the training part's."""
     found = list[Path]()
     for entry in said.parts.get(name, ()):
         place = _resolved(said, entry)
@@ -110,8 +153,33 @@ def _yolo_part(said: DataYaml, name: str, notes: list[str]) -> YoloPart | None:
             )
         else:
             notes.append(f"{said.file}: {name} is {entry!r}, which is not there, and is not used")
-    names = said.names or _names_beside(said.file.parent)
-    return YoloPart(said.file.parent, tuple(found), names, said.keypoints) if found else None
+    return found
+
+
+def _with_yaml(folder: Path) -> _Layout | None:
+    files = [file for file in sorted(folder.iterdir()) if file.suffix.lower() in _YAML and file.is_file()]
+    usual = [file for file in files if file.stem.lower() in ("data", "dataset")]
+    told = [file for file in usual or files if _tells_parts(file)]
+    if len(told) > 1:
+        raise DataError(
+            f"{folder} has several YAML files of data sets: {', '.join(f.name for f in told[:5])}; give one"
+        )
+    return _Yaml(told[0]) if told else None
+
+
+def _tells_parts(file: Path) -> bool:
+    """Whether there is an entry of a training part; not yet parsed, so that other YAML files need not be sound."""
+    head = _head(file).decode("utf-8", "replace")
+    return any(line.lstrip("{ ").startswith(("train:", '"train"', "'train'")) for line in head.splitlines())
+
+
+def _head(file: Path) -> bytes:
+    """The first bytes of a file, none if it cannot be read."""
+    try:
+        with file.open("rb") as opened:
+            return opened.read(_HEAD_BYTES)
+    except OSError:
+        return b""
 
 
 def _resolved(said: DataYaml, entry: str) -> Path | None:
@@ -138,25 +206,55 @@ def _names_beside(folder: Path) -> tuple[str, ...] | None:
     return tuple(line or str(number) for number, line in enumerate(lines)) or None
 
 
-def _with_json(folder: Path) -> BoxParts | None:
+def _yolo_part(root: Path, places: Sequence[Path]) -> YoloPart:
+    """Photos without a data.yaml of their own: the names of their classes may be in one above that tells of them."""
+    for folder in (root, *root.absolute().parents[:_ABOVE]):
+        for file in sorted(folder.glob("*.y*ml")):
+            with contextlib.suppress(DataError):
+                if file.suffix.lower() in _YAML and _tells_of(said := read_data_yaml(file), places):
+                    return YoloPart(root, tuple(places), said.names or _names_beside(folder), said.keypoints)
+    return YoloPart(root, tuple(places), _names_beside(root))
+
+
+def _tells_of(said: DataYaml, places: Sequence[Path]) -> bool:
+    """Whether each of these folders and lists is one of the file's, or within one."""
+    entries = (_resolved(said, entry) for part in said.parts.values() for entry in part)
+    known = [entry.resolve() for entry in entries if entry is not None]
+    return all(any(place.resolve().is_relative_to(entry) for entry in known) for place in places)
+
+
+@dataclass(frozen=True, slots=True)
+class _Coco:
+    """Files of COCO, whose photos are below `root`."""
+
+    root: Path
+    files: tuple[Path, ...]
+
+    def places(self) -> Places:
+        names = {_part_name(file, self.root): file.relative_to(self.root).as_posix() for file in self.files}
+        split = split_of(names) if len(names) == len(self.files) else None
+        if split is None:
+            return Places(self.root if len(self.files) > 1 else self.files[0])
+        train, *judging = (NamedPart(self.root, names[name]) for name in (split.train, *split.judging))
+        return Places(train, tuple(judging), tuple(names[name] for name in split.beside))
+
+    def part(self, name: str) -> BoxPart:
+        return CocoPart(self.root, (self.root / name,))
+
+    def whole(self) -> BoxPart:
+        return CocoPart(self.root, self.files)
+
+
+def _with_json(folder: Path) -> _Layout | None:
     files = [folder / name for name in list_files(folder, ".json") if name.count("/") <= 2]
     files = [file for file in files if _is_coco(file)]
     instances = [file for file in files if "instances" in file.stem.lower()]
     files = instances or [file for file in files if "captions" not in file.stem.lower()]
-    if not files:
-        return None
-    names = {_part_name(file, folder): file for file in files}
-    split = split_of(names) if len(names) == len(files) else None
-    if split is None:
-        return BoxParts(CocoPart(folder, tuple(files)))
-    notes = tuple(f"{folder}: {names[name].name} is in no part of the split, and not used" for name in split.beside)
-    judging = tuple(CocoPart(folder, (names[name],)) for name in split.judging)
-    return BoxParts(CocoPart(folder, (names[split.train],)), judging, notes)
+    return _Coco(folder, tuple(files)) if files else None
 
 
 def _is_coco(file: Path) -> bool:
-    with file.open("rb") as opened:
-        head = opened.read(_HEAD_BYTES)
+    head = _head(file)
     return head.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"{") and any(
         name in head for name in (b'"images"', b'"annotations"', b'"categories"')
     )
@@ -168,27 +266,41 @@ def _part_name(file: Path, folder: Path) -> str:
     return file.stem if split_word(file.stem) or inside == "." else inside
 
 
-def _with_xml(folder: Path) -> BoxParts | None:
+@dataclass(frozen=True, slots=True)
+class _Voc:
+    """XML files in `annotations` and below, whose photos are below `root`; `lists` tell the parts, else folders do."""
+
+    root: Path
+    annotations: Path
+    lists: tuple[str, ...] = ()
+
+    def places(self) -> Places:
+        if self.lists:
+            train, *judging = (NamedPart(self.root, name) for name in self.lists)
+            return Places(train, tuple(judging))
+        above = self.annotations
+        split = folder_split(_children(above), lambda path: bool(list_files(above / path, ".xml")))
+        if split is None:
+            return Places(self.root)
+        inside = above.relative_to(self.root)
+        train, *judging = (NamedPart(self.root, (inside / name).as_posix()) for name in (split.train, *split.judging))
+        return Places(train, tuple(judging), split.beside)
+
+    def part(self, name: str) -> BoxPart:
+        if name in self.lists:
+            return VocPart(self.root, self.annotations, self.root / name)
+        return VocPart(self.root, self.root / name)
+
+    def whole(self) -> BoxPart:
+        return VocPart(self.root, self.annotations)
+
+
+def _with_xml(folder: Path) -> _Layout | None:
     files = list_files(folder, ".xml")
-    sample = files[:: max(1, len(files) // _LOOKED_AT)]
-    if not any(_is_voc(folder / file) for file in sample):
+    if not any(b"<annotation" in _head(folder / file).lower() for file in _sample(files)):
         return None
     root, annotations = _voc_folders(folder, files)
-    if lists := _lists(root):
-        return lists
-    split = folder_split(_children(annotations), lambda path: bool(list_files(annotations / path, ".xml")))
-    if split is None:
-        return BoxParts(VocPart(root, annotations))
-    judging = tuple(VocPart(root, annotations / name) for name in split.judging)
-    return BoxParts(VocPart(root, annotations / split.train), judging)
-
-
-def _is_voc(file: Path) -> bool:
-    try:
-        with file.open("rb") as opened:
-            return b"<annotation" in opened.read(_HEAD_BYTES)
-    except OSError:
-        return False
+    return _Voc(root, annotations, _lists(root))
 
 
 def _voc_folders(folder: Path, files: Iterable[str]) -> tuple[Path, Path]:
@@ -213,41 +325,65 @@ def _voc_folders(folder: Path, files: Iterable[str]) -> tuple[Path, Path]:
     return folder.joinpath(*steps[:-1]), folder.joinpath(*steps)
 
 
-def _lists(root: Path) -> BoxParts | None:
-    """The parts that ImageSets/Main lists: train and val rather than both together."""
-    folder = root / "ImageSets" / "Main"
-    names = [name for name in _LISTS if (folder / f"{name}.txt").is_file()]
-    training = next((name for name in ("train", "trainval") if name in names), None)
+def _annotations(root: Path) -> Path:
+    return next((root / name for name in subfolders(root) if name.casefold() == "annotations"), root)
+
+
+def _lists(root: Path) -> tuple[str, ...]:
+    """The lists of parts in ImageSets/Main: train and val rather than both together."""
+    names = {name: f"ImageSets/Main/{name}.txt" for name in _LISTS}
+    there = {name: path for name, path in names.items() if (root / path).is_file()}
+    training = next((name for name in ("train", "trainval") if name in there), None)
     if training is None:
+        return ()
+    judging = [path for name, path in there.items() if name not in ("train", "trainval")]
+    return (there[training], *judging)
+
+
+@dataclass(frozen=True, slots=True)
+class _Labels:
+    """Photos with the labels of YOLO's tools, without a data.yaml."""
+
+    root: Path
+
+    def places(self) -> Places:
+        split = folder_split(_children(self.root), lambda path: has_photos(self.root / path))
+        if split is None:
+            return Places(self.root)
+        train, *judging = (NamedPart(self.root, name) for name in (split.train, *split.judging))
+        return Places(train, tuple(judging), split.beside)
+
+    def part(self, name: str) -> BoxPart:
+        return _yolo_part(self.root, (self.root / name,))
+
+    def whole(self) -> BoxPart:
+        return _yolo_part(self.root, (self.root,))
+
+
+def _with_labels(folder: Path) -> _Layout | None:
+    if not (list_files(folder, ".txt") or _labels_elsewhere(folder)):
         return None
-    annotations = next((root / name for name in subfolders(root) if name.casefold() == "annotations"), root)
-    judging = [name for name in names if name not in ("train", "trainval")]
-    parts = [VocPart(root, annotations, folder / f"{name}.txt") for name in (training, *judging)]
-    return BoxParts(parts[0], tuple(parts[1:]))
-
-
-def _with_labels(folder: Path) -> BoxParts | None:
-    files = list_tree(folder).files
-    sample = files[:: max(1, len(files) // _LOOKED_AT)]
     labels = LabelFolders()
-    if not any(_is_labels(labels.find(f"{folder}/{file}")) for file in sample):
-        return None
-    names = _names_beside(folder)
-    split = folder_split(_children(folder), lambda path: has_photos(folder / path))
-    if split is None:
-        return BoxParts(YoloPart(folder, (folder,), names))
-    judging = tuple(YoloPart(folder, (folder / name,), names) for name in split.judging)
-    return BoxParts(YoloPart(folder, (folder / split.train,), names), judging)
+    files = _sample(list_tree(folder).files)
+    return _Labels(folder) if any(_is_labels(labels.find(f"{folder.absolute()}/{file}")) for file in files) else None
+
+
+def _labels_elsewhere(folder: Path) -> bool:
+    """Whether its labels may be beside it, not in it: `labels/val` for `images/val`."""
+    return "images" in (step.casefold() for step in folder.absolute().parts)
 
 
 def _is_labels(file: str | None) -> bool:
     """Whether the first line with text is a box."""
     if file is None:
         return False
-    with open(os.fspath(file), "rb") as opened:  # noqa: PTH123 - as text, like the photos
-        line = opened.read(_HEAD_BYTES).lstrip().split(b"\n", 1)[0]
+    line = _head(Path(file)).lstrip().split(b"\n", 1)[0]
     found = parse_labels(line, None).annotation
     return bool(found.boxes) and not found.faults
+
+
+def _sample(files: Sequence[str]) -> Sequence[str]:
+    return files[:: max(1, len(files) // _LOOKED_AT)]
 
 
 def _children(folder: Path) -> Callable[[str], Sequence[str]]:

@@ -1,4 +1,8 @@
-"""The boxes of an annotation, checked one by one, as fractions of the photo that people see."""
+"""The boxes of an annotation, checked one by one, in pixels of the photo that people see.
+
+Edges are rounded to 32nds of a pixel, so that the same boxes are the same numbers whichever format they come from:
+fractions with six digits are a few thousandths of a pixel off.
+"""
 
 import math
 from dataclasses import dataclass
@@ -11,15 +15,20 @@ from mobilenet.images.decode import PhotoSize
 
 __all__ = ["Frame", "Settled", "settle", "turned"]
 
+_STEPS = 32
+"""Of a pixel: every number of them is exact in binary."""
+
 _SIMILAR = 0.02
 """By how much the shapes of a photo and of a smaller copy may differ, from rounding."""
 
 _TOLERANCE = 1e-3
 """The share of a photo by which a box may be beyond its edge without mention, from rounding; at least 1 pixel."""
 
-
 _ROUNDING = 1.001
 """Exactly one pixel is within the tolerance."""
+
+_Sides = tuple[float, float]
+"""Height and width."""
 
 
 class Frame(StrEnum):
@@ -27,8 +36,9 @@ class Frame(StrEnum):
 
     TURNED = "the photo as stored, before it is turned by its EXIF orientation"
     SCALED = "a smaller or larger copy of the photo"
-    STRETCHED = "a picture of another shape"
-    DOUBTFUL = "the photo as people see it, or as stored: its EXIF orientation turns it, and the file does not tell"
+    EITHER = "the photo as people see it, or as stored: its EXIF orientation turns it, and the annotation does not tell"
+    STRETCHED = "a picture of another shape, as the size in the annotation says"
+    MISSIZED = "the photo, which is larger than its annotation says"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,94 +50,111 @@ class Settled:
     frame: Frame | None
 
 
-def settle(said: Annotation, size: PhotoSize | None) -> Settled | Reason:
-    """The boxes of one photo; `size` is None if it is not known, which fractions do not need. A reason if nobody can
-    tell where its boxes are."""
-    if said.unit == "fractions":
-        scale, orientation, frame = (1.0, 1.0), 1, None
-    elif size is not None:
-        if said.size is not None and _is_sideways(said.size, size):
-            return Reason.SIDEWAYS
-        scale, orientation, frame = _frame(said.size, size)
-    elif said.size is not None:
-        scale, orientation, frame = said.size, 1, None
-    else:
-        return Reason.NO_SIZE
-    pixel = 0.0 if said.unit == "fractions" else 1.0
-    slack = (max(pixel / scale[0], _TOLERANCE), max(pixel / scale[1], _TOLERANCE))
-    faults, kept = list(said.faults), dict[tuple[str, Corners], Box]()
+@dataclass(frozen=True, slots=True)
+class _Picture:
+    """The picture of an annotation: its `scale`, the height and width that coordinates are relative to; its `sides` in
+    pixels of the photo; the EXIF orientation by which it is turned; and what a pixel is in coordinates, 0 for none."""
+
+    scale: _Sides
+    sides: tuple[int, int]
+    orientation: int = 1
+    frame: Frame | None = None
+    unit: float = 1.0
+
+
+def settle(said: Annotation, size: PhotoSize, names: tuple[str, ...] = ()) -> Settled | Reason:
+    """The boxes of one photo, of a part of a data set with these classes; a reason if nobody can tell where its boxes
+    are."""
+    picture = _picture(said, size)
+    if picture is None:
+        return Reason.SIDEWAYS
+    faults, kept = list(said.faults), dict[tuple[Corners, str], Box]()
     for box in said.boxes:
-        reasons, corners = _checked(box.corners, scale, slack)
-        if corners is not None and kept.setdefault((box.label, corners), box) is not box:
-            reasons.append(Reason.REPEATED)
+        reasons, corners = _checked(box.corners, picture)
+        if corners is not None:
+            upright = turned(corners, picture.sides, picture.orientation)
+            if kept.setdefault((upright, box.label), box) is not box:
+                reasons.append(Reason.REPEATED)
         faults += [(reason, _words(box)) for reason in reasons]
-    return Settled(_arrays(kept, orientation), tuple(faults), frame)
+    boxes = _arrays(names, (size.height, size.width), kept)
+    return Settled(boxes, tuple(faults), picture.frame)
 
 
-def turned(corners: Corners, orientation: int) -> Corners:
-    """Corners as fractions of a photo as stored -> of the photo as an EXIF orientation (1 to 8) has it turned."""
+def turned(corners: Corners, sides: tuple[int, int], orientation: int) -> Corners:
+    """Corners in pixels of a photo as stored, with that height and width -> of the photo as an EXIF orientation (1 to
+    8) has it turned."""
     top, left, bottom, right = corners
+    height, width = sides
     if orientation in (3, 4, 6, 7):
-        top, bottom = 1 - bottom, 1 - top
+        top, bottom = height - bottom, height - top
     if orientation in (2, 3, 7, 8):
-        left, right = 1 - right, 1 - left
+        left, right = width - right, width - left
     return (left, top, right, bottom) if orientation > 4 else (top, left, bottom, right)
 
 
-def _frame(said: tuple[float, float] | None, size: PhotoSize) -> tuple[tuple[float, float], int, Frame | None]:
-    """The height and width that coordinates are relative to, and the orientation by which they are to be turned."""
-    upright, stored = (size.height, size.width), size.stored
-    either = Frame.DOUBTFUL if size.orientation > 1 else None
-    if said is None:
-        return upright, 1, either
-    if said == upright:
-        return said, 1, either if stored == upright else None
-    if said == stored:
-        return said, size.orientation, Frame.TURNED
-    if _similar(said, upright):
-        return said, 1, either if either and _similar(said, stored) else Frame.SCALED
-    if _similar(said, stored):
-        return said, size.orientation, Frame.TURNED
-    return said, 1, Frame.STRETCHED
+def _picture(said: Annotation, size: PhotoSize) -> _Picture | None:
+    """The picture that coordinates are in; None if the pixels were turned after the boxes were drawn, or the other way
+    round, and nobody knows to which side."""
+    upright, stored, claimed = (size.height, size.width), size.stored, said.size
+    either = Frame.EITHER if size.orientation > 1 and said.boxes else None
+    if said.unit == "fractions":
+        return _Picture((1.0, 1.0), upright, frame=either, unit=0.0)
+    if claimed is None:
+        return _Picture(upright, upright, frame=either)
+    if claimed == upright:
+        return _Picture(upright, upright, frame=either if stored == upright else None)
+    if claimed == stored:
+        return _Picture(stored, stored, size.orientation, Frame.TURNED)
+    if _fit(said, upright) and not _fit(said, claimed):
+        return _Picture(upright, upright, frame=Frame.MISSIZED)
+    if _similar(claimed, upright):
+        return _Picture(claimed, upright, frame=either if either and _similar(claimed, stored) else Frame.SCALED)
+    if _similar(claimed, stored):
+        return _Picture(claimed, stored, size.orientation, Frame.TURNED)
+    return None if _similar(claimed, upright[::-1]) else _Picture(claimed, upright, frame=Frame.STRETCHED)
 
 
-def _is_sideways(said: tuple[float, float], size: PhotoSize) -> bool:
-    """The pixels were turned after the boxes were drawn, or the other way round; nobody knows to which side."""
-    upright = (size.height, size.width)
-    return not any(_similar(said, sides) for sides in (upright, size.stored)) and _similar(said, upright[::-1])
+def _fit(said: Annotation, sides: _Sides) -> bool:
+    """Whether all boxes are within a picture of that height and width, but for a pixel."""
+    return all(max(box.corners[::2]) <= sides[0] + 1 and max(box.corners[1::2]) <= sides[1] + 1 for box in said.boxes)
 
 
-def _similar(one: tuple[float, float], other: tuple[float, float]) -> bool:
+def _similar(one: _Sides, other: _Sides) -> bool:
     return abs(math.log(one[0] * other[1] / (one[1] * other[0]))) < _SIMILAR
 
 
-def _checked(
-    corners: Corners, scale: tuple[float, float], slack: tuple[float, float]
-) -> tuple[list[Reason], Corners | None]:
-    """What is wrong with a box, and its corners as fractions within the photo, None if it cannot be used."""
+def _checked(corners: Corners, picture: _Picture) -> tuple[list[Reason], Corners | None]:
+    """What is wrong with a box, and its corners in pixels within the picture, None if it cannot be used."""
     if not all(map(math.isfinite, corners)):
         return [Reason.NOT_A_NUMBER], None
     (top, bottom), (left, right) = sorted(corners[::2]), sorted(corners[1::2])
     if top == bottom or left == right:
         return [Reason.NO_AREA], None
     reasons = [] if (top, left, bottom, right) == tuple(corners) else [Reason.SWAPPED]
-    whole = (top / scale[0], left / scale[1], bottom / scale[0], right / scale[1])
-    inside = tuple(min(max(edge, 0.0), 1.0) for edge in whole)
-    if inside[0] >= inside[2] or inside[1] >= inside[3]:
+    beyond, edges = False, list[float]()
+    for edge, scale, side in zip((top, left, bottom, right), picture.scale * 2, picture.sides * 2, strict=True):
+        whole = edge if scale == side else edge / scale * side
+        inside = min(max(whole, 0.0), float(side))
+        slack = max(picture.unit * side / scale, _TOLERANCE * side)
+        beyond |= abs(whole - inside) > slack * _ROUNDING
+        edges.append(inside)
+    if edges[0] == edges[2] or edges[1] == edges[3]:
         return [Reason.OUTSIDE], None
-    beyond = [abs(edge - kept) for edge, kept in zip(whole, inside, strict=True)]
-    if any(by > most * _ROUNDING for by, most in zip(beyond, (*slack, *slack), strict=True)):
-        reasons.append(Reason.CLIPPED)
-    return reasons, (inside[0], inside[1], inside[2], inside[3])
+    top, left, bottom, right = (round(edge * _STEPS) / _STEPS for edge in edges)
+    if top == bottom or left == right:
+        return [Reason.NO_AREA], None
+    return [*reasons, Reason.CLIPPED] if beyond else reasons, (top, left, bottom, right)
 
 
-def _arrays(kept: dict[tuple[str, Corners], Box], orientation: int) -> PhotoBoxes:
-    corners = [turned(found, orientation) for _, found in kept]
+def _arrays(names: tuple[str, ...], size: tuple[int, int], kept: dict[tuple[Corners, str], Box]) -> PhotoBoxes:
+    """In an order that does not depend on the file."""
+    ordered = sorted(kept)
     return PhotoBoxes(
-        tuple(label for label, _ in kept),
-        np.array(corners, np.float64).reshape(-1, 4),
-        np.array([box.crowd for box in kept.values()], np.bool_),
-        np.array([box.difficult for box in kept.values()], np.bool_),
+        names,
+        size,
+        tuple(label for _, label in ordered),
+        np.array([corners for corners, _ in ordered], np.float64).reshape(-1, 4),
+        np.array([kept[key].crowd for key in ordered], np.bool_),
     )
 
 
