@@ -279,3 +279,30 @@ def test_many_photos_of_one_name_are_told_apart(tmp_path: Path) -> None:
     (tmp_path / "0.json").write_text(json.dumps({"images": images, "annotations": [], "categories": []}), "utf-8")
     found = CocoPart(tmp_path, (tmp_path / "0.json",)).read()
     assert (len(found.photos), len(found.faults)) == (100, 19_900)
+
+
+def test_classes_are_in_the_order_of_their_ids_and_groups_are_none(tmp_path: Path) -> None:
+    said = document({"bbox": [0, 0, 5, 5], "category_id": 9})
+    said["categories"] = [
+        {"id": 9, "name": "owl", "supercategory": "birds"},
+        {"id": 0, "name": "birds", "supercategory": "none"},
+        {"id": 3, "name": "cat", "supercategory": "cat"},
+    ]
+    found = read(tmp_path, said)
+    assert found.names == ("cat", "owl")
+    assert found.notes[0].endswith("0.json: categories that are groups of others, without boxes, are no classes: birds")
+    said["annotations"][0]["category_id"] = 0
+    (tmp_path / "0.json").write_text(json.dumps(said), "utf-8")
+    assert read_parts(tmp_path)[0].names == ("birds", "cat", "owl")
+
+
+def test_a_file_cannot_pass_for_the_outline_of_an_object(tmp_path: Path) -> None:
+    found = read(tmp_path, document({"segmentation": [], "('box', 'around', 'segmentation')": "x", "box": [1]}))
+    assert [fault.reason for fault in found.faults] == [Reason.NO_BOX]
+
+
+def test_a_file_beside_a_data_set_of_another_format_is_read_as_what_it_is(tmp_path: Path) -> None:
+    found = read(tmp_path, document({"bbox": [0, 0, 5, 5]}))
+    (tmp_path / "data.yaml").write_text("train: .\nnames: [x]\n", "utf-8")
+    (alone,) = read_parts(tmp_path / "0.json")
+    assert boxes_of(alone) == boxes_of(found)

@@ -152,6 +152,22 @@ def test_folders_of_photos_and_files_are_the_parts(tmp_path: Path) -> None:
     assert judging.faults == (Fault("2.xml", Reason.NO_PHOTO, "2.png"),)
 
 
+def test_all_parts_count_from_where_one_of_them_does(tmp_path: Path) -> None:
+    for part, left in (("train", 3), ("test", 0)):
+        write_photo(tmp_path / part / f"{part}.png", (20, 40))
+        (tmp_path / part / f"{part}.xml").write_text(xml(cat((left, 2, 20, 10))), "utf-8")
+    found = [next(iter(part.photos.values())).boxes.tolist() for part in read_parts(tmp_path)]
+    assert found == [[[2, 3, 10, 20]], [[2, 0, 10, 20]]]
+
+
+def test_photos_of_one_name_are_told_apart_by_the_folder_of_their_part(tmp_path: Path) -> None:
+    for part in ("train", "val"):
+        write_photo(tmp_path / "images" / part / "1.png", (20, 40))
+        (tmp_path / "annotations" / part).mkdir(parents=True)
+        (tmp_path / "annotations" / part / "1.xml").write_text(xml(cat((1, 1, 20, 10))), "utf-8")
+    assert [list(part.photos) for part in read_parts(tmp_path)] == [["images/train/1.png"], ["images/val/1.png"]]
+
+
 def test_other_xml_files_are_no_boxes(tmp_path: Path) -> None:
     write_photo(tmp_path / "cat" / "1.png", (20, 40))
     (tmp_path / "cat" / "1.xml").write_text("<metadata><camera>x</camera></metadata>", "utf-8")

@@ -9,6 +9,7 @@ from tests.datasets.boxes.writers import read_parts, write_photo
 from mobilenet.datasets.sources.boxes.annotation import Fault, Reason
 from mobilenet.datasets.sources.boxes.data_yaml import read_data_yaml
 from mobilenet.datasets.sources.boxes.find import box_places
+from mobilenet.datasets.sources.boxes.settle import Frame
 from mobilenet.datasets.sources.boxes.yolo import parse_labels
 from mobilenet.errors import DataError
 
@@ -255,7 +256,42 @@ def test_folders_of_classes_are_no_boxes(tmp_path: Path) -> None:
 
 
 def test_several_yaml_files_are_an_error(tmp_path: Path) -> None:
+    layout(tmp_path, "images/1.png")
     for name in ("a.yaml", "b.yml"):
         (tmp_path / name).write_text("train: images\n", "utf-8")
     with pytest.raises(DataError, match=r"has several YAML files of data sets: a\.yaml, b\.yml; give one"):
         box_places(tmp_path)
+
+
+def test_data_yaml_may_be_in_a_folder_below(tmp_path: Path) -> None:
+    layout(tmp_path / "wrapper", "images/1.png")
+    _yaml(tmp_path / "wrapper", "train: images\nnames: [cat, owl]\n")
+    (found,) = read_parts(tmp_path)
+    assert (found.names, list(found.photos)) == (("cat", "owl"), ["images/1.png"])
+
+
+def test_other_yaml_files_with_a_training_part_are_no_data_sets(tmp_path: Path) -> None:
+    write_photo(tmp_path / "cat" / "1.png", (20, 40))
+    (tmp_path / "settings.yaml").write_text("train:\n  rate: 0.1\nnames: run\n", "utf-8")
+    (tmp_path / "more.yaml").write_text("train: 0.1\n", "utf-8")
+    assert box_places(tmp_path) is None
+
+
+def test_a_list_of_photos_is_a_part(tmp_path: Path) -> None:
+    layout(tmp_path, "images/1.png", "images/2.png")
+    (tmp_path / "some.txt").write_text("images/2.png\n", "utf-8")
+    (found,) = read_parts(tmp_path / "some.txt")
+    assert list(found.photos) == ["images/2.png"]
+    (tmp_path / "notes.txt").write_text("images are in a folder\n", "utf-8")
+    assert box_places(tmp_path / "notes.txt") is None
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_fractions_are_of_the_photo_as_people_see_it(orientation: int, tmp_path: Path) -> None:
+    layout(tmp_path, "images/1.png", labels="0 0.5 0.5 0.5 0.25\n")
+    write_photo(tmp_path / "images" / "1.png", (20, 40), orientation)
+    (found,) = read_parts(tmp_path)
+    height, width = (20, 40) if orientation == 1 else (40, 20)
+    corners = [height * 0.375, width / 4, height * 0.625, width * 0.75]
+    assert found.photos["images/1.png"].boxes.tolist() == [corners]
+    assert found.frames == ({} if orientation == 1 else {"images/1.png": Frame.EITHER})

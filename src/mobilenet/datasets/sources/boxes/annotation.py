@@ -107,6 +107,9 @@ def as_number(value: object) -> float:
     """A number of a JSON or text file as a float, whatever its type; NaN for what is none."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return float("nan")
+    if isinstance(value, str) and "_" in value:
+        # Python's own way of writing 1_000.
+        return float("nan")
     try:
         return float(value)
     except (ValueError, OverflowError):

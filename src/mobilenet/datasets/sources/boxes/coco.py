@@ -186,9 +186,8 @@ def _groups(document: Mapping[str, Any], names: Mapping[int | str, str], rows: S
     above = {as_label(entry.get("supercategory")) for entry in document.get("categories") or () if _is_other(entry)}
     candidates = {name for name in names.values() if name in above}
     if candidates:
-        candidates -= {
-            names.get(key) for row in rows if isinstance(row, dict) and (key := _key(row.get("category_id")))
-        }
+        keys = {_key(row.get("category_id")) for row in rows if isinstance(row, dict)}
+        candidates -= {names[key] for key in keys if key is not None and key in names}
     return tuple(sorted(candidates))
 
 

@@ -28,7 +28,7 @@ _LOOKED_AT = 32
 _MOST_NAMES_BYTES = 2**20
 _MOST_LIST_BYTES = 2**28
 _ABOVE = 3
-"""Folders above one of photos in which its data.yaml is looked for."""
+"""Levels of folders: a data set's annotations are looked for in so many, and data.yaml in so many above its photos."""
 
 _YAML = (".yaml", ".yml")
 _LISTS = ("train", "val", "valid", "validation", "trainval", "test")
@@ -55,7 +55,7 @@ class _Layout(Protocol):
         ...
 
     def part(self, name: str) -> BoxPart:
-        """One of them by its name; DataError."""
+        """One of them by its name, unless that is a file's; DataError."""
         ...
 
     def whole(self) -> BoxPart:
@@ -79,6 +79,10 @@ def box_places(data: Path) -> Places | None:
 def box_part(place: Path | NamedPart) -> BoxPart | None:
     """A part of such a data set, or all of it, without regard to its split; None for anything else. DataError."""
     if isinstance(place, NamedPart):
+        if place.path.suffix.lower() == ".json":
+            return CocoPart(place.whole, (place.path,))
+        if place.path.suffix.lower() == ".txt":
+            return VocPart(place.whole, _annotations(place.whole), place.path)
         layout = _layout(place.whole)
         return None if layout is None else layout.part(place.name)
     layout = _layout(place)
@@ -93,7 +97,8 @@ def _layout(data: Path) -> _Layout | None:
         return _Coco(data.parent, (data,)) if ending == ".json" else None
     if not data.is_dir():
         return None
-    found = (look(data) for look in (_with_yaml, _with_json, _with_xml, _with_labels))
+    files = list_files(data, (*_YAML, ".json", ".xml", ".txt"))
+    found = (look(data, files) for look in (_with_yaml, _with_json, _with_xml, _with_labels))
     return next((layout for layout in found if layout is not None), None)
 
 
@@ -156,21 +161,34 @@ def _folders(said: DataYaml, name: str, notes: list[str]) -> list[Path]:
     return found
 
 
-def _with_yaml(folder: Path) -> _Layout | None:
-    files = [file for file in sorted(folder.iterdir()) if file.suffix.lower() in _YAML and file.is_file()]
-    usual = [file for file in files if file.stem.lower() in ("data", "dataset")]
-    told = [file for file in usual or files if _tells_parts(file)]
-    if len(told) > 1:
-        raise DataError(
-            f"{folder} has several YAML files of data sets: {', '.join(f.name for f in told[:5])}; give one"
-        )
-    return _Yaml(told[0]) if told else None
+def _with_yaml(folder: Path, names: Sequence[str]) -> _Layout | None:
+    """The file that tells the parts, at the top or, if there is none, in a folder below."""
+    told = [name for name in names if name.lower().endswith(_YAML) and name.count("/") < _ABOVE]
+    told = [name for name in told if _tells_parts(folder / name)]
+    told = [name for name in told if name.count("/") == min(other.count("/") for other in told)]
+    usual = [name for name in told if _is_usual(folder / name)]
+    if len(usual or told) > 1:
+        raise DataError(f"{folder} has several YAML files of data sets: {', '.join((usual or told)[:5])}; give one")
+    return _Yaml(folder / (usual or told)[0]) if told else None
+
+
+def _is_usual(file: Path) -> bool:
+    return file.stem.lower() in ("data", "dataset")
 
 
 def _tells_parts(file: Path) -> bool:
-    """Whether there is an entry of a training part; not yet parsed, so that other YAML files need not be sound."""
+    """Whether it has an entry for a training part. A file of the usual name may be damaged, which is told later; others
+    may have to do with anything."""
     head = _head(file).decode("utf-8", "replace")
-    return any(line.lstrip("{ ").startswith(("train:", '"train"', "'train'")) for line in head.splitlines())
+    if not any(line.lstrip("{ ").startswith(("train:", '"train"', "'train'")) for line in head.splitlines()):
+        return False
+    if _is_usual(file):
+        return True
+    try:
+        said = read_data_yaml(file)
+    except DataError:
+        return False
+    return bool(said.parts.get("train")) and any(_resolved(said, entry) for entry in said.parts["train"])
 
 
 def _head(file: Path) -> bytes:
@@ -209,7 +227,7 @@ def _names_beside(folder: Path) -> tuple[str, ...] | None:
 def _yolo_part(root: Path, places: Sequence[Path]) -> YoloPart:
     """Photos without a data.yaml of their own: the names of their classes may be in one above that tells of them."""
     for folder in (root, *root.absolute().parents[:_ABOVE]):
-        for file in sorted(folder.glob("*.y*ml")):
+        for file in filter(_is_usual, sorted(folder.glob("*.y*ml"))):
             with contextlib.suppress(DataError):
                 if file.suffix.lower() in _YAML and _tells_of(said := read_data_yaml(file), places):
                     return YoloPart(root, tuple(places), said.names or _names_beside(folder), said.keypoints)
@@ -233,20 +251,22 @@ class _Coco:
     def places(self) -> Places:
         names = {_part_name(file, self.root): file.relative_to(self.root).as_posix() for file in self.files}
         split = split_of(names) if len(names) == len(self.files) else None
+        if len(self.files) == 1:
+            return Places(NamedPart(self.root, next(iter(names.values()))))
         if split is None:
-            return Places(self.root if len(self.files) > 1 else self.files[0])
+            return Places(self.root)
         train, *judging = (NamedPart(self.root, names[name]) for name in (split.train, *split.judging))
         return Places(train, tuple(judging), tuple(names[name] for name in split.beside))
 
     def part(self, name: str) -> BoxPart:
-        return CocoPart(self.root, (self.root / name,))
+        return CocoPart(self.root, tuple(file for file in self.files if file.is_relative_to(self.root / name)))
 
     def whole(self) -> BoxPart:
         return CocoPart(self.root, self.files)
 
 
-def _with_json(folder: Path) -> _Layout | None:
-    files = [folder / name for name in list_files(folder, ".json") if name.count("/") <= 2]
+def _with_json(folder: Path, names: Sequence[str]) -> _Layout | None:
+    files = [folder / name for name in names if name.lower().endswith(".json") and name.count("/") < _ABOVE]
     files = [file for file in files if _is_coco(file)]
     instances = [file for file in files if "instances" in file.stem.lower()]
     files = instances or [file for file in files if "captions" not in file.stem.lower()]
@@ -279,7 +299,7 @@ class _Voc:
             train, *judging = (NamedPart(self.root, name) for name in self.lists)
             return Places(train, tuple(judging))
         above = self.annotations
-        split = folder_split(_children(above), lambda path: bool(list_files(above / path, ".xml")))
+        split = folder_split(_children(above), lambda path: bool(list_files(above / path, (".xml",))))
         if split is None:
             return Places(self.root)
         inside = above.relative_to(self.root)
@@ -287,16 +307,14 @@ class _Voc:
         return Places(train, tuple(judging), split.beside)
 
     def part(self, name: str) -> BoxPart:
-        if name in self.lists:
-            return VocPart(self.root, self.annotations, self.root / name)
         return VocPart(self.root, self.root / name)
 
     def whole(self) -> BoxPart:
         return VocPart(self.root, self.annotations)
 
 
-def _with_xml(folder: Path) -> _Layout | None:
-    files = list_files(folder, ".xml")
+def _with_xml(folder: Path, names: Sequence[str]) -> _Layout | None:
+    files = [name for name in names if name.lower().endswith(".xml")]
     if not any(b"<annotation" in _head(folder / file).lower() for file in _sample(files)):
         return None
     root, annotations = _voc_folders(folder, files)
@@ -360,8 +378,8 @@ class _Labels:
         return _yolo_part(self.root, (self.root,))
 
 
-def _with_labels(folder: Path) -> _Layout | None:
-    if not (list_files(folder, ".txt") or _labels_elsewhere(folder)):
+def _with_labels(folder: Path, names: Sequence[str]) -> _Layout | None:
+    if not (any(name.lower().endswith(".txt") for name in names) or _labels_elsewhere(folder)):
         return None
     labels = LabelFolders()
     files = _sample(list_tree(folder).files)

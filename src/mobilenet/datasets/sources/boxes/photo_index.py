@@ -3,6 +3,7 @@
 import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 
 from mobilenet.datasets.sources.endings import ending_of, is_photo
@@ -29,15 +30,24 @@ class PhotoIndex:
         self.root = root
         self.files = list_tree(root).files
         self._exact = frozenset(self.files)
-        self._by_end: dict[str, list[str]] = defaultdict(list)
-        self._by_stem: dict[str, list[str]] = defaultdict(list)
+
+    @cached_property
+    def _by_stem(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = defaultdict(list)
         for file in self.files:
-            stem = file[: len(file) - len(ending_of(file))]
-            self._by_stem[stem].append(file)
-            for name in dict.fromkeys((file, stem)):
+            found[_stem(file)].append(file)
+        return found
+
+    @cached_property
+    def _by_end(self) -> dict[str, list[str]]:
+        """Where names are not those of the photos, as they are or below a folder that was expected: this is large."""
+        found: dict[str, list[str]] = defaultdict(list)
+        for file in self.files:
+            for name in dict.fromkeys((file, _stem(file))):
                 for end in _ends(name):
-                    if len(alike := self._by_end[end]) < _MOST_ALIKE:
+                    if len(alike := found[end]) < _MOST_ALIKE:
                         alike.append(file)
+        return found
 
     def find(self, names: Iterable[str], below: Sequence[str] = ()) -> dict[str, str]:
         """The photos that annotations call by these names, which may lack their endings; those alone that are certain.
@@ -89,15 +99,16 @@ class PhotoIndex:
         return name if is_photo(ending_of(name)) and os.path.isfile(name) else None  # noqa: PTH113 - a million names
 
 
-def list_files(root: Path, ending: str) -> tuple[str, ...]:
-    """The files in `root` and below whose names end so (as `.xml`), in any case; relative to it, sorted.
+def list_files(root: Path, endings: tuple[str, ...]) -> tuple[str, ...]:
+    """The files in `root` and below whose names have one of the endings (as `.xml`), in any case; relative to it,
+    sorted.
 
     Hidden ones are skipped. Links are followed, but no folder is entered twice.
     """
-    return tuple(sorted(_named(str(root), ending)))
+    return tuple(sorted(_named(str(root), endings)))
 
 
-def _named(top: str, ending: str) -> Iterator[str]:
+def _named(top: str, endings: tuple[str, ...]) -> Iterator[str]:
     entered = set[tuple[int, int]]()
     for folder, folders, files in os.walk(top, followlinks=True):
         status = os.stat(folder)  # noqa: PTH116 - a million folders
@@ -108,8 +119,12 @@ def _named(top: str, ending: str) -> Iterator[str]:
         folders[:] = [name for name in folders if not name.startswith((".", "__MACOSX"))]
         below = os.path.relpath(folder, top)
         for name in files:
-            if name.lower().endswith(ending) and not name.startswith("."):
+            if name.lower().endswith(endings) and not name.startswith("."):
                 yield name if below == "." else f"{below}/{name}"
+
+
+def _stem(file: str) -> str:
+    return file[: len(file) - len(ending_of(file))]
 
 
 def _ends(name: str) -> Iterator[str]:

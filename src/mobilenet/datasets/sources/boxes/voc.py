@@ -66,7 +66,7 @@ class VocPart:
     def read(self) -> BoxSet:
         """Its photos with their boxes; damaged files are among the faults. DataError if none of its photos is found."""
         index = PhotoIndex(self.root)
-        files, faults = _chosen(list_files(self.folder, ".xml"), self.chosen)
+        files, faults = _chosen(list_files(self.folder, (".xml",)), self.chosen)
         found = dict(self._parsed(files, faults))
         photos = _photos(index, found, self._below())
         said = {photos[file]: each.annotation for file, each in found.items() if file in photos}
@@ -101,16 +101,19 @@ class VocPart:
 
     def _counts_from_0(self) -> bool:
         """Whether a coordinate in the whole data set, of which this may be a part, is below 1."""
-        files = list_files(self.root, ".xml")
-        if self.chosen is None and len(files) == len(list_files(self.folder, ".xml")):
+        files = list_files(self.root, (".xml",))
+        if self.chosen is None and len(files) == len(list_files(self.folder, (".xml",))):
             return False
         return any(_BELOW_1.search(_bytes_or_none(self.root / file)) for file in files)
 
     def _below(self) -> tuple[str, ...]:
         """The folders in which photos are looked for first."""
         own = self.folder.relative_to(self.root).as_posix().removeprefix(".")
-        beside = own.rpartition("/")[0]
-        return (own, *(_joined(beside, name) for name in _PHOTO_FOLDERS))
+        above, _, last = own.rpartition("/")
+        beside = (_joined(above, name) for name in _PHOTO_FOLDERS)
+        # `images/train` for `annotations/train`.
+        across = (_joined(above.rpartition("/")[0], name, last) for name in _PHOTO_FOLDERS) if above else ()
+        return (own, *beside, *across)
 
 
 def parse_voc(data: bytes, path: Path) -> VocFile:
