@@ -9,7 +9,7 @@ import pytest
 from mobilenet.extras import EXTRAS, missing_package, pip_install
 
 _ROOT = Path(__file__).parents[1]
-_IMPORTED_AS = {"mlflow-skinny": "mlflow", "ai-edge-litert": "ai_edge_litert"}
+_IMPORTED_AS = {"mlflow-skinny": "mlflow", "ai-edge-litert": "ai_edge_litert", "pyyaml": "yaml"}
 
 
 def _declared() -> dict[str, list[str]]:

@@ -6,6 +6,7 @@ EXTRAS = {
     "ai_edge_litert": "litert",
     "alembic": "track",
     "braceexpand": "hub",
+    "defusedxml": "boxes",
     "flatbuffers": "litert",
     "fsspec": "hub",
     "h5py": "train",
@@ -22,6 +23,7 @@ EXTRAS = {
     "tflite": "litert",
     "torch": "train",
     "voyager": "similar",
+    "yaml": "boxes",
 }
 """By import name; if several extras bring a package, the smallest."""
 

@@ -1,6 +1,6 @@
 """Photos that are not files of their own: members of a tar shard, rows of a Parquet file."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -29,7 +29,7 @@ class Archive:
     members there are, by the ending of their names.
 
     `about`: what else is said of photos, by their names, which need not have a class: fields of a JSON member, or
-    columns of a table.
+    columns of a table. `names` are those of the classes in their order, where a file beside the shards lists them.
     """
 
     classes: Mapping[str, str]
@@ -37,6 +37,7 @@ class Archive:
     without_class: int = 0
     unread: Mapping[str, int] = field(default_factory=dict)
     about: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    names: Sequence[str] = ()
 
     def __contains__(self, file: str) -> bool:
         return file in self.classes or file in self.about

@@ -13,10 +13,10 @@ from mobilenet.datasets.cache.digests import digest_index, digests
 from mobilenet.datasets.cache.eviction import default_directory, writing
 from mobilenet.datasets.exclusions import NOTHING, Exclusions
 from mobilenet.datasets.photos import Photos
-from mobilenet.datasets.reader import Place, Reader, Source
+from mobilenet.datasets.reader import Place, Places, Reader, Source
 from mobilenet.datasets.remote.urls import spelled
 from mobilenet.datasets.sources.endings import unread_line, unread_photos
-from mobilenet.datasets.sources.find import Places, find_places, without
+from mobilenet.datasets.sources.find import without
 from mobilenet.datasets.split import split_by_content, split_by_labels
 from mobilenet.datasets.targets import ManyLabels, Targets
 from mobilenet.errors import ConfigError, DataError, StorageError
@@ -141,7 +141,7 @@ def open_dataset(
 
 def open_parts(data: Path, reader: Reader, *, validation: Path | None = None, exclude: Exclusions = NOTHING) -> Parts:
     """As `open_dataset`, but without making a split if there is none; DataError."""
-    places = find_places(data)
+    places = reader.places(data)
     train = reader.source(places.train)
     judges: Source | None
     if validation is not None:
@@ -182,7 +182,7 @@ def open_judges(
     The photos of `exclude`, by their names relative to `base` (default: `data`), are ignored. DataError names labels
     that the model does not know.
     """
-    places = find_places(data)
+    places = reader.places(data)
     given = _first_with_photos(places.judging, reader)[0]
     source = without(exclude, base or data, given or reader.source(data)).in_order()
     if not source.annotations:
@@ -200,7 +200,7 @@ def open_photos(
 
 def given_split(data: Path, reader: Reader) -> str | None:
     """A description of the validation photos given in `data`; None if it has no split."""
-    found = _first_with_photos(find_places(data).judging, reader)[0]
+    found = _first_with_photos(reader.places(data).judging, reader)[0]
     return None if found is None else _words(found)
 
 
@@ -217,19 +217,19 @@ def _first_with_photos(places: Sequence[Place], reader: Reader) -> tuple[Source 
 
 def _words(source: Source) -> str:
     path = source.path
-    return (
-        f"given: {path.name} in {path.parent.name}"
-        if path.parent == source.root / path.parent.name
-        else f"given: {path.name}/"
-    )
+    if path.parent == source.root / path.parent.name:
+        return f"given: {path.name} in {path.parent.name}"
+    return f"given: {path.name}" if path.is_file() else f"given: {path.name}/"
 
 
 def _apart(place: Place) -> str:
     """A note on a part of the split that is not used."""
-    if isinstance(place, Path):
-        command = f"mobilenet evaluate RUN {shlex.quote(str(place))}"
-        return f"{place} is kept apart: neither trained nor validated on; for a final evaluation: {command}"
-    return f"{spelled(place.path)} is kept apart: neither trained nor validated on"
+    path = place if isinstance(place, Path) else place.path
+    told = f"{spelled(path)} is kept apart: neither trained nor validated on"
+    if not path.exists():
+        # Part of a file, or shards behind a URL.
+        return told
+    return f"{told}; for a final evaluation: mobilenet evaluate RUN {shlex.quote(str(path))}"
 
 
 def _beside(data: Path, places: Places) -> tuple[str, ...]:

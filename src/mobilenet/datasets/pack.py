@@ -98,7 +98,7 @@ def pack(
             packing.add(kind, photos, prefix, _order(photos, seed), workers, progress)
         if not packing.photos:
             raise DataError(f"none of the {len(packing.left_out):,} photos in {spelled(data)} can be decoded")
-        if packing.has_classes:
+        if parts.vocabulary.names:
             lines = "".join(f"{_line(name)}\n" for name in parts.vocabulary.names)
             _write(folder / CLASSES, lines.encode(errors="surrogateescape"))
     return Packed(out, tuple(packing.shards), packing.bytes, packing.photos, tuple(packing.left_out), parts.notes)
@@ -109,7 +109,6 @@ class _Packing:
 
     def __init__(self, folder: Path, shard_bytes: int, reader: Reader, vocabulary: Vocabulary) -> None:
         self._folder, self._shard_bytes, self._reader, self._vocabulary = folder, shard_bytes, reader, vocabulary
-        self.has_classes = False
         self.shards: list[str] = []
         self.bytes = 0
         self.photos = 0
@@ -137,9 +136,7 @@ class _Packing:
                 if isinstance(seen, str):
                     self.left_out.append(LeftOut(prefix + file, seen))
                 else:
-                    number = place.get(about.get("label", ""))
-                    writer.add(seen, {"file": file, **about}, number)
-                    self.has_classes |= number is not None
+                    writer.add(seen, {"file": file, **about}, place.get(about.get("label", "")))
                 if progress is not None:
                     progress(done, len(order))
         self.shards += writer.names

@@ -9,7 +9,7 @@ from mobilenet.datasets.archive import Archive, Members
 from mobilenet.datasets.targets import Targets
 from mobilenet.model.vocabulary import Vocabulary
 
-__all__ = ["Place", "Reader", "Source", "TablePart", "Unread"]
+__all__ = ["NamedPart", "Place", "Places", "Reader", "Source", "Unread"]
 
 
 class Unread(Protocol):
@@ -26,20 +26,32 @@ class Unread(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class TablePart:
-    """The rows of a CSV `file` in which the column of the split says `value`, in any case."""
+class NamedPart:
+    """The part `name` of a data set `whole`: the rows of a CSV file in which the column of the split says so, in any
+    case, or whatever else a task knows by that name."""
 
-    file: Path
-    value: str
+    whole: Path
+    name: str
 
     @property
     def path(self) -> Path:
-        """The file with the part added, as for shards."""
-        return self.file / self.value
+        """The data set with the part added, as for shards."""
+        return self.whole / self.name
 
 
-Place = Path | Unread | TablePart
-"""A folder, a CSV file or a part of one, or shards; not yet read."""
+Place = Path | Unread | NamedPart
+"""A folder, a file, a part of either, or shards; not yet read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The place of the training photos, and those that may contain the validation photos; the first with photos is
+    used. `beside` are names of others, of which none is; `notes` are for the user."""
+
+    train: Place
+    judging: tuple[Place, ...] = ()
+    beside: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +86,10 @@ class Source:
 
 class Reader(Protocol):
     """The part of a task that reads data sets."""
+
+    def places(self, data: Path, /) -> Places:
+        """The parts of the split of a data set, all of it if it has none; DataError."""
+        ...
 
     def source(self, place: Place, /) -> Source:
         """What a folder, a file or shards say of each photo; DataError."""

@@ -1,6 +1,6 @@
 """From the bytes of a photo to the square of pixels that a network sees: one policy for every use."""
 
-from mobilenet.images.decode import ENDINGS, Limits, decode, decode_sized, read_photo
+from mobilenet.images.decode import ENDINGS, Limits, PhotoSize, decode, decode_sized, photo_size, read_photo
 from mobilenet.images.preprocessing import Preprocessing, to_square, to_squares
 from mobilenet.images.resize import RESIZE_METHODS, ResizeMethod, check_resize_method, resize
 
@@ -8,11 +8,13 @@ __all__ = [
     "ENDINGS",
     "RESIZE_METHODS",
     "Limits",
+    "PhotoSize",
     "Preprocessing",
     "ResizeMethod",
     "check_resize_method",
     "decode",
     "decode_sized",
+    "photo_size",
     "read_photo",
     "resize",
     "to_square",

@@ -5,12 +5,16 @@ on white, 16-bit samples keep their high byte, animations give their first frame
 values are taken as sRGB. Truncated files are refused: half a photo with the rest grey would teach the network grey.
 """
 
+import contextlib
 import io
 import os
 import stat
 import warnings
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +23,7 @@ from PIL import Image, UnidentifiedImageError
 from mobilenet.errors import ImageError
 from mobilenet.images.reasons import PARSER_FAILURES, broken, unidentified
 
-__all__ = ["ENDINGS", "Limits", "decode", "decode_sized", "read_photo"]
+__all__ = ["ENDINGS", "Limits", "PhotoSize", "decode", "decode_sized", "photo_size", "read_photo"]
 
 ENDINGS = frozenset({".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
@@ -34,6 +38,8 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_PNG_METADATA = frozenset({b"eXIf", b"iTXt", b"tEXt", b"zTXt"})
+_PNG_SIGNATURE_BYTES = 8
 _BITS_PER_SAMPLE = 258
 _PHOTOMETRIC = 262
 _SAMPLE_FORMAT = 339
@@ -59,6 +65,20 @@ class Limits:
 _DEFAULT_LIMITS = Limits()
 
 
+@dataclass(frozen=True, slots=True)
+class PhotoSize:
+    """The height and width of an upright photo in pixels, and its EXIF `orientation`, from 1 (stored upright) to 8."""
+
+    height: int
+    width: int
+    orientation: int = 1
+
+    @property
+    def stored(self) -> tuple[int, int]:
+        """The height and width of the pixels in the file, which have yet to be turned."""
+        return (self.width, self.height) if self.orientation > 4 else (self.height, self.width)
+
+
 def decode(source: bytes | Path, *, at_least: int | None = None, limits: Limits = _DEFAULT_LIMITS) -> NDArray[np.uint8]:
     """A JPEG, PNG, WebP, BMP, TIFF or GIF -> (H, W, 3) uint8 RGB.
 
@@ -75,12 +95,35 @@ def decode_sized(
     data = read_photo(source, limits) if isinstance(source, Path) else source
     if len(data) > limits.bytes:
         raise ImageError(f"{len(data):,} bytes is more than the limit of {limits.bytes:,}")
+    with _opened(data, limits) as image:
+        return _pixels(image, at_least, limits)
+
+
+def photo_size(source: bytes | Path, *, limits: Limits = _DEFAULT_LIMITS) -> PhotoSize:
+    """The size and orientation by which `decode` turns a photo, from its header alone, so that it is far faster.
+
+    ImageError as of `decode`, except for pixels that are damaged behind an intact header.
+    """
+    if isinstance(source, Path):
+        with contextlib.suppress(*PARSER_FAILURES), _regular_file(source) as file:
+            _silence_pillow()
+            with Image.open(file, formats=_FORMATS) as image:
+                return _header(image, limits)
+        # Once more from all of its bytes, which the reason is found in.
+        source = read_photo(source, limits)
+    with _opened(source, limits) as image:
+        return _header(image, limits)
+
+
+@contextlib.contextmanager
+def _opened(data: bytes, limits: Limits) -> Iterator[Image.Image]:
+    """The photo in these bytes; what goes wrong while it is used is an ImageError."""
     if not data:
         raise ImageError("empty file; copy or download it again")
     _silence_pillow()
     try:
         with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
-            return _pixels(image, at_least, limits)
+            yield image
     except UnidentifiedImageError as error:
         raise ImageError(unidentified(data)) from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -124,14 +167,36 @@ def _read_whole(file: int, size: int) -> bytes:
         os.close(file)
 
 
-def _pixels(image: Image.Image, at_least: int | None, limits: Limits) -> tuple[NDArray[np.uint8], tuple[int, int]]:
+@contextlib.contextmanager
+def _regular_file(path: Path) -> Iterator[BinaryIO]:
+    with os.fdopen(os.open(path, _READ_ONLY), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise ImageError("not a regular file")
+        yield file
+
+
+def _header(image: Image.Image, limits: Limits) -> PhotoSize:
     width, height = image.size
+    _check_size(width, height, limits)
+    orientation = _orientation(partial(_exif_of_header, image))
+    # Pillow turns a TIFF itself, and gives its upright size.
+    if orientation > 4 and image.format != "TIFF":
+        width, height = height, width
+    return PhotoSize(height, width, orientation)
+
+
+def _check_size(width: int, height: int, limits: Limits) -> None:
     if width * height > limits.pixels:
         raise ImageError(f"{width} x {height} pixels is more than the limit of {limits.pixels:,}")
+
+
+def _pixels(image: Image.Image, at_least: int | None, limits: Limits) -> tuple[NDArray[np.uint8], tuple[int, int]]:
+    width, height = image.size
+    _check_size(width, height, limits)
     if at_least is not None:
         image.draft(None, (max(at_least, 1), max(at_least, 1)))
     image.load()
-    orientation = _orientation(image)
+    orientation = _orientation(image.getexif)
     if orientation > 4:
         width, height = height, width
     rgb = _to_rgb(image)
@@ -187,13 +252,35 @@ def _high_bytes(image: Image.Image) -> NDArray[np.uint8]:
     return grey
 
 
-def _orientation(image: Image.Image) -> int:
+def _orientation(exif: Callable[[], Image.Exif]) -> int:
     """EXIF orientation 1..8; 1 if it is absent or the EXIF is damaged."""
     try:
-        value = image.getexif().get(_ORIENTATION, 1)
+        value = exif().get(_ORIENTATION, 1)
     except PARSER_FAILURES:
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _exif_of_header(image: Image.Image) -> Image.Exif:
+    """The EXIF, without decoding the pixels of a PNG, as Pillow does, unless it may follow them."""
+    if image.format == "PNG" and not _says_more_behind_pixels(image):
+        return Image.Image.getexif(image)
+    return image.getexif()
+
+
+def _says_more_behind_pixels(png: Image.Image) -> bool:
+    file: BinaryIO = getattr(png, "fp")  # noqa: B009 - of the images that come from a file
+    place, behind = file.tell(), False
+    try:
+        file.seek(_PNG_SIGNATURE_BYTES)
+        while len(head := file.read(8)) == 8 and head[4:] != b"IEND":
+            behind |= head[4:] == b"IDAT"
+            if behind and head[4:] in _PNG_METADATA:
+                return True
+            file.seek(int.from_bytes(head[:4], "big") + 4, os.SEEK_CUR)
+    finally:
+        file.seek(place)
+    return False
 
 
 def _silence_pillow() -> None:

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brightness.targets import QUADRANTS, Light, is_light, light_of, read_light
-from mobilenet.datasets.reader import Place, Source
+from mobilenet.datasets.reader import Place, Places, Source
+from mobilenet.datasets.sources.find import find_places
 from mobilenet.datasets.targets import Targets
 from mobilenet.errors import DataError
 from mobilenet.model.card import ModelCard
@@ -50,6 +51,9 @@ class Brightness:
 
     def recognises(self, data: Path) -> bool:
         return is_light(data)
+
+    def places(self, data: Path, /) -> Places:
+        return find_places(data)
 
     def source(self, place: Place, /) -> Source:
         assert isinstance(place, Path)

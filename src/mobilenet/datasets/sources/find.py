@@ -3,12 +3,12 @@
 import shlex
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from mobilenet.datasets.archive import Archive
 from mobilenet.datasets.exclusions import Exclusions, prefix_below
-from mobilenet.datasets.reader import Place, Source, TablePart, Unread
+from mobilenet.datasets.reader import NamedPart, Place, Places, Source, Unread
 from mobilenet.datasets.remote.urls import is_url, spelled
 from mobilenet.datasets.sources.endings import unread_line
 from mobilenet.datasets.sources.folders import class_names, has_photos, list_tree, subfolders
@@ -19,20 +19,9 @@ from mobilenet.datasets.sources.table import read_table, table_split
 from mobilenet.errors import DataError, ImageError
 from mobilenet.images.decode import read_photo
 
-__all__ = ["Places", "base_of", "find_places", "photo_reader", "read_source", "without"]
+__all__ = ["base_of", "find_places", "photo_reader", "read_source", "without"]
 
 _SHOWN = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Places:
-    """The place of the training photos, and those that may contain the validation photos; the first with photos is
-    used. `beside` are names of others, of which none is; `notes` are for the user."""
-
-    train: Place
-    judging: tuple[Place, ...] = ()
-    beside: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
 
 
 def find_places(data: Path) -> Places:
@@ -45,8 +34,8 @@ def find_places(data: Path) -> Places:
 
 def read_source(place: Place) -> Source:
     """The photos in a place with their classes; DataError."""
-    if isinstance(place, TablePart):
-        return _from_table(place.path, place.file, place.value)
+    if isinstance(place, NamedPart):
+        return _from_table(place.path, place.whole, place.name)
     if isinstance(place, Path):
         found = find_shards(place)
         return _from_disk(place) if found is None else _from_shards(found)
@@ -54,8 +43,8 @@ def read_source(place: Place) -> Source:
 
 
 def base_of(data: Path) -> Path:
-    """What the names of photos are relative to: the folder of a CSV file, else `data` itself."""
-    return data.parent if is_table(data) else data
+    """What the names of photos are relative to: the folder of a file that lists them, else `data` itself."""
+    return data.parent if is_table(data) or (data.is_file() and _shards(data) is None) else data
 
 
 def without(exclude: Exclusions, data: Path, source: Source) -> Source:
@@ -106,8 +95,8 @@ def _in_table(data: Path) -> Places:
     found, notes = table_split(data)
     if found is None:
         return Places(data, notes=notes)
-    judging = tuple(TablePart(data, value) for value in found.judging)
-    return Places(TablePart(data, found.train), judging, found.beside, notes)
+    judging = tuple(NamedPart(data, value) for value in found.judging)
+    return Places(NamedPart(data, found.train), judging, found.beside, notes)
 
 
 def _in_shards(shards: Shards) -> Places:
@@ -202,7 +191,7 @@ def _parts(base: Path) -> tuple[tuple[str, Unread], ...]:
 
 def _unread(shards: Shards) -> tuple[Unread, ...]:
     places = _in_shards(shards)
-    return tuple(place for place in (places.train, *places.judging) if not isinstance(place, Path | TablePart))
+    return tuple(place for place in (places.train, *places.judging) if not isinstance(place, Path | NamedPart))
 
 
 def _shards(path: Path) -> Shards | None:

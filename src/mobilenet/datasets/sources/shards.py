@@ -74,7 +74,7 @@ class ShardsPart:
         whole, below = self.whole.read(), f"{self.folder}/"
         classes = {file: name.removeprefix(below) for file, name in whole.classes.items() if name.startswith(below)}
         inside = (file for file in whole.about if f"{whole.classes.get(file, '')}/".startswith(below))
-        return Archive(classes, whole.members, about={file: whole.about[file] for file in inside})
+        return Archive(classes, whole.members, about={file: whole.about[file] for file in inside}, names=whole.names)
 
 
 class _Folders:

@@ -93,7 +93,7 @@ def read_shards(names: Sequence[str], names_of_classes: Sequence[str] = ()) -> A
                 classes |= {name: label} if label else {}
                 about |= {name: more} if more else {}
                 members.places[name] = (number, offset, size)
-    return Archive(classes, members, without, dict(sorted(unread.items())), about)
+    return Archive(classes, members, without, dict(sorted(unread.items())), about, tuple(names_of_classes))
 
 
 def _samples(shard: Blob) -> Iterator[_Sample]:

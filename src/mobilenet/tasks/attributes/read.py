@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from mobilenet.datasets.archive import Archive
-from mobilenet.datasets.reader import Place, Source, TablePart
+from mobilenet.datasets.reader import NamedPart, Place, Source
 from mobilenet.datasets.remote.urls import spelled
 from mobilenet.datasets.sources.endings import unread_line
 from mobilenet.datasets.sources.rows import is_table
@@ -56,8 +56,8 @@ def looks_like_attributes(data: Path) -> bool:
 
 def read_source(place: Place) -> Source:
     """What a table or shards say of each photo, as `Said`; a folder says nothing. DataError."""
-    if isinstance(place, TablePart):
-        return _from_table(place.path, place.file, place.value)
+    if isinstance(place, NamedPart):
+        return _from_table(place.path, place.whole, place.name)
     if not isinstance(place, Path):
         return _from_archive(place.path, place.read())
     if is_table(place):

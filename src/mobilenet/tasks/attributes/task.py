@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mobilenet.datasets.reader import Place, Source
+from mobilenet.datasets.reader import Place, Places, Source
+from mobilenet.datasets.sources.find import find_places
 from mobilenet.datasets.targets import Targets
 from mobilenet.model.card import ModelCard
 from mobilenet.model.head import Head
@@ -56,6 +57,10 @@ class Attributes:
     def recognises(self, data: Path) -> bool:
         """Whether its columns are 0, 1 or blank, or its labels several at once."""
         return looks_like_attributes(data)
+
+    def places(self, data: Path, /) -> Places:
+        """The parts of the split of a data set; DataError."""
+        return find_places(data)
 
     def source(self, place: Place, /) -> Source:
         """What a table or shards say of each photo's attributes; DataError."""

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mobilenet.datasets.reader import Place, Source
-from mobilenet.datasets.sources.find import read_source
+from mobilenet.datasets.reader import Place, Places, Source
+from mobilenet.datasets.sources.find import find_places, read_source
 from mobilenet.datasets.targets import Targets
 from mobilenet.metrics.classification import loss_range
 from mobilenet.model.card import ModelCard
@@ -46,6 +46,10 @@ class Classification:
     def recognises(self, _data: Path) -> bool:
         """Anything may have classes: this task is asked last."""
         return True
+
+    def places(self, data: Path, /) -> Places:
+        """The parts of the split of a data set; DataError."""
+        return find_places(data)
 
     def source(self, place: Place, /) -> Source:
         """The class of each photo by its folder, its line or its shard; DataError."""

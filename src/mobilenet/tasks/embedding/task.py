@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from mobilenet.datasets.reader import Place, Source
+from mobilenet.datasets.reader import Place, Places, Source
+from mobilenet.datasets.sources.find import find_places
 from mobilenet.datasets.targets import Targets
 from mobilenet.errors import ConfigError
 from mobilenet.model.card import ModelCard
@@ -76,6 +77,10 @@ class Embedding:
     def recognises(self, data: Path) -> bool:
         """A list of pairs; folders of classes are for classification unless this task is named."""
         return is_pairs(data)
+
+    def places(self, data: Path, /) -> Places:
+        """The parts of the split of a data set; DataError."""
+        return find_places(data)
 
     def source(self, place: Place, /) -> Source:
         """The class of each photo by its folder, its line or its shard, or pairs of photos; DataError."""

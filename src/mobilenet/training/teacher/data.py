@@ -13,7 +13,7 @@ from mobilenet.datasets.exclusions import Exclusions
 from mobilenet.datasets.photos import Photos, with_files
 from mobilenet.datasets.reader import Source
 from mobilenet.datasets.remote.urls import spelled
-from mobilenet.datasets.sources.find import find_places, without
+from mobilenet.datasets.sources.find import without
 from mobilenet.datasets.sources.folders import find_photos
 from mobilenet.datasets.split import split_by_content
 from mobilenet.datasets.targets import Targets, Unlabelled
@@ -33,7 +33,7 @@ def has_labels(data: Path, task: Task, unlabelled: Sequence[Path]) -> bool:
     """Whether labels of `data` are to be learned: it is not among the `unlabelled` folders, and the task reads some."""
     if any(folder.absolute() == data.absolute() for folder in unlabelled):
         return False
-    return bool(task.source(find_places(data).train).annotations)
+    return bool(task.source(task.places(data).train).annotations)
 
 
 def open_unlabelled_dataset(
