@@ -20,6 +20,7 @@ from mobilenet.metrics.detection import (
     Detections,
     Truth,
     averages,
+    best_threshold,
     confusion,
     iou,
     matches,
@@ -131,7 +132,7 @@ def _equal(ours: Averages, theirs: COCOeval, classes: int) -> None:
         assert np.array_equal(ours.curves[:, label], precision[0])
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=60)
 @given(cases())
 def test_averages_are_those_of_pycocotools(case: tuple[Detections, Truth]) -> None:
     found, truth = case
@@ -181,6 +182,7 @@ def test_average_precision_by_hand() -> None:
     assert ours.ar(1) == pytest.approx((3 * 1 + 7 * 0.5) / 10)
 
 
+@settings(max_examples=40)
 @given(boxes(), boxes())
 def test_iou_is_counted_in_pixels(one: tuple[float, ...], other: tuple[float, ...]) -> None:
     masks = np.zeros((2, 320, 320), np.bool_)
@@ -192,7 +194,7 @@ def test_iou_is_counted_in_pixels(one: tuple[float, ...], other: tuple[float, ..
     )
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=60)
 @given(cases(), st.sampled_from([0.5, 0.75]))
 def test_hits_are_those_of_pycocotools(case: tuple[Detections, Truth], overlap: float) -> None:
     """Of each detection: matched with a box of its class, with a crowd of its class, or with none."""
@@ -217,6 +219,7 @@ def test_hits_are_those_of_pycocotools(case: tuple[Detections, Truth], overlap: 
     assert ours == theirs
 
 
+@settings(max_examples=60)
 @given(cases())
 def test_every_box_and_every_detection_is_counted_once(case: tuple[Detections, Truth]) -> None:
     found, truth = case
@@ -259,6 +262,23 @@ def test_the_best_score_is_matched_first() -> None:
     truth = truth_of((0, here, 0, False))
     assert matches(found_of((0, here, 0, 0.2), (0, here, 0, 0.9)), truth, 1).truth.tolist() == [BACKGROUND, 0]
     assert matches(found_of((0, here, 1, 0.2), (0, here, 2, 0.9)), truth, 1).found.tolist() == [1]
+
+
+@given(st.lists(st.tuples(st.integers(1, 9), st.booleans()), max_size=12), st.integers(0, 5))
+def test_no_threshold_has_a_higher_f1(rows: list[tuple[int, bool]], missed: int) -> None:
+    scores, hits = np.array([row[0] / 10 for row in rows]), np.array([row[1] for row in rows], np.bool_)
+    boxes = int(hits.sum()) + missed
+    found = best_threshold(scores, hits, boxes)
+    if found is None:
+        assert not hits.any()
+        return
+
+    def f1(limit: float) -> float:
+        return 2 * hits[scores >= limit].sum() / ((scores >= limit).sum() + boxes)
+
+    assert f1(found) == max(f1(score) for score in scores)
+    assert np.abs(scores - found).min() >= 0.05 - 1e-9
+    assert all(f1(score) < f1(found) for score in scores[scores > found] if score > scores[scores > found].min())
 
 
 def test_sizes_of_areas() -> None:

@@ -24,6 +24,7 @@ __all__ = [
     "Size",
     "Truth",
     "averages",
+    "best_threshold",
     "confusion",
     "iou",
     "matches",
@@ -189,6 +190,22 @@ def confusion(found: Detections, truth: Truth, pairs: Matches, classes: int) -> 
     np.add.at(counts, (truth.labels[single], named[single]), 1)
     np.add.at(counts, (classes, found.labels[pairs.truth == BACKGROUND]), 1)
     return counts
+
+
+def best_threshold(scores: NDArray[np.float64], hits: NDArray[np.bool_], boxes: int) -> float | None:
+    """(K,) scores of detections, (K,) whether each is a hit -> the score from which up their F1 for that many boxes is
+    highest, the highest of equally good ones; None without a hit.
+
+    It lies midway between the lowest score that counts and the next one below, so that rounding changes no answer.
+    """
+    if not hits.any():
+        return None
+    order = np.argsort(-scores, kind="stable")
+    ordered, right = scores[order], np.cumsum(hits[order])
+    last = np.append(np.flatnonzero(np.diff(ordered)), len(ordered) - 1)
+    best = int(np.argmax(2 * right[last] / (last + 1 + boxes)))
+    below = ordered[last[best + 1]] if best + 1 < len(last) else 0.0
+    return float((ordered[last[best]] + below) / 2)
 
 
 def size_of(areas: NDArray[np.float64]) -> NDArray[np.int64]:
