@@ -10,6 +10,7 @@ EXTRAS = {
     "flatbuffers": "litert",
     "fsspec": "hub",
     "h5py": "train",
+    "hotcoco": "boxes",
     "huggingface_hub": "hub",
     "jinja2": "train",
     "matplotlib": "plot",

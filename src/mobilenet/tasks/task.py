@@ -24,7 +24,18 @@ from mobilenet.tasks.sections import Figure, Section
 if TYPE_CHECKING:
     from mobilenet.nn.objective import Objective
 
-__all__ = ["Answer", "Evaluated", "Figures", "Goal", "LossSettings", "Options", "Task", "Temperatures", "Wrong"]
+__all__ = [
+    "Answer",
+    "Evaluated",
+    "Figures",
+    "Goal",
+    "LossSettings",
+    "Options",
+    "Region",
+    "Task",
+    "Temperatures",
+    "Wrong",
+]
 
 Figures = Mapping[str, Any]
 """The measures of an evaluation by name, as JSON values, including the goal and `loss`."""
@@ -50,13 +61,26 @@ class Goal:
 
 
 @dataclass(frozen=True, slots=True)
+class Region:
+    """A part of a photo to draw on it, with its name: top, left, bottom, right as shares (0…1) of the photo; `wrong`:
+    the mistake is about this one."""
+
+    box: tuple[float, float, float, float]
+    name: str
+    wrong: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Wrong:
-    """A photo (its index) with a wrong prediction: its label, the prediction, and its confidence (0…1)."""
+    """A photo (its index) with a wrong prediction: its label, the prediction, and its confidence (0…1); where it is
+    about parts of the photo, the labelled ones and those that were predicted."""
 
     photo: int
     label: str
     predicted: str
     confidence: float
+    labelled_regions: tuple[Region, ...] = ()
+    predicted_regions: tuple[Region, ...] = ()
 
 
 class Evaluated(Protocol):
@@ -188,7 +212,7 @@ class Task(Reader, Protocol):
         ...
 
     def mistakes(self, outputs: Outputs, targets: Targets, card: ModelCard) -> list[Wrong]:
-        """Every photo with a wrong prediction."""
+        """Every photo with a wrong prediction, or the worst mistakes of each kind."""
         ...
 
     def agreement(self, ours: Outputs, theirs: Outputs, card: ModelCard) -> float:
