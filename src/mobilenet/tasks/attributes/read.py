@@ -15,7 +15,7 @@ from mobilenet.datasets.sources.rows import is_table
 from mobilenet.datasets.sources.shards import find_shards
 from mobilenet.datasets.sources.table import Header, peek, read_cells
 from mobilenet.errors import DataError
-from mobilenet.model.vocabulary import Vocabulary
+from mobilenet.model.vocabulary import Vocabulary, listed
 from mobilenet.tasks.attributes.cells import (
     NOTHING_KNOWN,
     SEPARATOR,
@@ -30,7 +30,7 @@ from mobilenet.tasks.attributes.cells import (
     values_of,
 )
 from mobilenet.tasks.attributes.findings import doubtful, peculiar
-from mobilenet.tasks.attributes.targets import UNKNOWN, AttributeTargets, listed
+from mobilenet.tasks.attributes.targets import UNKNOWN, AttributeTargets
 
 __all__ = ["attribute_targets", "looks_like_attributes", "read_attributes", "read_source"]
 
@@ -102,11 +102,11 @@ def attribute_targets(source: Source, names: Sequence[str], owner: str) -> Attri
     if unknown:
         raise DataError(
             f"{spelled(source.path)} has attributes that {owner} lacks: {listed(unknown, 3)}; its attributes are "
-            f"{listed(list(names), 5)}: remove those columns"
+            f"{listed(names, 5)}: remove those columns"
         )
     if not set(own) & set(names):
         raise DataError(
-            f"{spelled(source.path)} has none of the attributes that {owner} has: {listed(list(names), 5)}; rename its "
+            f"{spelled(source.path)} has none of the attributes that {owner} has: {listed(names, 5)}; rename its "
             "columns"
         )
     return AttributeTargets(values_of(said, names))

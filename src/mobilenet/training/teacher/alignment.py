@@ -11,6 +11,7 @@ from mobilenet.errors import ConfigError
 from mobilenet.images.augment import Crops, whole_photos
 from mobilenet.model.card import ModelCard
 from mobilenet.model.outputs import Ending, Output
+from mobilenet.model.vocabulary import listed
 from mobilenet.nn.endings import raw
 from mobilenet.training.teacher.network import Teacher
 
@@ -109,7 +110,7 @@ def _order(teacher: Teacher, wanted: Sequence[str], noun: str) -> Tensor | None:
     if missing:
         raise ConfigError(
             f"the teacher {teacher.name} does not know {len(missing)} of the student's {len(wanted)} {noun}: "
-            f"{_listed(missing)}; it knows {_listed(names)}"
+            f"{listed(missing)}; it knows {listed(names)}"
         )
     if twice := [name for name in wanted if names.count(name) > 1]:
         raise ConfigError(
@@ -117,11 +118,6 @@ def _order(teacher: Teacher, wanted: Sequence[str], noun: str) -> Tensor | None:
             "different names"
         )
     return torch.tensor([place[name] for name in wanted])
-
-
-def _listed(names: Sequence[str], most: int = 10) -> str:
-    shown = ", ".join(repr(name) for name in names[:most])
-    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
 
 
 def _shapes(outputs: Sequence[Output]) -> str:
