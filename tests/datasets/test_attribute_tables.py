@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -46,6 +47,17 @@ def _said(data: Path, task: str | None = None) -> dict[str, str]:
     for photos in (dataset.train, dataset.validation):
         found.update(zip(photos.files, photos.targets.lines(dataset.vocabulary), strict=True))
     return found
+
+
+def _shards(path: Path, said: list[dict[str, object]]) -> Path:
+    """A shard with a photo and its JSON for each of `said`."""
+    with tarfile.open(path, "w") as tar:
+        for number, about in enumerate(said):
+            for ending, data in (("png", _photo(number)), ("json", json.dumps(about).encode())):
+                member = tarfile.TarInfo(f"{number:03d}.{ending}")
+                member.size = len(data)
+                tar.addfile(member, io.BytesIO(data))
+    return path
 
 
 def test_columns_of_known_and_unknown_values(table: Table) -> None:
@@ -111,12 +123,48 @@ def test_a_column_of_which_nothing_is_known_is_left_out(table: Table) -> None:
         ("file,red,red", ("a.png,1,0", "b.png,0,1"), "has two columns 'red'; rename or remove one"),
         ("file,red,round", ("a.png,,", "b.png,,"), "no value of any attribute is known for the training photos"),
         ("file,red,round", ("a.png,1,1", "b.png,1,1"), "every attribute is the same on all training photos"),
-        ("file,size,weight", ("a.png,17,3", "b.png,5,4"), "has no column of attributes"),
+        (
+            "file,size,weight",
+            ("a.png,,3", "b.png,5,4"),
+            "has no column of attributes: size is '5'; write 1, 0, or nothing where it is unknown$",
+        ),
+        ("file,caption", ("a.png,a cat",), "has no column of attributes: caption is 'a cat'; write 1, 0"),
+        ("file,red,round", (), "contains no rows; add them below its header"),
     ],
 )
 def test_tables_that_cannot_be_used(table: Table, header: str, rows: tuple[str, ...], message: str) -> None:
     with pytest.raises(DataError, match=message):
         open_dataset(table(header, *rows), "attributes")
+
+
+@pytest.mark.parametrize("words", [("yes", "no"), ("Y", "N"), ("T", "f"), ("on", "OFF"), ("x", ""), ("+", "-")])
+@pytest.mark.parametrize("task", [None, "attributes"])
+def test_values_in_words_are_refused_by_name(table: Table, words: tuple[str, str], task: str | None) -> None:
+    yes, no = words
+    data = table("file,round,red", *(f"{number}.png,{number % 2},{no if number < 2 else yes}" for number in range(6)))
+    first = f"line 4: red is '{yes}'" if no == "" else f"line 2: red is '{no}'"
+    with pytest.raises(DataError, match=re.escape(f"{first}; use 1, 0, or nothing where it is unknown")):
+        open_dataset(data, task)
+
+
+def test_all_columns_in_words(table: Table) -> None:
+    data = table("file,round,red,note", "a.png,yes,no,sharp", "b.png,no,yes,dark", "c.png,yes,,")
+    with pytest.raises(DataError, match=r"line 2: round is 'yes'; use 1, 0, or nothing where it is unknown"):
+        open_dataset(data)
+
+
+@pytest.mark.parametrize(
+    ("header", "rows", "classes"),
+    [
+        ("file,smiling", ("a.png,yes", "b.png,no", "c.png,yes", "d.png,no"), ("no", "yes")),
+        ("file,label,checked", ("a.png,0,yes", "b.png,1,no", "c.png,0,yes", "d.png,1,yes"), ("0", "1")),
+        ("file,label,checked", ("a.png,yes,1", "b.png,no,0", "c.png,yes,0", "d.png,no,1"), ("no", "yes")),
+    ],
+)
+def test_words_may_be_classes(table: Table, header: str, rows: tuple[str, ...], classes: tuple[str, ...]) -> None:
+    data = table(header, *rows)
+    assert task_of(data).name == "classification"
+    assert open_dataset(data).classes == classes
 
 
 def test_a_folder_says_nothing_of_attributes(tmp_path: Path) -> None:
@@ -141,19 +189,22 @@ def test_rows_of_one_photo_add_up(table: Table) -> None:
     ],
 )
 def test_shards_with_json(tmp_path: Path, about: Callable[[int, int], dict[str, object]]) -> None:
-    with tarfile.open(tmp_path / "photos.tar", "w") as tar:
-        for number in range(12):
-            said = json.dumps({"file": f"{number}.png", **about(number % 2, number % 3 == 0)}).encode()
-            for ending, data in (("png", _photo(number)), ("json", said)):
-                member = tarfile.TarInfo(f"{number:03d}.{ending}")
-                member.size = len(data)
-                tar.addfile(member, io.BytesIO(data))
-    data = tmp_path / "photos.tar"
+    said = [{"file": f"{number}.png", **about(number % 2, number % 3 == 0)} for number in range(12)]
+    data = _shards(tmp_path / "photos.tar", said)
     assert task_of(data).name == "attributes"
     found = _said(data)
     assert len(found) == 12
     assert set(found["3.png"].split(";")) == {"red", "large"}
     assert found["2.png"] == "-"
+
+
+def test_words_in_shards_are_refused_by_name(tmp_path: Path) -> None:
+    for name, about in (("a.tar", {"red": "yes", "large": "no"}), ("b.tar", {"attributes": {"red": "yes"}})):
+        data = _shards(tmp_path / name, [about] * 4)
+        with pytest.raises(DataError, match=r"000\.png says 'yes' of red; use 1, 0, or null where it is unknown"):
+            open_dataset(data)
+    classes = _shards(tmp_path / "c.tar", [{"label": "ab"[number % 2], "flash": "yes"} for number in range(6)])
+    assert open_dataset(classes).classes == ("a", "b")
 
 
 @st.composite

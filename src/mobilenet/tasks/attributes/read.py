@@ -19,12 +19,13 @@ from mobilenet.model.vocabulary import Vocabulary, listed
 from mobilenet.tasks.attributes.cells import (
     NOTHING_KNOWN,
     SEPARATOR,
+    Fields,
     Said,
+    fields_of,
     from_names,
     from_values,
     is_list,
     joined,
-    known_fields,
     names_in,
     value_of,
     values_of,
@@ -115,28 +116,31 @@ def attribute_targets(source: Source, names: Sequence[str], owner: str) -> Attri
 def _is_of_attributes(header: Header, rows: list[list[str]]) -> bool:
     if header.file is None:
         return False
-    label = None if header.label is None else header.names[header.label]
-    columns, unused = _columns(header, rows)
-    known = {column for column in columns if any(value_of(row[column]) in (0, 1) for row in rows)}
-    if label is not None and header.label not in known:
-        return not known and any(is_list(row[header.label or 0]) for row in rows)
-    # A lone column of classes 0 and 1 that is named as one.
-    lone = len(known) == 1 and (bool(unused) or label is not None)
-    return bool(known) and not lone
+    fields = _columns(header, rows)
+    known = {name for name in fields.values if any(value_of(row[int(name)]) in (0, 1) for row in rows)}
+    if header.label is None:
+        # Of a lone column of words, and of one of 0 and 1 beside others, nobody knows whether they are classes.
+        return len(known) + len(fields.in_words) > 1 or (bool(known) and not fields.others)
+    if str(header.label) in known:
+        return len(known) > 1
+    return not known and any(is_list(row[header.label]) for row in rows)
 
 
-def _columns(header: Header, rows: list[list[str]]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """The places of the columns with values of attributes, and of those without."""
+def _columns(header: Header, rows: list[list[str]]) -> Fields:
+    """The columns, by their places, and what they hold."""
     named = [place for place in header.others if header.names[place]]
-    by_place = ({str(place): row[place] for place in named} for row in rows)
-    found, others = known_fields(by_place, _LOOKED_AT)
-    return tuple(map(int, found)), tuple(map(int, others))
+    return fields_of(({str(place): row[place] for place in named} for row in rows), _LOOKED_AT)
+
+
+def _places(fields: Sequence[str]) -> tuple[int, ...]:
+    return tuple(sorted(map(int, fields)))
 
 
 def _from_table(path: Path, file: Path, part: str | None = None) -> Source:
     header, rows = peek(file, _LOOKED_AT)
-    columns, unused = _columns(header, rows)
-    label = header.label
+    fields, label = _columns(header, rows), header.label
+    asked, ignored = (fields.in_words, ()) if label is None else ((), fields.in_words)
+    columns, unused = _places((*fields.values, *asked)), _places((*fields.others, *ignored))
     if label is not None and label in unused and (not columns or any(is_list(row[label]) for row in rows)):
         table = read_cells(file, (label,), part)
         said = {name: _of_lists(row) for name, row in table.rows.items()}
@@ -146,10 +150,18 @@ def _from_table(path: Path, file: Path, part: str | None = None) -> Source:
         table = read_cells(file, columns, part)
         said = {name: _of_columns(file, name, table.columns, row) for name, row in table.rows.items()}
     else:
-        raise DataError(
-            f"{file} has no column of attributes, with 0, 1 or blank in each row; it has: {', '.join(header.names)}"
-        )
+        raise DataError(f"{file} has no column of attributes: {_without_values(header, rows)}")
     return _source(path, file.parent, said, (*table.notes, *_unused(file, [header.names[place] for place in unused])))
+
+
+def _without_values(header: Header, rows: list[list[str]]) -> str:
+    """What stands in the first column instead of values, and what to do."""
+    advice = "write 1, 0, or nothing where it is unknown"
+    for place in header.others:
+        said = next((row[place] for row in rows if value_of(row[place]) is None), None)
+        if said is not None:
+            return f"{header.names[place]} is {said!r}; {advice}"
+    return f"it has {', '.join(header.names)}; {advice} in a column for each attribute"
 
 
 def _of_columns(file: Path, name: str, columns: tuple[str, ...], rows: Sequence[tuple[int, tuple[str, ...]]]) -> Said:
@@ -204,9 +216,11 @@ def _holds_attributes(archive: Archive) -> bool:
             return True
         if _has_lists_alone(archive):
             return True
-        fields, others = known_fields(rows, _LOOKED_AT)
-        # Other JSON speaks of sizes and authors; a class is then said elsewhere.
-        return bool(fields) and not others and any(value_of(row.get(name)) in (0, 1) for row in rows for name in fields)
+        fields = fields_of(rows, _LOOKED_AT)
+        if fields.others or (fields.in_words and archive.classes):
+            # Other JSON speaks of sizes and authors; a class is then said elsewhere.
+            return False
+        return bool(fields.in_words) or any(value_of(row.get(name)) in (0, 1) for row in rows for name in fields.values)
     return any(map(is_list, set(archive.classes.values())))
 
 
@@ -228,7 +242,8 @@ def _field(about: Mapping[str, object]) -> object | None:
 
 def _from_archive(path: Path, archive: Archive) -> Source:
     notes = [f"{spelled(path)}: {unread_line(archive.unread)}"] if archive.unread else []
-    fields, _ = known_fields(archive.about.values(), _LOOKED_AT)
+    found = fields_of(archive.about.values(), _LOOKED_AT)
+    fields = (*found.values, *found.in_words)
     names = dict.fromkeys([*archive.classes, *archive.about])
     lists = not archive.about or _has_lists_alone(archive)
     said = {
