@@ -89,7 +89,14 @@ def test_an_interrupted_command_goes_on_where_it_stopped(
 
     with monkeypatch.context() as patch:
         patch.setattr(embedding, "predict_photos", stopping)
-        _run(capsys, "embed", model, photos, "--out", tmp_path / "v.npy", exit_code=130)
+        # Five photos were answered, and the broken one is among them.
+        noted = _run(capsys, "embed", model, photos, "--out", tmp_path / "v.npy", exit_code=130)[1].splitlines()
+        assert noted[-2:] == [
+            "mobilenet: kept 4 vectors of 9 photos; the same command resumes where it stopped",
+            "mobilenet: interrupted",
+        ]
+        noted = _run(capsys, "similar", model, photos / "part0" / "0.png", photos, exit_code=130)[1].splitlines()
+        assert noted[-2].startswith("mobilenet: kept 4 vectors of 9 photos")
     assert not (tmp_path / "v.npy").exists()
     found = json.loads(_run(capsys, "embed", model, photos, "--out", tmp_path / "v.npy", "--json")[0])
     assert (found["photos"], found["computed"]) == (8, 4)
