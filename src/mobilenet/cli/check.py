@@ -70,6 +70,10 @@ def command(
     from mobilenet.datasets.exclusions import write_exclusions as write_list
     from mobilenet.tasks import task_of
 
+    if html is not None:
+        from mobilenet.report.draw.environment import check_page
+
+        check_page(html)
     excluded = read_exclusions(exclude)
     with progress_bars() as bars:
         work = {name: bars.add_task(name, visible=False) for name in ("decoding", "comparing")}
