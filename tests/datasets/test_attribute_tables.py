@@ -13,6 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from mobilenet.datasets.cache.load import load
+from mobilenet.datasets.check.check import check, quick_check
 from mobilenet.datasets.pack import pack
 from mobilenet.datasets.split import split_by_labels
 from mobilenet.errors import DataError
@@ -205,6 +207,25 @@ def test_words_in_shards_are_refused_by_name(tmp_path: Path) -> None:
             open_dataset(data)
     classes = _shards(tmp_path / "c.tar", [{"label": "ab"[number % 2], "flash": "yes"} for number in range(6)])
     assert open_dataset(classes).classes == ("a", "b")
+
+
+def test_what_is_unknown_of_a_copy_contradicts_nothing(tmp_path: Path) -> None:
+    """Of three pictures with a copy each, the third is red and not red."""
+    rows = ["a.png,1,0", "a2.png,,0", "b.png,0,1", "b2.png,?,", "c.png,1,", "c2.png,0,1"]
+    rows += [f"{number}.png,{number % 2},{number % 3 % 2}" for number in range(9)]
+    for row in rows:
+        name = row.split(",")[0]
+        (tmp_path / name).write_bytes(_photo(ord(name[0])))
+    data = tmp_path / "table.csv"
+    data.write_text("\n".join(["file,red,round", *rows]))
+    found = check(data, task_of(data))
+    assert [[photo.file for photo in group.photos] for group in found.conflicts] == [["c.png", "c2.png"]]
+    assert [len(group.photos) for group in found.repeats] == [2, 2]
+    assert {name for name, _ in found.excluded()} >= {"c.png", "c2.png"}
+    assert not {name for name, _ in found.excluded()} & {"a.png", "a2.png", "b.png", "b2.png"}
+    dataset = open_dataset(data)
+    training, validation = (load(photos, 32) for photos in (dataset.train, dataset.validation))
+    assert "pictures with two labels: 1;" in str(quick_check(dataset.vocabulary, training, validation))
 
 
 @st.composite

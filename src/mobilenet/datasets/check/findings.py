@@ -43,20 +43,17 @@ class Broken:
 
 @dataclass(frozen=True, slots=True)
 class Copies:
-    """Photos of one picture; `exact` if the files are identical byte for byte."""
+    """Photos of one picture; `exact` if the files are identical byte for byte, `conflict` if their labels contradict
+    each other."""
 
     photos: tuple[Member, ...]
     exact: bool
+    conflict: bool
 
     @property
     def leak(self) -> bool:
         """Whether the picture is in both training and validation."""
         return len({photo.split for photo in self.photos}) > 1
-
-    @property
-    def conflict(self) -> bool:
-        """Whether the picture has more than one label."""
-        return len({photo.label for photo in self.photos}) > 1
 
 
 @dataclass(frozen=True, slots=True)
