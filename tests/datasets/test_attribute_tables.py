@@ -13,11 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from mobilenet.cli.main import main
 from mobilenet.datasets.cache.load import load
 from mobilenet.datasets.check.check import check, quick_check
 from mobilenet.datasets.pack import pack
 from mobilenet.datasets.split import split_by_labels
 from mobilenet.errors import DataError
+from mobilenet.model.vocabulary import Vocabulary
 from mobilenet.tasks import open_dataset, task_of
 
 Table = Callable[..., Path]
@@ -226,6 +228,34 @@ def test_what_is_unknown_of_a_copy_contradicts_nothing(tmp_path: Path) -> None:
     dataset = open_dataset(data)
     training, validation = (load(photos, 32) for photos in (dataset.train, dataset.validation))
     assert "pictures with two labels: 1;" in str(quick_check(dataset.vocabulary, training, validation))
+
+
+def test_findings_are_about_attributes(
+    table: Table, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MOBILENET_CACHE", str(tmp_path / "cache"))
+    rows = [f"{number}.png,{number % 2},{int(number > 38)},{int(number == 4)},1" for number in range(40)]
+    data = table(
+        "file,red,round,Round,split", *(row[:-1] + ("train" if n % 8 else "val") for n, row in enumerate(rows))
+    )
+    found = check(data, task_of(data))
+    assert "1 attribute occurs in two spellings" in found.faults()
+    assert [line for line in found.remarks() if "attribute" in line] == [
+        "2 attributes have fewer than 10 photos",
+        "the largest attribute has 20 times the photos of the smallest",
+    ]
+    assert main(["check", str(data), "--html", str(tmp_path / "page.html")]) == 1
+    printed = capsys.readouterr()
+    assert printed.out.splitlines()[0] == "40 files, 3 attributes; split given: val in table.csv"
+    assert printed.out.splitlines()[1].split() == ["attribute", "training", "validation"]
+    assert "attributes in two spellings: 1" in printed.out
+    assert "class" not in printed.out + printed.err
+    text = re.sub(r"<style>.*?</style>|<[^>]*>", " ", (tmp_path / "page.html").read_text("utf-8"), flags=re.DOTALL)
+    assert "40 files · 3 attributes" in text
+    assert "class" not in text.casefold()
+    training, validation = (load(photos, 32) for photos in (open_dataset(data).train, open_dataset(data).validation))
+    said = quick_check(Vocabulary(("red", "round", "Round")), training, validation, "attributes")
+    assert said == "attributes with fewer than 10 training photos: round (1), Round (1)"
 
 
 @st.composite

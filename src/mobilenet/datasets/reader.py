@@ -75,6 +75,11 @@ class Source:
 class Reader(Protocol):
     """The part of a task that reads data sets."""
 
+    @property
+    def vocabulary_noun(self) -> str:
+        """The plural noun for the names of its vocabulary, such as `classes`."""
+        ...
+
     def source(self, place: Place, /) -> Source:
         """What a folder, a file or shards say of each photo; DataError."""
         ...

@@ -126,11 +126,6 @@ class Task(Reader, Protocol):
     def goal(self) -> Goal: ...
 
     @property
-    def vocabulary_noun(self) -> str:
-        """The plural noun for the names of its vocabulary, such as `classes`."""
-        ...
-
-    @property
     def curves(self) -> tuple[tuple[str, str], ...]:
         """The figures that a run records at each validation besides the loss: (title, name), the goal first."""
         ...

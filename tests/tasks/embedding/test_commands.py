@@ -79,6 +79,7 @@ def test_a_run_learns_and_keeps_what_it_fitted(run: Path, photos: Path, mobilene
 def test_data_are_checked(photos: Path, mobilenet: Run) -> None:
     found = json.loads(mobilenet("check", photos, "--task", "embedding", "--json", exit_code=None))
     assert (found["photos"], found["classes"]) == (64, [])
+    assert mobilenet("check", photos, "--task", "embedding", exit_code=None).startswith("64 files; split given: val/\n")
 
 
 def test_every_file_gives_the_same_vectors(run: Path, photos: Path, mobilenet: Run, tmp_path: Path) -> None:

@@ -76,13 +76,16 @@ def check(
         checking = _Checking(dataset, base_of(data), thumbnails)
         checking.decode(workers or os.cpu_count() or 1, lambda done, total: tell("decoding", done, total))
         copies = checking.copies(workers, lambda done, total: tell("comparing", done, total))
-    return checking.result(spelled(data), copies)
+    return checking.result(spelled(data), copies, reader.vocabulary_noun)
 
 
-def quick_check(vocabulary: Vocabulary, training: CachedPhotos, validation: CachedPhotos) -> str | None:
+def quick_check(
+    vocabulary: Vocabulary, training: CachedPhotos, validation: CachedPhotos, noun: str = "classes"
+) -> str | None:
     """One line on problems visible in the digests and labels of cached photos; None if there are none.
 
-    Exact copies across the split, exact copies with two labels, classes with few photos.
+    Exact copies across the split, exact copies with two labels, names of the vocabulary (plural `noun`) with few
+    photos.
     """
     digests = np.concatenate([training.digests, validation.digests])
     labels = Labels((training.targets, validation.targets), vocabulary)
@@ -96,7 +99,7 @@ def quick_check(vocabulary: Vocabulary, training: CachedPhotos, validation: Cach
     found = [
         f"copies of training photos in the validation split: {leaks:,}" if leaks else "",
         f"pictures with two labels: {conflicts:,}" if conflicts else "",
-        f"classes with fewer than {FEW_PHOTOS} training photos: {', '.join(few[:5])}{more}" if few else "",
+        f"{noun} with fewer than {FEW_PHOTOS} training photos: {', '.join(few[:5])}{more}" if few else "",
     ]
     return "; ".join(filter(None, found)) or None
 
@@ -147,7 +150,7 @@ class _Checking:
         pairs += [(unlike[one], unlike[other]) for one, other in near]
         return tuple(self._copies(members) for members in groups(len(self._readable), pairs))
 
-    def result(self, data: str, copies: tuple[Copies, ...]) -> Check:
+    def result(self, data: str, copies: tuple[Copies, ...], noun: str) -> Check:
         """All findings."""
         dataset = self._dataset
         return Check(
@@ -171,6 +174,7 @@ class _Checking:
             alike=dataset.alike,
             doubtful=dataset.doubtful,
             peculiar=dataset.peculiar,
+            noun=noun,
         )
 
     def _take(self, index: int, seen: _Seen, small: NDArray[np.uint8]) -> None:
