@@ -125,6 +125,8 @@ def test_a_column_of_which_nothing_is_known_is_left_out(table: Table) -> None:
         ("file,red,round", ("a.png,1,0", "b.png,0,1", "c.png,1,2"), "line 4: round is '2'; use 1, 0, or nothing"),
         ("file,red,round", ("a.png,1,0", "a.png,0,0", "b.png,0,1"), "line 3: a.png has another red than on line 2"),
         ("file,red,red", ("a.png,1,0", "b.png,0,1"), "has two columns 'red'; rename or remove one"),
+        ("file,red,?round", ("a.png,1,0", "b.png,0,1"), "the name '\\?round' among its columns contains ; or begins"),
+        ("file,label", ("a.png,red;-x", "b.png,red"), "the name '-x' among its attributes contains ; or begins with"),
         ("file,red,round", ("a.png,,", "b.png,,"), "no value of any attribute is known for the training photos"),
         ("file,red,round", ("a.png,1,1", "b.png,1,1"), "every attribute is the same on all training photos"),
         (
@@ -209,6 +211,36 @@ def test_words_in_shards_are_refused_by_name(tmp_path: Path) -> None:
             open_dataset(data)
     classes = _shards(tmp_path / "c.tar", [{"label": "ab"[number % 2], "flash": "yes"} for number in range(6)])
     assert open_dataset(classes).classes == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("about", "message"),
+    [
+        ({"attributes": {"": 1, "red": 0}}, "the name '' among its attributes is empty; rename it"),
+        ({"attributes": {" ": 1, "red": 0}}, "the name '' among its attributes is empty; rename it"),
+        ({"attributes": {"?x": 1, "red": 0}}, "the name '?x' among its attributes contains ; or begins with ? or -"),
+        ({"?x": 1, "red": 0}, "the name '?x' among its attributes contains ; or begins with ? or -; rename it"),
+        ({"attributes": {"a;b": 1, "red": 0}}, "the name 'a;b' among its attributes contains ; or begins"),
+        ({"attributes": {"red": 1, " red": 0}}, "000.png has two attributes 'red'; rename or remove one"),
+        ({"label": ["red", "a;b"]}, "the name 'a;b' among its attributes contains ; or begins"),
+        ({"label": ["red", "-x"]}, "the name '-x' among its attributes contains ; or begins"),
+        ({"label": ["red", None]}, "000.png has null in its list of attributes; give their names alone"),
+        ({"label": ["red", ""]}, '000.png has "" in its list of attributes; give their names alone'),
+        ({"label": ["red", True]}, "000.png has true in its list of attributes; give their names alone"),
+        ({"label": ["red", {"round": 1}]}, '000.png has {"round": 1} in its list of attributes; give their names'),
+    ],
+)
+def test_names_in_shards_are_checked_like_those_of_columns(
+    tmp_path: Path, about: dict[str, object], message: str
+) -> None:
+    data = _shards(tmp_path / "photos.tar", [about, {"attributes": {"red": 1}}, {"attributes": {"red": 0}}])
+    with pytest.raises(DataError, match=re.escape(message)):
+        open_dataset(data, "attributes")
+
+
+def test_names_in_shards_are_normal_ones(tmp_path: Path) -> None:
+    said = [{"attributes": {"r\u0075\u0308ck ": number % 2}} for number in range(6)]
+    assert open_dataset(_shards(tmp_path / "photos.tar", said)).classes == ("r\u00fcck",)
 
 
 def test_what_is_unknown_of_a_copy_contradicts_nothing(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
+from mobilenet.errors import DataError
 from mobilenet.tasks.attributes.targets import UNKNOWN
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "SEPARATOR",
     "Fields",
     "Said",
+    "check_names",
     "fields_of",
     "from_names",
     "from_values",
@@ -96,6 +98,17 @@ def from_names(label: str | Iterable[str]) -> Said:
 def from_values(names: tuple[str, ...], values: Sequence[int]) -> Said:
     """A value for each of `names`; others are unknown."""
     return Said(names, tuple(values), UNKNOWN)
+
+
+def check_names(where: object, names: Sequence[str], owner: str = "attributes") -> None:
+    """DataError unless names can be told apart, and stand in a cell of labels; `owner` says what bears them."""
+    twice = next((name for number, name in enumerate(names) if name in names[:number]), None)
+    if twice is not None:
+        raise DataError(f"{where} has two {owner} {twice!r}; rename or remove one")
+    odd = next((name for name in names if not name or SEPARATOR in name or name[0] in _NONE + _NOT_KNOWN), None)
+    if odd is not None:
+        what = "is empty" if not odd else f"contains {SEPARATOR} or begins with {_NOT_KNOWN} or {_NONE}"
+        raise DataError(f"{where}: the name {odd!r} among its {owner} {what}; rename it")
 
 
 def joined(one: Said, other: Said) -> Said | None:

@@ -3,6 +3,8 @@
 A blank, -1 or ? is unknown, never a no. A list of names is complete: what is not named is not there.
 """
 
+import json
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -18,9 +20,9 @@ from mobilenet.errors import DataError
 from mobilenet.model.vocabulary import Vocabulary, listed
 from mobilenet.tasks.attributes.cells import (
     NOTHING_KNOWN,
-    SEPARATOR,
     Fields,
     Said,
+    check_names,
     fields_of,
     from_names,
     from_values,
@@ -146,7 +148,7 @@ def _from_table(path: Path, file: Path, part: str | None = None) -> Source:
         said = {name: _of_lists(row) for name, row in table.rows.items()}
         unused = tuple(place for place in header.others if place != label)
     elif columns or header.file is None:
-        _check_names(file, [header.names[place] for place in columns])
+        check_names(file, [header.names[place] for place in columns], "columns")
         table = read_cells(file, columns, part)
         said = {name: _of_columns(file, name, table.columns, row) for name, row in table.rows.items()}
     else:
@@ -192,15 +194,6 @@ def _of_lists(rows: Sequence[tuple[int, tuple[str, ...]]]) -> Said:
         said = from_names(cell)
         found = said if found is NOTHING_KNOWN else joined(found, said) or found
     return found
-
-
-def _check_names(file: Path, names: Sequence[str]) -> None:
-    twice = next((name for number, name in enumerate(names) if name in names[:number]), None)
-    if twice is not None:
-        raise DataError(f"{file} has two columns {twice!r}; rename or remove one")
-    odd = next((name for name in names if SEPARATOR in name or name[0] in "?-"), None)
-    if odd is not None:
-        raise DataError(f"{file}: attribute {odd!r} contains {SEPARATOR} or begins with ? or -; rename its column")
 
 
 def _unused(file: Path, names: Sequence[str]) -> Iterator[str]:
@@ -257,22 +250,32 @@ def _of_json(path: Path, file: str, about: Mapping[str, object], fields: tuple[s
     found = _field(about)
     if isinstance(found, str):
         return from_names(found)
+    where = f"{spelled(path)}: {file}"
     if isinstance(found, list):
-        return from_names(str(name) for name in found)
+        if wrong := [item for item in found if not _is_name(item)]:
+            raise DataError(f"{where} has {json.dumps(wrong[0])} in its list of attributes; give their names alone")
+        return from_names(map(str, found))
     told = found if isinstance(found, dict) else {name: about.get(name) for name in fields}
-    values = {str(name): value_of(value) for name, value in told.items()}
-    wrong = next((name for name, value in values.items() if value is None), None)
-    if wrong is not None:
-        raise DataError(
-            f"{spelled(path)}: {file} says {told[wrong]!r} of {wrong}; use 1, 0, or null where it is unknown"
-        )
-    return from_values(tuple(values), [value for value in values.values() if value is not None])
+    names = tuple(unicodedata.normalize("NFC", name.strip()) for name in told)
+    if len(set(names)) < len(names):
+        check_names(where, names)
+    values = [value_of(value) for value in told.values()]
+    for name, said, value in zip(names, told.values(), values, strict=True):
+        if value is None:
+            raise DataError(f"{where} says {said!r} of {name}; use 1, 0, or null where it is unknown")
+    return from_values(names, [value for value in values if value is not None])
+
+
+def _is_name(item: object) -> bool:
+    """Whether an item of a list in JSON is a name, or the number of one."""
+    return type(item) is int or (isinstance(item, str) and bool(item.strip()))
 
 
 def _source(
     path: Path, root: Path, said: Mapping[str, Said], notes: tuple[str, ...], archive: Archive | None = None
 ) -> Source:
     names = names_in(said.values())
+    check_names(spelled(path), names)
     values = values_of(list(said.values()), names)
     wrong = tuple(f"{spelled(path)}: {line}" for line in doubtful(values, names))
     odd = tuple(f"{spelled(path)}: {line}" for line in peculiar(values, names, list(said)))
