@@ -144,8 +144,9 @@ class Task(Reader, Protocol):
         """Targets of the vocabulary `given` in terms of `wanted`; DataError names what `wanted` lacks."""
         ...
 
-    def answered(self, outputs: Outputs) -> Targets:
-        """The targets of N photos as a network says them: what a student is measured by where nobody has labelled."""
+    def answered(self, outputs: Outputs, vocabulary: Vocabulary) -> Targets:
+        """The targets of N photos as a network with this vocabulary says them: what a student is measured by where
+        nobody has labelled."""
         ...
 
     def head(self, body: Network, vocabulary: Vocabulary) -> Head | None:

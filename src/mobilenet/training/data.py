@@ -87,7 +87,7 @@ def load_data(settings: TrainingSettings, device: torch.device, dtype: torch.dty
     teacher = None if opened is None else aligned(opened, card, task.vocabulary_noun)
     training, validation, caching_s = _cache(dataset, settings, listener)
     if teacher is not None:
-        validation = judged_by(teacher, task, validation, settings.cache_bytes, settings.workers)
+        validation = judged_by(teacher, task, card.vocabulary, validation, settings.cache_bytes, settings.workers)
     _check_measurable(validation, task)
     return TrainingData(task, dataset, card, training, validation, teacher, caching_s)
 

@@ -98,7 +98,7 @@ class Embedding:
         """As they are: classes of photos are not those of a model."""
         return targets
 
-    def answered(self, outputs: Outputs) -> Targets:
+    def answered(self, outputs: Outputs, _vocabulary: Vocabulary) -> Targets:
         """The vectors themselves."""
         return Vectors(outputs[OUTPUT])
 
