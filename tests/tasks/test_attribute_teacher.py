@@ -1,4 +1,4 @@
-"""Attributes from a teacher, by its own thresholds."""
+"""Attributes from a teacher: by its own thresholds, and by the names that it and the data have in common."""
 
 import json
 from pathlib import Path
@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
+from mobilenet.errors import ConfigError
 from mobilenet.images import Preprocessing
 from mobilenet.images.prepare import prepare_photos
 from mobilenet.model.arrays import read_arrays
@@ -82,3 +83,40 @@ def test_held_out_photos_are_answered_by_the_thresholds_of_the_teacher(
     # By one half, round would be on all of them and red on none.
     assert 0 < sum("red" in label for label in held_out.values()) < 20
     assert 0 < sum("round" in label for label in held_out.values()) < 20
+
+
+def _table(pool: Path, *names: str) -> Path:
+    rows = [
+        ",".join([f"pool/{number:02d}.png", *(str(number // 2**place % 2) for place in range(len(names)))])
+        for number in range(40)
+    ]
+    table = pool.parent / "table.csv"
+    table.write_text("\n".join([",".join(["file", *names]), *rows]))
+    return table
+
+
+def test_a_teacher_of_more_attributes_in_another_order(pool: Path, teacher: Path, tmp_path: Path) -> None:
+    settings = TrainingSettings(_table(pool, "large", "red"), teacher=Teaching(teacher, views=1), **_QUICK)
+    found = train(settings, tmp_path / "run")
+    card, _ = read_arrays(tmp_path / "run" / "model.safetensors")
+    assert card.labels == ("large", "red")
+    # So few validation photos are too few to fit thresholds to, and those of the teacher are for others.
+    assert card.decoding["thresholds"] == [0.5, 0.5]
+    assert [row["label"] for row in found.evaluation.figures["per_attribute"]] == ["large", "red"]
+
+
+@pytest.mark.parametrize(
+    ("names", "unknown"),
+    [
+        (("red", "blue"), "does not know 1 of the student's 2 attributes: 'blue'"),
+        (("blue", *NAMES), "does not know 1 of the student's 4 attributes: 'blue'"),
+        (("blue", "green"), "does not know 2 of the student's 2 attributes: 'blue', 'green'"),
+    ],
+)
+def test_a_teacher_that_lacks_attributes_is_refused(
+    pool: Path, teacher: Path, tmp_path: Path, names: tuple[str, ...], unknown: str
+) -> None:
+    settings = TrainingSettings(_table(pool, *names), teacher=Teaching(teacher, views=1), **_QUICK)
+    with pytest.raises(ConfigError, match=f"{unknown}; it knows 'red', 'round', 'large'"):
+        train(settings, tmp_path / "run")
+    assert not (tmp_path / "run").exists()

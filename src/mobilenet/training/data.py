@@ -72,8 +72,11 @@ def open_data(settings: TrainingSettings, teacher: Teacher | None) -> tuple[Task
 
 def _decoded_alike(dataset: Dataset, teacher: Teacher) -> Dataset:
     """The data set with what decoding needs as the teacher has it, where the data themselves say nothing."""
-    own = dataset.vocabulary
-    return replace(dataset, vocabulary=replace(own, fields={**teacher.vocabulary.fields, **own.fields}))
+    own, theirs = dataset.vocabulary, teacher.vocabulary
+    if own.names not in ((), theirs.names):
+        # Thresholds and the like are in the order of the teacher's names, and for each of them.
+        return dataset
+    return replace(dataset, vocabulary=replace(own, fields={**theirs.fields, **own.fields}))
 
 
 def load_data(settings: TrainingSettings, device: torch.device, dtype: torch.dtype, listener: Listener) -> TrainingData:
