@@ -104,7 +104,8 @@ class Embedding:
 
     def head(self, body: Network, vocabulary: Vocabulary) -> Head:
         """A projection of the features, or the features; SpecError for vectors that cannot be made."""
-        dimensions = asked(vocabulary.fields, _DIMENSIONS)
+        # What the user asks for goes before what a teacher has.
+        dimensions = asked(vocabulary.fields, _DIMENSIONS) if self.dimensions is None else self.dimensions
         return projected_head(body, dimensions) if dimensions else features_head(body)
 
     def backbone(self, body: Network) -> tuple[Head, dict[str, Any]]:

@@ -61,11 +61,7 @@ def aligned(teacher: Teacher, card: ModelCard, noun: str) -> AlignedTeacher:
     order = _order(teacher, card.labels, noun)
     if teacher.task is None:
         return _scoring(teacher, card, order)
-    fields = teacher.vocabulary.fields
-    if any(fields.get(name) != value for name, value in card.decoding.items()):
-        raise ConfigError(
-            f"the teacher {teacher.name} decodes its outputs differently than the student; use one trained on such data"
-        )
+    _check_decoding(teacher, card)
     theirs = {output.name: output for output in teacher.outputs}
     for output in card.outputs:
         other = theirs.get(output.name)
@@ -80,6 +76,23 @@ def aligned(teacher: Teacher, card: ModelCard, noun: str) -> AlignedTeacher:
             )
     names = tuple(output.name for output in card.outputs)
     return AlignedTeacher(teacher, card.outputs, order, tuple[Ending, ...]("none" for _ in names), names)
+
+
+def _check_decoding(teacher: Teacher, card: ModelCard) -> None:
+    """ConfigError where the same numbers mean something else, or vectors are of another length."""
+    fields = teacher.vocabulary.fields
+    vectors = {output.name: output.size for output in card.outputs if output.ending == "l2"}
+    for other in teacher.outputs:
+        if other.size != (size := vectors.get(other.name, other.size)):
+            raise ConfigError(
+                f"the teacher {teacher.name} gives vectors of {other.size:,} numbers, and the student of {size:,}; "
+                f"train the student with {other.size:,}, or use another teacher"
+            )
+    # Vectors mean the same whatever a model file says of them.
+    if len(vectors) < len(card.outputs) and any(fields.get(name) != value for name, value in card.decoding.items()):
+        raise ConfigError(
+            f"the teacher {teacher.name} decodes its outputs differently than the student; use one trained on such data"
+        )
 
 
 def _scoring(teacher: Teacher, card: ModelCard, order: Tensor | None) -> AlignedTeacher:
