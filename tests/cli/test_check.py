@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -79,6 +80,18 @@ def test_a_list_and_a_page(photos: Path, tmp_path: Path, capsys: pytest.CaptureF
     capsys.readouterr()
     assert main(["check", str(photos), "--exclude", str(out)]) == 0
     assert capsys.readouterr().err == f"mobilenet: excluded by {out}: 2 photos\n"
+
+
+def test_a_page_that_cannot_be_written_is_refused_before_the_work(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mobilenet.datasets.check.check.check", lambda *_, **__: pytest.fail("photos were read"))
+    (tmp_path / "file").touch()
+    assert main(["check", str(photos), "--html", str(tmp_path / "file" / "page.html")]) == 2
+    assert "not a directory" in capsys.readouterr().err
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    assert main(["check", str(photos), "--html", str(tmp_path / "page.html")]) == 2
+    assert capsys.readouterr().err == "mobilenet: this needs jinja2; pip install 'mobilenet[train]'\n"
 
 
 def test_json_is_one_document(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:

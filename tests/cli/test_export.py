@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from mobilenet.model.graph import Graph
 from mobilenet.runtimes import open_model
 from mobilenet.runtimes.engines import FORMATS
 from mobilenet.spec import Conv, ConvStyle
+from mobilenet.tasks import card_ending_in
 from mobilenet.tasks.classification import Classification
 
 Capture = pytest.CaptureFixture[str]
@@ -104,7 +106,27 @@ def test_what_people_read(model: Path, photos: Path, tmp_path: Path, capsys: Cap
     assert "proven on 6 validation photos; calibrated on 54 others" in text
     assert "colours-int8.tflite" in text
     assert "int8: ranges by " in text
+    assert text.splitlines()[2].split()[5:8] == ["agreement", "top-1", "network's"]
+    assert "Accuracy on 6 photos shrunk by an app, and agreement with area" in text
     assert [path.name for path in tmp_path.iterdir() if path.suffix == ".tflite"] == ["colours-int8.tflite"]
+
+
+def test_what_people_read_of_attributes(model: Path, photos: Path, tmp_path: Path, capsys: Capture) -> None:
+    """The same network with a sigmoid for each colour."""
+    card, arrays = read_arrays(model)
+    write_arrays(tmp_path / "many.safetensors", card_ending_in(card, "sigmoid"), arrays)
+    rows = [
+        ",".join([str(photo), *(str(int(photo.parent.name == colour)) for colour in _COLOURS)])
+        for photo in sorted(photos.rglob("*.png"))
+    ]
+    (tmp_path / "table.csv").write_text("\n".join([",".join(["file", *_COLOURS]), *rows]))
+    # So simple a network may gain nothing by 8 bits.
+    main(["export", str(tmp_path / "many.safetensors"), "--data", str(tmp_path / "table.csv"), "--precision", "int8"])
+    text = capsys.readouterr().out
+    header = next(line for line in text.splitlines() if line.startswith("file  ")).split()
+    assert header[5:9] == ["agreement", "mean", "AP", "network's"]
+    assert "Mean average precision on 6 photos shrunk by an app, and agreement with area" in text
+    assert re.search(r"the int8 files of all formats agree on \d+\.\d% of the answers", text)
 
 
 def _swapped(write: Callable[[Graph, int | None], bytes]) -> Callable[[Graph, int | None], bytes]:

@@ -214,7 +214,10 @@ def test_csv(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("", "has no column file_name; it has: none"),
-        ("file_name,size,age\n", "has no column label; it has: file_name, size, age; rename that of the labels"),
+        (
+            "file_name,size,age\n1.png,2,3\n",
+            "has no column label; it has: file_name, size, age; rename that of the labels",
+        ),
         ("weight;label\n2;b\n", "has no column file_name; it has: weight, label; rename that of the file names"),
         ("file_name,label\n\n,b\n", "line 3: file_name is empty"),
         ("file_name,label\n1.png\n", "line 2: label is empty"),
@@ -225,7 +228,9 @@ def test_csv(tmp_path: Path) -> None:
         ("file_name,label\n1.png,a\n1.png,b\n", "line 3: 1.png is labelled b, but a on line 2"),
         ("file_name,label\n1.png,a\n1.png,a\n", "has only one class, a"),
         ('file_name,label\n"1.png,a\n', "is not a CSV file in UTF-8"),
-        ("file_name,label\n", "contains no photos"),
+        ("file_name,label\n", "photos.csv contains no rows; add them below its header"),
+        ("file_name,red,round\n\n , \n", "photos.csv contains no rows; add them below its header"),
+        ("first,second,same\n", "photos.csv contains no rows; add them below its header"),
         ("file_name,label\n\0,\0\n", "photos.csv"),
     ],
 )

@@ -286,6 +286,6 @@ def test_what_was_not_measured_is_not_proven(
     answers = reference.outputs["probabilities"]
     proof = _proof_of_answers(reference, answers, "float32", monkeypatch, tmp_path / "a")
     assert replace(proof, gates=()).failures == ("it was not measured; export it again",)
-    nothing = Exported(tmp_path, (), None, "", (), None)
+    nothing = Exported(tmp_path, (), None, "", (), None, reference.task.goal)
     assert nothing.failures == ("no file was written; name a format and a precision",)
     assert nothing.to_json()["passed"] is False

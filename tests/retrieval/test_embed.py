@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -89,7 +90,14 @@ def test_an_interrupted_command_goes_on_where_it_stopped(
 
     with monkeypatch.context() as patch:
         patch.setattr(embedding, "predict_photos", stopping)
-        _run(capsys, "embed", model, photos, "--out", tmp_path / "v.npy", exit_code=130)
+        # Five photos were answered, and the broken one is among them.
+        noted = _run(capsys, "embed", model, photos, "--out", tmp_path / "v.npy", exit_code=130)[1].splitlines()
+        assert noted[-2:] == [
+            "mobilenet: kept 4 vectors of 9 photos; the same command resumes where it stopped",
+            "mobilenet: interrupted",
+        ]
+        noted = _run(capsys, "similar", model, photos / "part0" / "0.png", photos, exit_code=130)[1].splitlines()
+        assert noted[-2].startswith("mobilenet: kept 4 vectors of 9 photos")
     assert not (tmp_path / "v.npy").exists()
     found = json.loads(_run(capsys, "embed", model, photos, "--out", tmp_path / "v.npy", "--json")[0])
     assert (found["photos"], found["computed"]) == (8, 4)
@@ -115,6 +123,15 @@ def test_what_cannot_be_done_is_one_line(model: Path, photos: Path, tmp_path: Pa
         assert line in noted.splitlines()[-1]
     assert not list(tmp_path.glob("v.npy*"))
     assert (tmp_path / "other" / "diary.txt").read_text() == "dear diary"
+
+
+def test_parquet_without_its_package_is_refused_before_the_work(
+    model: Path, photos: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    monkeypatch.setattr(embedding, "predict_photos", lambda *_: pytest.fail("photos were read"))
+    _, noted = _run(capsys, "embed", model, photos, "--out", tmp_path / "v.parquet", exit_code=2)
+    assert noted.endswith("v.parquet needs pyarrow; pip install 'mobilenet[hub]', or write a .npy file\n")
 
 
 def test_a_model_without_vectors_is_one_line(photos: Path, tmp_path: Path, capsys: Capture) -> None:

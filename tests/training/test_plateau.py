@@ -41,6 +41,13 @@ def test_a_quarter_of_the_run_at_chance_is_a_line() -> None:
     )
 
 
+def test_guesses_are_about_what_the_task_calls_them() -> None:
+    config = _config(data={"classes": ["red", "round"], "noun": "attributes", "train_photos": 1024})
+    note = plateau_note(config, _lines(*[2.301] * 12))
+    assert note is not None
+    assert "no better than guessing among 2 attributes (2.303)" in note
+
+
 def test_a_rate_that_was_given_is_better_left_out() -> None:
     note = plateau_note(_config(settings={"learning_rate": 0.096}), _lines(*[2.4] * 20))
     assert note is not None

@@ -70,6 +70,10 @@ def command(
     from mobilenet.datasets.exclusions import write_exclusions as write_list
     from mobilenet.tasks import task_of
 
+    if html is not None:
+        from mobilenet.report.draw.environment import check_page
+
+        check_page(html)
     excluded = read_exclusions(exclude)
     with progress_bars() as bars:
         work = {name: bars.add_task(name, visible=False) for name in ("decoding", "comparing")}
@@ -111,8 +115,12 @@ def _print(found: "Check") -> None:
     for note in (note for note in found.notes if note not in listed):
         click.echo(f"mobilenet: {shown(note)}", err=True)
     rows = [(shown(size.name), f"{size.train:,}", f"{size.validation:,}") for size in found.classes]
-    title = f"{found.photos:,} files, {len(found.classes)} classes; split {found.split}"
-    print_table(title, ("class", "training", "validation"), rows)
+    counted = f", {len(found.classes)} {found.noun}" if found.classes else ""
+    title = f"{found.photos:,} files{counted}; split {found.split}"
+    if found.classes:
+        print_table(title, (found.one, "training", "validation"), rows)
+    else:
+        click.echo(shown(title))
     for kind, lines in _findings(found).items():
         _print_lines(kind, lines)
     for remark in found.remarks():
@@ -138,7 +146,7 @@ def _findings(found: "Check") -> dict[str, list[str]]:
         "named like a split but read as classes": list(found.mixed),
         "with two labels": [_line(group) for group in found.conflicts],
         "without training photos": list(found.missing),
-        "classes in two spellings": [" = ".join(names) for names in found.same_names],
+        f"{found.noun} in two spellings": [" = ".join(names) for names in found.same_names],
         "wrong with the labels": list(found.doubtful),
         "peculiar about the labels": list(found.peculiar),
         "the same classes in several folders": list(found.alike),

@@ -32,10 +32,10 @@ def command(*, model: Path, folder: Path, out: Path, index: Path | None, as_json
     from mobilenet.errors import DataError
     from mobilenet.files import check_writable
     from mobilenet.retrieval.embed import gallery
-    from mobilenet.retrieval.table import check_suffix, write_vectors
+    from mobilenet.retrieval.table import check_format, write_vectors
     from mobilenet.runtimes.predictor import open_model
 
-    check_suffix(out)
+    check_format(out)
     check_writable(out.parent)
     predictor = open_model(model)
     with (

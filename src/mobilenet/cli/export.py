@@ -57,7 +57,7 @@ def command(
     """Export MODEL, a run folder or a .safetensors file, to files for a device, and prove each of them.
 
     Each file is opened by its own engine and must agree with the trained network on photos, starting from their bytes:
-    in float32 on the probabilities; in int8 on the answers, with accuracy within one point and lower latency. Files
+    in float32 on the outputs; in int8 on the answers, with accuracy within one point and lower latency. Files
     that fail are kept under a name that says so, and the exit code is 1.
 
     \b
@@ -124,23 +124,25 @@ def _print(found: "Exported") -> None:
     click.echo(found.says)
     for photo in found.left_out:
         click.echo(f"mobilenet: left out {photo.file}: {photo.reason}", err=True)
-    header = ("file", "engine", "bytes", "max difference", "agreement", "accuracy", "network's", "ms", "proven")
+    goal = found.goal
+    header = ("file", "engine", "bytes", "max difference", "agreement", goal.title, "network's", "ms", "proven")
     print_table(f"Files in {found.folder}", header, [_row(proof) for proof in found.proofs], left=2)
     if any(proof.resized for proof in found.proofs):
         _print_resizing(found)
     if found.quantization is not None:
         click.echo(_quantization(found))
     if found.agreement is not None:
-        click.echo(f"the int8 files of all formats agree on {found.agreement:.1%} of the photos")
+        click.echo(f"the int8 files of all formats agree on {found.agreement:.1%} of the {goal.answers or 'photos'}")
 
 
 def _print_resizing(found: "Exported") -> None:
-    """Accuracy and agreement of each file where photos are shrunk by other methods, a column each."""
+    """The goal's figure and agreement of each file where photos are shrunk by other methods, a column each."""
     first = next(proof.resized for proof in found.proofs if proof.resized)
     rows = [
         (Path(proof.file).name, *(_resized(one) for one in proof.resized)) for proof in found.proofs if proof.resized
     ]
-    title = f"Accuracy on {first[0].photos:,} photos shrunk by an app, and agreement with area"
+    noun = found.goal.noun
+    title = f"{noun[:1].upper()}{noun[1:]} on {first[0].photos:,} photos shrunk by an app, and agreement with area"
     print_table(title, ("file", *(one.method for one in first)), rows)
 
 

@@ -111,6 +111,8 @@ def _document(imported: "Imported") -> dict[str, object]:
 
 
 def _print(imported: "Imported", source: str, out: Path) -> None:
+    from mobilenet.tasks import task_of_model
+
     card = imported.card
     rows = [
         ("architecture", f"{card.architecture}, width {card.width_multiplier:g}"),
@@ -118,7 +120,7 @@ def _print(imported: "Imported", source: str, out: Path) -> None:
         ("padding", card.style.padding),
         ("activation", card.style.activation),
         ("batch norm", f"epsilon {card.style.epsilon:g}" if card.style.batch_norm else "folded into the filters"),
-        ("classes", _classes(card)),
+        (task_of_model(card.task, source).vocabulary_noun, _names(card)),
         ("network input", f"(pixel - {_numbers(card.preprocessing.mean)}) / {_numbers(card.preprocessing.std)}"),
         ("crop", "none" if (crop := card.preprocessing.crop_fraction) is None else f"the centre {crop:.1%}"),
     ]
@@ -127,7 +129,7 @@ def _print(imported: "Imported", source: str, out: Path) -> None:
         click.echo(f"mobilenet: {note}", err=True)
 
 
-def _classes(card: "ModelCard") -> str:
+def _names(card: "ModelCard") -> str:
     if not card.labels:
         return f"none: vectors of {card.outputs[0].size:,} numbers"
     shown = "; ".join(card.labels[:3])

@@ -51,12 +51,13 @@ def command(
     on stderr and skipped; the exit code is 2 if no query could be read.
     """
     from mobilenet.errors import DataError
-    from mobilenet.files import check_writable
     from mobilenet.retrieval.similar import threshold_of
     from mobilenet.runtimes.predictor import open_model
 
     if html is not None:
-        check_writable(html.parent)
+        from mobilenet.report.draw.environment import check_page
+
+        check_page(html)
     predictor = open_model(model)
     photos, answers = _search(model, predictor, queries, folder, top, index, exact=exact)
     for answer in answers:

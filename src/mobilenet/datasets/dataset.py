@@ -259,7 +259,7 @@ def _exclude(exclude: Exclusions, data: Path, train: Source, judges: Source | No
 def make_split(parts: Parts, *, fraction: float = 0.1, seed: int = 0) -> Dataset:
     """The split that `open_dataset` makes of photos without one; DataError."""
     photos = parts.train
-    contents, words = remembered_digests(photos), "the photos"
+    contents, words, lacks = remembered_digests(photos), "the photos", "two different photos"
     if isinstance(photos.targets, ManyLabels):
         present, absent, words = photos.targets.present(), photos.targets.absent(), "each label"
         labels, others = np.hstack([present, absent]), np.hstack([absent, present])
@@ -268,11 +268,9 @@ def make_split(parts: Parts, *, fraction: float = 0.1, seed: int = 0) -> Dataset
         chosen = split_by_content(contents, np.zeros(len(photos), np.int64), fraction, seed)
     else:
         chosen, words = split_by_content(contents, strata, fraction, seed), "each class"
+        lacks = "class with two different photos"
     if not chosen.any():
-        raise DataError(
-            f"{spelled(parts.root)} has no class with two different photos, so none can be held out for validation; "
-            "add photos"
-        )
+        raise DataError(f"{spelled(parts.root)} has no {lacks}, so none can be held out for validation; add photos")
     return parts.divided(
         photos.take(np.flatnonzero(~chosen)),
         photos.take(np.flatnonzero(chosen)),

@@ -87,6 +87,11 @@ class Source:
 class Reader(Protocol):
     """The part of a task that reads data sets."""
 
+    @property
+    def vocabulary_noun(self) -> str:
+        """The plural noun for the names of its vocabulary, such as `classes`."""
+        ...
+
     def places(self, data: Path, /) -> Places:
         """The parts of the split of a data set, all of it if it has none; DataError."""
         ...

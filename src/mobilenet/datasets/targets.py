@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mobilenet.model.vocabulary import Vocabulary
 
-__all__ = ["ManyLabels", "PartlyLabelled", "Targets", "Unlabelled", "labelled_part"]
+__all__ = ["ManyLabels", "PartlyLabelled", "Targets", "Unlabelled", "known_labels", "labelled_part"]
 
 
 class Targets(Protocol):
@@ -95,3 +95,13 @@ def labelled_part(targets: Targets) -> tuple[Targets, NDArray[np.int64]]:
     if isinstance(targets, Unlabelled):
         return targets, np.full(len(targets), -1, np.int64)
     return targets, np.arange(len(targets), dtype=np.int64)
+
+
+def known_labels(targets: Targets) -> tuple[NDArray[np.bool_], NDArray[np.bool_]] | None:
+    """(N, names) and (N, names) whether a photo is known to have each label, and known not to have it, neither for one
+    without labels; None where a photo has no more than one label."""
+    found, rows = labelled_part(targets)
+    if not isinstance(found, ManyLabels):
+        return None
+    labelled = (rows >= 0)[:, None]
+    return found.present()[rows] & labelled, found.absent()[rows] & labelled

@@ -32,6 +32,7 @@ from mobilenet.runtimes.batches import predict_batches
 from mobilenet.runtimes.engines import ENGINES, FORMATS
 from mobilenet.runtimes.predictor import Predictor, model_file, open_model
 from mobilenet.tasks import task_of_model
+from mobilenet.tasks.task import Goal
 
 if TYPE_CHECKING:
     from mobilenet.quantize.calibrated import Calibrated, Distance
@@ -87,7 +88,7 @@ class Exported:
     """The result of an export: a proof for each file, in the order of formats and precisions.
 
     `agreement` is the lowest agreement between the 8-bit files of two formats, 0…1, None if there is one format.
-    `quantization` says how the 8-bit network was made.
+    `quantization` says how the 8-bit network was made; `goal` what the accuracies of its proofs are.
     """
 
     folder: Path
@@ -96,6 +97,7 @@ class Exported:
     says: str
     left_out: tuple[LeftOut, ...]
     quantization: dict[str, Any] | None
+    goal: Goal
 
     @property
     def failures(self) -> tuple[str, ...]:
@@ -156,7 +158,13 @@ def export(settings: ExportSettings, progress: Callable[[str, int, int], object]
         graphs["int8"] = _quantize(work)
     proofs = [proof for name in settings.formats for proof in _prove_format(work, name, graphs)]
     found = Exported(
-        settings.out, tuple(proofs), _agreement(work), work.chosen.says, tuple(work.left_out), work.quantization
+        settings.out,
+        tuple(proofs),
+        _agreement(work),
+        work.chosen.says,
+        tuple(work.left_out),
+        work.quantization,
+        work.reference.task.goal,
     )
     with atomic_write(settings.out / "export.json") as sink:
         sink.write(json.dumps(found.to_json(), indent=1, allow_nan=False).encode())

@@ -89,8 +89,12 @@ def _headline(check: Check) -> list[tuple[str, str, str]]:
         ("Unreadable", f"{len(check.broken):,}", "files"),
         ("Across the split", f"{len(check.leaks):,}", "pictures on both sides"),
         ("Two labels", f"{len(check.conflicts):,}", "pictures"),
-        ("Duplicates", f"{len(check.repeats):,}", "pictures within one class"),
-        ("Classes", f"{len(check.classes):,}", f"{len(check.few) + len(check.missing)} with few photos or none"),
+        ("Duplicates", f"{len(check.repeats):,}", "pictures with the same labels"),
+        (
+            check.noun.capitalize(),
+            f"{len(check.classes):,}",
+            f"{len(check.few) + len(check.missing)} with few photos or none",
+        ),
     ]
 
 

@@ -70,14 +70,18 @@ def gallery(
     """The photos in a folder and below, with their vectors by `predictor`, which has opened `model`.
 
     They are kept in `index`, by default in the cache: only photos that are new or have changed are computed, and an
-    interruption loses the last few at most. DataError without photos, ModelError for a model without vectors,
-    ConfigError for an index in use or of something else, StorageError.
+    interruption loses the last few at most; `note` says then how many are kept. DataError without photos, ModelError
+    for a model without vectors, ConfigError for an index in use or of something else, StorageError.
     """
     output = vector_output(predictor, model)
     names = find_photos(folder, note)
     about = {"model": _digest(model_file(model)), "photos": str(folder.absolute())}
     place = index or default_directory() / "vectors" / _key(about)
-    with writing(default_directory()), opened(place, output.size, about) as store:
+    with (
+        writing(default_directory()),
+        opened(place, output.size, about) as store,
+        _saying_what_is_kept(store, names, note or (lambda _: None)),
+    ):
         before = set(store.entries)
         missing = [(name, stamp) for name in names if (stamp := _new(store, folder, name)) is not None]
         _compute(store, predictor, output, folder, missing, progress or (lambda _done, _all: None))
@@ -93,6 +97,17 @@ def gallery(
             len(missing),
             len(before - set(names)),
         )
+
+
+@contextmanager
+def _saying_what_is_kept(store: Store, names: Sequence[str], note: Callable[[str], object]) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        entries = [store.entries[name] for name in names if name in store.entries]
+        kept = sum(entry.reason is None for entry in entries)
+        note(f"kept {kept:,} vectors of {len(names):,} photos; the same command resumes where it stopped")
+        raise
 
 
 def _new(store: Store, folder: Path, name: str) -> Stamp | None:

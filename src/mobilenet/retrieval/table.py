@@ -2,24 +2,29 @@
 
 import json
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 
 from mobilenet.errors import ConfigError
+from mobilenet.extras import pip_install
 from mobilenet.files import atomic_path, atomic_write
 from mobilenet.retrieval.embed import Gallery
 
-__all__ = ["check_suffix", "list_beside", "write_vectors"]
+__all__ = ["check_format", "list_beside", "write_vectors"]
 
 _SUFFIXES = (".parquet", ".npy")
 _AT_ONCE = 8192
 
 
-def check_suffix(out: Path) -> None:
-    """ConfigError unless a file of this name can be written."""
-    if out.suffix.lower() not in _SUFFIXES:
+def check_format(out: Path) -> None:
+    """ConfigError unless a file of this name can be written here: its ending is known, and its package installed."""
+    suffix = out.suffix.lower()
+    if suffix not in _SUFFIXES:
         raise ConfigError(f"{out} ends in {out.suffix or 'nothing'!r}; use {' or '.join(_SUFFIXES)}")
+    if suffix == ".parquet" and find_spec("pyarrow") is None:
+        raise ConfigError(f"{out} needs pyarrow; {pip_install('pyarrow')}, or write a .npy file")
 
 
 def list_beside(out: Path) -> Path:
@@ -33,7 +38,7 @@ def write_vectors(gallery: Gallery, out: Path, progress: Callable[[int, int], ob
     Parquet has the columns file_name and vector, a list of D float32. NumPy's is (N, D) float32, with a list beside it
     of the N names.
     """
-    check_suffix(out)
+    check_format(out)
     tell = progress or (lambda _done, _all: None)
     if out.suffix.lower() == ".npy":
         _write_npy(gallery, out, tell)

@@ -150,11 +150,6 @@ class Task(Reader, Protocol):
     def goal(self) -> Goal: ...
 
     @property
-    def vocabulary_noun(self) -> str:
-        """The plural noun for the names of its vocabulary, such as `classes`."""
-        ...
-
-    @property
     def curves(self) -> tuple[tuple[str, str], ...]:
         """The figures that a run records at each validation besides the loss: (title, name), the goal first."""
         ...
@@ -173,8 +168,9 @@ class Task(Reader, Protocol):
         """Targets of the vocabulary `given` in terms of `wanted`; DataError names what `wanted` lacks."""
         ...
 
-    def answered(self, outputs: Outputs) -> Targets:
-        """The targets of N photos as a network says them: what a student is measured by where nobody has labelled."""
+    def answered(self, outputs: Outputs, vocabulary: Vocabulary) -> Targets:
+        """The targets of N photos as a network with this vocabulary says them: what a student is measured by where
+        nobody has labelled."""
         ...
 
     def head(self, body: Network, vocabulary: Vocabulary) -> Head | None:

@@ -73,8 +73,11 @@ def open_data(settings: TrainingSettings, teacher: Teacher | None) -> tuple[Task
 
 def _decoded_alike(dataset: Dataset, teacher: Teacher) -> Dataset:
     """The data set with what decoding needs as the teacher has it, where the data themselves say nothing."""
-    own = dataset.vocabulary
-    return replace(dataset, vocabulary=replace(own, fields={**teacher.vocabulary.fields, **own.fields}))
+    own, theirs = dataset.vocabulary, teacher.vocabulary
+    if own.names not in ((), theirs.names):
+        # Thresholds and the like are in the order of the teacher's names, and for each of them.
+        return dataset
+    return replace(dataset, vocabulary=replace(own, fields={**theirs.fields, **own.fields}))
 
 
 def load_data(settings: TrainingSettings, device: torch.device, dtype: torch.dtype, listener: Listener) -> TrainingData:
@@ -88,7 +91,7 @@ def load_data(settings: TrainingSettings, device: torch.device, dtype: torch.dty
     teacher = None if opened is None else aligned(opened, card, task.vocabulary_noun)
     training, validation, caching_s = _cache(dataset, settings, task.augmentation, listener)
     if teacher is not None:
-        validation = judged_by(teacher, task, validation, settings.cache_bytes, settings.workers)
+        validation = judged_by(teacher, task, card.vocabulary, validation, settings.cache_bytes, settings.workers)
     _check_measurable(validation, task)
     return TrainingData(task, dataset, card, training, validation, teacher, caching_s)
 

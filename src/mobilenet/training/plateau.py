@@ -59,8 +59,10 @@ def new_plateau_note(config: Json, lines: Sequence[Json]) -> str | None:
 
 def _guessing(config: Json) -> str:
     data = config.get("data")
-    classes = data.get("classes") if isinstance(data, Mapping) else None
-    return f"guessing among {len(classes)} classes" if isinstance(classes, list) else "guessing"
+    found = data if isinstance(data, Mapping) else {}
+    # Runs of earlier versions do not say what their classes are.
+    names, noun = found.get("classes"), found.get("noun", "classes")
+    return f"guessing among {len(names)} {noun}" if isinstance(names, list) else "guessing"
 
 
 def _remedy(config: Json, lines: Sequence[Json]) -> str:

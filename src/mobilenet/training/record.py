@@ -75,6 +75,7 @@ def describe(
         "data": {
             "root": full_name(dataset.root),
             "classes": list(dataset.vocabulary.names),
+            "noun": task.vocabulary_noun,
             "train_photos": len(training),
             "validation_photos": len(validation),
             "split": dataset.split,
@@ -117,7 +118,7 @@ def portable(config: dict[str, Any]) -> dict[str, Any]:
     settings = {key: value for key, value in config["settings"].items() if key not in _OF_THIS_MACHINE}
     if settings["weights"] is not None:
         settings["weights"] = settings["weights"].rpartition("/")[2]
-    data = {key: value for key, value in config["data"].items() if key not in {"root", "left_out", "classes"}}
+    data = {key: value for key, value in config["data"].items() if key not in {"root", "left_out", "classes", "noun"}}
     if config["settings"]["validation"] is not None:
         data["split"] = "given"
     document = {

@@ -132,7 +132,7 @@ def _run(
         with processes.first_alone(), around.interruption.immediately():
             data = load_data(settings, device, dtype, listener)
         settings = _with_crops(replace(settings, task=data.task.name), data.card)
-        if found := quick_check(data.dataset.vocabulary, data.training, data.validation):
+        if found := quick_check(data.dataset.vocabulary, data.training, data.validation, data.task.vocabulary_noun):
             listener.note(f"check: {found}; see mobilenet check {spelled(settings.data)}")
         plan = make_plan(settings, len(data.training), data.task.augmentation)
         if plan.batch_size < settings.batch_size:

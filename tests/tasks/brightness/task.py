@@ -74,7 +74,7 @@ class Brightness:
             raise DataError("the quadrants have other names")
         return targets
 
-    def answered(self, outputs: Outputs) -> Targets:
+    def answered(self, outputs: Outputs, _vocabulary: Vocabulary) -> Targets:
         return Light(outputs["brightness"][:, 0], outputs["quadrant"].argmax(1))
 
     def head(self, body: Network, _vocabulary: Vocabulary) -> Head:

@@ -79,6 +79,7 @@ def test_a_run_learns_and_keeps_what_it_fitted(run: Path, photos: Path, mobilene
 def test_data_are_checked(photos: Path, mobilenet: Run) -> None:
     found = json.loads(mobilenet("check", photos, "--task", "embedding", "--json", exit_code=None))
     assert (found["photos"], found["classes"]) == (64, [])
+    assert mobilenet("check", photos, "--task", "embedding", exit_code=None).startswith("64 files; split given: val/\n")
 
 
 def test_every_file_gives_the_same_vectors(run: Path, photos: Path, mobilenet: Run, tmp_path: Path) -> None:
@@ -144,9 +145,30 @@ def test_a_student_with_labels_has_the_length_of_its_teacher(run: Path, photos: 
     settings = TrainingSettings(photos, epochs=1, teacher=Teaching(run, weight=0.5, views=1), **_QUICK)
     train(settings, tmp_path / "mixed")
     assert read_arrays(tmp_path / "mixed" / "model.safetensors")[0].outputs[0].shape == (16,)
-    other = replace(settings, task_options=(("dimensions", "8"),))
-    with pytest.raises(ConfigError, match=r"the teacher .* decodes its outputs differently than the student"):
-        train(other, tmp_path / "other")
+
+
+def test_a_student_of_another_length_is_refused(run: Path, photos: Path, tmp_path: Path) -> None:
+    """With labels and without, and whether it is a projection or the features."""
+    pool = tmp_path / "pool"
+    pool.mkdir()
+    for photo in (photos / "train").rglob("*.png"):
+        shutil.copy(photo, pool / f"{photo.parent.name}-{photo.name}")
+    for data in (photos, pool):
+        for dimensions, found in (("8", 8), ("0", 102)):
+            options = (("dimensions", dimensions),)
+            settings = TrainingSettings(data, epochs=1, teacher=Teaching(run, views=1), task_options=options, **_QUICK)
+            words = rf"the teacher .*run gives vectors of 16 numbers, and the student of {found}; train the student "
+            with pytest.raises(ConfigError, match=f"{words}with 16, or use another teacher"):
+                train(settings, tmp_path / "other")
+
+
+def test_the_features_of_a_teacher_may_be_copied_at_any_width(photos: Path, tmp_path: Path) -> None:
+    features = TrainingSettings(photos, epochs=1, task_options=(("dimensions", "0"),), **_QUICK)
+    train(features, tmp_path / "features")
+    size = read_arrays(tmp_path / "features" / "model.safetensors")[0].outputs[0].size
+    settings = replace(features, width_multiplier=0.25, teacher=Teaching(tmp_path / "features", views=1))
+    train(replace(settings, task_options=(("dimensions", str(size)),)), tmp_path / "wide")
+    assert read_arrays(tmp_path / "wide" / "model.safetensors")[0].outputs[0].size == size
 
 
 def test_pairs_are_evaluated(run: Path, photos: Path, tmp_path: Path, mobilenet: Run) -> None:

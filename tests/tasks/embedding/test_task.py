@@ -137,10 +137,10 @@ def test_pairs_follow_their_photos() -> None:
 
 def test_a_teacher_is_agreed_with() -> None:
     theirs = _unit((1, 0), (0, 1), (-1, 0))
-    found = _TASK.score({"embedding": theirs[[0, 1, 1]]}, _TASK.answered({"embedding": theirs}), _card())
+    found = _TASK.score({"embedding": theirs[[0, 1, 1]]}, _TASK.answered({"embedding": theirs}, Vocabulary()), _card())
     assert found["recall_at_1"] == pytest.approx(2 / 3)
     assert found["loss"] == pytest.approx(2 / 3)
-    assert isinstance(_TASK.answered({"embedding": theirs}), Vectors)
+    assert isinstance(_TASK.answered({"embedding": theirs}, Vocabulary()), Vectors)
     for part in (_TASK.headline, _TASK.sections, _TASK.summary):
         part(type("Found", (), {"photos": 3, "figures": found})())
 

@@ -3,19 +3,18 @@
 `check` examines everything; `quick_check` only what training has read anyway.
 """
 
-import json
 import os
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mobilenet.datasets.cache.load import CachedPhotos
+from mobilenet.datasets.check.contradictions import Labels
 from mobilenet.datasets.check.descriptors import thumbnail
 from mobilenet.datasets.check.duplicates import Thumbnails, exact_copies, groups, near_copies
 from mobilenet.datasets.check.findings import FEW_PHOTOS, Broken, Check, ClassSize, Copies, Member, Odd, Split
@@ -77,36 +76,32 @@ def check(
         checking = _Checking(dataset, base_of(data), thumbnails)
         checking.decode(workers or os.cpu_count() or 1, lambda done, total: tell("decoding", done, total))
         copies = checking.copies(workers, lambda done, total: tell("comparing", done, total))
-    return checking.result(spelled(data), copies)
+    return checking.result(spelled(data), copies, reader.vocabulary_noun)
 
 
-def quick_check(vocabulary: Vocabulary, training: CachedPhotos, validation: CachedPhotos) -> str | None:
+def quick_check(
+    vocabulary: Vocabulary, training: CachedPhotos, validation: CachedPhotos, noun: str = "classes"
+) -> str | None:
     """One line on problems visible in the digests and labels of cached photos; None if there are none.
 
-    Exact copies across the split, exact copies with two labels, classes with few photos.
+    Exact copies across the split, exact copies with two labels, names of the vocabulary (plural `noun`) with few
+    photos.
     """
     digests = np.concatenate([training.digests, validation.digests])
-    labels = _numbered([*training.targets.lines(vocabulary), *validation.targets.lines(vocabulary)])
+    labels = Labels((training.targets, validation.targets), vocabulary)
     _, picture = np.unique(digests, return_inverse=True)
     trained_on = np.unique(picture[: len(training)])
     leaks = int(np.isin(picture[len(training) :], trained_on).sum())
-    labelled = np.unique(np.stack([picture, labels]), axis=1)[0]
-    conflicts = int((np.bincount(labelled) > 1).sum())
+    conflicts = sum(labels.contradict(members) for members in exact_copies([key.tobytes() for key in digests]))
     counts = _counts(training.targets, vocabulary)
     few = [f"{name} ({count})" for name, count in zip(vocabulary.names, counts, strict=False) if count < FEW_PHOTOS]
     more = f" and {len(few) - 5} more" if len(few) > 5 else ""
     found = [
         f"copies of training photos in the validation split: {leaks:,}" if leaks else "",
         f"pictures with two labels: {conflicts:,}" if conflicts else "",
-        f"classes with fewer than {FEW_PHOTOS} training photos: {', '.join(few[:5])}{more}" if few else "",
+        f"{noun} with fewer than {FEW_PHOTOS} training photos: {', '.join(few[:5])}{more}" if few else "",
     ]
     return "; ".join(filter(None, found)) or None
-
-
-def _numbered(lines: Sequence[Any]) -> NDArray[np.int64]:
-    """(N,) a number for each photo, equal for photos with the same label."""
-    numbers: dict[str, int] = {}
-    return np.array([numbers.setdefault(_words(line), len(numbers)) for line in lines], np.int64)
 
 
 def _counts(targets: Targets, vocabulary: Vocabulary) -> list[int]:
@@ -134,7 +129,7 @@ class _Checking:
         self._thumbnails = thumbnails
         self._broken: list[Broken] = []
         self._odd: list[Odd] = []
-        self._lines = [list(photos.targets.lines(dataset.vocabulary)) for _, photos in self._parts]
+        self._labels = Labels([photos.targets for _, photos in self._parts], dataset.vocabulary)
 
     def decode(self, workers: int, progress: Callable[[int, int], None]) -> None:
         """Decode every photo once."""
@@ -155,7 +150,7 @@ class _Checking:
         pairs += [(unlike[one], unlike[other]) for one, other in near]
         return tuple(self._copies(members) for members in groups(len(self._readable), pairs))
 
-    def result(self, data: str, copies: tuple[Copies, ...]) -> Check:
+    def result(self, data: str, copies: tuple[Copies, ...], noun: str) -> Check:
         """All findings."""
         dataset = self._dataset
         return Check(
@@ -179,6 +174,7 @@ class _Checking:
             alike=dataset.alike,
             doubtful=dataset.doubtful,
             peculiar=dataset.peculiar,
+            noun=noun,
         )
 
     def _take(self, index: int, seen: _Seen, small: NDArray[np.uint8]) -> None:
@@ -191,8 +187,12 @@ class _Checking:
             self._odd.append(Odd(self._member(index), seen.size[1], seen.size[0], reason))
 
     def _copies(self, members: list[int]) -> Copies:
-        photos = tuple(self._member(self._readable[member]) for member in members)
-        return Copies(photos, exact=len({self._digests[member] for member in members}) == 1)
+        indices = [self._readable[member] for member in members]
+        return Copies(
+            tuple(map(self._member, indices)),
+            exact=len({self._digests[member] for member in members}) == 1,
+            conflict=self._labels.contradict(indices),
+        )
 
     def _order(self) -> list[int]:
         train, validation = (photos.in_reading_order(range(len(photos))) for _, photos in self._parts)
@@ -209,7 +209,7 @@ class _Checking:
     def _member(self, index: int) -> Member:
         part, row = self._place(index)
         split, photos = self._parts[part]
-        return Member(self._prefixes[part] + photos.files[row], split, _words(self._lines[part][row]))
+        return Member(self._prefixes[part] + photos.files[row], split, self._labels.words[index] or "")
 
     def _see(self, index: int) -> _Seen:
         """Runs in a thread."""
@@ -236,10 +236,6 @@ class _Checking:
             ClassSize(name, int(counts[0, label]), int(counts[1, label]))
             for label, name in enumerate(self._dataset.classes)
         )
-
-
-def _words(line: Any) -> str:
-    return line if isinstance(line, str) else json.dumps(line)
 
 
 def _oddity(size: tuple[int, int], small: NDArray[np.uint8]) -> str | None:

@@ -43,20 +43,17 @@ class Broken:
 
 @dataclass(frozen=True, slots=True)
 class Copies:
-    """Photos of one picture; `exact` if the files are identical byte for byte."""
+    """Photos of one picture; `exact` if the files are identical byte for byte, `conflict` if their labels contradict
+    each other."""
 
     photos: tuple[Member, ...]
     exact: bool
+    conflict: bool
 
     @property
     def leak(self) -> bool:
         """Whether the picture is in both training and validation."""
         return len({photo.split for photo in self.photos}) > 1
-
-    @property
-    def conflict(self) -> bool:
-        """Whether the picture has more than one label."""
-        return len({photo.label for photo in self.photos}) > 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +83,7 @@ class Check:
     `unread` counts the files that are not read, by the ending of their names. `mixed` and `alike`, a line each, are
     folders that are named like the parts of a split but read as classes, and folders with the same classes.
     `doubtful` and `peculiar`, a line each: what is wrong with the labels themselves, and what is worth knowing of them.
+    `noun` is the plural for the names of the task's vocabulary, here called classes.
     """
 
     data: str
@@ -104,6 +102,12 @@ class Check:
     alike: tuple[str, ...] = ()
     doubtful: tuple[str, ...] = ()
     peculiar: tuple[str, ...] = ()
+    noun: str = "classes"
+
+    @property
+    def one(self) -> str:
+        """The singular of `noun`."""
+        return self.noun.removesuffix("es" if self.noun.endswith("sses") else "s")
 
     @property
     def leaks(self) -> tuple[Copies, ...]:
@@ -155,8 +159,8 @@ class Check:
             ),
             (len(self.leaks), "picture is on both sides of the split", "pictures are on both sides of the split"),
             (len(self.conflicts), "picture has two labels", "pictures have two labels"),
-            (len(self.missing), "class has no training photos", "classes have no training photos"),
-            (len(self.same_names), "class occurs in two spellings", "classes occur in two spellings"),
+            (len(self.missing), f"{self.one} has no training photos", f"{self.noun} have no training photos"),
+            (len(self.same_names), f"{self.one} occurs in two spellings", f"{self.noun} occur in two spellings"),
             (len(self.doubtful), "thing is wrong with the labels", "things are wrong with the labels"),
         )
 
@@ -166,8 +170,8 @@ class Check:
             (len(self.repeats), "picture occurs more than once", "pictures occur more than once"),
             (
                 len(self.few),
-                f"class has fewer than {FEW_PHOTOS} photos",
-                f"classes have fewer than {FEW_PHOTOS} photos",
+                f"{self.one} has fewer than {FEW_PHOTOS} photos",
+                f"{self.noun} have fewer than {FEW_PHOTOS} photos",
             ),
             (len(self.empty), "folder has no photos", "folders have no photos"),
             (len(self.alike), "group of folders has the same classes", "groups of folders have the same classes"),
@@ -181,12 +185,13 @@ class Check:
             (len(self.clashes), "file name differs only in case", "file names differ only in case"),
         )
         if self.imbalance is not None:
-            found.append(f"the largest class has {self.imbalance:.0f} times the photos of the smallest")
+            found.append(f"the largest {self.one} has {self.imbalance:.0f} times the photos of the smallest")
         return found
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`; every list in full."""
         values = asdict(self)
+        del values["noun"]
         kinds = {"leaks": self.leaks, "conflicts": self.conflicts, "repeats": self.repeats}
         values |= {name: [asdict(group) for group in groups] for name, groups in kinds.items()}
         del values["copies"]

@@ -8,6 +8,7 @@ import itertools
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
@@ -122,9 +123,9 @@ def read_table(path: Path, part: str | None = None) -> Table:
 
 def peek(path: Path, rows: int) -> tuple[Header, list[list[str]]]:
     """The header of a table and the cells of its first `rows` rows, as many as the header has; DataError."""
-    with opened_rows(path) as found:
+    with _opened(path) as found:
         header, places = _described(found.header), range(len(found.header))
-        full = ([_cell(row, place) for place in places] for _, row in found.rest if any(map(str.strip, row)))
+        full = ([_cell(row, place) for place in places] for _, row in found.rest)
         return header, list(itertools.islice(full, rows))
 
 
@@ -140,12 +141,12 @@ def read_cells(path: Path, columns: Sequence[int], part: str | None = None) -> C
 def table_split(path: Path) -> tuple[Named | None, tuple[str, ...]]:
     """The split that a column tells, by the values of its parts, and notes on rows without one, or on why
     the column is not used; DataError."""
-    with opened_rows(path) as found:
+    with _opened(path) as found:
         header = found.header
         column = find(header, SPLITS)
         if column is None or find(header, FILE_NAMES) is None:
             return None, ()
-        counts = Counter(_cell(row, column) for _, row in found.rest if any(map(str.strip, row)))
+        counts = Counter(_cell(row, column) for _, row in found.rest)
     name, without = header[column].strip(), counts.pop("", 0)
     values = list({value.casefold(): value for value in sorted(counts, reverse=True)}.values())
     split = split_of_values(values)
@@ -181,9 +182,25 @@ def _folder_with(root: Path, name: str) -> str | None:
     return folders.pop() if len(folders) == 1 and not name.startswith("/") else None
 
 
+@contextmanager
+def _opened(path: Path) -> Iterator[Rows]:
+    """The rows that are not empty; DataError if there are none."""
+    with opened_rows(path) as found:
+        rows = ((line, row) for line, row in found.rest if any(map(str.strip, row)))
+        first = next(rows, None)
+        if first is None and found.header and not _is_photo_and_label(found.header):
+            raise DataError(f"{path} contains no rows; add them below its header")
+        yield replace(found, rest=rows if first is None else itertools.chain([first], rows))
+
+
+def _is_photo_and_label(cells: Sequence[str]) -> bool:
+    """Whether a first line may be a row of a table without a header."""
+    return len(cells) == 2 and is_photo(ending_of(cells[0].strip()))
+
+
 def _labels(path: Path, part: str | None, files: Files) -> tuple[_Seen, Table]:
     found, labels = _Seen(), dict[str, str]()
-    with opened_rows(path) as opened:
+    with _opened(path) as opened:
         columns, rows = _table(path, opened, files)
         for line, row in _of_part(rows, columns.split, part):
             named, said = _cell(row, columns.file), unicodedata.normalize("NFC", _cell(row, columns.label))
@@ -200,7 +217,7 @@ def _labels(path: Path, part: str | None, files: Files) -> tuple[_Seen, Table]:
 
 def _cells(path: Path, columns: Sequence[int], part: str | None, files: Files) -> tuple[_Seen, CellTable]:
     found, cells = _Seen(), dict[str, list[tuple[int, tuple[str, ...]]]]()
-    with opened_rows(path) as opened:
+    with _opened(path) as opened:
         header = _described(opened.header)
         if header.file is None:
             raise _lacks(path, header.names, "file_name", "file names")
@@ -218,7 +235,7 @@ def _table(path: Path, opened: Rows, files: Files) -> tuple[_Columns, Iterator[t
     header, rows = opened.header, opened.rest
     names = tuple(name.strip() for name in header)
     file, label, split = (find(header, known) for known in (FILE_NAMES, LABELS, SPLITS))
-    if file is None and len(names) == 2 and is_photo(ending_of(names[0])) and files.find(names[0]) is not None:
+    if file is None and _is_photo_and_label(names) and files.find(names[0]) is not None:
         # No header: the first line is already a photo and its label.
         return _Columns((), 0, 1), itertools.chain([(opened.first, header)], rows)
     others = [column for column in range(len(names)) if column not in (file, split)]
@@ -243,10 +260,8 @@ def _described(cells: Sequence[str]) -> Header:
 def _of_part(
     rows: Iterator[tuple[int, list[str]]], split: int | None, part: str | None
 ) -> Iterator[tuple[int, list[str]]]:
-    """The rows that are not empty, those of one part of the split if that is asked for."""
+    """The rows of one part of the split if that is asked for."""
     for line, row in rows:
-        if not any(map(str.strip, row)):
-            continue
         if part is None or split is None or _cell(row, split).casefold() == part.casefold():
             yield line, row
 

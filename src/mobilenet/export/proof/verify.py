@@ -157,7 +157,11 @@ def prove(
     wanted, targets = reference.accuracy, reference.targets
     accuracy = None if targets is None else goal_of(found, targets, task, card)
     own_ms, other_ms = speed(predictor, faster_than, reference.images[:1])
-    gates = [_description(predictor, card), _finite(answered), _agreement(agreement, precision, photos, task.goal)]
+    gates = [
+        _description(predictor, card, task.vocabulary_noun),
+        _finite(answered),
+        _agreement(agreement, precision, photos, task.goal),
+    ]
     if precision == "float32":
         gates += [_output(output, found[output.name], reference.outputs[output.name]) for output in card.outputs]
     if accuracy is not None and wanted is not None:
@@ -231,12 +235,12 @@ def speed(predictor: Predictor, other: Predictor | None, image: NDArray[np.uint8
     return found[0], found[1] if len(found) > 1 else None
 
 
-def _description(predictor: Predictor, card: ModelCard) -> Gate:
+def _description(predictor: Predictor, card: ModelCard, noun: str) -> Gate:
     said = (predictor.card.vocabulary, predictor.preprocessing, predictor.task)
     wrong = [
         name
         for name, found, wanted in zip(
-            ("classes", "preprocessing", "task"), said, (card.vocabulary, card.preprocessing, card.task), strict=True
+            (noun, "preprocessing", "task"), said, (card.vocabulary, card.preprocessing, card.task), strict=True
         )
         if found != wanted
     ]

@@ -3,12 +3,19 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mobilenet.files import check_writable
 from mobilenet.report.draw import formats
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-__all__ = ["environment"]
+__all__ = ["check_page", "environment"]
+
+
+def check_page(path: Path) -> None:
+    """Check before long work that a page can be written to `path`: StorageError, ModuleNotFoundError without Jinja."""
+    environment()
+    check_writable(path.parent)
 
 
 def environment() -> "Environment":

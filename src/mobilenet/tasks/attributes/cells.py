@@ -4,16 +4,21 @@ import math
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mobilenet.errors import DataError
 from mobilenet.tasks.attributes.targets import UNKNOWN
 
 __all__ = [
     "NOTHING_KNOWN",
     "SEPARATOR",
+    "Fields",
     "Said",
+    "check_names",
+    "fields_of",
     "from_names",
     "from_values",
     "is_list",
@@ -41,6 +46,10 @@ _VALUES = {
     "?": UNKNOWN,
     "nan": UNKNOWN,
 }
+
+
+_IN_WORDS = (("yes", "no"), ("y", "n"), ("t", "f"), ("on", "off"), ("x", ""), ("+", "-"))
+"""What people write in place of 1 and 0. It is recognised to be refused by name, and never taken for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +100,17 @@ def from_values(names: tuple[str, ...], values: Sequence[int]) -> Said:
     return Said(names, tuple(values), UNKNOWN)
 
 
+def check_names(where: object, names: Sequence[str], owner: str = "attributes") -> None:
+    """DataError unless names can be told apart, and stand in a cell of labels; `owner` says what bears them."""
+    twice = next((name for number, name in enumerate(names) if name in names[:number]), None)
+    if twice is not None:
+        raise DataError(f"{where} has two {owner} {twice!r}; rename or remove one")
+    odd = next((name for name in names if not name or SEPARATOR in name or name[0] in _NONE + _NOT_KNOWN), None)
+    if odd is not None:
+        what = "is empty" if not odd else f"contains {SEPARATOR} or begins with {_NOT_KNOWN} or {_NONE}"
+        raise DataError(f"{where}: the name {odd!r} among its {owner} {what}; rename it")
+
+
 def joined(one: Said, other: Said) -> Said | None:
     """What two rows say of a photo together; None where one says yes and the other no.
 
@@ -128,14 +148,32 @@ def names_in(said: Iterable[Said]) -> tuple[str, ...]:
     return tuple(sorted(names)) if 0 in distinct.values() else names
 
 
-def known_fields(about: Iterable[Mapping[str, object]], most: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The fields of which at least half of the values, among the first `most` rows, are values of attributes; and the
-    others."""
+def _are_words(said: set[str]) -> bool:
+    """Whether distinct texts are a yes and a no, one of them alone if nothing else is meant by it."""
+    return said == {"no"} or any({yes} <= said <= {yes, no} for yes, no in _IN_WORDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """The names of fields by what they hold: `values` of attributes, words `in_words` in place of them, or neither."""
+
+    values: tuple[str, ...]
+    in_words: tuple[str, ...]
+    others: tuple[str, ...]
+
+
+def fields_of(about: Iterable[Mapping[str, object]], most: int) -> Fields:
+    """The fields of the first `most` rows: those of which at least half of what is known are values of attributes, and
+    those that say everything in words, such as yes and no."""
     fit: dict[str, int] = {}
-    for number, row in enumerate(about):
-        if number == most:
-            break
+    others: dict[str, set[str]] = {}
+    for row in islice(about, most):
         for name, cell in row.items():
             value = value_of(cell)
             fit[name] = fit.get(name, 0) + (0 if value == UNKNOWN else 1 if value is not None else -1)
-    return tuple(name for name, sum_ in fit.items() if sum_ >= 0), tuple(n for n, sum_ in fit.items() if sum_ < 0)
+            if value is None:
+                others.setdefault(name, set()).add(str(cell).strip().casefold())
+    values = tuple(name for name, balance in fit.items() if balance >= 0)
+    rest = [name for name in fit if name not in values]
+    in_words = tuple(name for name in rest if _are_words(others[name]))
+    return Fields(values, in_words, tuple(name for name in rest if name not in in_words))

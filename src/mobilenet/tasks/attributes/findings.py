@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from mobilenet.tasks.attributes.targets import UNKNOWN, listed
+from mobilenet.model.vocabulary import listed
+from mobilenet.tasks.attributes.targets import UNKNOWN
 
 __all__ = ["doubtful", "peculiar"]
 

@@ -3,6 +3,8 @@
 A blank, -1 or ? is unknown, never a no. A list of names is complete: what is not named is not there.
 """
 
+import json
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -15,22 +17,23 @@ from mobilenet.datasets.sources.rows import is_table
 from mobilenet.datasets.sources.shards import find_shards
 from mobilenet.datasets.sources.table import Header, peek, read_cells
 from mobilenet.errors import DataError
-from mobilenet.model.vocabulary import Vocabulary
+from mobilenet.model.vocabulary import Vocabulary, listed
 from mobilenet.tasks.attributes.cells import (
     NOTHING_KNOWN,
-    SEPARATOR,
+    Fields,
     Said,
+    check_names,
+    fields_of,
     from_names,
     from_values,
     is_list,
     joined,
-    known_fields,
     names_in,
     value_of,
     values_of,
 )
 from mobilenet.tasks.attributes.findings import doubtful, peculiar
-from mobilenet.tasks.attributes.targets import UNKNOWN, AttributeTargets, listed
+from mobilenet.tasks.attributes.targets import UNKNOWN, AttributeTargets
 
 __all__ = ["attribute_targets", "looks_like_attributes", "read_attributes", "read_source"]
 
@@ -102,11 +105,11 @@ def attribute_targets(source: Source, names: Sequence[str], owner: str) -> Attri
     if unknown:
         raise DataError(
             f"{spelled(source.path)} has attributes that {owner} lacks: {listed(unknown, 3)}; its attributes are "
-            f"{listed(list(names), 5)}: remove those columns"
+            f"{listed(names, 5)}: remove those columns"
         )
     if not set(own) & set(names):
         raise DataError(
-            f"{spelled(source.path)} has none of the attributes that {owner} has: {listed(list(names), 5)}; rename its "
+            f"{spelled(source.path)} has none of the attributes that {owner} has: {listed(names, 5)}; rename its "
             "columns"
         )
     return AttributeTargets(values_of(said, names))
@@ -115,41 +118,52 @@ def attribute_targets(source: Source, names: Sequence[str], owner: str) -> Attri
 def _is_of_attributes(header: Header, rows: list[list[str]]) -> bool:
     if header.file is None:
         return False
-    label = None if header.label is None else header.names[header.label]
-    columns, unused = _columns(header, rows)
-    known = {column for column in columns if any(value_of(row[column]) in (0, 1) for row in rows)}
-    if label is not None and header.label not in known:
-        return not known and any(is_list(row[header.label or 0]) for row in rows)
-    # A lone column of classes 0 and 1 that is named as one.
-    lone = len(known) == 1 and (bool(unused) or label is not None)
-    return bool(known) and not lone
+    fields = _columns(header, rows)
+    known = {name for name in fields.values if any(value_of(row[int(name)]) in (0, 1) for row in rows)}
+    if header.label is None:
+        # Of a lone column of words, and of one of 0 and 1 beside others, nobody knows whether they are classes.
+        return len(known) + len(fields.in_words) > 1 or (bool(known) and not fields.others)
+    if str(header.label) in known:
+        return len(known) > 1
+    return not known and any(is_list(row[header.label]) for row in rows)
 
 
-def _columns(header: Header, rows: list[list[str]]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """The places of the columns with values of attributes, and of those without."""
+def _columns(header: Header, rows: list[list[str]]) -> Fields:
+    """The columns, by their places, and what they hold."""
     named = [place for place in header.others if header.names[place]]
-    by_place = ({str(place): row[place] for place in named} for row in rows)
-    found, others = known_fields(by_place, _LOOKED_AT)
-    return tuple(map(int, found)), tuple(map(int, others))
+    return fields_of(({str(place): row[place] for place in named} for row in rows), _LOOKED_AT)
+
+
+def _places(fields: Sequence[str]) -> tuple[int, ...]:
+    return tuple(sorted(map(int, fields)))
 
 
 def _from_table(path: Path, file: Path, part: str | None = None) -> Source:
     header, rows = peek(file, _LOOKED_AT)
-    columns, unused = _columns(header, rows)
-    label = header.label
+    fields, label = _columns(header, rows), header.label
+    asked, ignored = (fields.in_words, ()) if label is None else ((), fields.in_words)
+    columns, unused = _places((*fields.values, *asked)), _places((*fields.others, *ignored))
     if label is not None and label in unused and (not columns or any(is_list(row[label]) for row in rows)):
         table = read_cells(file, (label,), part)
         said = {name: _of_lists(row) for name, row in table.rows.items()}
         unused = tuple(place for place in header.others if place != label)
     elif columns or header.file is None:
-        _check_names(file, [header.names[place] for place in columns])
+        check_names(file, [header.names[place] for place in columns], "columns")
         table = read_cells(file, columns, part)
         said = {name: _of_columns(file, name, table.columns, row) for name, row in table.rows.items()}
     else:
-        raise DataError(
-            f"{file} has no column of attributes, with 0, 1 or blank in each row; it has: {', '.join(header.names)}"
-        )
+        raise DataError(f"{file} has no column of attributes: {_without_values(header, rows)}")
     return _source(path, file.parent, said, (*table.notes, *_unused(file, [header.names[place] for place in unused])))
+
+
+def _without_values(header: Header, rows: list[list[str]]) -> str:
+    """What stands in the first column instead of values, and what to do."""
+    advice = "write 1, 0, or nothing where it is unknown"
+    for place in header.others:
+        said = next((row[place] for row in rows if value_of(row[place]) is None), None)
+        if said is not None:
+            return f"{header.names[place]} is {said!r}; {advice}"
+    return f"it has {', '.join(header.names)}; {advice} in a column for each attribute"
 
 
 def _of_columns(file: Path, name: str, columns: tuple[str, ...], rows: Sequence[tuple[int, tuple[str, ...]]]) -> Said:
@@ -182,15 +196,6 @@ def _of_lists(rows: Sequence[tuple[int, tuple[str, ...]]]) -> Said:
     return found
 
 
-def _check_names(file: Path, names: Sequence[str]) -> None:
-    twice = next((name for number, name in enumerate(names) if name in names[:number]), None)
-    if twice is not None:
-        raise DataError(f"{file} has two columns {twice!r}; rename or remove one")
-    odd = next((name for name in names if SEPARATOR in name or name[0] in "?-"), None)
-    if odd is not None:
-        raise DataError(f"{file}: attribute {odd!r} contains {SEPARATOR} or begins with ? or -; rename its column")
-
-
 def _unused(file: Path, names: Sequence[str]) -> Iterator[str]:
     if names:
         more = f" and {len(names) - 5} more" if len(names) > 5 else ""
@@ -204,9 +209,11 @@ def _holds_attributes(archive: Archive) -> bool:
             return True
         if _has_lists_alone(archive):
             return True
-        fields, others = known_fields(rows, _LOOKED_AT)
-        # Other JSON speaks of sizes and authors; a class is then said elsewhere.
-        return bool(fields) and not others and any(value_of(row.get(name)) in (0, 1) for row in rows for name in fields)
+        fields = fields_of(rows, _LOOKED_AT)
+        if fields.others or (fields.in_words and archive.classes):
+            # Other JSON speaks of sizes and authors; a class is then said elsewhere.
+            return False
+        return bool(fields.in_words) or any(value_of(row.get(name)) in (0, 1) for row in rows for name in fields.values)
     return any(map(is_list, set(archive.classes.values())))
 
 
@@ -228,7 +235,8 @@ def _field(about: Mapping[str, object]) -> object | None:
 
 def _from_archive(path: Path, archive: Archive) -> Source:
     notes = [f"{spelled(path)}: {unread_line(archive.unread)}"] if archive.unread else []
-    fields, _ = known_fields(archive.about.values(), _LOOKED_AT)
+    found = fields_of(archive.about.values(), _LOOKED_AT)
+    fields = (*found.values, *found.in_words)
     names = dict.fromkeys([*archive.classes, *archive.about])
     lists = not archive.about or _has_lists_alone(archive)
     said = {
@@ -242,22 +250,32 @@ def _of_json(path: Path, file: str, about: Mapping[str, object], fields: tuple[s
     found = _field(about)
     if isinstance(found, str):
         return from_names(found)
+    where = f"{spelled(path)}: {file}"
     if isinstance(found, list):
-        return from_names(str(name) for name in found)
+        if wrong := [item for item in found if not _is_name(item)]:
+            raise DataError(f"{where} has {json.dumps(wrong[0])} in its list of attributes; give their names alone")
+        return from_names(map(str, found))
     told = found if isinstance(found, dict) else {name: about.get(name) for name in fields}
-    values = {str(name): value_of(value) for name, value in told.items()}
-    wrong = next((name for name, value in values.items() if value is None), None)
-    if wrong is not None:
-        raise DataError(
-            f"{spelled(path)}: {file} says {told[wrong]!r} of {wrong}; use 1, 0, or null where it is unknown"
-        )
-    return from_values(tuple(values), [value for value in values.values() if value is not None])
+    names = tuple(unicodedata.normalize("NFC", name.strip()) for name in told)
+    if len(set(names)) < len(names):
+        check_names(where, names)
+    values = [value_of(value) for value in told.values()]
+    for name, said, value in zip(names, told.values(), values, strict=True):
+        if value is None:
+            raise DataError(f"{where} says {said!r} of {name}; use 1, 0, or null where it is unknown")
+    return from_values(names, [value for value in values if value is not None])
+
+
+def _is_name(item: object) -> bool:
+    """Whether an item of a list in JSON is a name, or the number of one."""
+    return type(item) is int or (isinstance(item, str) and bool(item.strip()))
 
 
 def _source(
     path: Path, root: Path, said: Mapping[str, Said], notes: tuple[str, ...], archive: Archive | None = None
 ) -> Source:
     names = names_in(said.values())
+    check_names(spelled(path), names)
     values = values_of(list(said.values()), names)
     wrong = tuple(f"{spelled(path)}: {line}" for line in doubtful(values, names))
     odd = tuple(f"{spelled(path)}: {line}" for line in peculiar(values, names, list(said)))

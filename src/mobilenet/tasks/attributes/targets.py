@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobilenet.errors import DataError
-from mobilenet.model.vocabulary import Vocabulary
+from mobilenet.model.vocabulary import Vocabulary, listed
 
 __all__ = ["UNKNOWN", "AttributeTargets", "relabelled", "words"]
 
@@ -67,9 +67,3 @@ def relabelled(targets: AttributeTargets, given: Vocabulary, wanted: Vocabulary)
     values = np.full((len(targets), len(wanted.names)), UNKNOWN, np.int8)
     values[:, [place[name] for name in given.names]] = targets.values
     return AttributeTargets(values)
-
-
-def listed(names: tuple[str, ...] | list[str], most: int = 10) -> str:
-    """Names in a sentence; no more than `most`."""
-    shown = ", ".join(repr(name) for name in names[:most])
-    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"

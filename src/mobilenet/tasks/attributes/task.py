@@ -90,9 +90,9 @@ class Attributes:
         """Matched by name; DataError names the attributes that `wanted` lacks."""
         return relabelled(_attributes(targets), given, wanted)
 
-    def answered(self, outputs: Outputs) -> Targets:
-        """Every attribute that is more likely than not."""
-        return AttributeTargets(scoring.answered(outputs[_OUTPUT], {}).astype(np.int8))
+    def answered(self, outputs: Outputs, vocabulary: Vocabulary) -> Targets:
+        """Every attribute at its threshold or above."""
+        return AttributeTargets(scoring.answered(outputs[_OUTPUT], vocabulary.fields).astype(np.int8))
 
     def head(self, body: Network, vocabulary: Vocabulary) -> Head | None:
         """A classifier with a sigmoid for each attribute."""

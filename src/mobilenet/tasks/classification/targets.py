@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobilenet.errors import DataError
-from mobilenet.model.vocabulary import Vocabulary
+from mobilenet.model.vocabulary import Vocabulary, listed
 
 __all__ = ["ClassTargets", "relabelled"]
 
@@ -40,12 +40,7 @@ def relabelled(targets: ClassTargets, given: Vocabulary, wanted: Vocabulary) -> 
     unknown = [name for name in given.names if name not in number]
     if unknown:
         raise DataError(
-            f"the model does not know {_listed(unknown)}; it knows {_listed(list(wanted.names))}: "
+            f"the model does not know {listed(unknown)}; it knows {listed(wanted.names)}: "
             "rename the folders or use another model"
         )
     return ClassTargets(np.array([number[name] for name in given.names], dtype=np.int64)[targets.numbers])
-
-
-def _listed(names: list[str], most: int = 10) -> str:
-    shown = ", ".join(repr(name) for name in names[:most])
-    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"

@@ -71,7 +71,7 @@ class Classification:
         """Matched by name; DataError names the classes that `wanted` lacks."""
         return relabelled(_classes(targets), given, wanted)
 
-    def answered(self, outputs: Outputs) -> Targets:
+    def answered(self, outputs: Outputs, _vocabulary: Vocabulary) -> Targets:
         """The likeliest class of each photo."""
         return ClassTargets(outputs[_OUTPUT].argmax(1).astype(np.int64))
 

@@ -104,13 +104,14 @@ class Embedding:
         """As they are: classes of photos are not those of a model."""
         return targets
 
-    def answered(self, outputs: Outputs) -> Targets:
+    def answered(self, outputs: Outputs, _vocabulary: Vocabulary) -> Targets:
         """The vectors themselves."""
         return Vectors(outputs[OUTPUT])
 
     def head(self, body: Network, vocabulary: Vocabulary) -> Head:
         """A projection of the features, or the features; SpecError for vectors that cannot be made."""
-        dimensions = asked(vocabulary.fields, _DIMENSIONS)
+        # What the user asks for goes before what a teacher has.
+        dimensions = asked(vocabulary.fields, _DIMENSIONS) if self.dimensions is None else self.dimensions
         return projected_head(body, dimensions) if dimensions else features_head(body)
 
     def backbone(self, body: Network) -> tuple[Head, dict[str, Any]]:

@@ -38,7 +38,7 @@ def check_same(
     `photos` are its current `runs.split.photo_lines`. Returns notes on differences that only affect the figures.
     """
     difference = (
-        _classes(before["data"]["classes"], now["data"]["classes"])
+        _names(now["data"]["noun"], before["data"]["classes"], now["data"]["classes"])
         or (before["data"]["hash"] != now["data"]["hash"] and _photos(RunFolder(folder).photos, photos))
         or _values(before["plan"], now["plan"])
         or _teacher(before.get("teacher"), now.get("teacher"))
@@ -72,10 +72,10 @@ def _teacher(before: Mapping[str, Any] | None, now: Mapping[str, Any] | None) ->
     return f"its teacher {(before or now or {}).get('name')} is not the same file or is used differently"
 
 
-def _classes(before: Sequence[str], now: Sequence[str]) -> str | None:
+def _names(noun: str, before: Sequence[str], now: Sequence[str]) -> str | None:
     added, removed = ([*_without(now, before)], [*_without(before, now)])
     named = [f"{what} {_some(names)}" for what, names in (("without", removed), ("with", added)) if names]
-    return f"its classes are now {' and '.join(named)}" if named else None
+    return f"its {noun} are now {' and '.join(named)}" if named else None
 
 
 def _without(names: Iterable[str], others: Iterable[str]) -> Iterator[str]:

@@ -11,6 +11,7 @@ from mobilenet.errors import ConfigError
 from mobilenet.images.augment import Crops, whole_photos
 from mobilenet.model.card import ModelCard
 from mobilenet.model.outputs import Ending, Output
+from mobilenet.model.vocabulary import listed
 from mobilenet.nn.endings import raw
 from mobilenet.training.teacher.network import Teacher
 
@@ -60,11 +61,7 @@ def aligned(teacher: Teacher, card: ModelCard, noun: str) -> AlignedTeacher:
     order = _order(teacher, card.labels, noun)
     if teacher.task is None:
         return _scoring(teacher, card, order)
-    fields = teacher.vocabulary.fields
-    if any(fields.get(name) != value for name, value in card.decoding.items()):
-        raise ConfigError(
-            f"the teacher {teacher.name} decodes its outputs differently than the student; use one trained on such data"
-        )
+    _check_decoding(teacher, card)
     theirs = {output.name: output for output in teacher.outputs}
     for output in card.outputs:
         other = theirs.get(output.name)
@@ -79,6 +76,23 @@ def aligned(teacher: Teacher, card: ModelCard, noun: str) -> AlignedTeacher:
             )
     names = tuple(output.name for output in card.outputs)
     return AlignedTeacher(teacher, card.outputs, order, tuple[Ending, ...]("none" for _ in names), names)
+
+
+def _check_decoding(teacher: Teacher, card: ModelCard) -> None:
+    """ConfigError where the same numbers mean something else, or vectors are of another length."""
+    fields = teacher.vocabulary.fields
+    vectors = {output.name: output.size for output in card.outputs if output.ending == "l2"}
+    for other in teacher.outputs:
+        if other.size != (size := vectors.get(other.name, other.size)):
+            raise ConfigError(
+                f"the teacher {teacher.name} gives vectors of {other.size:,} numbers, and the student of {size:,}; "
+                f"train the student with {other.size:,}, or use another teacher"
+            )
+    # Vectors mean the same whatever a model file says of them.
+    if len(vectors) < len(card.outputs) and any(fields.get(name) != value for name, value in card.decoding.items()):
+        raise ConfigError(
+            f"the teacher {teacher.name} decodes its outputs differently than the student; use one trained on such data"
+        )
 
 
 def _scoring(teacher: Teacher, card: ModelCard, order: Tensor | None) -> AlignedTeacher:
@@ -109,7 +123,7 @@ def _order(teacher: Teacher, wanted: Sequence[str], noun: str) -> Tensor | None:
     if missing:
         raise ConfigError(
             f"the teacher {teacher.name} does not know {len(missing)} of the student's {len(wanted)} {noun}: "
-            f"{_listed(missing)}; it knows {_listed(names)}"
+            f"{listed(missing)}; it knows {listed(names)}"
         )
     if twice := [name for name in wanted if names.count(name) > 1]:
         raise ConfigError(
@@ -117,11 +131,6 @@ def _order(teacher: Teacher, wanted: Sequence[str], noun: str) -> Tensor | None:
             "different names"
         )
     return torch.tensor([place[name] for name in wanted])
-
-
-def _listed(names: Sequence[str], most: int = 10) -> str:
-    shown = ", ".join(repr(name) for name in names[:most])
-    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
 
 
 def _shapes(outputs: Sequence[Output]) -> str:

@@ -88,15 +88,15 @@ def with_unlabelled(dataset: Dataset, folders: Sequence[Path]) -> Dataset:
     return replace(dataset, train=training, notes=(*dataset.notes, says, *notes))
 
 
-def answered(teacher: AlignedTeacher, task: Task, photos: CachedPhotos) -> Targets:
-    """The targets of whole photos as the teacher says them."""
+def answered(teacher: AlignedTeacher, task: Task, vocabulary: Vocabulary, photos: CachedPhotos) -> Targets:
+    """The targets of whole photos as the teacher says them, in terms of the student's `vocabulary`."""
     found: dict[str, list[torch.Tensor]] = {output.name: [] for output in teacher.outputs}
     for start in range(0, len(photos), _AT_ONCE):
         pixels = torch.from_numpy(photos.batch(np.arange(start, min(start + _AT_ONCE, len(photos)))))
         raw = teacher.raw(pixels, whole_photos(len(pixels)))
         for output in teacher.outputs:
             found[output.name].append(ended(raw[output.name], output.ending).cpu())
-    return task.answered({name: torch.cat(values).numpy() for name, values in found.items()})
+    return task.answered({name: torch.cat(values).numpy() for name, values in found.items()}, vocabulary)
 
 
 def _paths(folders: Sequence[Path]) -> list[Path]:

@@ -10,6 +10,7 @@ from mobilenet.datasets.cache.rows import RowCache
 from mobilenet.datasets.targets import Unlabelled, labelled_part
 from mobilenet.errors import DataError
 from mobilenet.images.augment import training_side
+from mobilenet.model.vocabulary import Vocabulary
 from mobilenet.tasks.task import Task
 from mobilenet.training.system.processes import Processes
 from mobilenet.training.teacher.alignment import AlignedTeacher
@@ -34,12 +35,17 @@ def seen_by(teacher: AlignedTeacher, photos: CachedPhotos, cache_bytes: int, wor
 
 
 def judged_by(
-    teacher: AlignedTeacher, task: Task, photos: CachedPhotos, cache_bytes: int, workers: int | None
+    teacher: AlignedTeacher,
+    task: Task,
+    vocabulary: Vocabulary,
+    photos: CachedPhotos,
+    cache_bytes: int,
+    workers: int | None,
 ) -> CachedPhotos:
-    """Validation photos, those without targets with the teacher's."""
+    """Validation photos, those without targets with the teacher's, in terms of the student's `vocabulary`."""
     if not isinstance(photos.targets, Unlabelled):
         return photos
-    targets = answered(teacher, task, seen_by(teacher, photos, cache_bytes, workers))
+    targets = answered(teacher, task, vocabulary, seen_by(teacher, photos, cache_bytes, workers))
     return load(replace(photos.photos, targets=targets), photos.side, max_bytes=cache_bytes, workers=workers)
 
 
