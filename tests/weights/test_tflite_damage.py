@@ -237,11 +237,3 @@ def _memory_at_most(limit: int) -> Iterator[None]:
         assert tracemalloc.get_traced_memory()[1] <= limit
     finally:
         tracemalloc.stop()
-
-
-@pytest.mark.skipif(not _WEIGHTS.is_dir(), reason="the official files, ../shared/weights, are not here")
-def test_a_detector_is_refused_by_its_branches() -> None:
-    with pytest.raises(
-        ModelError, match=r"a CONV_2D reads .*Conv2d_11_pointwise.*, not the layer before it; only chains are supported"
-    ):
-        import_weights(_WEIGHTS / "coco_ssd_mobilenet_v1_1.0_quant_2018_06_29.tflite")

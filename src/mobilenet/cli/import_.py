@@ -76,13 +76,13 @@ def command(
 
 
 def _as_vectors(imported: "Imported") -> "Imported":
-    """The network without its classifier, as a model of vectors; notes on class names go with it."""
-    from mobilenet.spec.mobilenet import CLASSIFIER
+    """The network without its head, as a model of vectors; notes on class names go with it."""
     from mobilenet.tasks import vectors_card
 
     card = vectors_card(imported.card)
     card = replace(card, provenance={**card.provenance, "notes": list(imported.notes)})
-    kept = {name: values for name, values in imported.tensors.items() if not name.startswith(f"{CLASSIFIER}.")}
+    rows = tuple(f"{row.name}." for row in card.network().rows)
+    kept = {name: values for name, values in imported.tensors.items() if name.startswith(rows)}
     return replace(imported, card=card, tensors=kept, label_notes=())
 
 

@@ -1,5 +1,8 @@
-"""The task of files from before there were others."""
+"""The tasks of files that name none: those from before there were several, and those of other tools."""
 
-__all__ = ["DEFAULT"]
+__all__ = ["BOXES", "DEFAULT"]
 
 DEFAULT = "classification"
+
+BOXES = "detection"
+"""Of a file of another tool that predicts boxes."""

@@ -9,7 +9,16 @@ from mobilenet.images.preprocessing import Preprocessing
 from mobilenet.model.outputs import Ending
 from mobilenet.spec.rows import Activation, Padding
 
-__all__ = ["BACKBONES", "ForeignConv", "ForeignLinear", "ForeignNetwork", "ForeignNorm", "Scaling"]
+__all__ = [
+    "BACKBONES",
+    "ForeignConv",
+    "ForeignDetector",
+    "ForeignLinear",
+    "ForeignNetwork",
+    "ForeignNorm",
+    "ForeignPlane",
+    "Scaling",
+]
 
 BACKBONES = {27: "mobilenet_v1", 17: "mobilenet_v1_shallow", 14: "mobilenet_v1_standard", 28: "mobilenet_v1_head"}
 """Number of convolutions -> architecture. After as many, what is not understood may be a head that is not needed."""
@@ -58,13 +67,45 @@ class ForeignLinear:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class ForeignPlane:
+    """What is predicted on the result of convolution number `read` of a detector's body and added ones.
+
+    `boxes` and `scores` end in the convolution that predicts, alone or after a depthwise one. `priors` (A, 2): heights
+    and widths of the prior boxes at each position, in shares of the image. `centres` (side,): those of the positions
+    in a row, and in a column; None for (i + 0.5) / side.
+    """
+
+    read: int
+    boxes: tuple[ForeignConv, ...]
+    scores: tuple[ForeignConv, ...]
+    priors: NDArray[np.float64]
+    centres: NDArray[np.float64] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ForeignDetector:
+    """The head of a single-shot detector: convolutions `added` after the body, and predictions on `planes`.
+
+    A score is the sigmoid of what is predicted, for each of `classes`, which may follow one for the background. Codes
+    of y, x, height and width are divided by `box_scales`; of two boxes that overlap (IoU) by `overlap` or more, one is
+    suppressed.
+    """
+
+    added: tuple[ForeignConv, ...]
+    planes: tuple[ForeignPlane, ...]
+    classes: int
+    box_scales: tuple[float, float, float, float]
+    overlap: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class ForeignNetwork:
     """All layers of a file; None for whatever the file does not specify, with the assumptions made in `notes`.
 
     `input_scaling`: factors and offsets, (3,) or (), that the file itself applies to its input before the first
     convolution, where `preprocessing` is None: what its input is in pixels is still to be found out. `head_fault`: why
     the layers after the backbone are not a classifier; there is none then. `ending`: what turns the classifier's values
-    into the outputs.
+    into the outputs. `detector`: the head, where that is not a classifier but predicts boxes.
     """
 
     source: str
@@ -77,3 +118,4 @@ class ForeignNetwork:
     input_scaling: Scaling | None = None
     head_fault: str | None = None
     ending: Ending = "softmax"
+    detector: ForeignDetector | None = None

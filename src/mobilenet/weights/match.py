@@ -17,7 +17,7 @@ from mobilenet.tasks.default import DEFAULT
 from mobilenet.weights.layers import BACKBONES, ForeignConv, ForeignLinear, ForeignNetwork
 from mobilenet.weights.pixel_scale import assume_units
 
-__all__ = ["Imported", "Triple", "recognise"]
+__all__ = ["Imported", "Triple", "check_row", "class_names", "recognise", "row_tensors"]
 
 _IMAGENET = (1000, 1001)
 """Numbers of classes: those of ImageNet, without and with a background class in front."""
@@ -72,7 +72,7 @@ def recognise(
         architecture=table.name,
         width_multiplier=table.width_multiplier,
         resolution=side,
-        labels=_labels(network, labels, classes, label_notes),
+        labels=class_names(network, labels, classes, label_notes),
         preprocessing=_preprocessing(network, side, classes, (mean, std), notes),
         style=style,
         task=DEFAULT,
@@ -104,7 +104,7 @@ def _table(network: ForeignNetwork, architecture: str, style: ConvStyle) -> Netw
     tables = [MOBILENETS[architecture](width, classes=0, style=style) for width in _widths(convs)]
     table = next((table for table in tables if [row.out_channels for row in _convs(table)] == found), tables[0])
     for row, conv in zip(_convs(table), convs, strict=True):
-        _check_row(network.source, row, conv, f"{architecture} {table.width_multiplier:g}")
+        check_row(network.source, row, conv, f"{architecture} {table.width_multiplier:g}")
     return table
 
 
@@ -159,7 +159,7 @@ def _padding(network: ForeignNetwork) -> Padding:
     return next(iter(found))
 
 
-def _check_row(source: str, row: Conv, conv: ForeignConv, name: str) -> None:
+def check_row(source: str, row: Conv, conv: ForeignConv, name: str) -> None:
     """ModelError if the file's layer does not match this row."""
     side = row.kernel_size
     wanted = (row.out_channels, row.in_channels // row.groups, side, side)
@@ -187,7 +187,9 @@ def _resolution(network: ForeignNetwork, given: int | None, notes: list[str]) ->
     return given or network.resolution or _ASSUMED_RESOLUTION
 
 
-def _labels(network: ForeignNetwork, given: tuple[str, ...] | None, classes: int, notes: list[str]) -> tuple[str, ...]:
+def class_names(
+    network: ForeignNetwork, given: tuple[str, ...] | None, classes: int, notes: list[str]
+) -> tuple[str, ...]:
     """The given names, else those in the file, else "class 0", "class 1", …; none for a backbone."""
     if given is not None and _fit(given, classes) is None:
         outputs = f"{classes:,} outputs" if classes else "no classifier"
@@ -228,19 +230,28 @@ def _preprocessing(
 def _tensors(network: ForeignNetwork, table: Network) -> dict[str, NDArray[np.float32]]:
     tensors: dict[str, NDArray[np.float32]] = {}
     for row, conv in zip(_convs(table), network.convs, strict=True):
-        tensors[f"{row.name}.conv.weight"] = conv.filters
-        vectors = _vectors(conv)
-        for name, values in vectors.items():
-            if values.shape != (row.out_channels,):
-                raise ModelError(f"{network.source}: {name} of {conv.name} is {values.shape}, not one per filter")
-        tensors |= {f"{row.name}.{name}": values for name, values in vectors.items()}
-        if conv.norm is not None and (conv.norm.variance < 0).any():
-            raise ModelError(f"{network.source}: {conv.name} has a negative variance; it is damaged")
+        tensors |= row_tensors(network.source, row, conv)
     if network.classifier is not None:
-        tensors |= _linear(network.source, network.classifier)
+        tensors |= _usable(network.source, _linear(network.source, network.classifier))
+    return tensors
+
+
+def row_tensors(source: str, row: Conv, conv: ForeignConv) -> dict[str, NDArray[np.float32]]:
+    """The tensors of a row, by name, from the file's layer; ModelError for one that is damaged."""
+    vectors = _vectors(conv)
+    for name, values in vectors.items():
+        if values.shape != (row.out_channels,):
+            raise ModelError(f"{source}: {name} of {conv.name} is {values.shape}, not one per filter")
+    if conv.norm is not None and (conv.norm.variance < 0).any():
+        raise ModelError(f"{source}: {conv.name} has a negative variance; it is damaged")
+    named = {"conv.weight": conv.filters, **vectors}
+    return _usable(source, {f"{row.name}.{name}": values for name, values in named.items()})
+
+
+def _usable(source: str, tensors: dict[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
     for name, values in tensors.items():
         if not np.isfinite(values).all():
-            raise ModelError(f"{network.source}: {name} of shape {values.shape} holds NaN or infinity; it is damaged")
+            raise ModelError(f"{source}: {name} of shape {values.shape} holds NaN or infinity; it is damaged")
     # torch does not accept read-only arrays, such as views of a file's bytes.
     return {name: np.require(values, np.float32, ("C", "W")) for name, values in tensors.items()}
 

@@ -10,6 +10,7 @@ from safetensors import SafetensorError, safe_open
 
 from mobilenet.errors import ModelError
 from mobilenet.runs.folder import MODEL
+from mobilenet.weights.detector import recognise_detector
 from mobilenet.weights.families import family
 from mobilenet.weights.labels import read_labels, without_numbers
 from mobilenet.weights.layers import ForeignNetwork
@@ -81,6 +82,11 @@ def _recognised(
         network = _read(kind, path)
         fault = network.head_fault
         try:
+            if network.detector is not None:
+                found = recognise_detector(
+                    network, network.detector, labels=labels, resolution=resolution, mean=mean, std=std
+                )
+                return found, None
             names = labels if fault is None else None
             return recognise(network, labels=names, resolution=resolution, mean=mean, std=std), fault
         except ModelError as error:

@@ -29,6 +29,9 @@ _MOST_NAMES = 64
 _LONGEST_NAME = 10_000
 """Bytes; names of fused layers are hundreds of bytes long."""
 
+_LONGEST_OPTIONS = 10_000
+"""Bytes of the options of a custom operator, a few hundred in practice."""
+
 _SHOWN_NAME = 80
 
 _TYPES = {"FLOAT32": "<f4", "FLOAT16": "<f2", "UINT8": "u1", "INT8": "i1", "INT32": "<i4", "INT64": "<i8"}
@@ -55,7 +58,7 @@ class Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The options of an operator; only the fields of its kind are set."""
+    """The options of an operator; only the fields of its kind are set. `custom` are the bytes of a custom operator."""
 
     same: bool = False
     stride: tuple[int, int] = (1, 1)
@@ -63,6 +66,8 @@ class Options:
     window: tuple[int, int] = (0, 0)
     activation: str = "NONE"
     beta: float = 1.0
+    axis: int = 0
+    custom: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,11 +186,22 @@ def _operator(model: Any, operator: Any, tensors: int) -> Operator:
     code = model.OperatorCodes(number)
     value = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
     kind = _KINDS.get(value, f"operator {value}")
-    if kind == "CUSTOM":
+    is_custom = kind == "CUSTOM"
+    if is_custom:
         kind = _name(code.CustomCode())
     inputs = _numbers(f"inputs of {kind}", operator.InputsLength(), operator.Inputs, tensors)
     outputs = _numbers(f"outputs of {kind}", operator.OutputsLength(), operator.Outputs, tensors)
-    return Operator(kind, inputs, outputs, _options(kind, operator))
+    options = _custom(kind, operator) if is_custom else _options(kind, operator)
+    return Operator(kind, inputs, outputs, options)
+
+
+def _custom(kind: str, operator: Any) -> Options:
+    data = operator.CustomOptionsAsNumpy()
+    if not isinstance(data, np.ndarray):
+        return Options()
+    if len(data) > _LONGEST_OPTIONS:
+        raise ModelError(f"a {kind} has options of {len(data):,} bytes; it is damaged")
+    return Options(custom=data.tobytes())
 
 
 def _options(kind: str, operator: Any) -> Options:
@@ -222,6 +238,10 @@ def _linear(options: Any) -> Options:
     return Options(activation=_activation(options))
 
 
+def _concatenation(options: Any) -> Options:
+    return Options(activation=_activation(options), axis=options.Axis())
+
+
 def _softmax(options: Any) -> Options:
     return Options(beta=float(options.Beta()))
 
@@ -247,6 +267,7 @@ _ACTIVATIONS = _by_value(tflite.ActivationFunctionType)
 _READERS: dict[str, tuple[str, Callable[[Any], Options]]] = {
     "ADD": ("AddOptions", _linear),
     "AVERAGE_POOL_2D": ("Pool2DOptions", _pool),
+    "CONCATENATION": ("ConcatenationOptions", _concatenation),
     "CONV_2D": ("Conv2DOptions", _convolution),
     "DEPTHWISE_CONV_2D": ("DepthwiseConv2DOptions", _convolution),
     "DIV": ("DivOptions", _linear),

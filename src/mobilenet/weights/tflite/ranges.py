@@ -13,16 +13,18 @@ their own scale. But LiteRT also rounds every layer's output to 8 bits and clamp
 """
 
 import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mobilenet.errors import ModelError
 from mobilenet.spec.rows import Activation
-from mobilenet.weights.layers import Floats, ForeignConv, ForeignLinear
+from mobilenet.weights.layers import Floats, ForeignConv
 from mobilenet.weights.tflite.file import Tensor
 
-__all__ = ["LOWEST", "clamped", "floats", "misfit", "one_scale", "quantization", "top"]
+__all__ = ["LOWEST", "Layer", "Plane", "clamped", "floats", "misfit", "one_scale", "quantization", "top"]
 
 LOWEST = {"UINT8": 0, "INT8": -128}
 """Kinds of 8-bit tensors, and the lowest value of each."""
@@ -75,26 +77,49 @@ def top(output: Tensor, activation: Activation) -> float | None:
     return scale * (LOWEST[output.kind] + 255 - zero_point)
 
 
+@dataclass(frozen=True, slots=True)
+class Plane:
+    """What a convolution reads: `side` in pixels, `channels`, and `pads` before and after both sides, of a PAD."""
+
+    side: int
+    channels: int
+    pads: tuple[int, int] = (0, 0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Layer:
+    """A convolution, the `top` of its 8-bit range (None if that does not clamp), and the plane that it computes."""
+
+    conv: ForeignConv
+    top: float | None
+    plane: Plane
+
+
 def clamped(
-    convs: list[ForeignConv], tops: list[float | None], classifier: ForeignLinear | None, notes: list[str]
-) -> tuple[list[ForeignConv], ForeignLinear | None]:
-    """Set the activation of layers that are clamped only by their range, and rescale ranges that end below 6 to 6."""
-    by_range = [end for conv, end in zip(convs, tops, strict=True) if conv.activation == "none" and end is not None]
+    layers: Sequence[Layer], readers: Mapping[int, Sequence[Floats]], notes: list[str]
+) -> tuple[ForeignConv, ...]:
+    """Set the activation of layers that are clamped only by their range, and rescale ranges that end below 6 to 6.
+
+    Each layer reads the one before it; `readers` are the filters of others that read the layer of that number. Filters
+    are rescaled in place.
+    """
+    by_range = [layer.top for layer in layers if layer.conv.activation == "none" and layer.top is not None]
     kind: Activation = "relu" if max(by_range, default=0) > 6 * (1 + _HALF_STEP) else "relu6"
     settled, carried = [], 1.0
-    for conv, end in zip(convs, tops, strict=True):
+    for number, layer in enumerate(layers):
+        conv, end = layer.conv, layer.top
         activation = kind if conv.activation == "none" and end is not None else conv.activation
         gain = 6 / end if activation == "relu6" and end is not None and 0 < end < 6 * (1 - _HALF_STEP) else 1.0
-        if gain != 1 and conv is convs[-1] and classifier is None:
+        if gain != 1 and layer is layers[-1] and number not in readers:
             notes.append(f"the last layer's 8-bit range ends at {end:.3g}; values above it, up to 6, are kept")
             gain = 1.0
         _multiply(conv.filters, gain * carried)
         _multiply(conv.bias, gain)
         settled.append(dataclasses.replace(conv, activation=activation))
         carried = 1 / gain
-    if classifier is not None:
-        _multiply(classifier.matrix, carried)
-    return settled, classifier
+        for filters in readers.get(number, ()):
+            _multiply(filters, carried)
+    return tuple(settled)
 
 
 def _multiply(values: Floats | None, factor: float) -> None:
