@@ -15,6 +15,7 @@ from mobilenet.images import Preprocessing
 from mobilenet.metrics.classification import wilson_interval
 from mobilenet.model.card import ModelCard
 from mobilenet.tasks.classification import Classification, ClassTargets
+from mobilenet.tasks.task import Region
 
 LABELS = ("cat", "dog", "owl")
 ANSWERS = np.array(
@@ -92,6 +93,25 @@ def test_mistakes_are_worst_first() -> None:
     result = _evaluated(Oracle())
     assert [mistake.file for mistake in result.mistakes] == ["e.jpg", "d.jpg", "b.jpg"]
     assert result.mistakes[0] == Mistake("e.jpg", "dog", "cat", pytest.approx(0.9))
+
+
+def test_the_regions_of_a_mistake_are_kept() -> None:
+    labelled = (Region((0.25, 0.5, 0.75, 1.0), "owl", True), Region((0.0, 0.0, 0.5, 0.5), "cat"))
+    mistakes = (Mistake("a.jpg", "owl", "cat", 0.5, labelled), Mistake("b.jpg", "dog", "cat", 0.5))
+    result = Evaluation("classification", 2, {"top1": 0.0}, mistakes)
+    assert Evaluation.from_json(result.to_json()) == result
+    assert [sorted(row) for row in json.loads(result.to_json())["mistakes"]] == [
+        ["confidence", "file", "label", "labelled_regions", "predicted"],
+        ["confidence", "file", "label", "predicted"],
+    ]
+
+
+@pytest.mark.parametrize("region", [{}, {"box": [0, 0, 1], "name": "owl", "wrong": True}, 5])
+def test_regions_that_are_damaged_are_refused(region: object) -> None:
+    document = json.loads(Evaluation("classification", 1, {}, (Mistake("a.jpg", "owl", "cat", 0.5),)).to_json())
+    document["mistakes"][0]["labelled_regions"] = [region]
+    with pytest.raises(DataError, match="not an evaluation"):
+        Evaluation.from_json(json.dumps(document))
 
 
 def test_equally_confident_mistakes_are_ordered_by_name() -> None:

@@ -20,24 +20,29 @@ from mobilenet.model.outputs import Outputs
 from mobilenet.runtimes.batches import Images, predict_batches
 from mobilenet.runtimes.predictor import Predictor
 from mobilenet.tasks.default import DEFAULT
-from mobilenet.tasks.task import Task
+from mobilenet.tasks.task import Region, Task
 
 __all__ = ["Evaluation", "Mistake", "evaluate", "evaluation_of"]
 
 _MOST_MISTAKES = 200
 """Mistakes listed by file; the task's figures count all of them."""
 
+_REGIONS = ("labelled_regions", "predicted_regions")
+
 _OWN = ("task", "photos", "mistakes", "left_out", "root", "resize")
 
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """A photo with a wrong prediction: its label, the prediction, and its confidence (0…1)."""
+    """A photo with a wrong prediction: its label, the prediction, and its confidence (0…1); where it is about parts of
+    the photo, the labelled ones and those that were predicted."""
 
     file: str
     label: str
     predicted: str
     confidence: float
+    labelled_regions: tuple[Region, ...] = ()
+    predicted_regions: tuple[Region, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +67,7 @@ class Evaluation:
             "task": self.task,
             "photos": self.photos,
             **self.figures,
-            "mistakes": [asdict(mistake) for mistake in self.mistakes],
+            "mistakes": [_to_json(mistake) for mistake in self.mistakes],
             "left_out": [asdict(photo) for photo in self.left_out],
             "root": self.root,
             "resize": self.resize,
@@ -78,7 +83,7 @@ class Evaluation:
                 task=str(fields.get("task", DEFAULT)),
                 photos=int(fields["photos"]),
                 figures={name: value for name, value in fields.items() if name not in _OWN},
-                mistakes=tuple(Mistake(**row) for row in fields["mistakes"]),
+                mistakes=tuple(_from_json(row) for row in fields["mistakes"]),
                 left_out=tuple(LeftOut(**row) for row in fields["left_out"]),
                 root=str(fields["root"]),
                 resize=check_resize_method(str(fields.get("resize", "area"))),
@@ -140,7 +145,14 @@ def evaluation_of(
 ) -> Evaluation:
     """The evaluation of outputs that a model with this card has given for N ≥ 1 photos; the rest as in `evaluate`."""
     wrong = [
-        Mistake(files[found.photo], found.label, found.predicted, found.confidence)
+        Mistake(
+            files[found.photo],
+            found.label,
+            found.predicted,
+            found.confidence,
+            found.labelled_regions,
+            found.predicted_regions,
+        )
         for found in task.mistakes(outputs, targets, card)
     ]
     return Evaluation(
@@ -151,6 +163,21 @@ def evaluation_of(
         left_out=tuple(left_out),
         root=full_name(root or Path()),
     )
+
+
+def _to_json(mistake: Mistake) -> dict[str, Any]:
+    """Without regions where there are none."""
+    return {name: value for name, value in asdict(mistake).items() if value != ()}
+
+
+def _from_json(row: Mapping[str, Any]) -> Mistake:
+    regions = {name: tuple(_region(one) for one in row.get(name, ())) for name in _REGIONS}
+    return Mistake(**{**row, **regions})
+
+
+def _region(row: Mapping[str, Any]) -> Region:
+    top, left, bottom, right = map(float, row["box"])
+    return Region((top, left, bottom, right), str(row["name"]), bool(row["wrong"]))
 
 
 def _refuse(constant: str) -> float:

@@ -1,5 +1,7 @@
 """The page of a task that is not there: whatever a task says is drawn, and nothing of any other task."""
 
+import base64
+import io
 import json
 import re
 from collections.abc import Mapping
@@ -7,7 +9,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
+from PIL import Image
 
 from mobilenet import tasks
 from mobilenet.evaluate import Evaluation, Mistake
@@ -15,7 +20,7 @@ from mobilenet.report import write_report
 from mobilenet.report.draw.matrix import drawing
 from mobilenet.report.draw.sections import drawn_section
 from mobilenet.tasks.sections import Bars, Column, Figure, Gallery, Matrix, Section, Table
-from mobilenet.tasks.task import Goal
+from mobilenet.tasks.task import Goal, Region
 
 _BINS = ((0.0, 0.5, 3, 0.25, 1 / 3), (0.5, 1.0, 0, None, None))
 _HITS = Table(
@@ -133,6 +138,57 @@ def test_what_follows_a_diagram_stands_beside_it(run: Path) -> None:
 def test_the_gallery_shows_mistakes_even_without_their_photos(run: Path) -> None:
     part = _parts(_page(run))["misses"]
     assert "photo missing sand &amp; gravel 75 % labelled water gone.jpg" in _text(part)
+
+
+def _pictures(part: str) -> list[NDArray[np.uint8]]:
+    urls = re.findall(r'src="data:image/jpeg;base64,([^"]*)"', part)
+    return [np.asarray(Image.open(io.BytesIO(base64.b64decode(url)))) for url in urls]
+
+
+def test_a_mistake_about_a_part_is_shown_as_labelled_and_as_predicted(run: Path) -> None:
+    Image.new("RGB", (600, 400), "black").save(run / "field.png")
+    labelled = (Region((0.25, 0.25, 0.75, 0.5), "water", True), Region((0.5, 0.8, 0.9, 0.9), "sand"))
+    predicted = (Region((0.5, 0.8, 0.9, 0.9), "sand 90 %"),)
+    mistakes = (Mistake("field.png", "water", "nothing", 0.75, labelled, predicted),)
+    Evaluation("dowsing", 40, {"hits": 0.5, "depth": 1.0}, mistakes, (), str(run)).write(run / "evaluation.json")
+    part = _parts(write_report(run).read_text("utf-8"))["misses"]
+    assert '<ul class="photos pairs">' in part
+    (picture,) = _pictures(part)
+    height, width, _ = picture.shape
+    assert (height, width) == (320, 2 * 480 + 12)
+    left, right = picture[:, :480].astype(int), picture[:, -480:].astype(int)
+    # Orange has more red than green, and green the other way round; both on the left, on the right green alone.
+    orange = [int(((half[..., 0] - half[..., 1]) > 60).sum()) for half in (left, right)]
+    green = [int(((half[..., 1] - half[..., 0]) > 60).sum()) for half in (left, right)]
+    assert orange[0] > 500
+    assert orange[1] < 50
+    assert green[0] == pytest.approx(green[1], rel=0.2)
+    assert green[1] > 300
+    # The line of the orange box, and its label above it
+    assert (left[70:90, 200, 0] > 200).any()
+    assert (left[40:75, 130:180, 0] > 200).sum() > 200
+
+
+@pytest.mark.parametrize(
+    ("gallery", "shown"),
+    [
+        (Gallery(), ["a", "b", "c"]),
+        (Gallery(most=2), ["a", "b"]),
+        (Gallery(("sand",)), ["a", "c"]),
+        (Gallery(("sand",), most=1), ["a"]),
+        (Gallery(labels=("rock",)), ["b", "c"]),
+        (Gallery(("sand",), ("rock",)), ["c"]),
+    ],
+)
+def test_a_gallery_shows_what_fits_it(
+    run: Path, monkeypatch: pytest.MonkeyPatch, gallery: Gallery, shown: list[str]
+) -> None:
+    monkeypatch.setattr(_Dowsing, "sections", lambda *_: (Section("misses", "Misses", "", (gallery,)),))
+    rows = (("a", "water", "sand"), ("b", "rock", "water"), ("c", "rock", "sand"))
+    mistakes = tuple(Mistake(f"{name}.jpg", label, said, 0.5) for name, label, said in rows)
+    Evaluation("dowsing", 3, {"hits": 0.5, "depth": 1.0}, mistakes, (), str(run)).write(run / "evaluation.json")
+    part = _parts(write_report(run).read_text("utf-8"))["misses"]
+    assert re.findall(r'title="(\w)\.jpg"', part) == shown
 
 
 def test_curves_are_the_tasks_in_one_plot(run: Path) -> None:

@@ -76,14 +76,15 @@ def palette_colour(place: int) -> Colour:
     return PALETTE[place % len(PALETTE)]
 
 
-def draw_marks(pixels: NDArray[np.uint8], marks: Sequence[Mark]) -> NDArray[np.uint8]:
-    """(H, W, 3) uint8 RGB -> a copy with the marks, the first on top; lines and letters are in proportion to its size.
+def draw_marks(pixels: NDArray[np.uint8], marks: Sequence[Mark], *, scale: float = 1.0) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8 RGB -> a copy with the marks, the first on top; lines and letters are in proportion to its size,
+    and `scale` times as large, for a picture that is shown smaller.
 
     A photo whose longer side is shorter than 480 pixels is enlarged by a whole factor k: (k·H, k·W, 3).
     """
     picture = _enlarged(Image.fromarray(pixels))
     pen = ImageDraw.Draw(picture)
-    line, letters = _line_width(picture.size), _font_size(picture.size)
+    line, letters = scale * _line_width(picture.size), round(scale * _font_size(picture.size))
     edges = [_edges(mark, picture.size, max(2, round(line * mark.thickness))) for mark in marks]
     for mark, (outer, width) in reversed(list(zip(marks, edges, strict=True))):
         _outline(pen, outer, width, mark.colour)

@@ -1,7 +1,7 @@
 """A run folder -> one self-contained HTML file: no network, no script, no other file."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -11,13 +11,13 @@ from mobilenet import __version__
 from mobilenet.datasets.photos import LeftOut
 from mobilenet.datasets.sources.find import photo_reader
 from mobilenet.errors import DataError
-from mobilenet.evaluate import Evaluation
+from mobilenet.evaluate import Evaluation, Mistake
 from mobilenet.files import atomic_write
 from mobilenet.report.draw import formats
 from mobilenet.report.draw.costs import run_cost
 from mobilenet.report.draw.environment import environment
 from mobilenet.report.draw.sections import Photo, drawn_section
-from mobilenet.report.draw.thumbnails import thumbnail
+from mobilenet.report.draw.thumbnails import thumbnail, thumbnail_pair
 from mobilenet.report.draw.timing import shares, training_seconds
 from mobilenet.report.run_facts import Run, read_run
 from mobilenet.runs.folder import RunFolder
@@ -28,8 +28,6 @@ from mobilenet.tasks.task import Task
 from mobilenet.training.plateau import plateau_note
 
 __all__ = ["write_report"]
-
-_THUMBNAILS = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,11 +203,18 @@ def _mistakes(run: Run, evaluation: Evaluation, sections: Sequence[Section]) -> 
         fitting = (
             number
             for number, mistake in enumerate(evaluation.mistakes)
-            if not gallery.predicted or mistake.predicted in gallery.predicted
+            if gallery.shows(mistake.label, mistake.predicted)
         )
-        shown.update(islice(fitting, _THUMBNAILS))
+        shown.update(islice(fitting, gallery.most))
     chosen = (evaluation.mistakes[number] for number in sorted(shown))
-    return tuple(Photo(mistake, thumbnail(read, mistake.file)) for mistake in chosen)
+    return tuple(Photo(mistake, _picture(read, mistake)) for mistake in chosen)
+
+
+def _picture(read: Callable[[str], bytes], mistake: Mistake) -> str | None:
+    """The photo of a mistake, twice where it is about parts of it: as labelled and as predicted."""
+    if not mistake.labelled_regions and not mistake.predicted_regions:
+        return thumbnail(read, mistake.file)
+    return thumbnail_pair(read, mistake.file, mistake.labelled_regions, mistake.predicted_regions)
 
 
 def _left_out(run: Run) -> list[LeftOut]:

@@ -85,9 +85,16 @@ class Bars:
 
 @dataclass(frozen=True, slots=True)
 class Gallery:
-    """The worst mistakes of the evaluation, each with its photo; only those with one of these predictions, if given."""
+    """The worst mistakes of the evaluation, each with its photo; only those with one of these predictions and one of
+    these labels, if given, and `most` of them."""
 
     predicted: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    most: int = 24
+
+    def shows(self, label: str, predicted: str) -> bool:
+        """Whether mistakes with that label and prediction belong here."""
+        return (not self.predicted or predicted in self.predicted) and (not self.labels or label in self.labels)
 
 
 @dataclass(frozen=True, slots=True)

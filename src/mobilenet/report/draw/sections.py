@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Literal
 
 from mobilenet.evaluate import Mistake
@@ -19,6 +19,11 @@ class Photo:
 
     mistake: Mistake
     image: str | None
+
+    @property
+    def wide(self) -> bool:
+        """Whether the thumbnail shows the photo twice, as labelled and as predicted."""
+        return bool(self.mistake.labelled_regions or self.mistake.predicted_regions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +118,8 @@ def _block(section: Section, part: Part, number: int, photos: tuple[Photo, ...])
 
 def _chosen(photos: Sequence[Photo], gallery: Gallery) -> Iterator[Photo]:
     """Those of the mistakes that a gallery shows."""
-    return (photo for photo in photos if not gallery.predicted or photo.mistake.predicted in gallery.predicted)
+    fitting = (photo for photo in photos if gallery.shows(photo.mistake.label, photo.mistake.predicted))
+    return islice(fitting, gallery.most)
 
 
 def _plots(name: str, part: Curves) -> Iterator[tuple[str, str]]:
