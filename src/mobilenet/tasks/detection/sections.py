@@ -191,8 +191,8 @@ def _mistakes(figures: Mapping[str, Any]) -> Section:
         if totals[name]:
             parts += [f"{title}: {totals[name]:,}.", gallery]
     note = (
-        "Each photo twice: on the left what is labelled, on the right what was found. The boxes in orange are the wrong "
-        "ones, the others are green. Wrong and missing labels show up here first."
+        "Each photo twice: on the left what is labelled, on the right what was found. The boxes in orange are the "
+        "wrong ones, the others are green. Wrong and missing labels show up here first."
     )
     return Section("mistakes", "Worst mistakes", note, tuple(parts))
 
