@@ -102,8 +102,9 @@ class BoxSet:
             by_frame[frame].append(photo)
         for frame in frames:
             if photos := by_frame[frame]:
+                some = ", ".join(map(_one_line, photos[:_SHOWN]))
                 more = f" and {len(photos) - _SHOWN:,} more" if len(photos) > _SHOWN else ""
-                yield f"photos whose boxes are in {frame}: {len(photos):,} ({', '.join(map(_one_line, photos[:_SHOWN]))}{more})"
+                yield f"photos whose boxes are in {frame}: {len(photos):,} ({some}{more})"
 
 
 def merged(annotations: Sequence[Annotation]) -> Annotation:
