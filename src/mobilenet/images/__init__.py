@@ -1,7 +1,8 @@
 """From the bytes of a photo to the square of pixels that a network sees: one policy for every use."""
 
-from mobilenet.images.decode import ENDINGS, Limits, PhotoSize, decode, decode_sized, photo_size, read_photo
+from mobilenet.images.decode import Limits, PhotoSize, decode, decode_sized, photo_size, read_photo
 from mobilenet.images.preprocessing import Preprocessing, to_square, to_squares
+from mobilenet.images.reasons import ENDINGS
 from mobilenet.images.resize import RESIZE_METHODS, ResizeMethod, check_resize_method, resize
 
 __all__ = [

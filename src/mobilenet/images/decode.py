@@ -23,9 +23,8 @@ from PIL import Image, UnidentifiedImageError
 from mobilenet.errors import ImageError
 from mobilenet.images.reasons import PARSER_FAILURES, broken, unidentified
 
-__all__ = ["ENDINGS", "Limits", "PhotoSize", "decode", "decode_sized", "photo_size", "read_photo"]
+__all__ = ["Limits", "PhotoSize", "decode", "decode_sized", "photo_size", "read_photo"]
 
-ENDINGS = frozenset({".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 _DIRECT_MODES = frozenset({"1", "L", "P", "RGB", "RGBA", "RGBX", "RGBa", "LA", "La", "PA", "CMYK", "YCbCr"})
 _ORIENTATION = 0x0112

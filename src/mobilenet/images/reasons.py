@@ -9,7 +9,10 @@ from typing import Literal
 
 from PIL import Image
 
-__all__ = ["PARSER_FAILURES", "broken", "format_name", "unidentified"]
+__all__ = ["ENDINGS", "PARSER_FAILURES", "broken", "format_name", "unidentified"]
+
+ENDINGS = frozenset({".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+"""Of the names of files that are taken for photos, in lower case."""
 
 PARSER_FAILURES = (
     ArithmeticError,

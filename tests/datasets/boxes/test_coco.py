@@ -306,3 +306,17 @@ def test_a_file_beside_a_data_set_of_another_format_is_read_as_what_it_is(tmp_pa
     (tmp_path / "data.yaml").write_text("train: .\nnames: [x]\n", "utf-8")
     (alone,) = read_parts(tmp_path / "0.json")
     assert boxes_of(alone) == boxes_of(found)
+
+
+def test_names_of_any_length_and_with_line_breaks_are_one_line(tmp_path: Path) -> None:
+    said = document({"bbox": [0, 0, 5, 5]}, {"bbox": [0, 0, 5, 5], "category_id": 1})
+    said["images"] += [
+        {"id": 6, "file_name": "a\nb.png"},
+        {"id": 8, "file_name": "x" * 10**6},
+        {"id": 9, "file_name": "\ud800"},
+    ]
+    said["categories"].append({"id": 1, "name": "x" * 10**6})
+    found = read(tmp_path, said)
+    assert len(found.photos["1.png"]) == 1
+    assert len(found.faults) == 5
+    assert all(len(line.splitlines()) == 1 and len(line) < 300 for line in found.doubtful())

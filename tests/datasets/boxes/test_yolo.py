@@ -295,3 +295,20 @@ def test_fractions_are_of_the_photo_as_people_see_it(orientation: int, tmp_path:
     corners = [height * 0.375, width / 4, height * 0.625, width * 0.75]
     assert found.photos["images/1.png"].boxes.tolist() == [corners]
     assert found.frames == ({} if orientation == 1 else {"images/1.png": Frame.EITHER})
+
+
+@pytest.mark.parametrize("entry", ["x" * 5000, "/" * 3000 + "a", "a/" * 100 + "a", "\\ud800", "\\0"])
+def test_entries_that_no_folder_can_be_called_are_not_there(entry: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="which is not there") as caught:
+        box_places(_yaml(tmp_path, f'train: "{entry}"\nnames: [cat]\n'))
+    assert len(str(caught.value)) < 500 + len(str(tmp_path))
+
+
+def test_pipes_hold_nothing_up(tmp_path: Path) -> None:
+    layout(tmp_path, "images/1.png", "images/2.png")
+    for name in ("a.yaml", "data.yaml", "a.json", "a.xml", "a.txt", "labels/2.txt", "images/3.png"):
+        (tmp_path / name).unlink(missing_ok=True)
+        os.mkfifo(tmp_path / name)
+    (found,) = read_parts(tmp_path)
+    assert [fault.photo for fault in found.faults] == ["images/2.png", "images/3.png"]
+    assert len(found.photos["images/1.png"]) == 1

@@ -93,6 +93,8 @@ def test_every_format_and_shards_give_the_same_data_set_bit_for_bit(tmp_path: Pa
         found[f"{kind}-shards"] = open_dataset(tmp_path / f"{kind}-shards", Boxes(), seed=3)
     assert found["coco"].vocabulary.names == found["yolo"].vocabulary.names == NAMES
     assert found["voc"].vocabulary.names == tuple(sorted(NAMES))
+    for kind in WRITERS:
+        assert found[f"{kind}-shards"].vocabulary == found[kind].vocabulary
     wanted = found["coco"]
     assert len(wanted.validation) > 2
     for dataset in found.values():
@@ -128,6 +130,7 @@ def test_shards_describe_boxes_exactly(side: int) -> None:
     (said,) = json.loads(json.dumps(list(reading.described(targets, Vocabulary(NAMES)))))
     assert (said["height"], said["width"]) == (side, side)
     written = [[row[edge] for edge in ("top", "left", "bottom", "right")] for row in said["boxes"]]
+    assert written == edges.tolist()
     assert (np.array(written) / side).astype(np.float32).tobytes() == shares.tobytes()
     assert [NAMES.index(row["label"]) for row in said["boxes"]] == labels.tolist()
     assert [row.get("crowd", False) for row in said["boxes"]] == crowd.tolist()

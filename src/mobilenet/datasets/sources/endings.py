@@ -7,8 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 
-from mobilenet.images.decode import ENDINGS
-from mobilenet.images.reasons import format_name
+from mobilenet.images.reasons import ENDINGS, format_name
 
 __all__ = [
     "HEAD_BYTES",

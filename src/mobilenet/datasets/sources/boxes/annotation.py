@@ -24,6 +24,7 @@ __all__ = [
 Corners = tuple[float, float, float, float]
 """Top, left, bottom, right."""
 
+_LONGEST_LABEL = 256
 _LONGEST_SIDE = 1e9
 
 
@@ -117,11 +118,12 @@ def as_number(value: object) -> float:
 
 
 def as_label(value: object) -> str | None:
-    """The name of a class, trimmed and composed; None for what cannot be one."""
+    """The name of a class, trimmed and composed; None for what cannot be one, as more than 256 letters."""
     text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
     if not isinstance(text, str) or (not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text)):
         return None
-    return " ".join(unicodedata.normalize("NFC", text).split()) or None
+    label = " ".join(unicodedata.normalize("NFC", text[: 2 * _LONGEST_LABEL]).split())
+    return label if 0 < len(label) <= _LONGEST_LABEL else None
 
 
 def as_size(height: object, width: object) -> tuple[float, float] | None:

@@ -1,11 +1,13 @@
 """The bytes of annotation files, within limits: a damaged or malicious one cannot fill the memory."""
 
+import os
+import stat
 from pathlib import Path
 
 from mobilenet.errors import DataError, ImageError
 from mobilenet.images.decode import Limits, read_photo
 
-__all__ = ["read_bytes", "read_lines"]
+__all__ = ["read_bytes", "read_head", "read_lines"]
 
 
 def read_bytes(path: Path, most: int) -> bytes:
@@ -14,6 +16,21 @@ def read_bytes(path: Path, most: int) -> bytes:
         return read_photo(path, Limits(bytes=most))
     except ImageError as error:
         raise DataError(f"{path}: {error}") from error
+
+
+def read_head(path: Path, count: int) -> bytes:
+    """The first bytes of a regular file, none of one that cannot be read."""
+    try:
+        # Non-blocking, in case it is a pipe.
+        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (OSError, ValueError):
+        return b""
+    try:
+        return os.read(file, count) if stat.S_ISREG(os.fstat(file).st_mode) else b""
+    except OSError:
+        return b""
+    finally:
+        os.close(file)
 
 
 def read_lines(path: Path, most: int) -> list[str]:

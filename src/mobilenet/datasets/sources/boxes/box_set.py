@@ -102,8 +102,9 @@ class BoxSet:
             by_frame[frame].append(photo)
         for frame in frames:
             if photos := by_frame[frame]:
+                some = ", ".join(map(_one_line, photos[:_SHOWN]))
                 more = f" and {len(photos) - _SHOWN:,} more" if len(photos) > _SHOWN else ""
-                yield f"photos whose boxes are in {frame}: {len(photos):,} ({', '.join(photos[:_SHOWN])}{more})"
+                yield f"photos whose boxes are in {frame}: {len(photos):,} ({some}{more})"
 
 
 def merged(annotations: Sequence[Annotation]) -> Annotation:
@@ -172,6 +173,11 @@ def _unreadable(names: tuple[str, ...]) -> PhotoBoxes:
 
 def _listed(faults: Sequence[Fault]) -> Iterator[str]:
     for fault in faults[:_MOST_LINES]:
-        yield f"{fault.photo}: {fault.reason} ({fault.detail})" if fault.detail else f"{fault.photo}: {fault.reason}"
+        detail = f" ({_one_line(fault.detail)})" if fault.detail else ""
+        yield f"{_one_line(fault.photo)}: {fault.reason}{detail}"
     if len(faults) > _MOST_LINES:
         yield f"and {len(faults) - _MOST_LINES:,} more"
+
+
+def _one_line(text: str) -> str:
+    return text if len(text.splitlines()) < 2 else repr(text)

@@ -75,11 +75,12 @@ class CocoPart:
                 if name in there:
                     said[there[name]].append(annotation)
             if found.photos and len(missing) == len(found.photos):
+                first = missing[0][:200]
                 raise DataError(
-                    f"{file}: none of its {len(missing):,} photos is in {index.root}, the first being {missing[0]!r}; "
-                    "give the folder that has both"
+                    f"{file}: none of its {len(missing):,} photos is in {index.root}, the first being {first!r}; give the "
+                    "folder that has both"
                 )
-            faults += [Fault(name, Reason.NO_PHOTO) for name in missing]
+            faults += [Fault(name[:200], Reason.NO_PHOTO) for name in missing]
         unused = len(index.files) - len(said.keys() & set(index.files))
         if unused:
             notes.append(f"{index.root}: photos that {_called(self.files)} not list are not used: {unused:,}")
@@ -206,14 +207,19 @@ def _entries(
         if key is None or not _is_name(name):
             faults.append(Fault(path.name, Reason.DAMAGED, f"images[{number}]"))
         elif key in entries and entries[key][0] != name:
-            faults.append(Fault(name, Reason.DAMAGED, f"images[{number}] has the id of {entries[key][0]}"))
+            faults.append(Fault(name[:200], Reason.DAMAGED, f"images[{number}] has the id of {entries[key][0][:200]}"))
         else:
             entries[key] = (name, as_size(fields.get("height"), fields.get("width")))
     return entries, faults
 
 
 def _is_name(name: object) -> TypeGuard[str]:
-    return as_label(name) is not None and isinstance(name, str) and bool(name.strip("/\\. ")) and "\0" not in name
+    """Of a photo: not of a folder, and nothing that no file can be called."""
+    return isinstance(name, str) and bool(name.strip("/\\. ")) and "\0" not in name and _is_text(name)
+
+
+def _is_text(name: str) -> bool:
+    return name.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in name)
 
 
 def _key(value: object) -> int | str | None:

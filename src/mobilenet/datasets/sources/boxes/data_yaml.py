@@ -9,7 +9,7 @@ from mobilenet.datasets.sources.boxes.annotation import as_label
 from mobilenet.datasets.sources.boxes.bounded import read_bytes
 from mobilenet.errors import DataError
 
-__all__ = ["DataYaml", "read_data_yaml"]
+__all__ = ["DataYaml", "folders_of", "read_data_yaml", "resolved"]
 
 _MOST_BYTES = 2**18
 _MOST_LEVELS = 16
@@ -40,6 +40,40 @@ def read_data_yaml(path: Path) -> DataYaml:
     if not isinstance(base, str):
         raise DataError(f"{path}: path is not the name of a folder")
     return DataYaml(path, base, parts, _names(document, path), "kpt_shape" in document)
+
+
+def folders_of(said: DataYaml, name: str, notes: list[str]) -> list[Path]:
+    """The folders and lists of one part; a missing one is a note, or a DataError if it is the training part's."""
+    found = list[Path]()
+    for entry in said.parts.get(name, ()):
+        place = resolved(said, entry)
+        if place is not None:
+            found.append(place)
+        elif name == "train":
+            raise DataError(
+                f"{said.file}: train is {entry[:200]!r}, which is not there; write it relative to the file's folder"
+            )
+        else:
+            notes.append(f"{said.file}: {name} is {entry[:200]!r}, which is not there, and is not used")
+    return found
+
+
+def resolved(said: DataYaml, entry: str) -> Path | None:
+    """An entry below `path`, or below the file's folder; or else, as tools write paths of other places, without what it
+    begins with."""
+    folder = said.file.parent
+    steps = [step for step in entry.replace("\\", "/").split("/") if step not in ("", ".", "..")]
+    ends = [folder / "/".join(steps[start:]) for start in range(len(steps))] if len(steps) <= 16 else []
+    return next((place for place in (folder / said.base / entry, folder / entry, *ends) if _is_there(place)), None)
+
+
+def _is_there(place: Path) -> bool:
+    """Whether it is a folder, or a list."""
+    try:
+        return place.is_dir() or (place.suffix.lower() == ".txt" and place.is_file())
+    except OSError:
+        # A name that is too long, or a folder without permission.
+        return False
 
 
 def _document(path: Path) -> dict[str, Any]:

@@ -1,19 +1,19 @@
 """Whether a data set has boxes, in which of the formats, and its parts."""
 
 import contextlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from mobilenet.datasets.reader import NamedPart, Places
-from mobilenet.datasets.sources.boxes.bounded import read_lines
+from mobilenet.datasets.sources.boxes.bounded import read_head, read_lines
 from mobilenet.datasets.sources.boxes.box_set import BoxSet
 from mobilenet.datasets.sources.boxes.coco import CocoPart
-from mobilenet.datasets.sources.boxes.data_yaml import DataYaml, read_data_yaml
+from mobilenet.datasets.sources.boxes.data_yaml import DataYaml, folders_of, read_data_yaml, resolved
 from mobilenet.datasets.sources.boxes.photo_index import list_files
-from mobilenet.datasets.sources.boxes.voc import VocPart
-from mobilenet.datasets.sources.boxes.yolo import LabelFolders, YoloPart, parse_labels
+from mobilenet.datasets.sources.boxes.voc import VocPart, annotations_below, part_lists, voc_folders
+from mobilenet.datasets.sources.boxes.yolo import LabelFolders, YoloPart, names_beside, parse_labels
 from mobilenet.datasets.sources.endings import ending_of, is_photo
 from mobilenet.datasets.sources.folders import has_photos, list_tree, subfolders
 from mobilenet.datasets.sources.split_names import folder_split, split_of, split_word
@@ -25,13 +25,11 @@ _HEAD_BYTES = 2**16
 _LOOKED_AT = 32
 """Files by which a format is told."""
 
-_MOST_NAMES_BYTES = 2**20
 _MOST_LIST_BYTES = 2**28
 _ABOVE = 3
 """Levels of folders: a data set's annotations are looked for in so many, and data.yaml in so many above its photos."""
 
 _YAML = (".yaml", ".yml")
-_LISTS = ("train", "val", "valid", "validation", "trainval", "test")
 
 
 class BoxPart(Protocol):
@@ -82,7 +80,7 @@ def box_part(place: Path | NamedPart) -> BoxPart | None:
         if place.path.suffix.lower() == ".json":
             return CocoPart(place.whole, (place.path,))
         if place.path.suffix.lower() == ".txt":
-            return VocPart(place.whole, _annotations(place.whole), place.path)
+            return VocPart(place.whole, annotations_below(place.whole), place.path)
         layout = _layout(place.whole)
         return None if layout is None else layout.part(place.name)
     layout = _layout(place)
@@ -108,7 +106,7 @@ def _list_part(file: Path) -> BoxPart | None:
         return None
     if [folder.name for folder in (file.parent, file.parent.parent)] == ["Main", "ImageSets"]:
         root = file.parent.parent.parent
-        return VocPart(root, _annotations(root), file)
+        return VocPart(root, annotations_below(root), file)
     lines = [line for line in read_lines(file, _MOST_LIST_BYTES)[:_LOOKED_AT] if line]
     if not lines or not all(is_photo(ending_of(line)) for line in lines):
         return None
@@ -128,37 +126,21 @@ class _Yaml:
                 f"{self.file} has no entry train: the folder of the training photos, or a .txt list of them"
             )
         notes = list[str]()
-        names = [name for name in ("train", "val", "test") if _folders(said, name, notes)]
+        names = [name for name in ("train", "val", "test") if folders_of(said, name, notes)]
         train, *judging = (NamedPart(self.file, name) for name in names)
         return Places(train, tuple(judging), notes=tuple(notes))
 
     def part(self, name: str) -> BoxPart:
         said = read_data_yaml(self.file)
-        return self._of(said, _folders(said, name, []))
+        return self._of(said, folders_of(said, name, []))
 
     def whole(self) -> BoxPart:
         said = read_data_yaml(self.file)
-        return self._of(said, [place for name in said.parts for place in _folders(said, name, [])])
+        return self._of(said, [place for name in said.parts for place in folders_of(said, name, [])])
 
     def _of(self, said: DataYaml, places: Sequence[Path]) -> BoxPart:
         folder = self.file.parent
-        return YoloPart(folder, tuple(places), said.names or _names_beside(folder), said.keypoints)
-
-
-def _folders(said: DataYaml, name: str, notes: list[str]) -> list[Path]:
-    """The folders and lists of one part; a missing one is a note, or a DataError if it is the training part's."""
-    found = list[Path]()
-    for entry in said.parts.get(name, ()):
-        place = _resolved(said, entry)
-        if place is not None:
-            found.append(place)
-        elif name == "train":
-            raise DataError(
-                f"{said.file}: train is {entry!r}, which is not there; write it relative to the file's folder"
-            )
-        else:
-            notes.append(f"{said.file}: {name} is {entry!r}, which is not there, and is not used")
-    return found
+        return YoloPart(folder, tuple(places), said.names or names_beside(folder), said.keypoints)
 
 
 def _with_yaml(folder: Path, names: Sequence[str]) -> _Layout | None:
@@ -179,7 +161,7 @@ def _is_usual(file: Path) -> bool:
 def _tells_parts(file: Path) -> bool:
     """Whether it has an entry for a training part. A file of the usual name may be damaged, which is told later; others
     may have to do with anything."""
-    head = _head(file).decode("utf-8", "replace")
+    head = read_head(file, _HEAD_BYTES).decode("utf-8", "replace")
     if not any(line.lstrip("{ ").startswith(("train:", '"train"', "'train'")) for line in head.splitlines()):
         return False
     if _is_usual(file):
@@ -188,40 +170,7 @@ def _tells_parts(file: Path) -> bool:
         said = read_data_yaml(file)
     except DataError:
         return False
-    return bool(said.parts.get("train")) and any(_resolved(said, entry) for entry in said.parts["train"])
-
-
-def _head(file: Path) -> bytes:
-    """The first bytes of a file, none if it cannot be read."""
-    try:
-        with file.open("rb") as opened:
-            return opened.read(_HEAD_BYTES)
-    except OSError:
-        return b""
-
-
-def _resolved(said: DataYaml, entry: str) -> Path | None:
-    """An entry below `path`, or below the file's folder; or else, as tools write paths of other places, without what it
-    begins with."""
-    folder = said.file.parent
-    steps = [step for step in entry.replace("\\", "/").split("/") if step not in ("", ".", "..")]
-    ends = [folder / "/".join(steps[start:]) for start in range(len(steps))] if len(steps) <= 16 else []
-    for place in (folder / said.base / entry, folder / entry, *ends):
-        if "\0" not in str(place) and (place.is_dir() or (place.is_file() and place.suffix.lower() == ".txt")):
-            return place
-    return None
-
-
-def _names_beside(folder: Path) -> tuple[str, ...] | None:
-    """The names in `classes.txt` or `obj.names`, one a line, as some tools write them."""
-    places = [folder / below / name for below in ("", "labels") for name in ("classes.txt", "obj.names")]
-    file = next((place for place in places if place.is_file()), None)
-    if file is None:
-        return None
-    lines = read_lines(file, _MOST_NAMES_BYTES)
-    while lines and not lines[-1]:
-        lines.pop()
-    return tuple(line or str(number) for number, line in enumerate(lines)) or None
+    return bool(said.parts.get("train")) and any(resolved(said, entry) for entry in said.parts["train"])
 
 
 def _yolo_part(root: Path, places: Sequence[Path]) -> YoloPart:
@@ -230,13 +179,13 @@ def _yolo_part(root: Path, places: Sequence[Path]) -> YoloPart:
         for file in filter(_is_usual, sorted(folder.glob("*.y*ml"))):
             with contextlib.suppress(DataError):
                 if file.suffix.lower() in _YAML and _tells_of(said := read_data_yaml(file), places):
-                    return YoloPart(root, tuple(places), said.names or _names_beside(folder), said.keypoints)
-    return YoloPart(root, tuple(places), _names_beside(root))
+                    return YoloPart(root, tuple(places), said.names or names_beside(folder), said.keypoints)
+    return YoloPart(root, tuple(places), names_beside(root))
 
 
 def _tells_of(said: DataYaml, places: Sequence[Path]) -> bool:
     """Whether each of these folders and lists is one of the file's, or within one."""
-    entries = (_resolved(said, entry) for part in said.parts.values() for entry in part)
+    entries = (resolved(said, entry) for part in said.parts.values() for entry in part)
     known = [entry.resolve() for entry in entries if entry is not None]
     return all(any(place.resolve().is_relative_to(entry) for entry in known) for place in places)
 
@@ -274,7 +223,7 @@ def _with_json(folder: Path, names: Sequence[str]) -> _Layout | None:
 
 
 def _is_coco(file: Path) -> bool:
-    head = _head(file)
+    head = read_head(file, _HEAD_BYTES)
     return head.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"{") and any(
         name in head for name in (b'"images"', b'"annotations"', b'"categories"')
     )
@@ -315,47 +264,10 @@ class _Voc:
 
 def _with_xml(folder: Path, names: Sequence[str]) -> _Layout | None:
     files = [name for name in names if name.lower().endswith(".xml")]
-    if not any(b"<annotation" in _head(folder / file).lower() for file in _sample(files)):
+    if not any(b"<annotation" in read_head(folder / file, _HEAD_BYTES).lower() for file in _sample(files)):
         return None
-    root, annotations = _voc_folders(folder, files)
-    return _Voc(root, annotations, _lists(root))
-
-
-def _voc_folders(folder: Path, files: Iterable[str]) -> tuple[Path, Path]:
-    """The folder of a VOC data set and that of its XML files; DataError if there are several."""
-    if folder.name.casefold() == "annotations" and not has_photos(folder):
-        return folder.parent, folder
-    found = {
-        tuple(steps[: place + 1])
-        for file in files
-        for steps in [file.split("/")[:-1]]
-        for place, step in enumerate(steps[:3])
-        if step.casefold() == "annotations"
-    }
-    if len({steps[:-1] for steps in found}) > 1:
-        names = sorted("/".join(steps[:-1]) or "." for steps in found)
-        if split_of(names) is None:
-            raise DataError(f"{folder} has several data sets as in VOC: {', '.join(names[:5])}; give one of them")
-        return folder, folder
-    if not found:
-        return folder, folder
-    steps = found.pop()
-    return folder.joinpath(*steps[:-1]), folder.joinpath(*steps)
-
-
-def _annotations(root: Path) -> Path:
-    return next((root / name for name in subfolders(root) if name.casefold() == "annotations"), root)
-
-
-def _lists(root: Path) -> tuple[str, ...]:
-    """The lists of parts in ImageSets/Main: train and val rather than both together."""
-    names = {name: f"ImageSets/Main/{name}.txt" for name in _LISTS}
-    there = {name: path for name, path in names.items() if (root / path).is_file()}
-    training = next((name for name in ("train", "trainval") if name in there), None)
-    if training is None:
-        return ()
-    judging = [path for name, path in there.items() if name not in ("train", "trainval")]
-    return (there[training], *judging)
+    root, annotations = voc_folders(folder, files)
+    return _Voc(root, annotations, part_lists(root))
 
 
 @dataclass(frozen=True, slots=True)
@@ -395,7 +307,7 @@ def _is_labels(file: str | None) -> bool:
     """Whether the first line with text is a box."""
     if file is None:
         return False
-    line = _head(Path(file)).lstrip().split(b"\n", 1)[0]
+    line = read_head(Path(file), _HEAD_BYTES).lstrip().split(b"\n", 1)[0]
     found = parse_labels(line, None).annotation
     return bool(found.boxes) and not found.faults
 

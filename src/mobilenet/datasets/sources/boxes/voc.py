@@ -24,16 +24,19 @@ from mobilenet.datasets.sources.boxes.bounded import read_bytes, read_lines
 from mobilenet.datasets.sources.boxes.box_set import BoxSet, box_set
 from mobilenet.datasets.sources.boxes.photo_index import PhotoIndex, list_files
 from mobilenet.datasets.sources.endings import ending_of
+from mobilenet.datasets.sources.folders import has_photos, subfolders
 from mobilenet.datasets.sources.spellings import same_name
+from mobilenet.datasets.sources.split_names import split_of
 from mobilenet.errors import DataError
 
-__all__ = ["VocFile", "VocPart", "parse_voc"]
+__all__ = ["VocFile", "VocPart", "annotations_below", "parse_voc", "part_lists", "voc_folders"]
 
 _MOST_BYTES = 2**21
 """Ten thousand objects, and 200 MB as a tree of elements."""
 
 _MOST_LIST_BYTES = 256 * 2**20
 _EDGES = ("ymin", "xmin", "ymax", "xmax")
+_LISTS = ("train", "val", "valid", "validation", "trainval", "test")
 _YES = frozenset({"1", "true", "yes"})
 _BELOW_1 = re.compile(rb"<[xy]min>\s*\+?0*(\.[0-9]*)?\s*<", re.IGNORECASE)
 _PHOTO_FOLDERS = ("JPEGImages", "images", "Images", "imgs")
@@ -70,7 +73,7 @@ class VocPart:
         found = dict(self._parsed(files, faults))
         photos = _photos(index, found, self._below())
         said = {photos[file]: each.annotation for file, each in found.items() if file in photos}
-        missing = [Fault(file, Reason.NO_PHOTO, each.photo) for file, each in found.items() if file not in photos]
+        missing = [Fault(file, Reason.NO_PHOTO, each.photo[:200]) for file, each in found.items() if file not in photos]
         if missing and not said:
             raise DataError(
                 f"{self.path}: no photo of its {len(missing):,} annotations is in {self.root}, the first being that of "
@@ -135,6 +138,44 @@ def parse_voc(data: bytes, path: Path) -> VocFile:
     return VocFile(_said(root, "filename"), Annotation(tuple(boxes), "pixels", sides, tuple(faults)), difficult)
 
 
+def voc_folders(folder: Path, files: Iterable[str]) -> tuple[Path, Path]:
+    """The folder of a VOC data set and that of its XML files; DataError if there are several."""
+    if folder.name.casefold() == "annotations" and not has_photos(folder):
+        return folder.parent, folder
+    found = {
+        tuple(steps[: place + 1])
+        for file in files
+        for steps in [file.split("/")[:-1]]
+        for place, step in enumerate(steps[:3])
+        if step.casefold() == "annotations"
+    }
+    if len({steps[:-1] for steps in found}) > 1:
+        names = sorted("/".join(steps[:-1]) or "." for steps in found)
+        if split_of(names) is None:
+            raise DataError(f"{folder} has several data sets as in VOC: {', '.join(names[:5])}; give one of them")
+        return folder, folder
+    if not found:
+        return folder, folder
+    steps = found.pop()
+    return folder.joinpath(*steps[:-1]), folder.joinpath(*steps)
+
+
+def annotations_below(root: Path) -> Path:
+    """The folder of a data set's XML files: `Annotations`, in any case, if there is one."""
+    return next((root / name for name in subfolders(root) if name.casefold() == "annotations"), root)
+
+
+def part_lists(root: Path) -> tuple[str, ...]:
+    """The lists of parts in ImageSets/Main: train and val rather than both together."""
+    names = {name: f"ImageSets/Main/{name}.txt" for name in _LISTS}
+    there = {name: path for name, path in names.items() if (root / path).is_file()}
+    training = next((name for name in ("train", "trainval") if name in there), None)
+    if training is None:
+        return ()
+    judging = [path for name, path in there.items() if name not in ("train", "trainval")]
+    return (there[training], *judging)
+
+
 def _parsed(data: bytes, path: Path) -> Element:
     """The root of a document without entities; DataError in one line."""
     from defusedxml import DefusedXmlException
@@ -189,7 +230,7 @@ def _chosen(files: Sequence[str], chosen: Path | None) -> tuple[list[str], list[
     by_name |= {same_name(file[:-4]): file for file in files}
     wanted = dict.fromkeys(line.split()[0] for line in read_lines(chosen, _MOST_LIST_BYTES) if line)
     found = {name: by_name.get(same_name(_without_ending(name))) for name in wanted}
-    faults = [Fault(name, Reason.NO_ANNOTATION) for name, file in found.items() if file is None]
+    faults = [Fault(name[:200], Reason.NO_ANNOTATION) for name, file in found.items() if file is None]
     return list(dict.fromkeys(file for file in found.values() if file is not None)), faults
 
 

@@ -21,10 +21,11 @@ from mobilenet.datasets.sources.folders import list_tree
 from mobilenet.datasets.sources.spellings import same_name
 from mobilenet.errors import DataError
 
-__all__ = ["LabelFile", "LabelFolders", "YoloPart", "parse_labels"]
+__all__ = ["LabelFile", "LabelFolders", "YoloPart", "names_beside", "parse_labels"]
 
 _MOST_BYTES = 16 * 2**20
 _MOST_LIST_BYTES = 256 * 2**20
+_MOST_NAMES_BYTES = 2**20
 _MOST_CLASSES = 100_000
 _NO_LABELS = frozenset({"classes", "obj", "readme"})
 """Text files beside labels that are none, without their ending."""
@@ -162,6 +163,18 @@ def parse_labels(data: bytes, names: Sequence[str] | None, *, keypoints: bool = 
         else:
             faults.append((Reason.NO_BOX, f"line {number}: {len(words)} values"))
     return LabelFile(Annotation(tuple(boxes), "fractions", None, tuple(faults)), outlines, confidences)
+
+
+def names_beside(folder: Path) -> tuple[str, ...] | None:
+    """The names in `classes.txt` or `obj.names`, one a line, as some tools write them."""
+    places = [folder / below / name for below in ("", "labels") for name in ("classes.txt", "obj.names")]
+    file = next((place for place in places if place.is_file()), None)
+    if file is None:
+        return None
+    lines = read_lines(file, _MOST_NAMES_BYTES)
+    while lines and not lines[-1]:
+        lines.pop()
+    return tuple(line or str(number) for number, line in enumerate(lines)) or None
 
 
 def _label(word: str, names: Sequence[str] | None) -> str | None:
