@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import pytest
 from tests.retrieval.conftest import paint
 
 from mobilenet.cli.main import main
+from mobilenet.datasets.cache.eviction import make_room
+from mobilenet.datasets.cache.rows import RowCache
 from mobilenet.errors import ConfigError, ModelError
 from mobilenet.images.prepare import prepare_photos
 from mobilenet.retrieval import embed as embedding
@@ -144,6 +147,44 @@ def test_a_model_without_vectors_is_one_line(photos: Path, tmp_path: Path, capsy
     write_model(tmp_path / "model.safetensors", TableNetwork(card.network()).eval(), card)
     line = _run(capsys, "embed", tmp_path / "model.safetensors", photos, "--out", tmp_path / "v.npy", exit_code=2)[1]
     assert "is for classification and gives no vectors; train one that does, or import a backbone" in line
+
+
+def test_vectors_are_within_the_limit_of_the_cache(
+    model: Path, photos: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that were not used for longest go first, and those in use never."""
+
+    def embed(folder: Path) -> int:
+        out = _run(capsys, "embed", model, folder, "--out", tmp_path / "v.npy", "--json")[0]
+        return int(json.loads(out)["computed"])
+
+    def held() -> int:
+        return sum(path.stat().st_size for path in stores.glob("*/*"))
+
+    cache = tmp_path / "cache"
+    monkeypatch.setenv("MOBILENET_CACHE", str(cache))
+    stores, others = cache / "vectors", [shutil.copytree(photos, tmp_path / f"copy{number}") for number in range(2)]
+    assert (embed(photos), embed(others[0]), embed(photos)) == (9, 9, 0)
+    # All of the cache is counted, and what another kind of file needs is taken from the vectors.
+    whole = held()
+    assert make_room(cache, 1, whole, frozenset()) == [_store_of(stores, others[0])]
+    assert embed(photos) == 0
+    with gallery(model, open_model(model), photos):
+        assert make_room(cache, whole, whole, frozenset()) is None
+    assert embed(photos) == 0
+    # Vectors themselves make room for more.
+    monkeypatch.setattr(embedding, "default_max_bytes", lambda _: held() + 1000)
+    assert (embed(others[1]), embed(photos)) == (9, 9)
+    rows = RowCache(cache, held() + 100)
+    assert rows.keep("ab", np.zeros((4, 100), np.float32))
+    assert held() == 0
+
+
+def _store_of(stores: Path, folder: Path) -> Path:
+    """The store of a folder, which is empty by now: the other ones say what they are of."""
+    (found,) = (path for path in stores.iterdir() if not (path / "store.json").exists())
+    assert all(json.loads(path.read_text())["photos"] != str(folder) for path in stores.glob("*/store.json"))
+    return found
 
 
 def _rows(names: range, dimensions: int = 3) -> list[Row]:

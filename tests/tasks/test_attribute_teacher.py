@@ -1,6 +1,7 @@
 """Attributes from a teacher: by its own thresholds, and by the names that it and the data have in common."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from mobilenet.errors import ConfigError
+from mobilenet.errors import ConfigError, DataError
 from mobilenet.images import Preprocessing
 from mobilenet.images.prepare import prepare_photos
 from mobilenet.model.arrays import read_arrays
@@ -83,6 +84,24 @@ def test_held_out_photos_are_answered_by_the_thresholds_of_the_teacher(
     # By one half, round would be on all of them and red on none.
     assert 0 < sum("red" in label for label in held_out.values()) < 20
     assert 0 < sum("round" in label for label in held_out.values()) < 20
+
+
+@pytest.mark.parametrize("folders", [1, 2])
+@pytest.mark.parametrize("kind", ["attributes", DEFAULT])
+def test_a_pool_in_folders_is_not_taken_for_classes(
+    pool: Path, teacher: Path, tmp_path: Path, folders: int, kind: str
+) -> None:
+    """With the option that the error names, it is learned from."""
+    if kind == DEFAULT:
+        card = ModelCard("mobilenet_v1", 0.1, 32, NAMES, Preprocessing(32), task=DEFAULT)
+        write_model(teacher, TableNetwork(card.network(), card.outputs).eval(), card)
+    for photo in sorted(pool.iterdir()):
+        (pool / f"day{int(photo.stem) % folders}").mkdir(exist_ok=True)
+        photo.rename(pool / f"day{int(photo.stem) % folders}" / photo.name)
+    settings = TrainingSettings(pool, teacher=Teaching(teacher, views=1), **_QUICK)
+    with pytest.raises((ConfigError, DataError), match=r"; photos without labels are given with --unlabelled FOLDER$"):
+        train(settings, tmp_path / "run")
+    train(replace(settings, teacher=Teaching(teacher, views=1, unlabelled=(pool,))), tmp_path / "run")
 
 
 def _table(pool: Path, *names: str) -> Path:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mobilenet.datasets.cache.eviction import default_directory, writing
+from mobilenet.datasets.cache.eviction import default_directory, default_max_bytes, make_room, writing
 from mobilenet.datasets.photos import LeftOut
 from mobilenet.datasets.sources.folders import find_photos
 from mobilenet.errors import ModelError
@@ -76,14 +76,18 @@ def gallery(
     output = vector_output(predictor, model)
     names = find_photos(folder, note)
     about = {"model": _digest(model_file(model)), "photos": str(folder.absolute())}
-    place = index or default_directory() / "vectors" / _key(about)
+    cache = default_directory()
+    place = index or cache / "vectors" / _key(about)
     with (
-        writing(default_directory()),
+        writing(cache),
         opened(place, output.size, about) as store,
         _saying_what_is_kept(store, names, note or (lambda _: None)),
     ):
         before = set(store.entries)
         missing = [(name, stamp) for name in names if (stamp := _new(store, folder, name)) is not None]
+        if index is None and missing:
+            # A folder with more vectors than the whole cache may hold gets them all the same, while it is in use.
+            make_room(cache, 4 * output.size * len(missing), default_max_bytes(cache), frozenset())
         _compute(store, predictor, output, folder, missing, progress or (lambda _done, _all: None))
         store.keep_only(names)
         entries = [store.entries[name] for name in names]

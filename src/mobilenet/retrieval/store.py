@@ -13,13 +13,14 @@ that nobody asks for, until the store is compacted.
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mobilenet.datasets.cache.eviction import LOCK
 from mobilenet.errors import ConfigError, ModelError
 from mobilenet.files import atomic_write, locked, storage_errors
 
@@ -29,7 +30,7 @@ SEGMENT_ROWS = 4096
 """Most rows of a segment: the number of a row, in all of a store, is that of its segment times this, plus its place."""
 
 _FORMAT = 1
-_STORE, _LOCK = "store.json", "lock"
+_STORE = "store.json"
 _GONE = "gone"
 """In place of the reason: the photo is not there any more."""
 
@@ -169,7 +170,10 @@ def opened(folder: Path, dimensions: int, about: Mapping[str, str]) -> Iterator[
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     try:
-        with locked(folder / _LOCK):
+        with locked(folder / LOCK):
+            with suppress(OSError):
+                # The cache evicts what was not used for longest.
+                os.utime(folder / LOCK)
             _check(folder, document)
             store = Store(folder, dimensions)
             store.load()
@@ -181,7 +185,7 @@ def opened(folder: Path, dimensions: int, about: Mapping[str, str]) -> Iterator[
 def _check(folder: Path, document: Mapping[str, object]) -> None:
     path = folder / _STORE
     if not path.is_file():
-        if others := [name for name in os.listdir(folder) if name != _LOCK]:  # noqa: PTH208 - names alone
+        if others := [name for name in os.listdir(folder) if name != LOCK]:  # noqa: PTH208 - names alone
             raise ConfigError(f"{folder} contains {others[0]}, but no vectors; choose another --index")
         with atomic_write(path) as file:
             file.write(json.dumps(document).encode("ascii"))

@@ -24,6 +24,7 @@ from mobilenet.training.teacher.alignment import AlignedTeacher, aligned
 from mobilenet.training.teacher.data import has_labels, open_unlabelled_dataset, with_unlabelled
 from mobilenet.training.teacher.model import open_teacher
 from mobilenet.training.teacher.network import Teacher
+from mobilenet.training.teacher.settings import UNLABELLED_HINT
 from mobilenet.training.teacher.start import judged_by
 from mobilenet.training.tracking.listener import Listener
 
@@ -63,10 +64,15 @@ def open_data(settings: TrainingSettings, teacher: Teacher | None) -> tuple[Task
     if teacher.task not in (None, task.name):
         raise ConfigError(
             f"the teacher {teacher.name} is for {teacher.task}, and {spelled(settings.data)} for {task.name}; use a "
-            f"teacher for {task.name}"
+            f"teacher for {task.name}{f'; {UNLABELLED_HINT}' if labelled else ''}"
         )
     if labelled:
-        opened = open_dataset(settings.data, task, **chosen)
+        try:
+            opened = open_dataset(settings.data, task, **chosen)
+        except DataError as error:
+            if not settings.data.is_dir():
+                raise
+            raise DataError(f"{error}; {UNLABELLED_HINT}") from error
         return task, _decoded_alike(with_unlabelled(opened, unlabelled), teacher)
     return task, open_unlabelled_dataset(settings.data, task, teacher.vocabulary, unlabelled=unlabelled, **chosen)
 

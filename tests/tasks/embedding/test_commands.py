@@ -182,5 +182,5 @@ def test_pairs_are_evaluated(run: Path, photos: Path, tmp_path: Path, mobilenet:
     assert (found["verification"]["same_pairs"], found["verification"]["different_pairs"]) == (1, 1)
     assert [photo["file"] for photo in found["left_out"]] == ["gone.png"]
     printed = mobilenet("evaluate", run, tmp_path / "pairs.csv")
-    assert "True accepts by false-accept rate" in printed
+    assert "True accepts by false-accept rate, 1 same and 1 different pairs" in printed
     assert "Recall" not in printed

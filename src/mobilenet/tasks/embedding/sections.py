@@ -88,10 +88,11 @@ def summary(evaluation: Evaluated) -> tuple[str, ...]:
 
 
 def _verification(pairs: Mapping[str, Any]) -> Section:
+    counted = f"{pairs['same_pairs']:,} same and {pairs['different_pairs']:,} different pairs"
     rates = Table(
         (Column("False-accept rate", "share"), Column("Threshold", "number"), Column("True-accept rate", "meter")),
         tuple((row["false_accept_rate"], row["threshold"], row["true_accept_rate"]) for row in pairs["rates"]),
-        "True accepts by false-accept rate",
+        f"True accepts by false-accept rate, {counted}",
     )
     parts: list[Part] = [rates]
     if at := pairs["at_threshold"]:

@@ -14,6 +14,7 @@ from mobilenet.model.outputs import Ending, Output
 from mobilenet.model.vocabulary import listed
 from mobilenet.nn.endings import raw
 from mobilenet.training.teacher.network import Teacher
+from mobilenet.training.teacher.settings import UNLABELLED_HINT
 
 __all__ = ["AlignedTeacher", "aligned"]
 
@@ -123,7 +124,7 @@ def _order(teacher: Teacher, wanted: Sequence[str], noun: str) -> Tensor | None:
     if missing:
         raise ConfigError(
             f"the teacher {teacher.name} does not know {len(missing)} of the student's {len(wanted)} {noun}: "
-            f"{listed(missing)}; it knows {listed(names)}"
+            f"{listed(missing)}; it knows {listed(names)}; {UNLABELLED_HINT}"
         )
     if twice := [name for name in wanted if names.count(name) > 1]:
         raise ConfigError(

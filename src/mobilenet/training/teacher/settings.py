@@ -7,10 +7,13 @@ from typing import Any
 
 from mobilenet.errors import ConfigError
 
-__all__ = ["FREE", "Teaching"]
+__all__ = ["FREE", "UNLABELLED_HINT", "Teaching"]
 
 FREE = frozenset({"model", "labels", "unlabelled"})
 """Settings that do not affect what is learned: another teacher or other photos are detected by their content."""
+
+UNLABELLED_HINT = "photos without labels are given with --unlabelled FOLDER"
+"""For errors about data that may be a pool of photos, whose folders look like classes."""
 
 Triple = tuple[float, float, float]
 
