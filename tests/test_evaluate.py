@@ -96,7 +96,7 @@ def test_mistakes_are_worst_first() -> None:
 
 
 def test_the_regions_of_a_mistake_are_kept() -> None:
-    labelled = (Region((0.25, 0.5, 0.75, 1.0), "owl", True), Region((0.0, 0.0, 0.5, 0.5), "cat"))
+    labelled = (Region((0.25, 0.5, 0.75, 1.0), "owl", wrong=True), Region((0.0, 0.0, 0.5, 0.5), "cat"))
     mistakes = (Mistake("a.jpg", "owl", "cat", 0.5, labelled), Mistake("b.jpg", "dog", "cat", 0.5))
     result = Evaluation("classification", 2, {"top1": 0.0}, mistakes)
     assert Evaluation.from_json(result.to_json()) == result

@@ -4,11 +4,14 @@ import io
 import json
 import os
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 import pytest
 
 from mobilenet.cli.main import main
+from mobilenet.model.card import ModelCard
+from mobilenet.tasks.classification import Classification
 
 Paint = Callable[..., Path]
 
@@ -160,6 +163,100 @@ def test_photos_below_a_confidence_are_marked(
         assert [answer["predictions"][0]["label"] for answer in found] == ["green", "green"]
     assert main([*words, "--json"]) == 0
     assert all("uncertain" not in answer for answer in json.loads(capsys.readouterr().out))
+
+
+class _List:
+    """Answers by the names that they are to be written under."""
+
+    def __init__(self, file: Path, card: ModelCard) -> None:
+        self._file, self._labels = file, card.labels
+        self._lines: list[str] = []
+
+    def add(self, name: PurePosixPath, photo: Path, answer: Any) -> None:
+        self._lines.append(f"{name} {photo.suffix} {answer.to_json()['predictions'][0]['label']}")
+
+    def finish(self) -> None:
+        self._file.write_text("\n".join([" ".join(self._labels), *self._lines]))
+
+
+@pytest.fixture
+def _listing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Classes that can be written to two kinds of files."""
+    monkeypatch.setattr(Classification, "writers", {"list": _List, "log": _List})
+
+
+@pytest.mark.usefixtures("_listing")
+def test_answers_are_saved_under_names_of_their_own(
+    colour_model: str, paint: Paint, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, other = tmp_path / "photos", paint(tmp_path / "more" / "1.png", "green")
+    paint(folder / "1.png", "red")
+    paint(folder / "a" / "1.png", "blue")
+    paint(folder / "a" / "1.jpg", "green")
+    words = [colour_model, str(folder), str(other), str(other), str(tmp_path / "gone.png")]
+    saving = ["--save", f"list={tmp_path / 'list'}", "--save", f"log={tmp_path / 'log'}"]
+    assert main(["predict", *words, *saving, "--json"]) == 0
+    labels, *lines = (tmp_path / "list").read_text().splitlines()
+    assert labels == "blue red green"
+    wanted = ["1.png .png red", "a/1.jpg .jpg green", "a/1-2.png .png blue", "1-2.png .png green", "1-3.png .png green"]
+    assert sorted(lines) == sorted(wanted)
+    assert (tmp_path / "list").read_text() == (tmp_path / "log").read_text()
+    assert len(json.loads(capsys.readouterr().out)) == 5
+
+
+@pytest.mark.usefixtures("_listing")
+def test_what_exists_is_not_written_over(
+    colour_model: str, paint: Paint, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo = paint(tmp_path / "photos" / "1.png", "red")
+    before = photo.read_bytes()
+    for place, line in (
+        (photo, f"mobilenet: {photo} already exists; give --save a new name"),
+        (photo.parent, f"mobilenet: {photo.parent} is not empty; give --save a new folder"),
+    ):
+        assert main(["predict", colour_model, str(photo), "--save", f"list={place}"]) == 2
+        assert capsys.readouterr() == ("", f"{line}\n")
+    assert photo.read_bytes() == before
+
+
+@pytest.mark.usefixtures("_listing")
+def test_what_was_answered_before_an_interruption_is_saved(
+    colour_model: str, paint: Paint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo = paint(tmp_path / "1.png", "red")
+    answered = Classification.decode
+
+    def interrupted(*arguments: Any) -> Any:
+        if (tmp_path / "asked").exists():
+            raise KeyboardInterrupt
+        (tmp_path / "asked").touch()
+        return answered(*arguments)
+
+    monkeypatch.setattr(Classification, "decode", interrupted)
+    assert main(["predict", colour_model, str(photo), str(photo), "--save", f"list={tmp_path / 'list'}"]) not in (0, 2)
+    assert (tmp_path / "list").read_text().splitlines()[1:] == ["1.png .png red"]
+
+
+@pytest.mark.parametrize(
+    ("given", "formats", "line"),
+    [
+        ("list=out", {}, "classification has no format for --save; use --json to keep its answers"),
+        ("csv=out", {"list": _List, "log": _List}, "unknown format 'csv' for --save; use one of list, log"),
+        ("list", {"list": _List}, "'list' is not NAME=VALUE, such as drawn=out"),
+    ],
+)
+def test_a_format_that_is_none_is_one_line(
+    colour_model: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    given: str,
+    formats: dict[str, Any],
+    line: str,
+) -> None:
+    monkeypatch.setattr(Classification, "writers", formats)
+    assert main(["predict", colour_model, "a.jpg", "--save", given]) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert line in said
 
 
 def test_a_confidence_out_of_range_is_one_line(colour_model: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -147,7 +147,7 @@ def _pictures(part: str) -> list[NDArray[np.uint8]]:
 
 def test_a_mistake_about_a_part_is_shown_as_labelled_and_as_predicted(run: Path) -> None:
     Image.new("RGB", (600, 400), "black").save(run / "field.png")
-    labelled = (Region((0.25, 0.25, 0.75, 0.5), "water", True), Region((0.5, 0.8, 0.9, 0.9), "sand"))
+    labelled = (Region((0.25, 0.25, 0.75, 0.5), "water", wrong=True), Region((0.5, 0.8, 0.9, 0.9), "sand"))
     predicted = (Region((0.5, 0.8, 0.9, 0.9), "sand 90 %"),)
     mistakes = (Mistake("field.png", "water", "nothing", 0.75, labelled, predicted),)
     Evaluation("dowsing", 40, {"hits": 0.5, "depth": 1.0}, mistakes, (), str(run)).write(run / "evaluation.json")

@@ -97,13 +97,16 @@ class Named(click.ParamType[tuple[str, str]]):
 
     name = "NAME=VALUE"
 
+    def __init__(self, example: str = "loss=contrastive") -> None:
+        self._example = example
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
         """The name and the value."""
         if isinstance(value, tuple):
             return value
         name, equals, text = str(value).partition("=")
         if not (name and equals and text):
-            self.fail(f"{value!r} is not NAME=VALUE, such as loss=contrastive", param, ctx)
+            self.fail(f"{value!r} is not NAME=VALUE, such as {self._example}", param, ctx)
         return name.strip().replace("-", "_"), text.strip()
 
 

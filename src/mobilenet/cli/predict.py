@@ -1,21 +1,24 @@
-"""`mobilenet predict`: classifies photos."""
+"""`mobilenet predict`: answers for photos."""
 
+import contextlib
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from mobilenet.cli.console import shown
-from mobilenet.cli.params import Share
-from mobilenet.errors import DataError
+from mobilenet.cli.params import Named, Share
+from mobilenet.errors import ConfigError, DataError
+from mobilenet.files import check_writable
 
 if TYPE_CHECKING:
+    from mobilenet.model.card import ModelCard
     from mobilenet.runtimes.predictor import Predictor
-    from mobilenet.tasks.task import Answer, Options, Task
+    from mobilenet.tasks.task import Answer, Options, Task, Writer
 
 __all__ = ["command", "paths_of"]
 
@@ -25,15 +28,34 @@ _SHARE = Share("confidence", "0.6 or 60%")
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("photos", nargs=-1, required=True)
-@click.option("--top", default=5, show_default=True, type=click.IntRange(1), help="Answers per photo.")
+@click.option(
+    "--top", type=click.IntRange(1), help="Answers per photo.  [default: 5 classes, or every box above the threshold]"
+)
 @click.option(
     "--min-confidence",
     type=_SHARE,
-    help="Mark a photo as uncertain if its best answer is less probable than this, such as 0.6 or 60%.",
+    help="Mark a photo as uncertain if its best answer is less probable than this, such as 0.6 or 60%; leave out boxes "
+    "that are.",
+)
+@click.option(
+    "--save",
+    "saved",
+    multiple=True,
+    type=Named(example="drawn=out"),
+    help="Also write the answers to a new file or folder, such as drawn=FOLDER, coco=FILE or yolo=FOLDER for boxes; "
+    "repeat for several.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
-def command(*, model: Path, photos: tuple[str, ...], top: int, min_confidence: float | None, as_json: bool) -> None:
-    """Classify PHOTOS with MODEL, a run folder or a model file.
+def command(
+    *,
+    model: Path,
+    photos: tuple[str, ...],
+    top: int | None,
+    min_confidence: float | None,
+    saved: tuple[tuple[str, str], ...],
+    as_json: bool,
+) -> None:
+    """Answer for PHOTOS with MODEL, a run folder or a model file: classes, attributes or boxes.
 
     PHOTOS are files and folders (searched recursively); - reads paths from stdin, one per line. Photos that cannot be
     read and folders without photos are named on stderr and skipped; the exit code is 2 if no photo could be read.
@@ -45,12 +67,17 @@ def command(*, model: Path, photos: tuple[str, ...], top: int, min_confidence: f
     predictor = open_model(model)
     task = task_of_model(predictor.task, model)
     answered: list[dict[str, Any] | Path] = []
-    for path, answer in _answers(predictor, task, photos, Options(top, min_confidence)):
-        answered.append({"file": str(path), **answer.to_json()} if as_json else path)
-        if not as_json:
-            click.echo(path)
-            for line in answer.lines():
-                click.echo(f"  {line}")
+    with _writing(_writers(task, predictor.card, saved)) as writers:
+        names = _Names(photos)
+        for path, answer in _answers(predictor, task, photos, Options(top, min_confidence)):
+            answered.append({"file": str(path), **answer.to_json()} if as_json else path)
+            name = names.of(path)
+            for writer in writers:
+                writer.add(name, path, answer)
+            if not as_json:
+                click.echo(path)
+                for line in answer.lines():
+                    click.echo(f"  {line}")
     if not answered:
         raise DataError("no photo could be read; the reason for each is above")
     if as_json:
@@ -69,6 +96,57 @@ def _answers(
             click.echo(f"mobilenet: {shown(str(photo.path))}: {photo.reason}", err=True)
         else:
             yield photo.path, task.decode(photo.outputs, predictor.card, np.array([photo.size]), options)[0]
+
+
+def _writers(task: "Task", card: "ModelCard", saved: Sequence[tuple[str, str]]) -> list["Writer"]:
+    """What the answers are written by; ConfigError for a format that the task doesn't have, and for what exists."""
+    for kind, _ in saved:
+        if kind not in task.writers:
+            known = ", ".join(task.writers)
+            raise ConfigError(
+                f"unknown format {kind!r} for --save; use one of {known}"
+                if known
+                else f"{task.name} has no format for --save; use --json to keep its answers"
+            )
+    return [task.writers[kind](_unused(Path(place)), card) for kind, place in saved]
+
+
+def _unused(place: Path) -> Path:
+    if place.is_dir() and any(place.iterdir()):
+        raise ConfigError(f"{place} is not empty; give --save a new folder")
+    if place.exists() and not place.is_dir():
+        raise ConfigError(f"{place} already exists; give --save a new name")
+    check_writable(place.parent)
+    return place
+
+
+@contextlib.contextmanager
+def _writing(writers: list["Writer"]) -> Iterator[list["Writer"]]:
+    """What is interrupted has written the answers that there are."""
+    try:
+        yield writers
+    finally:
+        for writer in writers:
+            writer.finish()
+
+
+class _Names:
+    """What answers are written under: a photo's path below the folder that was given, or its name alone, with a number
+    where another photo had it already."""
+
+    def __init__(self, photos: Iterable[str]) -> None:
+        self._folders = [Path(photo) for photo in photos if photo != "-"]
+        self._used: set[PurePosixPath] = set()
+
+    def of(self, path: Path) -> PurePosixPath:
+        folder = next((one for one in self._folders if one != path and path.is_relative_to(one)), path.parent)
+        plain = PurePosixPath(path.relative_to(folder))
+        name, number = plain, 1
+        while name.with_suffix("") in self._used:
+            number += 1
+            name = plain.with_stem(f"{plain.stem}-{number}")
+        self._used.add(name.with_suffix(""))
+        return name
 
 
 def paths_of(photos: Iterable[str]) -> Iterator[Path]:

@@ -3,9 +3,10 @@
 Generic code receives a `Task` and never asks which one it is; only entry points look one up in `tasks.TASKS`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from mobilenet.nn.objective import Objective
 
 __all__ = [
+    "NO_WRITERS",
     "Answer",
     "Evaluated",
     "Figures",
@@ -34,6 +36,8 @@ __all__ = [
     "Region",
     "Task",
     "Temperatures",
+    "Writer",
+    "Writers",
     "Wrong",
 ]
 
@@ -105,12 +109,33 @@ class Answer(Protocol):
         ...
 
 
+class Writer(Protocol):
+    """Predictions written to files, a photo at a time."""
+
+    def add(self, name: PurePosixPath, photo: Path, answer: Answer) -> None:
+        """The prediction for a photo; `name` is the path to write it under, unlike that of any other photo even without
+        its ending."""
+        ...
+
+    def finish(self) -> None:
+        """Writes what can only be written after all photos."""
+        ...
+
+
+Writers = Mapping[str, Callable[[Path, ModelCard], Writer]]
+"""What opens a file or a folder for predictions, by the name of its format."""
+
+NO_WRITERS: Writers = MappingProxyType({})
+"""Of a task whose predictions are printed alone."""
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The user's options for predictions: `top`: how many per photo; `min_confidence` (0…1): predictions below it are
-    marked as uncertain, None to mark none."""
+    """The user's options for predictions: `top`: how many per photo, None for as many as the task gives by itself;
+    `min_confidence` (0…1): predictions below it are marked as uncertain, or left out where a photo has any number of
+    them; None for neither."""
 
-    top: int = 5
+    top: int | None = None
     min_confidence: float | None = None
 
 
@@ -158,6 +183,11 @@ class Task(Reader, Protocol):
     def augmentation(self) -> Mapping[str, Any]:
         """Fields of `images.augment.Augmentation` that suit its targets, where those of the recipe do not: crops in
         which what they say can still be seen."""
+        ...
+
+    @property
+    def writers(self) -> Writers:
+        """The formats in which its predictions can be written to files."""
         ...
 
     def recognises(self, data: Path) -> bool:

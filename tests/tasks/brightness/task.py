@@ -21,7 +21,7 @@ from mobilenet.model.vocabulary import Vocabulary
 from mobilenet.spec.rows import Conv, Linear, Network
 from mobilenet.spec.shapes import output_shapes
 from mobilenet.tasks.sections import Column, Figure, Gallery, Section, Table
-from mobilenet.tasks.task import Evaluated, Goal, LossSettings, Options, Temperatures, Wrong
+from mobilenet.tasks.task import NO_WRITERS, Evaluated, Goal, LossSettings, Options, Temperatures, Wrong
 
 if TYPE_CHECKING:
     from mobilenet.nn.objective import Objective
@@ -46,6 +46,7 @@ class Brightness:
     name = "brightness"
     goal = Goal("found", "found", "share of photos found", "same quadrant")
     curves = (("found", "found"),)
+    writers = NO_WRITERS
     vocabulary_noun = "quadrants"
     augmentation: Mapping[str, Any] = MappingProxyType({})
 

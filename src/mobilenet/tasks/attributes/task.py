@@ -26,7 +26,7 @@ from mobilenet.tasks.attributes.sections import headline, sections, summary
 from mobilenet.tasks.attributes.targets import AttributeTargets, relabelled
 from mobilenet.tasks.attributes.weighting import loss_range
 from mobilenet.tasks.sections import Figure, Section
-from mobilenet.tasks.task import Evaluated, Goal, LossSettings, Options, Temperatures, Wrong
+from mobilenet.tasks.task import NO_WRITERS, Evaluated, Goal, LossSettings, Options, Temperatures, Wrong
 
 if TYPE_CHECKING:
     from mobilenet.nn.objective import Objective
@@ -53,6 +53,7 @@ class Attributes:
     vocabulary_noun = "attributes"
     augmentation: Mapping[str, Any] = MappingProxyType({"crop_area": (0.75, 1.0)})
     curves = (("mean AP", "mean_ap"), ("mean F1", "mean_f1"))
+    writers = NO_WRITERS
 
     def recognises(self, data: Path) -> bool:
         """Whether its columns are 0, 1 or blank, or its labels several at once."""

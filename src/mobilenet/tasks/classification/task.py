@@ -24,7 +24,7 @@ from mobilenet.tasks.classification.read import class_targets, read_classes
 from mobilenet.tasks.classification.sections import headline, sections, summary
 from mobilenet.tasks.classification.targets import ClassTargets, relabelled
 from mobilenet.tasks.sections import Figure, Section
-from mobilenet.tasks.task import Evaluated, Goal, LossSettings, Options, Temperatures, Wrong
+from mobilenet.tasks.task import NO_WRITERS, Evaluated, Goal, LossSettings, Options, Temperatures, Wrong
 
 if TYPE_CHECKING:
     from mobilenet.nn.objective import Objective
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["Classification"]
 
 _OUTPUT = "probabilities"
+_TOP = 5
 
 
 class Classification:
@@ -42,6 +43,7 @@ class Classification:
     vocabulary_noun = "classes"
     augmentation: Mapping[str, Any] = MappingProxyType({})
     curves = (("top-1", "top1"), ("top-5", "top5"))
+    writers = NO_WRITERS
 
     def recognises(self, _data: Path) -> bool:
         """Anything may have classes: this task is asked last."""
@@ -104,10 +106,10 @@ class Classification:
     def decode(
         self, outputs: Outputs, card: ModelCard, _sizes: NDArray[np.int64], options: Options
     ) -> Sequence[Classified]:
-        """The `options.top` likeliest classes of each photo, and the parents of the first; a photo is uncertain if the
-        likeliest class is below `options.min_confidence`."""
+        """The `options.top` likeliest classes of each photo, five by default, and the parents of the first; a photo is
+        uncertain if the likeliest class is below `options.min_confidence`."""
         probabilities = outputs[_OUTPUT]
-        likeliest = answers(probabilities, card.labels, options.top)
+        likeliest = answers(probabilities, card.labels, options.top or _TOP)
         return [
             Classified(tuple(best), tuple(parents(row, card.labels)), options.min_confidence)
             for best, row in zip(likeliest, probabilities, strict=True)

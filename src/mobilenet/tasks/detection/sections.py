@@ -31,7 +31,6 @@ def headline(evaluation: Evaluated) -> tuple[Figure, ...]:
         Figure("Recall", figures["recall"], prominent=False),
         Figure("Score with the best F1", figures["threshold"], unit="number", prominent=False),
         *(Figure(title, figures[name], prominent=False) for title, name in more),
-        *(Figure("Loss", figures["loss"], unit="number", prominent=False) for _ in range("loss" in figures)),
     )
 
 

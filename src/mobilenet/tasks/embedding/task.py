@@ -25,7 +25,7 @@ from mobilenet.tasks.embedding.read import is_pairs, read_identities, source_of,
 from mobilenet.tasks.embedding.sections import headline, sections, summary
 from mobilenet.tasks.embedding.targets import Identities, Pairings, Vectors
 from mobilenet.tasks.sections import Figure, Section
-from mobilenet.tasks.task import Evaluated, Goal, LossSettings, Options, Temperatures, Wrong
+from mobilenet.tasks.task import NO_WRITERS, Evaluated, Goal, LossSettings, Options, Temperatures, Wrong
 
 if TYPE_CHECKING:
     from mobilenet.nn.objective import Objective
@@ -66,6 +66,7 @@ class Embedding:
     vocabulary_noun = "classes"
     augmentation = MappingProxyType[str, Any]({})
     curves = (("recall@1", "recall_at_1"), ("mAP@R", "map_at_r"))
+    writers = NO_WRITERS
 
     def __post_init__(self) -> None:
         for name, value, known in (("loss", self.loss, Loss), ("distance", self.distance, Distance)):
