@@ -8,15 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-import tflite
 from ai_edge_litert import schema_py_generated as schema
-from numpy.typing import NDArray
+from tests.weights.damage import mutated, tables
 
 from mobilenet.errors import ModelError
 from mobilenet.spec import mobilenet_v1
 from mobilenet.weights.read import import_weights
 
-_WEIGHTS = Path(__file__).parents[3] / "shared" / "weights"
 _SMALL = mobilenet_v1(0.25, 32, 10)
 
 File = Callable[..., Any]
@@ -179,35 +177,6 @@ def test_layers_that_share_their_bytes_take_no_more_memory_than_the_file(
         import_weights(saved(file.pack()))
 
 
-def _tables(data: bytes) -> NDArray[np.int64]:
-    """Where the bytes of a TFLite file lie that are no constant's values: most of it is filters, whose values do not
-    matter to a reader."""
-    model = tflite.Model.GetRootAs(data, 0)
-    start = np.frombuffer(data, np.uint8).__array_interface__["data"][0]
-    inside = np.zeros(len(data), bool)
-    for number in range(model.BuffersLength()):
-        values = model.Buffers(number).DataAsNumpy()
-        if isinstance(values, np.ndarray):
-            place = values.__array_interface__["data"][0] - start
-            inside[place : place + len(values)] = True
-    return np.flatnonzero(~inside)
-
-
-def _mutated(data: bytes, places: NDArray[np.int64], random: np.random.Generator) -> bytes:
-    """Cut short, or with a few bytes, or one whole number, of another value; nine of ten changes at `places`."""
-    if random.random() < 0.1:
-        return data[: random.integers(len(data))]
-    changed = bytearray(data)
-    for _ in range(random.integers(1, 9)):
-        place = int(random.choice(places)) if random.random() < 0.9 else int(random.integers(len(data)))
-        if random.random() < 0.5:
-            changed[place] = random.integers(256)
-        else:
-            number = int(random.choice([0, 1, 255, 2**16, 2**31 - 1, 2**31, 2**32 - 1]))
-            changed[place : place + 4] = number.to_bytes(4, "little")
-    return bytes(changed)
-
-
 def test_damage_ends_in_one_line_or_in_a_right_import(
     tflite_file: File,
     saved: Callable[[bytes], Path],
@@ -216,9 +185,9 @@ def test_damage_ends_in_one_line_or_in_a_right_import(
 ) -> None:
     file = tflite_file(quantized="INT8").network(_SMALL)
     data = attach(scaled(file, [0.0], [1.0]), "labels.txt", "\n".join(map(str, range(10))))
-    random, places, refused = np.random.default_rng(2), _tables(data), 0
+    random, places, refused = np.random.default_rng(2), tables(data), 0
     for number in range(300):
-        path = saved(_mutated(data, places, random))
+        path = saved(mutated(data, places, random))
         # Counting memory takes most of the time: of every fifth file is enough.
         with _memory_at_most(4 * len(data) + 64 * 2**20) if number % 5 == 0 else contextlib.nullcontext():
             try:

@@ -94,10 +94,11 @@ class _Paths:
         else:
             self._check_joined(joined)
             parts = [self._before(part, last) for part in joined.inputs]
+        branches = tuple(self._branch(number) for number, _ in parts)
         if wrong := [passed + more for _, more in parts if passed + more != sigmoids]:
             name = self._graph.tensors[tensor].name
             raise ModelError(f"{name} is computed with {wrong[0]} sigmoids (LOGISTIC), {sigmoids} expected")
-        return tuple(self._branch(number) for number, _ in parts)
+        return branches
 
     def chain(self, tensor: int) -> tuple[Operator, ...]:
         """The operators from the photo to a tensor, in order."""
