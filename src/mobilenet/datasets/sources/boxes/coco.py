@@ -77,8 +77,8 @@ class CocoPart:
             if found.photos and len(missing) == len(found.photos):
                 first = missing[0][:200]
                 raise DataError(
-                    f"{file}: none of its {len(missing):,} photos is in {index.root}, the first being {first!r}; give the "
-                    "folder that has both"
+                    f"{file}: none of its {len(missing):,} photos is in {index.root}, the first being {first!r}; "
+                    "give the folder that has both"
                 )
             faults += [Fault(name[:200], Reason.NO_PHOTO) for name in missing]
         unused = len(index.files) - len(said.keys() & set(index.files))
