@@ -31,6 +31,11 @@ class Objective(Protocol):
         ...
 
     @property
+    def fits_head(self) -> bool:
+        """Whether `fit_head` is worth the features of all photos."""
+        ...
+
+    @property
     def initial(self) -> Mapping[str, float]:
         """The parameters of the head that start at a number of their own, by their names in the network, in every
         training."""

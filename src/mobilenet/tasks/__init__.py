@@ -14,6 +14,7 @@ from mobilenet.model.outputs import Ending
 from mobilenet.tasks.attributes.task import Attributes
 from mobilenet.tasks.classification.task import Classification
 from mobilenet.tasks.default import DEFAULT
+from mobilenet.tasks.detection.task import Detection
 from mobilenet.tasks.embedding.task import Embedding
 from mobilenet.tasks.task import Task
 
@@ -32,7 +33,12 @@ __all__ = [
 
 _EMBEDDING = Embedding()
 
-TASKS: dict[str, Task] = {_EMBEDDING.name: _EMBEDDING, "attributes": Attributes(), DEFAULT: Classification()}
+TASKS: dict[str, Task] = {
+    _EMBEDDING.name: _EMBEDDING,
+    "detection": Detection(),
+    "attributes": Attributes(),
+    DEFAULT: Classification(),
+}
 """Every task by name, in the order in which they are asked whether they recognise a data set."""
 
 

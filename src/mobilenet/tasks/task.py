@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from mobilenet.datasets.reader import Reader
 from mobilenet.datasets.targets import Targets
 from mobilenet.model.card import ModelCard
+from mobilenet.model.graph import Arrays
 from mobilenet.model.head import Head
 from mobilenet.model.outputs import Outputs
 from mobilenet.model.precision import Precision
@@ -211,6 +212,17 @@ class Task(Reader, Protocol):
     def decoding(self, body: Network, vocabulary: Vocabulary) -> Mapping[str, Any]:
         """What turns the outputs of a network with that `body` into predictions, for its card, as JSON values: the
         fields of the vocabulary, and what follows from the body."""
+        ...
+
+    def inherited(self, decoding: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What a network that goes on from another one of this task, with other photos, keeps of its `decoding`."""
+        ...
+
+    def kept_head(
+        self, theirs: ModelCard, their_arrays: Arrays, ours: ModelCard, our_arrays: Arrays
+    ) -> Mapping[str, NDArray[np.float32]]:
+        """The arrays of our head that can be taken from another network of this task that training goes on from, by
+        their names; all in the shapes of the torch modules."""
         ...
 
     def objective(self, card: ModelCard, settings: LossSettings | None = None) -> "Objective":

@@ -86,6 +86,16 @@ def _decoded_alike(dataset: Dataset, teacher: Teacher) -> Dataset:
     return replace(dataset, vocabulary=replace(own, fields={**theirs.fields, **own.fields}))
 
 
+def _going_on(dataset: Dataset, settings: TrainingSettings, task: Task) -> Dataset:
+    """The data set with what decoding needs as the network has it that the run goes on from."""
+    from_weights = settings.inherited
+    if from_weights.get("task") != task.name:
+        return dataset
+    own = dataset.vocabulary
+    fields = {**task.inherited(from_weights["decoding"]), **own.fields}
+    return replace(dataset, vocabulary=replace(own, fields=fields))
+
+
 def load_data(settings: TrainingSettings, device: torch.device, dtype: torch.dtype, listener: Listener) -> TrainingData:
     """Open the teacher and the data set of a run, and decode its photos; a teacher that is a network of torch computes
     on `device` in `dtype`. ConfigError, ModelError, DataError."""
@@ -93,6 +103,7 @@ def load_data(settings: TrainingSettings, device: torch.device, dtype: torch.dty
     task, dataset = open_data(settings, opened)
     for note in dataset.notes:
         listener.note(note)
+    dataset = _going_on(dataset, settings, task)
     card = card_of(settings, task, dataset.vocabulary)
     teacher = None if opened is None else aligned(opened, card, task.vocabulary_noun)
     training, validation, caching_s = _cache(dataset, settings, task.augmentation, listener)

@@ -148,7 +148,7 @@ def _run(
         _check(folder, config, recorded, lines, processes, listener)
         job = Job(settings, plan, folder, data.task, data.card, *photos, config, device, dtype, lessons)
         session = Session(job, around)
-        evaluation = session.finish(None if source is None else partial(start, source))
+        evaluation = session.finish(None if source is None else partial(start, source, job))
         total_s = time.perf_counter() - began
         if processes.writes:
             config["seconds"] = {"caching": data.caching_s, "training": session.trainer.elapsed_s, "total": total_s}

@@ -94,7 +94,7 @@ class Session:
         trainer = self.trainer
         if not self._whole:
             self._start(begin)
-        if self.job.settings.weights is not None and not recorded:
+        if self.job.settings.weights is not None and trainer.objective.fits_head and not recorded:
             self._keep(None)
         if self.job.settings.weights is not None and not (trainer.step or trainer.finished):
             # A fitted head is a model by itself, but its weights are several times those that training ends with: the

@@ -44,7 +44,8 @@ class TrainingSettings:
     threads, one per core by default. `checkpoint_minutes`: time between two checkpoints within an epoch; the last
     `keep_checkpoints` are kept. `track`: where to log metrics, besides metrics.jsonl. `teacher`: learn from the outputs
     of another network. `augmentation`: fields of `images.augment.Augmentation` that differ from those of the recipe and
-    the task. `task_options`: names and values of the task's own options (`tasks.configured`).
+    the task. `inherited`: the task and the decoding of the network that a run goes on from. `task_options`: names and
+    values of the task's own options (`tasks.configured`).
     """
 
     data: Path
@@ -87,6 +88,7 @@ class TrainingSettings:
     track: tuple[Track, ...] = ("tensorboard",)
     task: str | None = None
     teacher: Teaching | None = None
+    inherited: Mapping[str, Any] = field(default_factory=dict)
     task_options: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
@@ -122,6 +124,8 @@ class TrainingSettings:
         values["teacher"] = None if self.teacher is None else self.teacher.to_json()
         # As in runs of versions that had no such options.
         values["task_options"] = dict(self.task_options) or None
+        if not self.inherited:
+            del values["inherited"]
         return values
 
     @classmethod

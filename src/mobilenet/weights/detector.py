@@ -62,6 +62,7 @@ def _decoding(detector: ForeignDetector) -> dict[str, object]:
     rounded = [plane.centres.tolist() for plane in detector.planes if plane.centres is not None]
     return {
         **({"centres": rounded} if rounded else {}),
+        "ssd": "lite" if len(detector.planes[0].boxes) > 1 else "plain",
         "priors": [plane.priors.tolist() for plane in detector.planes],
         "box_scales": list(detector.box_scales),
         "overlap": round(detector.overlap, 6),

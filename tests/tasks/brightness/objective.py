@@ -21,6 +21,7 @@ class LightObjective:
     names = ("loss", "quadrant")
     zero_start: tuple[str, ...] = ()
     initial: Mapping[str, float] = MappingProxyType({})
+    fits_head = True
 
     def learned(self, targets: Targets) -> None:
         return None

@@ -95,6 +95,14 @@ class Brightness:
     def decoding(self, _body: Network, vocabulary: Vocabulary) -> Mapping[str, Any]:
         return vocabulary.fields
 
+    def inherited(self, _decoding: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Nothing."""
+        return {}
+
+    def kept_head(self, *_: object) -> Mapping[str, NDArray[np.float32]]:
+        """Nothing: the head is fitted to the photos."""
+        return {}
+
     def objective(self, _card: ModelCard, _settings: LossSettings | None = None) -> "Objective":
         from brightness.objective import LightObjective
 

@@ -16,7 +16,7 @@ from mobilenet.images import Preprocessing
 from mobilenet.images.overlay import PALETTE
 from mobilenet.model.card import ModelCard
 from mobilenet.tasks.detection.answers import Detected, detected, drawn, least_score
-from mobilenet.tasks.detection.found import Found
+from mobilenet.tasks.detection.targets import Found
 from mobilenet.tasks.detection.writers import WRITERS
 
 NAMES = ("ace", "Größe", "queen")

@@ -13,10 +13,9 @@ from hypothesis import strategies as st
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from mobilenet.tasks.detection.found import Found
 from mobilenet.tasks.detection.mistakes import mistakes
 from mobilenet.tasks.detection.score import agreement, background_name, score
-from mobilenet.tasks.detection.targets import BoxTargets
+from mobilenet.tasks.detection.targets import BoxTargets, Found
 
 NAMES = ("ace", "king", "queen")
 SIZES = ((200, 100), (480, 640), (64, 80))

@@ -6,10 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mobilenet.tasks.detection.found import Found
 from mobilenet.tasks.detection.score import score
 from mobilenet.tasks.detection.sections import headline, sections, summary
-from mobilenet.tasks.detection.targets import BoxTargets
+from mobilenet.tasks.detection.targets import BoxTargets, Found
 from mobilenet.tasks.sections import Curves, Gallery, Matrix, Section, Table
 
 NAMES = ("ace", "king", "queen")

@@ -33,6 +33,7 @@ class AttributeObjective:
     names = ("loss", "accuracy")
     zero_start = (f"{CLASSIFIER}.weight", f"{CLASSIFIER}.bias")
     initial: Mapping[str, float] = MappingProxyType({})
+    fits_head = True
 
     def __init__(self, *, label_smoothing: float = 0.0, class_balanced: bool = False) -> None:
         self._smoothing, self._balanced = label_smoothing, class_balanced

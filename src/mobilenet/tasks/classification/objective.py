@@ -27,6 +27,7 @@ class ClassificationObjective:
     names = ("loss", "top1")
     zero_start = (f"{CLASSIFIER}.weight", f"{CLASSIFIER}.bias")
     initial: Mapping[str, float] = MappingProxyType({})
+    fits_head = True
 
     def __init__(self, classes: int, *, label_smoothing: float = 0.0, class_balanced: bool = False) -> None:
         self._classes, self._smoothing, self._balanced = classes, label_smoothing, class_balanced

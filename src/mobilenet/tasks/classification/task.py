@@ -85,6 +85,14 @@ class Classification:
         """The fields of the vocabulary."""
         return vocabulary.fields
 
+    def inherited(self, _decoding: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Nothing."""
+        return {}
+
+    def kept_head(self, *_: object) -> Mapping[str, NDArray[np.float32]]:
+        """Nothing: the head is fitted to the photos."""
+        return {}
+
     def objective(self, card: ModelCard, settings: LossSettings | None = None) -> "Objective":
         """Cross-entropy."""
         # Running models does not need torch.

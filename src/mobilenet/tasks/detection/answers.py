@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobilenet.images.overlay import Mark, draw_marks, palette_colour
-from mobilenet.tasks.detection.found import Found
+from mobilenet.tasks.detection.targets import Found
 
 __all__ = ["DEFAULT_THRESHOLD", "THRESHOLD", "Detected", "Located", "detected", "drawn", "least_score"]
 

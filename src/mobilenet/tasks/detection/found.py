@@ -1,23 +1,25 @@
 """From outputs to boxes: decoding, and suppression of boxes that are around the same thing."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mobilenet.model.card import ModelCard
 from mobilenet.model.outputs import Outputs
+from mobilenet.model.ssd import BOXES, SCORES
 from mobilenet.tasks.detection.coding import decoded
-from mobilenet.tasks.detection.priors import BOX_SCALES, BOXES, SCALES, SCORES, prior_boxes
+from mobilenet.tasks.detection.priors import BOX_SCALES, SCALES, prior_boxes
+from mobilenet.tasks.detection.targets import Found
 
-__all__ = ["LEAST_SCORE", "MOST", "OVERLAP", "Found", "found_boxes", "overlaps"]
+__all__ = ["LEAST_SCORE", "MOST", "OVERLAP", "found_boxes", "overlaps"]
 
 LEAST_SCORE = 0.01
 """Boxes below are noise."""
 
 OVERLAP = 0.6
-"""Of two boxes of one class that overlap by more (intersection over union), the one with the lower score goes."""
+"""Of two boxes of one class that overlap by more (intersection over union), the one with the lower score goes, unless
+the field `overlap` of a card's `decoding` says another number."""
 
 MOST = 100
 """Boxes per photo, as COCO counts them."""
@@ -28,28 +30,13 @@ _CONSIDERED = 400
 Floats = NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Found:
-    """The K boxes found in one photo, best first.
-
-    `boxes` (K, 4) float32: top, left, bottom, right as shares of the photo, 0…1; `labels` (K,) int64 places in the
-    vocabulary; `scores` (K,) float32, 0…1.
-    """
-
-    boxes: Floats
-    labels: NDArray[np.int64]
-    scores: Floats
-
-    def __len__(self) -> int:
-        return len(self.scores)
-
-
 def found_boxes(outputs: Outputs, card: ModelCard, *, least_score: float = LEAST_SCORE) -> list[Found]:
     """The boxes in each of N photos, from codes (N, P, 4) and scores (N, P, C) after their endings; ModelError."""
     priors = prior_boxes(card)
     scales = card.decoding.get(SCALES, BOX_SCALES)
+    most = float(card.decoding.get("overlap", OVERLAP))
     return [
-        _of_photo(codes, scores, priors, scales, least_score)
+        _of_photo(codes, scores, priors, scales, least_score, most)
         for codes, scores in zip(outputs[BOXES], outputs[SCORES], strict=True)
     ]
 
@@ -63,19 +50,21 @@ def overlaps(ours: Floats, theirs: Floats) -> Floats:
     return np.asarray(np.divide(both, either, out=np.zeros_like(both), where=either > 0))
 
 
-def _of_photo(codes: Floats, scores: Floats, priors: Floats, scales: Sequence[float], least_score: float) -> Found:
+def _of_photo(
+    codes: Floats, scores: Floats, priors: Floats, scales: Sequence[float], least_score: float, most: float
+) -> Found:
     at, labels = np.nonzero(scores >= least_score)
     values = scores[at, labels]
     order = np.argsort(-values, kind="stable")[:_CONSIDERED]
     at, labels, values = at[order], labels[order], values[order]
     boxes = decoded(codes[at], priors[at], scales)
-    kept = _unsuppressed(boxes, labels)[:MOST]
+    kept = _unsuppressed(boxes, labels, most)[:MOST]
     return Found(boxes[kept], labels[kept], values[kept])
 
 
-def _unsuppressed(boxes: Floats, labels: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The places of the boxes (K, 4), best first, that no better one of their class overlaps."""
-    hides = (overlaps(boxes, boxes) > OVERLAP) & (labels[:, None] == labels)
+def _unsuppressed(boxes: Floats, labels: NDArray[np.int64], most: float) -> NDArray[np.int64]:
+    """The places of the boxes (K, 4), best first, that no better one of their class overlaps by more than `most`."""
+    hides = (overlaps(boxes, boxes) > most) & (labels[:, None] == labels)
     kept = np.ones(len(boxes), np.bool_)
     for place in range(len(boxes)):
         if kept[place]:

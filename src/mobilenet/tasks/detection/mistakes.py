@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobilenet.metrics.detection import BACKGROUND, iou
-from mobilenet.tasks.detection.found import Found
 from mobilenet.tasks.detection.score import Judged, background_name, judged
-from mobilenet.tasks.detection.targets import BoxTargets
+from mobilenet.tasks.detection.targets import BoxTargets, Found
 from mobilenet.tasks.task import Region, Wrong
 
 __all__ = ["mistakes"]

@@ -1,9 +1,12 @@
 """Boxes that move with the pixels of their photos."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
-from mobilenet.images.augment import Crops
+if TYPE_CHECKING:
+    from mobilenet.images.augment import Crops
 
 __all__ = ["IGNORED", "NOTHING", "moved"]
 
@@ -16,7 +19,7 @@ _SEEN, _HINTED = 0.4, 0.05
 Floats = NDArray[np.float32]
 
 
-def moved(boxes: Floats, labels: NDArray[np.int64], crops: Crops) -> tuple[Floats, NDArray[np.int64]]:
+def moved(boxes: Floats, labels: NDArray[np.int64], crops: "Crops") -> tuple[Floats, NDArray[np.int64]]:
     """The boxes (B, G, 4) of B photos, top, left, bottom, right as shares of each, as shares of its crop and cut to it;
     labels (B, G) become `IGNORED` for boxes of which little is left, and `NOTHING` for those that are gone."""
     crop = crops.box[:, None]

@@ -1,8 +1,9 @@
 """Prior boxes: the shapes at each position of each plane from which boxes are predicted.
 
 `decoding["priors"]` of a card has, for each plane, the height and width of the priors at each of its positions, as
-shares of the photo; their centres are the middles of the positions. `decoding["box_scales"]` are the factors of the
-four numbers of a code (Liu et al. 2016; TensorFlow's `FasterRcnnBoxCoder`).
+shares of the photo; their centres are the middles of the positions, or for each plane the `centres` of a row.
+`decoding["box_scales"]` are the factors of the four numbers of a code (Liu et al. 2016; TensorFlow's
+`FasterRcnnBoxCoder`).
 """
 
 import math
@@ -15,16 +16,14 @@ from numpy.typing import NDArray
 from mobilenet.errors import ModelError
 from mobilenet.model.card import ModelCard
 from mobilenet.model.outputs import Output
+from mobilenet.model.ssd import BOXES, SCORES
 from mobilenet.spec.rows import Network
 from mobilenet.spec.shapes import output_shapes
-from mobilenet.spec.ssd import PRIORS, planes
+from mobilenet.spec.ssd import planes
 
-__all__ = ["BOXES", "BOX_SCALES", "SCALES", "SCORES", "SHAPES", "default_shapes", "prior_boxes"]
+__all__ = ["BOX_SCALES", "CENTRES", "SCALES", "SHAPES", "default_shapes", "prior_boxes"]
 
-BOXES, SCORES = "boxes", "scores"
-"""The outputs of a detector: codes (P, 4) and scores (P, C) of its P priors."""
-
-SHAPES, SCALES = "priors", "box_scales"
+SHAPES, SCALES, CENTRES = "priors", "box_scales", "centres"
 """Fields of a card's `decoding`."""
 
 BOX_SCALES = (10.0, 10.0, 5.0, 5.0)
@@ -58,11 +57,12 @@ def prior_boxes(card: ModelCard) -> Floats:
     boxes, scores = _outputs(card)
     rows = output_shapes(card.network().rows, card.resolution)
     made = []
-    for row, priors in zip(boxes.rows, shapes, strict=True):
+    rounded = card.decoding.get(CENTRES) or [None] * len(shapes)
+    for row, priors, centres in zip(boxes.rows, shapes, rounded, strict=True):
         height, width, channels = rows[row]
         if channels != 4 * len(priors):
             raise ModelError(f"row {row} has {channels} channels for {len(priors)} prior boxes; it needs 4 for each")
-        made.append(_grid(height, width, np.asarray(priors, np.float64)))
+        made.append(_grid(_centres(height, centres), _centres(width, centres), np.asarray(priors, np.float64)))
     found = np.concatenate(made).astype(np.float32)
     if boxes.shape != (len(found), 4) or scores.shape != (len(found), len(card.labels)):
         raise ModelError(
@@ -70,11 +70,6 @@ def prior_boxes(card: ModelCard) -> Floats:
             "classes"
         )
     return found
-
-
-def priors_of_planes(body: Network) -> tuple[int, ...]:
-    """The number of priors at each position of the planes of a body."""
-    return PRIORS[: len(planes(body))]
 
 
 def _outputs(card: ModelCard) -> tuple[Output, Output]:
@@ -97,8 +92,16 @@ def _shape(scale: float, aspect: float) -> list[float]:
     return [scale / math.sqrt(aspect), scale * math.sqrt(aspect)]
 
 
-def _grid(height: int, width: int, priors: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(height · width · A, 4): the priors (A, 2) at each position, row by row."""
-    top, left = np.meshgrid((np.arange(height) + 0.5) / height, (np.arange(width) + 0.5) / width, indexing="ij")
+def _centres(side: int, given: Sequence[float] | None) -> NDArray[np.float64]:
+    """(side,) those of the positions in a row or a column, as shares of the photo."""
+    found = (np.arange(side) + 0.5) / side if given is None else np.asarray(given, np.float64)
+    if found.shape != (side,) or not np.isfinite(found).all():
+        raise ModelError(f"its prior boxes have {found.size} centres in a row of {side} positions")
+    return found
+
+
+def _grid(rows: NDArray[np.float64], columns: NDArray[np.float64], priors: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(rows · columns · A, 4): the priors (A, 2) at each position, row by row."""
+    top, left = np.meshgrid(rows, columns, indexing="ij")
     centres = np.repeat(np.stack([top.ravel(), left.ravel()], 1), len(priors), 0)
-    return np.concatenate([centres, np.tile(priors, (height * width, 1))], 1)
+    return np.concatenate([centres, np.tile(priors, (len(centres) // len(priors), 1))], 1)

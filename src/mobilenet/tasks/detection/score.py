@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from mobilenet.metrics import detection as metrics
 from mobilenet.metrics.detection import BACKGROUND, RECALLS, SIZES, Averages, Detections, Matches, Truth
-from mobilenet.tasks.detection.found import Found
-from mobilenet.tasks.detection.targets import BoxTargets
+from mobilenet.tasks.detection.targets import BoxTargets, Found
 
 __all__ = ["Judged", "agreement", "background_name", "judged", "score"]
 
@@ -62,9 +61,9 @@ def score(found: Sequence[Found], targets: BoxTargets, names: Sequence[str]) -> 
     """What was found in N photos and their (M, 4) boxes -> all figures as JSON values, None where there is nothing to
     measure them on.
 
-    `ap` is COCO's mean over classes and IoU 0.5 … 0.95, and `loss` what it lacks of 1; `ap50` and `ap75` at one IoU, `ar_10` the recall of the best
-    10 boxes per photo and class. `threshold` is the score with the best F1, at which `precision`, `recall`, `f1`, the
-    confusion and the counts of each class are taken.
+    `ap` is COCO's mean over classes and IoU 0.5 … 0.95, and `loss` what it lacks of 1; `ap50` and `ap75` are at one
+    IoU, `ar_10` is the recall of the best 10 boxes per photo and class. `threshold` is the score with the best F1, at
+    which `precision`, `recall`, `f1`, the confusion and the counts of each class are taken.
     """
     at, classes = judged(found, targets), len(names)
     coco = metrics.averages(_detections(found, targets), at.truth, len(targets), classes)

@@ -1,4 +1,4 @@
-"""The boxes of photos."""
+"""The boxes of photos: those that are labelled, and those that a network has found."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mobilenet.model.vocabulary import Vocabulary
 
-__all__ = ["BoxTargets"]
+__all__ = ["BoxTargets", "Found"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,6 +69,22 @@ class BoxTargets:
             names = _names(self.labels[at], self.crowd[at], vocabulary.names)
             sides = np.round(self.boxes[at].astype(np.float64), 6).tolist()
             yield [[name, *box] for name, box in zip(names, sides, strict=True)]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """The K boxes found in one photo, best first.
+
+    `boxes` (K, 4) float32: top, left, bottom, right as shares of the photo, 0…1; `labels` (K,) int64 places in the
+    vocabulary; `scores` (K,) float32, 0…1.
+    """
+
+    boxes: Floats
+    labels: NDArray[np.int64]
+    scores: Floats
+
+    def __len__(self) -> int:
+        return len(self.scores)
 
 
 def _names(labels: NDArray[np.int64], crowd: NDArray[np.bool_], names: Sequence[str]) -> list[str]:

@@ -36,6 +36,7 @@ class EmbeddingObjective:
     names = ("loss", "recall_at_1")
     zero_start: tuple[str, ...] = ()
     initial: Mapping[str, float] = MappingProxyType({})
+    fits_head = True
 
     def __init__(
         self,

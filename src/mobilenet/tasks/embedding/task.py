@@ -124,6 +124,14 @@ class Embedding:
         """The fields of the vocabulary."""
         return vocabulary.fields
 
+    def inherited(self, _decoding: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Nothing."""
+        return {}
+
+    def kept_head(self, *_: object) -> Mapping[str, NDArray[np.float32]]:
+        """Nothing: the head is fitted to the photos."""
+        return {}
+
     def objective(self, card: ModelCard, _settings: LossSettings | None = None) -> "Objective":
         """ArcFace or supervised contrastive, and the distance from a teacher's vectors."""
         # Running models does not need torch.

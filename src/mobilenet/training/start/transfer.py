@@ -17,6 +17,8 @@ from mobilenet.model.card import ModelCard
 from mobilenet.nn.layers import BatchNorm, ConvUnit
 from mobilenet.nn.model_file import build_network, network_of_arrays
 from mobilenet.nn.network import TableNetwork, place
+from mobilenet.spec.rows import Conv, Row
+from mobilenet.training.job import Job
 from mobilenet.training.loop import Stopwatch, Trainer
 from mobilenet.training.settings import TrainingSettings
 from mobilenet.training.start.norms import measure_norms, restate_norms
@@ -66,12 +68,20 @@ def adopt(settings: TrainingSettings, card: ModelCard) -> TrainingSettings:
         style=replace(card.style, batch_norm=True),
         mean=card.preprocessing.mean,
         std=card.preprocessing.std,
+        inherited={} if card.head is None else {"task": card.task, "decoding": card.decoding},
     )
 
 
-def start(source: Source, trainer: Trainer, watch: Stopwatch, progress: Callable[[int, int], None]) -> None:
-    """Make the trainer's network ready: the body of `source`, norms that fit the photos, and a head fitted to the
-    features that the body gives of those with labels, where the task has one that can be.
+def start(
+    source: Source,
+    job: Job,
+    trainer: Trainer,
+    watch: Stopwatch,
+    progress: Callable[[int, int], None],
+) -> None:
+    """Make the trainer's network ready: the body of `source`, norms that fit the photos, what the task keeps of its
+    head, and a head fitted to the features that the body gives of photos with labels, where the task has one that can
+    be.
     """
     began = time.perf_counter()
     network = trainer.network.eval()
@@ -85,14 +95,24 @@ def start(source: Source, trainer: Trainer, watch: Stopwatch, progress: Callable
         wide = with_norms(source, some, trainer.device)
         thin = thinner(wide, network.spec.width_multiplier, some, trainer.device)
         begin(thin.network, network)
+        _set_head(network, _kept_head(thin, network, job))
     labelled = photos[labelled_part(trainer.photos.targets)[1][photos] >= 0]
-    if len(labelled):
+    if len(labelled) and trainer.objective.fits_head:
         with watch.part("features"):
             features, targets = _features(trainer, network, labelled, progress)
         with watch.part("head"):
             _set_head(network, trainer.objective.fit_head(features, targets, trainer.settings.seed))
     trainer.average.restart()
     trainer.elapsed_s += time.perf_counter() - began
+
+
+def _kept_head(source: Source, network: TableNetwork, job: Job) -> dict[str, Tensor]:
+    theirs, ours = (
+        {name: values.detach().cpu().numpy() for name, values in each.state_dict().items()}
+        for each in (source.network, network)
+    )
+    kept = job.task.kept_head(source.card, theirs, job.card, ours) if source.card.task == job.task.name else {}
+    return {name: torch.from_numpy(values) for name, values in kept.items()}
 
 
 def _shuffled(trainer: Trainer) -> NDArray[np.int64]:
@@ -126,10 +146,12 @@ def with_norms(source: Source, batches: Callable[[], Iterable[Tensor]], device: 
     """The same function with a norm after every convolution, fitted to `batches` of network input (B, 3, R, R)."""
     if source.card.style.batch_norm:
         return source
-    card = replace(source.card, style=replace(source.card.style, batch_norm=True))
+    head = source.card.head and replace(source.card.head, rows=tuple(map(_normed, source.card.head.rows)))
+    card = replace(source.card, style=replace(source.card.style, batch_norm=True), head=head)
     network = TableNetwork(card.network(), card.outputs).eval()
     place(network, device)
     begin(source.network, network)
+    _begin_head(source.network, network)
     restate_norms(network, batches())
     return replace(source, network=network, card=card)
 
@@ -169,12 +191,35 @@ def begin(source: TableNetwork, target: TableNetwork) -> None:
             _take(unit, old)
 
 
+def _normed(row: Row) -> Row:
+    """A convolution that had a norm, as those before an activation have; other rows as they are."""
+    if isinstance(row, Conv) and not row.batch_norm and row.activation != "none":
+        return replace(row, batch_norm=True, bias=False)
+    return row
+
+
+def _begin_head(source: TableNetwork, target: TableNetwork) -> None:
+    """Copy the rows after the body, which both networks have."""
+    body = {name for name, _ in target.body()}
+    with torch.no_grad():
+        for row in target.spec.rows:
+            unit, old = target.get_submodule(row.name), source.get_submodule(row.name)
+            if row.name in body:
+                continue
+            if isinstance(unit, ConvUnit) and isinstance(old, ConvUnit):
+                _take(unit, old)
+            else:
+                unit.load_state_dict(old.state_dict())
+
+
 def _units(rows: Iterable[tuple[str, nn.Module]]) -> list[tuple[str, ConvUnit]]:
     return [(name, module) for name, module in rows if isinstance(module, ConvUnit)]
 
 
 def _take(unit: ConvUnit, old: ConvUnit) -> None:
     unit.conv.weight.copy_(old.conv.weight)
+    if unit.conv.bias is not None and old.conv.bias is not None:
+        unit.conv.bias.copy_(old.conv.bias)
     if isinstance(old.norm, BatchNorm):
         unit.norm.load_state_dict(old.norm.state_dict())
     elif isinstance(unit.norm, BatchNorm):

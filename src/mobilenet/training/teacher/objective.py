@@ -34,6 +34,7 @@ class DistilledObjective:
         self._learned: nn.Module | None = None
         self.names = objective.names if labelled else objective.names[:1]
         self.zero_start, self.initial = objective.zero_start, objective.initial
+        self.fits_head = objective.fits_head
 
     def learned(self, targets: Targets) -> nn.Module | None:
         """As the task's, for the photos with labels; None where no loss of the task is minimised."""
