@@ -64,7 +64,6 @@ def _decoding(detector: ForeignDetector) -> dict[str, object]:
         **({"centres": rounded} if rounded else {}),
         "priors": [plane.priors.tolist() for plane in detector.planes],
         "box_scales": list(detector.box_scales),
-        "overlap": round(detector.overlap, 6),
     }
 
 

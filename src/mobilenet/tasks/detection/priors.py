@@ -1,7 +1,8 @@
 """Prior boxes: the shapes at each position of each plane from which boxes are predicted.
 
 `decoding["priors"]` of a card has, for each plane, the height and width of the priors at each of its positions, as
-shares of the photo; their centres are the middles of the positions. `decoding["box_scales"]` are the factors of the
+shares of the photo; their centres are the middles of the positions, or `decoding["centres"]`, for each plane those of
+the positions in a row or column: 8-bit files of other tools round them. `decoding["box_scales"]` are the factors of the
 four numbers of a code (Liu et al. 2016; TensorFlow's `FasterRcnnBoxCoder`).
 """
 
@@ -19,12 +20,12 @@ from mobilenet.spec.rows import Network
 from mobilenet.spec.shapes import output_shapes
 from mobilenet.spec.ssd import PRIORS, planes
 
-__all__ = ["BOXES", "BOX_SCALES", "SCALES", "SCORES", "SHAPES", "default_shapes", "prior_boxes"]
+__all__ = ["BOXES", "BOX_SCALES", "CENTRES", "SCALES", "SCORES", "SHAPES", "default_shapes", "prior_boxes"]
 
 BOXES, SCORES = "boxes", "scores"
 """The outputs of a detector: codes (P, 4) and scores (P, C) of its P priors."""
 
-SHAPES, SCALES = "priors", "box_scales"
+SHAPES, SCALES, CENTRES = "priors", "box_scales", "centres"
 """Fields of a card's `decoding`."""
 
 BOX_SCALES = (10.0, 10.0, 5.0, 5.0)
@@ -58,11 +59,13 @@ def prior_boxes(card: ModelCard) -> Floats:
     boxes, scores = _outputs(card)
     rows = output_shapes(card.network().rows, card.resolution)
     made = []
-    for row, priors in zip(boxes.rows, shapes, strict=True):
+    for plane, (row, priors) in enumerate(zip(boxes.rows, shapes, strict=True)):
         height, width, channels = rows[row]
         if channels != 4 * len(priors):
             raise ModelError(f"row {row} has {channels} channels for {len(priors)} prior boxes; it needs 4 for each")
-        made.append(_grid(height, width, np.asarray(priors, np.float64)))
+        rounded = _rounded(card.decoding, len(shapes), plane)
+        top, left = (_centres(side) if rounded is None else rounded for side in (height, width))
+        made.append(_grid(top, left, np.asarray(priors, np.float64)))
     found = np.concatenate(made).astype(np.float32)
     if boxes.shape != (len(found), 4) or scores.shape != (len(found), len(card.labels)):
         raise ModelError(
@@ -97,8 +100,22 @@ def _shape(scale: float, aspect: float) -> list[float]:
     return [scale / math.sqrt(aspect), scale * math.sqrt(aspect)]
 
 
-def _grid(height: int, width: int, priors: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(height · width · A, 4): the priors (A, 2) at each position, row by row."""
-    top, left = np.meshgrid((np.arange(height) + 0.5) / height, (np.arange(width) + 0.5) / width, indexing="ij")
+def _rounded(decoding: Mapping[str, Any], planes: int, plane: int) -> NDArray[np.float64] | None:
+    """The card's own centres of the positions of a plane, if it has any."""
+    centres = decoding.get(CENTRES)
+    if centres is None:
+        return None
+    if len(centres) != planes or not all(isinstance(each, float) and 0 <= each <= 1 for each in centres[plane]):
+        raise ModelError(f"its centres of positions are not shares of the photo for each of {planes} planes")
+    return np.asarray(centres[plane], np.float64)
+
+
+def _centres(side: int) -> NDArray[np.float64]:
+    return (np.arange(side) + 0.5) / side
+
+
+def _grid(rows: NDArray[np.float64], columns: NDArray[np.float64], priors: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(rows · columns · A, 4): the priors (A, 2) at each position, row by row."""
+    top, left = np.meshgrid(rows, columns, indexing="ij")
     centres = np.repeat(np.stack([top.ravel(), left.ravel()], 1), len(priors), 0)
-    return np.concatenate([centres, np.tile(priors, (height * width, 1))], 1)
+    return np.concatenate([centres, np.tile(priors, (rows.size * columns.size, 1))], 1)
