@@ -28,6 +28,8 @@ _OF_SPEED = {"training", "layers", "padding", "predict_overhead", "litert_conver
 _OF_ACCURACY = {"few_shot", "linear_baseline", "taught_attributes"}
 _OF_VECTORS = {"retrieval", "vector_search"}
 """Tested in test_vectors.py."""
+_OF_DETECTORS = {"imported_detector"}
+"""Tested in test_imported_detector.py."""
 _WITHOUT_FIGURES = {"convert_with_tensorflow"}
 """Converts files, in an environment of its own."""
 
@@ -41,7 +43,7 @@ def _script(monkeypatch: pytest.MonkeyPatch, name: str) -> ModuleType:
 
 def test_every_script_has_its_test() -> None:
     names = {path.stem for path in _SCRIPTS.glob("*.py")}
-    assert names == _OF_SEARCHES | _OF_SPEED | _OF_ACCURACY | _OF_VECTORS | _WITHOUT_FIGURES
+    assert names == _OF_SEARCHES | _OF_SPEED | _OF_ACCURACY | _OF_VECTORS | _OF_DETECTORS | _WITHOUT_FIGURES
 
 
 @pytest.fixture(scope="module")

@@ -139,7 +139,6 @@ def test_8_bit_anchors_are_read_as_they_are_rounded(tflite_file: File, saved: Sa
     assert np.allclose(np.ravel(decoding["priors"][1]), rounded[6 * 6 * 3 :][:6, 2:].ravel(), atol=1e-6)
     assert np.allclose(decoding["centres"][0], rounded[: 6 * 3 : 3, 1], atol=1e-6)
     assert decoding["box_scales"] == [10.0, 10.0 - 1, 5.0, 4.0]
-    assert decoding["overlap"] == 1.0
 
 
 def test_a_range_that_ends_early_is_kept_for_every_reader() -> None:
@@ -325,7 +324,7 @@ _FAULTS: list[tuple[str, Callable[[Any], None], str]] = [
     ("no options", _no_options, "the options of TFLite_Detection_PostProcess are damaged"),
     ("other options", _other_options, "the options of TFLite_Detection_PostProcess are damaged ('num_classes')"),
     ("long options", _long_options, "has options of 10,001 bytes; it is damaged"),
-    ("scale", _options(h_scale=0.0), "has 3 classes, scales [10.0, 9.0, 0.0, 4.0] and overlap 1.0; it is damaged"),
+    ("scale", _options(h_scale=0.0), "has 3 classes and scales [10.0, 9.0, 0.0, 4.0]; it is damaged"),
     ("classes", _options(num_classes=5), "3 prior boxes with 5 classes have 12 and 15, or 18 with a background"),
     (
         "fewer anchors",

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from mobilenet.datasets.reader import Reader
 from mobilenet.datasets.targets import Targets
 from mobilenet.model.card import ModelCard
-from mobilenet.model.graph import Arrays
 from mobilenet.model.head import Head
 from mobilenet.model.outputs import Outputs
 from mobilenet.model.precision import Precision
@@ -37,10 +36,14 @@ __all__ = [
     "Region",
     "Task",
     "Temperatures",
+    "Weights",
     "Writer",
     "Writers",
     "Wrong",
 ]
+
+Weights = Mapping[str, NDArray[np.float32]]
+"""The arrays of a network by name, in the shapes of its torch module's `state_dict()`."""
 
 Figures = Mapping[str, Any]
 """The measures of an evaluation by name, as JSON values, including the goal and `loss`."""
@@ -218,9 +221,7 @@ class Task(Reader, Protocol):
         """What a network that goes on from another one of this task, with other photos, keeps of its `decoding`."""
         ...
 
-    def kept_head(
-        self, theirs: ModelCard, their_arrays: Arrays, ours: ModelCard, our_arrays: Arrays
-    ) -> Mapping[str, NDArray[np.float32]]:
+    def kept_head(self, theirs: ModelCard, their_arrays: Weights, ours: ModelCard, our_arrays: Weights) -> Weights:
         """The arrays of our head that can be taken from another network of this task that training goes on from, by
         their names; all in the shapes of the torch modules."""
         ...

@@ -65,7 +65,6 @@ def _decoding(detector: ForeignDetector) -> dict[str, object]:
         "ssd": "lite" if len(detector.planes[0].boxes) > 1 else "plain",
         "priors": [plane.priors.tolist() for plane in detector.planes],
         "box_scales": list(detector.box_scales),
-        "overlap": round(detector.overlap, 6),
     }
 
 

@@ -87,15 +87,13 @@ class ForeignDetector:
     """The head of a single-shot detector: convolutions `added` after the body, and predictions on `planes`.
 
     A score is the sigmoid of what is predicted, for each of `classes`, which may follow one for the background. Codes
-    of y, x, height and width are divided by `box_scales`; of two boxes that overlap (IoU) by `overlap` or more, one is
-    suppressed.
+    of y, x, height and width are divided by `box_scales`.
     """
 
     added: tuple[ForeignConv, ...]
     planes: tuple[ForeignPlane, ...]
     classes: int
     box_scales: tuple[float, float, float, float]
-    overlap: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -190,7 +190,8 @@ def _resolution(network: ForeignNetwork, given: int | None, notes: list[str]) ->
 def class_names(
     network: ForeignNetwork, given: tuple[str, ...] | None, classes: int, notes: list[str]
 ) -> tuple[str, ...]:
-    """The given names, else those in the file, else "class 0", "class 1", …; none for a backbone."""
+    """The given names, else those in the file, else "class 0", "class 1", …; none for a backbone. ModelError if there are
+    more or fewer given than outputs."""
     if given is not None and _fit(given, classes) is None:
         outputs = f"{classes:,} outputs" if classes else "no classifier"
         raise ModelError(f"{network.source} has {outputs}, but the label file {len(given):,} names; give one per line")
@@ -237,7 +238,8 @@ def _tensors(network: ForeignNetwork, table: Network) -> dict[str, NDArray[np.fl
 
 
 def row_tensors(source: str, row: Conv, conv: ForeignConv) -> dict[str, NDArray[np.float32]]:
-    """The tensors of a row, by name, from the file's layer; ModelError for one that is damaged."""
+    """The tensors of a row, by name, from the file's layer: filters (out, in / groups, height, width), vectors (out,);
+    ModelError for one that is damaged."""
     vectors = _vectors(conv)
     for name, values in vectors.items():
         if values.shape != (row.out_channels,):

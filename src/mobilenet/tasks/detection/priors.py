@@ -57,7 +57,7 @@ def prior_boxes(card: ModelCard) -> Floats:
     boxes, scores = _outputs(card)
     rows = output_shapes(card.network().rows, card.resolution)
     made = []
-    rounded = card.decoding.get(CENTRES) or [None] * len(shapes)
+    rounded = _rounded(card.decoding, len(shapes))
     for row, priors, centres in zip(boxes.rows, shapes, rounded, strict=True):
         height, width, channels = rows[row]
         if channels != 4 * len(priors):
@@ -92,12 +92,24 @@ def _shape(scale: float, aspect: float) -> list[float]:
     return [scale / math.sqrt(aspect), scale * math.sqrt(aspect)]
 
 
+def _rounded(decoding: Mapping[str, Any], planes: int) -> Sequence[Sequence[float] | None]:
+    """For each plane the card's own centres of the positions in a row, which 8-bit files of other tools round."""
+    centres = decoding.get(CENTRES)
+    if centres is None:
+        return [None] * planes
+    if len(centres) != planes or not all(isinstance(each, float) and 0 <= each <= 1 for row in centres for each in row):
+        raise ModelError(f"its centres of positions are not shares of the photo for each of {planes} planes")
+    found: Sequence[Sequence[float]] = centres
+    return found
+
+
 def _centres(side: int, given: Sequence[float] | None) -> NDArray[np.float64]:
     """(side,) those of the positions in a row or a column, as shares of the photo."""
-    found = (np.arange(side) + 0.5) / side if given is None else np.asarray(given, np.float64)
-    if found.shape != (side,) or not np.isfinite(found).all():
-        raise ModelError(f"its prior boxes have {found.size} centres in a row of {side} positions")
-    return found
+    if given is None:
+        return (np.arange(side) + 0.5) / side
+    if len(given) != side:
+        raise ModelError(f"its prior boxes have {len(given)} centres of positions in a row of {side}")
+    return np.asarray(given, np.float64)
 
 
 def _grid(rows: NDArray[np.float64], columns: NDArray[np.float64], priors: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -79,9 +79,9 @@ class Found:
     vocabulary; `scores` (K,) float32, 0…1.
     """
 
-    boxes: Floats
+    boxes: NDArray[np.float32]
     labels: NDArray[np.int64]
-    scores: Floats
+    scores: NDArray[np.float32]
 
     def __len__(self) -> int:
         return len(self.scores)

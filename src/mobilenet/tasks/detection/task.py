@@ -167,7 +167,7 @@ class Detection:
 
     def temperatures(self, raw: Outputs, targets: Targets, card: ModelCard) -> Temperatures:
         """The score with the best F1, from which boxes are shown."""
-        ended = {**raw, SCORES: 1 / (1 + np.exp(-raw[SCORES]))}
+        ended = {BOXES: raw[BOXES], SCORES: (1 / (1 + np.exp(-raw[SCORES]))).astype(np.float32)}
         found = scoring.judged(found_boxes(ended, card), _boxes(targets)).threshold
         return Temperatures() if found is None else Temperatures(decoding={THRESHOLD: round(found, 6)})
 

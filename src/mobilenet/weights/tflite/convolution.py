@@ -57,7 +57,7 @@ class Constants:
         return self.floats(bias, (0,))
 
     def floats(self, tensor: Tensor, order: tuple[int, ...]) -> Floats:
-        """float32 values with the axes in this order; ModelError if the layers share their values."""
+        """float32 values (…,) with the axes in this order; ModelError if the layers share their values."""
         self._budget -= tensor.values.nbytes if tensor.values is not None else 0
         if self._budget < 0:
             raise ModelError("its layers share their values; together they exceed the size of the file")
@@ -82,7 +82,10 @@ def read_convolution(operator: Operator, constants: Constants, plane: Plane) -> 
 
 
 def filters_of(operator: Operator, constants: Constants, channels: int) -> tuple[Tensor, int]:
-    """(out, height, width, in / groups), or (1, height, width, out) if each channel is its own group; the groups."""
+    """(out, height, width, in / groups), or (1, height, width, out) if each channel is its own group; the groups.
+
+    ModelError for filters that do not fit so many channels.
+    """
     filters = constants.get(operator, 1)
     one, *_, last = filters.shape if len(filters.shape) == 4 else (0, 0)
     if operator.kind == "DEPTHWISE_CONV_2D":

@@ -46,8 +46,7 @@ class Branch:
 class Outline:
     """The operators from the photo to the last plane (`chain`), those that predict on each plane, and the last one.
 
-    Its options: `classes` without the background; what codes of y, x, height and width are divided by; the overlap
-    (IoU) from which the lesser of two boxes is suppressed.
+    Its options: `classes` without the background; what codes of y, x, height and width are divided by (`box_scales`).
     """
 
     chain: tuple[Operator, ...]
@@ -56,7 +55,6 @@ class Outline:
     end: Operator
     classes: int
     box_scales: tuple[float, float, float, float]
-    overlap: float
 
 
 def outline(graph: Graph) -> Outline | None:
@@ -156,8 +154,8 @@ class _Paths:
         return next((number for number in operator.inputs if number >= 0 and tensors[number].values is None), -1)
 
 
-def _settings(data: bytes) -> tuple[int, tuple[float, float, float, float], float]:
-    """Classes, scales and overlap, from the bytes of a flexbuffer.
+def _settings(data: bytes) -> tuple[int, tuple[float, float, float, float]]:
+    """Classes and scales, from the bytes of a flexbuffer.
 
     They are read one by one: a damaged flexbuffer that is read as a whole could unfold without end.
     """
@@ -165,13 +163,12 @@ def _settings(data: bytes) -> tuple[int, tuple[float, float, float, float], floa
         fields = flexbuffers.GetRoot(data).AsMap
         classes = int(fields["num_classes"].AsInt)
         scales = [float(fields[f"{name}_scale"].AsFloat) for name in "yxhw"]
-        overlap = float(fields["nms_iou_threshold"].AsFloat)
     except (KeyError, AttributeError, *DAMAGE) as error:
         raise ModelError(f"the options of {_POST_PROCESS} are damaged ({error}); download it again") from error
-    if not (classes > 0 and all(math.isfinite(scale) and scale > 0 for scale in scales) and 0 < overlap <= 1):
-        raise ModelError(f"{_POST_PROCESS} has {classes} classes, scales {scales} and overlap {overlap}; it is damaged")
+    if not (classes > 0 and all(math.isfinite(scale) and scale > 0 for scale in scales)):
+        raise ModelError(f"{_POST_PROCESS} has {classes} classes and scales {scales}; it is damaged")
     first, second, third, fourth = scales
-    return classes, (first, second, third, fourth), overlap
+    return classes, (first, second, third, fourth)
 
 
 def priors_of_planes(

@@ -100,7 +100,7 @@ def clamped(
 ) -> tuple[ForeignConv, ...]:
     """Set the activation of layers that are clamped only by their range, and rescale ranges that end below 6 to 6.
 
-    Each layer reads the one before it; `readers` are the filters of others that read the layer of that number. Filters
+    Each layer reads the one before it; `readers` are the filters (out, in, …) of others that read that layer. Filters
     are rescaled in place.
     """
     by_range = [layer.top for layer in layers if layer.conv.activation == "none" and layer.top is not None]

@@ -104,7 +104,7 @@ def _detector(walk: "_Walk", found: Outline) -> tuple[tuple[ForeignConv, ...], F
         for read, boxed, scored, prior in zip(reads, boxes, scores, priors, strict=True)
     )
     end = reads[1] + 1
-    return trunk[:end], ForeignDetector(trunk[end:], planes, found.classes, found.box_scales, found.overlap)
+    return trunk[:end], ForeignDetector(trunk[end:], planes, found.classes, found.box_scales)
 
 
 class _Walk:
