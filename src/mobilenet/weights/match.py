@@ -190,8 +190,10 @@ def _resolution(network: ForeignNetwork, given: int | None, notes: list[str]) ->
 def class_names(
     network: ForeignNetwork, given: tuple[str, ...] | None, classes: int, notes: list[str]
 ) -> tuple[str, ...]:
-    """The given names, else those in the file, else "class 0", "class 1", …; none for a backbone. ModelError if there are
-    more or fewer given than outputs."""
+    """The given names, else those in the file, else "class 0", "class 1", …; none for a backbone.
+
+    ModelError if there are more or fewer given than outputs.
+    """
     if given is not None and _fit(given, classes) is None:
         outputs = f"{classes:,} outputs" if classes else "no classifier"
         raise ModelError(f"{network.source} has {outputs}, but the label file {len(given):,} names; give one per line")
