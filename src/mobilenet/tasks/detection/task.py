@@ -64,7 +64,7 @@ class Detection:
         of_photos=False,
     )
     vocabulary_noun = "classes"
-    augmentation = MappingProxyType[str, Any]({"crop_area": (0.3, 1.0), "zoom_out": 2.0, "aliasing": 0.0})
+    augmentation = MappingProxyType[str, Any]({"crop_area": (0.5, 1.0), "zoom_out": 1.5, "aliasing": 0.0})
     writers = WRITERS
     curves = (("AP", "ap"), ("AP50", "ap50"))
 
