@@ -52,7 +52,8 @@ def command(
     """Read the MobileNet V1 in SOURCE and write it as a model file of this tool.
 
     SOURCE is a TFLite file (float32 or 8-bit), a Keras HDF5 file, a timm safetensors file, or hf://owner/name.
-    Options override what the file says; assumptions are printed. Without a classifier, the model gives vectors.
+    Options override what the file says; assumptions are printed. Without a classifier, the model gives vectors;
+    a TFLite file that ends in TFLite_Detection_PostProcess becomes a detector.
 
     \b
     mobilenet import mobilenet_v1_0.5_160_quant.tflite --out model.safetensors
