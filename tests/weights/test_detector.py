@@ -20,7 +20,6 @@ from mobilenet.errors import ModelError
 from mobilenet.model.arrays import read_arrays
 from mobilenet.nn.model_file import network_of_arrays
 from mobilenet.spec.mobilenet import mobilenet_v1
-from mobilenet.tasks import TASKS
 from mobilenet.weights.layers import ForeignConv
 from mobilenet.weights.match import Imported
 from mobilenet.weights.read import import_backbone, import_weights
@@ -179,7 +178,6 @@ def test_names_are_those_of_classes_without_the_background(
         import_weights(saved(data), labels=labels)
 
 
-@pytest.mark.skipif("detection" not in TASKS, reason="files of an unknown task are not written")
 def test_the_command_writes_a_model_with_its_head(tflite_file: File, saved: Saved, tmp_path: Path) -> None:
     path, out = saved(detector(tflite_file(quantized="UINT8")).pack()), tmp_path / "model.safetensors"
     done = CliRunner().invoke(cli, ["import", str(path), "--out", str(out)])
