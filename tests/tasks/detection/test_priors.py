@@ -7,8 +7,7 @@ from tests.tasks.detection.detector import card_of
 
 from mobilenet.errors import ModelError
 from mobilenet.nn.boxes import encode
-from mobilenet.tasks.detection.coding import corners, decoded
-from mobilenet.tasks.detection.priors import BOX_SCALES, default_shapes, prior_boxes
+from mobilenet.tasks.detection.priors import BOX_SCALES, corners, decoded, default_shapes, prior_boxes
 
 
 def test_the_papers_priors_are_tensorflows() -> None:

@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 from mobilenet.model.card import ModelCard
 from mobilenet.model.outputs import Outputs
 from mobilenet.model.ssd import BOXES, SCORES
-from mobilenet.tasks.detection.coding import decoded
-from mobilenet.tasks.detection.priors import BOX_SCALES, SCALES, prior_boxes
+from mobilenet.tasks.detection.priors import BOX_SCALES, SCALES, decoded, prior_boxes
 from mobilenet.tasks.detection.targets import Found
 
 __all__ = ["LEAST_SCORE", "MOST", "OVERLAP", "found_boxes", "overlaps"]

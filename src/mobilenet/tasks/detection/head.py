@@ -13,6 +13,7 @@ from mobilenet.model.ssd import SCORES, ssd_head
 from mobilenet.spec.rows import Conv, ConvStyle, Network
 from mobilenet.spec.ssd import planes
 from mobilenet.tasks.detection.priors import BOX_SCALES, CENTRES, SCALES, SHAPES, default_shapes
+from mobilenet.tasks.detection.shapes import SAMPLE, fitting
 
 __all__ = ["KIND", "Ssd", "decoding_of", "head_of", "kept_head"]
 
@@ -24,11 +25,16 @@ KIND = "ssd"
 
 def decoding_of(body: Network, fields: Mapping[str, Any], kind: Ssd | None) -> dict[str, Any]:
     """What turns the outputs of a detector on `body` into boxes: `fields` with the `kind` of head, by default theirs or
-    else SSDLite. Prior boxes of fields for another number of planes give way to the usual ones."""
-    if len(fields.get(SHAPES) or []) != len(planes(body)):
-        fields = {**{name: value for name, value in fields.items() if name != CENTRES}, SHAPES: default_shapes(body)}
+    else SSDLite. Prior boxes of fields for another number of planes give way to the usual ones, and all to those made
+    for the boxes of a data set where these fit better."""
+    given = fields.get(SHAPES) or []
+    if len(given) != len(planes(body)):
+        given = default_shapes(body)
+    shapes = fitting(body, given, fields)
+    kept = {name: value for name, value in fields.items() if name not in {SAMPLE, SHAPES, CENTRES}}
+    rounded = {CENTRES: fields[CENTRES]} if CENTRES in fields and shapes is fields.get(SHAPES) else {}
     usual = {KIND: "lite", SCALES: list(BOX_SCALES)}
-    return {**usual, **fields, **({} if kind is None else {KIND: kind})}
+    return {**usual, **kept, **rounded, SHAPES: shapes, **({} if kind is None else {KIND: kind})}
 
 
 def head_of(body: Network, classes: int, decoding: Mapping[str, Any]) -> Head:
@@ -41,13 +47,16 @@ def kept_head(
     theirs: ModelCard, their_arrays: Arrays, ours: ModelCard, our_arrays: Arrays
 ) -> dict[str, NDArray[np.float32]]:
     """The arrays of our head that go on from another detector's, in the shapes of the torch modules: those of rows with
-    the same name and shape, and the channels (A · C, …) for scores of classes with the same name; nothing where prior
-    boxes differ."""
-    if theirs.head is None or ours.head is None or theirs.decoding[SHAPES] != ours.decoding[SHAPES]:
+    the same name and shape, and the channels (A · C, …) for scores of classes with the same name. What is predicted
+    for other prior boxes does not go on."""
+    if theirs.head is None or ours.head is None:
         return {}
     scores = next(output.rows for output in ours.head.outputs if output.name == SCORES)
+    planes = range(1, min(len(theirs.decoding[SHAPES]), len(ours.decoding[SHAPES])) + 1)
+    others = {plane for plane in planes if theirs.decoding[SHAPES][plane - 1] != ours.decoding[SHAPES][plane - 1]}
+    changed = {f"{kind}{plane}.prediction" for plane in others for kind in ("boxes", "scores")}
     kept: dict[str, NDArray[np.float32]] = {}
-    for row in ours.head.rows:
+    for row in (row for row in ours.head.rows if row.name not in changed):
         for name in (name for name in our_arrays if name.startswith(f"{row.name}.") and name in their_arrays):
             if row.name in scores:
                 kept[name] = _of_classes(theirs, their_arrays[name], ours, our_arrays[name])

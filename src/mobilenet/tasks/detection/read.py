@@ -18,6 +18,7 @@ from mobilenet.datasets.sources.find import find_places
 from mobilenet.datasets.sources.shards import find_shards
 from mobilenet.errors import DataError
 from mobilenet.model.vocabulary import Vocabulary
+from mobilenet.tasks.detection.shapes import sample_of
 from mobilenet.tasks.detection.targets import BoxTargets
 
 __all__ = ["box_targets", "described", "looks_like_detection", "places", "read_boxes", "read_source"]
@@ -71,7 +72,11 @@ def read_boxes(data: Path, train: Source, judges: Source | None) -> tuple[Vocabu
     targets = box_targets(train, names, "training")
     if not (~targets.crowd).any():
         raise DataError(f"{spelled(data)} has no box of a single object in its training photos, so nothing to learn")
-    return Vocabulary(names), targets, None if judges is None else box_targets(judges, names, "training")
+    return (
+        Vocabulary(names, sample_of(targets.boxes[~targets.crowd])),
+        targets,
+        None if judges is None else box_targets(judges, names, "training"),
+    )
 
 
 def box_targets(source: Source, names: Sequence[str], owner: str) -> BoxTargets:

@@ -127,8 +127,8 @@ class Detection:
         return decoding_of(body, vocabulary.fields, self.ssd)
 
     def inherited(self, decoding: Mapping[str, Any]) -> Mapping[str, Any]:
-        """All of it."""
-        return decoding
+        """All but the score from which its boxes are shown."""
+        return {name: value for name, value in decoding.items() if name != THRESHOLD}
 
     def kept_head(
         self, theirs: ModelCard, their_arrays: Arrays, ours: ModelCard, our_arrays: Arrays
