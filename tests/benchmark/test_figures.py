@@ -28,7 +28,7 @@ _OF_SPEED = {"training", "layers", "padding", "predict_overhead", "litert_conver
 _OF_ACCURACY = {"few_shot", "linear_baseline", "taught_attributes"}
 _OF_VECTORS = {"retrieval", "vector_search"}
 """Tested in test_vectors.py."""
-_OF_DETECTORS = {"imported_detector"}
+_OF_DETECTORS = {"imported_detector", "detection_training"}
 """Tested in test_imported_detector.py."""
 _WITHOUT_FIGURES = {"convert_with_tensorflow"}
 """Converts files, in an environment of its own."""

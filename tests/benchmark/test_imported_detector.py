@@ -1,18 +1,24 @@
-"""benchmarks/imported_detector.py counts boxes that are found again, and reads COCO's boxes."""
+"""The benchmarks of detectors: boxes that are found again, COCO's boxes, photos per second."""
 
 import importlib
 import json
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from tests.datasets.boxes.writers import NAMES, Truth, coco_json
 from tests.weights.conftest import TfliteFile
 from tests.weights.detectors import detector
 
-from mobilenet.tasks.detection.found import Found
+from mobilenet.images.augment import whole_photos
+from mobilenet.tasks.detection.priors import prior_boxes
+from mobilenet.tasks.detection.targets import Found
+from mobilenet.tasks.detection.task import Detection
 
 
 @pytest.fixture
@@ -79,3 +85,60 @@ def test_a_float_detector_is_found_again(measured: ModuleType, tmp_path: Path) -
     assert figures["found"]["litert"] == figures["found"]["litert_plain"] == 1
     assert figures["found"]["litert_raw"] == figures["found"]["imported"] >= 0.5
     assert figures["ap"].keys() == figures["found"].keys()
+
+
+@pytest.fixture
+def training(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
+    for name in ("training", "detection_training"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    return importlib.import_module("detection_training")
+
+
+def _boxes(folder: Path, count: int = 18) -> Path:
+    """Photos with a white square each, every third of them another class."""
+    folder.mkdir()
+    truths = {}
+    for number in range(count):
+        image = Image.new("RGB", (60, 60))
+        image.paste((255, 255, 255), (10, 5 + number, 40, 35 + number))
+        image.save(folder / f"{number:02}.jpg")
+        truths[f"{number:02}.jpg"] = Truth((60, 60), ((NAMES[number % 3 == 0], (5 + number, 10, 35 + number, 40)),))
+    (folder / "boxes.json").write_text(coco_json(truths))
+    return folder
+
+
+def test_each_side_counts_the_photos_that_it_trains_on(training: ModuleType, tmp_path: Path) -> None:
+    data = _boxes(tmp_path / "photos")
+    photos = len(training.open_dataset(data, "detection").train)
+    stock = training.timed(training.stock(data, 0.25, 96, 99, workers=0), 2)
+    ours = training.timed(training.ours(data, 0.25, 96, 99, tmp_path / "cache"), 2)
+    assert [row[0] for row in stock] == [photos] * 2
+    batch = max(min(photos, 8), photos // 8)
+    assert [row[0] for row in ours] == [photos // batch * batch] * 2
+
+
+def test_the_stock_loss_is_ours_with_its_options(training: ModuleType, tmp_path: Path) -> None:
+    """Photo by photo with plain operators, and batch by batch: the same matches, hard negatives and distances."""
+    data = _boxes(tmp_path / "photos")
+    dataset, settings = training.open_dataset(data, "detection"), training.settings_of(data, 0.25, 96)
+    card = training._card(dataset, settings)
+    task = Detection(score_loss="hard-negatives", box_loss="smooth-l1")
+    objective, priors = task.objective(card, settings), torch.from_numpy(prior_boxes(card))
+    random = torch.Generator().manual_seed(0)
+    outputs = {output.name: torch.randn((6, *output.shape), generator=random) for output in card.outputs}
+    targets, indices = dataset.train.targets, np.arange(6)
+    arrays = objective.batch(targets, indices, whole_photos(6))
+    found = objective(outputs, {name: torch.from_numpy(array) for name, array in arrays.items()})[0]
+    batch = [
+        (torch.from_numpy(targets.boxes[at]), torch.from_numpy(targets.labels[at]))
+        for at in map(targets.photo, indices)
+    ]
+    assert float(training.stock_loss(outputs, batch, priors)) == pytest.approx(float(found), rel=0.02)
+
+
+def test_the_summary_divides_the_right_way(training: ModuleType) -> None:
+    runs = {"stock": [[(10, 2.0, None), (10, 1.0, None)]], "ours": [[(10, 1.0, None), (10, 0.25, None)]]}
+    found = training.summary(runs)
+    assert (found["against_stock"], found["against_stock_first_epoch"]) == (4, 2)
+    assert found["images_per_second"] == {"stock": 10, "ours": 40}
