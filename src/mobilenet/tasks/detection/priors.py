@@ -54,9 +54,22 @@ def default_shapes(body: Network) -> list[list[list[float]]]:
     return shapes[:count]
 
 
+_RECENT: dict[str, tuple[ModelCard, Floats]] = {}
+"""The last card that was asked for, and its priors: suppression takes less time than to make them."""
+
+
 def prior_boxes(card: ModelCard) -> Floats:
     """(P, 4) float32: centre from the top and from the left, height and width, as shares of the photo, in the order of
     the card's outputs. ModelError if the card's priors do not match them."""
+    recent = _RECENT.get("card")
+    if recent is None or recent[0] is not card:
+        recent = card, _made(card)
+        recent[1].flags.writeable = False
+        _RECENT["card"] = recent
+    return recent[1]
+
+
+def _made(card: ModelCard) -> Floats:
     shapes = _shapes(card.decoding)
     boxes, scores = _outputs(card)
     rows = output_shapes(card.network().rows, card.resolution)
