@@ -126,7 +126,7 @@ def stock(data: Path, width: float, resolution: int, limit: int, workers: int = 
     dataset = open_dataset(data, _TASK.name)
     photos = _Files(dataset, min(limit, len(dataset.train)), resolution)
     card = _card(dataset, settings_of(data, width, resolution))
-    network, priors = TableNetwork(card.network(), card.outputs), torch.from_numpy(prior_boxes(card))
+    network, priors = TableNetwork(card.network(), card.outputs), torch.tensor(prior_boxes(card))
     optimizer = torch.optim.SGD(network.parameters(), 0.01, momentum=0.9, weight_decay=1e-4)
     batch = min(_BATCH, len(photos))
     loader = torch.utils.data.DataLoader(

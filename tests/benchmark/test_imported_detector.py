@@ -124,7 +124,7 @@ def test_the_stock_loss_is_ours_with_its_options(training: ModuleType, tmp_path:
     dataset, settings = training.open_dataset(data, "detection"), training.settings_of(data, 0.25, 96)
     card = training._card(dataset, settings)
     task = Detection(score_loss="hard-negatives", box_loss="smooth-l1")
-    objective, priors = task.objective(card, settings), torch.from_numpy(prior_boxes(card))
+    objective, priors = task.objective(card, settings), torch.tensor(prior_boxes(card))
     random = torch.Generator().manual_seed(0)
     outputs = {output.name: torch.randn((6, *output.shape), generator=random) for output in card.outputs}
     targets, indices = dataset.train.targets, np.arange(6)

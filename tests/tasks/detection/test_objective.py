@@ -37,7 +37,7 @@ def _perfect(targets: BoxTargets, sure: float = 12.0) -> dict[str, torch.Tensor]
     count = len(_PRIORS)
     codes = np.zeros((len(targets), count, 4), np.float32)
     scores = np.full((len(targets), count, 2), -sure, np.float32)
-    corners = corners_of(torch.from_numpy(_PRIORS)).numpy()
+    corners = corners_of(torch.tensor(_PRIORS)).numpy()
     for photo in range(len(targets)):
         at = targets.photo(photo)
         for box, label in zip(targets.boxes[at], targets.labels[at].tolist(), strict=True):
@@ -87,7 +87,7 @@ def test_the_focal_loss_of_one_prior_by_hand() -> None:
     """Lin et al. 2017, equation 5: -alpha (1 - p)² log p of the matched class, -(1 - alpha) p² log(1 - p) otherwise."""
     outputs = {"boxes": torch.zeros(1, len(_PRIORS), 4), "scores": torch.zeros(1, len(_PRIORS), 2)}
     photo = _TWO.take(np.array([0]))
-    corners = corners_of(torch.from_numpy(_PRIORS))
+    corners = corners_of(torch.tensor(_PRIORS))
     boxes = torch.from_numpy(photo.boxes)[None]
     found = matches(corners, boxes, torch.ones(1, 2, dtype=torch.bool), torch.zeros(1, 2, dtype=torch.bool))
     matched, counted = int(found.matched.sum()), int(found.counted.sum())
@@ -99,7 +99,7 @@ def test_the_focal_loss_of_one_prior_by_hand() -> None:
 def test_every_box_has_a_prior_however_small() -> None:
     boxes = torch.tensor([[[0.5, 0.5, 0.501, 0.501], [0.1, 0.1, 0.9, 0.9], [0.0, 0.0, 0.02, 0.9]]])
     yes = torch.ones(1, 3, dtype=torch.bool)
-    found = matches(corners_of(torch.from_numpy(_PRIORS)), boxes, yes, ~yes)
+    found = matches(corners_of(torch.tensor(_PRIORS)), boxes, yes, ~yes)
     assert set(found.which[found.matched].tolist()) == {0, 1, 2}
     assert not (found.matched & ~found.counted).any()
 

@@ -56,7 +56,7 @@ class DetectionObjective:
         score_loss: Literal["focal", "hard-negatives"] = "focal",
         box_loss: Literal["giou", "smooth-l1"] = "giou",
     ) -> None:
-        self._priors, self._scales = torch.from_numpy(priors), torch.tensor(scales)
+        self._priors, self._scales = torch.tensor(priors), torch.tensor(scales)
         self._score_loss, self._box_loss = score_loss, box_loss
         # Every prior begins with itself for a box, and says that there is nothing.
         rare = -math.log(1 / _RARE - 1)
