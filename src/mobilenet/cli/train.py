@@ -132,7 +132,7 @@ _EXIT_INTERRUPTED = 130
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
 def command(data: Path | None, out: Path | None, resume: Path | None, *, as_json: bool, **options: Any) -> None:
-    """Train a MobileNet on DATA: a tree of folders (one per class), a CSV file (file_name,label), or shards.
+    """Train a MobileNet on DATA: a tree of folders (one per class), a table (file_name,label), boxes, or shards.
 
     Writes a run folder with the model, its evaluation and a report.
 
