@@ -18,10 +18,11 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from numpy.typing import NDArray
 
-from mobilenet.metrics.detection import Detections, Truth, averages
+from mobilenet.metrics.detection import Detections, Truth, averages, iou
 from mobilenet.nn.model_file import network_of_arrays
 from mobilenet.runtimes.torch import TorchPredictor
-from mobilenet.tasks.detection.found import Found, found_boxes, overlaps
+from mobilenet.tasks.detection.found import found_boxes
+from mobilenet.tasks.detection.targets import Found
 from mobilenet.weights.read import import_weights
 from mobilenet.weights.tflite.file import read_graph
 
@@ -80,7 +81,7 @@ def matched(theirs: Sequence[Found], ours: Sequence[Found]) -> tuple[int, int]:
     hits = total = 0
     for one, other in zip(theirs, ours, strict=True):
         sure = one.scores > SCORE
-        same = overlaps(one.boxes[sure], other.boxes) * (one.labels[sure][:, None] == other.labels)
+        same = iou(one.boxes[sure], other.boxes) * (one.labels[sure][:, None] == other.labels)
         total += len(same)
         for row in same:
             if row.max(initial=0) >= OVERLAP:

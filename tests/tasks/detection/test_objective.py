@@ -11,8 +11,9 @@ from tests.tasks.detection.detector import card_of
 
 from mobilenet.errors import ConfigError
 from mobilenet.images.augment import whole_photos
+from mobilenet.metrics.detection import iou
 from mobilenet.nn.boxes import corners_of, encode, matches, overlap_loss
-from mobilenet.tasks.detection.found import found_boxes, overlaps
+from mobilenet.tasks.detection.found import found_boxes
 from mobilenet.tasks.detection.priors import BOX_SCALES, prior_boxes
 from mobilenet.tasks.detection.targets import BoxTargets
 from mobilenet.tasks.detection.task import Detection
@@ -41,7 +42,7 @@ def _perfect(targets: BoxTargets, sure: float = 12.0) -> dict[str, torch.Tensor]
     for photo in range(len(targets)):
         at = targets.photo(photo)
         for box, label in zip(targets.boxes[at], targets.labels[at].tolist(), strict=True):
-            shared = overlaps(corners, box[None])[:, 0]
+            shared = iou(corners, box[None])[:, 0]
             chosen = np.flatnonzero((shared >= 0.5) | (shared == shared.max()))
             wanted = np.repeat(box[None], len(chosen), 0)
             made = encode(torch.from_numpy(wanted), torch.from_numpy(_PRIORS[chosen]))
@@ -111,7 +112,7 @@ _SIDES = st.floats(0.01, 0.99)
 @given(st.lists(st.tuples(_SIDES, _SIDES, _SIDES, _SIDES), min_size=1, max_size=5))
 def test_overlaps_are_shares_and_those_of_the_loss(quads: list[tuple[float, float, float, float]]) -> None:
     boxes = np.array([[min(a, c), min(b, d), max(a, c) + 0.01, max(b, d) + 0.01] for a, b, c, d in quads], np.float32)
-    shared = overlaps(boxes, boxes)
+    shared = iou(boxes, boxes)
     assert ((shared >= 0) & (shared <= 1 + 1e-6)).all()
     np.testing.assert_allclose(np.diag(shared), 1, atol=1e-5)
     np.testing.assert_allclose(shared, shared.T, atol=1e-6)

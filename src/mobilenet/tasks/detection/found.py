@@ -5,13 +5,14 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from mobilenet.metrics.detection import iou
 from mobilenet.model.card import ModelCard
 from mobilenet.model.outputs import Outputs
 from mobilenet.model.ssd import BOXES, SCORES
 from mobilenet.tasks.detection.priors import BOX_SCALES, SCALES, decoded, prior_boxes
 from mobilenet.tasks.detection.targets import Found
 
-__all__ = ["LEAST_SCORE", "MOST", "OVERLAP", "found_boxes", "overlaps"]
+__all__ = ["LEAST_SCORE", "MOST", "OVERLAP", "found_boxes"]
 
 LEAST_SCORE = 0.01
 """Boxes below are noise."""
@@ -40,18 +41,6 @@ def found_boxes(outputs: Outputs, card: ModelCard, *, least_score: float = LEAST
     ]
 
 
-def overlaps(ours: Floats, theirs: Floats) -> Floats:
-    """(K, 4) and (M, 4) boxes, top, left, bottom, right -> (K, M) intersection over union, 0 where both are empty."""
-    # Side by side: NumPy is slow on axes as short as two.
-    height, width = (
-        np.minimum(ours[:, None, side + 2], theirs[:, side + 2]) - np.maximum(ours[:, None, side], theirs[:, side])
-        for side in (0, 1)
-    )
-    both = np.maximum(height, 0) * np.maximum(width, 0)
-    either = _areas(ours)[:, None] + _areas(theirs)[None] - both
-    return np.asarray(np.divide(both, either, out=np.zeros_like(both), where=either > 0))
-
-
 def _of_photo(
     codes: Floats, scores: Floats, priors: Floats, scales: Sequence[float], least_score: float, most: float
 ) -> Found:
@@ -66,15 +55,10 @@ def _of_photo(
 
 def _unsuppressed(boxes: Floats, labels: NDArray[np.int64], most: float) -> NDArray[np.int64]:
     """The places of the boxes (K, 4), best first, that no better one of their class overlaps by more than `most`."""
-    hides = np.triu((overlaps(boxes, boxes) > most) & (labels[:, None] == labels), 1)
+    hides = np.triu((iou(boxes, boxes) > most) & (labels[:, None] == labels), 1)
     gone = np.zeros(len(boxes), np.bool_)
     # Only a box that overlaps another one can hide it.
     for place in np.flatnonzero(hides.any(1)):
         if not gone[place]:
             gone |= hides[place]
     return np.flatnonzero(~gone)
-
-
-def _areas(boxes: Floats) -> Floats:
-    height, width = (np.maximum(boxes[:, side + 2] - boxes[:, side], 0) for side in (0, 1))
-    return np.asarray(height * width)
