@@ -18,6 +18,8 @@ __all__ = [
     "mobilenet_v1_head",
     "mobilenet_v1_shallow",
     "mobilenet_v1_standard",
+    "styled_conv",
+    "thin_channels",
 ]
 
 CLASSIFIER = "classifier"
@@ -76,7 +78,7 @@ def mobilenet_v1_head(
     _check(width_multiplier, resolution)
     convs = [*_separable_body(_BODY, width_multiplier, style)]
     channels = convs[-1].out_channels
-    head = _conv("head", channels, max(channels, _BODY[-1][0]), style, kernel_size=1)
+    head = styled_conv("head", channels, max(channels, _BODY[-1][0]), style, kernel_size=1)
     return _network("mobilenet_v1_head", width_multiplier, resolution, classes, [*convs, head])
 
 
@@ -101,30 +103,31 @@ def _network(name: str, width_multiplier: float, resolution: int, classes: int, 
     return Network(name, resolution, classes, (*body, GlobalPool("pool"), *head), width_multiplier)
 
 
-def _thin(channels: int, width_multiplier: float) -> int:
+def thin_channels(channels: int, width_multiplier: float) -> int:
+    """Channels of a layer at that width, at least 8."""
     return max(int(channels * width_multiplier), _MIN_CHANNELS)
 
 
 def _separable_body(body: tuple[tuple[int, int], ...], width_multiplier: float, style: ConvStyle) -> Iterator[Conv]:
-    channels = _thin(_STEM, width_multiplier)
-    yield _conv("stem", 3, channels, style, stride=2)
+    channels = thin_channels(_STEM, width_multiplier)
+    yield styled_conv("stem", 3, channels, style, stride=2)
     for number, (base, stride) in enumerate(body, 1):
-        out_channels = _thin(base, width_multiplier)
-        yield _conv(f"block{number}.depthwise", channels, channels, style, stride=stride, groups=channels)
-        yield _conv(f"block{number}.pointwise", channels, out_channels, style, kernel_size=1)
+        out_channels = thin_channels(base, width_multiplier)
+        yield styled_conv(f"block{number}.depthwise", channels, channels, style, stride=stride, groups=channels)
+        yield styled_conv(f"block{number}.pointwise", channels, out_channels, style, kernel_size=1)
         channels = out_channels
 
 
 def _standard_body(body: tuple[tuple[int, int], ...], width_multiplier: float, style: ConvStyle) -> Iterator[Conv]:
-    channels = _thin(_STEM, width_multiplier)
-    yield _conv("stem", 3, channels, style, stride=2)
+    channels = thin_channels(_STEM, width_multiplier)
+    yield styled_conv("stem", 3, channels, style, stride=2)
     for number, (base, stride) in enumerate(body, 1):
-        out_channels = _thin(base, width_multiplier)
-        yield _conv(f"block{number}.standard", channels, out_channels, style, stride=stride)
+        out_channels = thin_channels(base, width_multiplier)
+        yield styled_conv(f"block{number}.standard", channels, out_channels, style, stride=stride)
         channels = out_channels
 
 
-def _conv(
+def styled_conv(
     name: str,
     in_channels: int,
     out_channels: int,
@@ -133,7 +136,9 @@ def _conv(
     kernel_size: int = 3,
     stride: int = 1,
     groups: int = 1,
+    inputs: tuple[str, ...] = (),
 ) -> Conv:
+    """A convolution with the norm and activation of a style."""
     return Conv(
         name,
         in_channels,
@@ -146,6 +151,7 @@ def _conv(
         batch_norm=style.batch_norm,
         epsilon=style.epsilon,
         activation=style.activation,
+        inputs=inputs,
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from mobilenet.errors import SpecError
-from mobilenet.spec.mobilenet import mobilenet_v1
+from mobilenet.spec.mobilenet import mobilenet_v1, styled_conv, thin_channels
 from mobilenet.spec.rows import Conv, ConvStyle, Network, Row
 from mobilenet.spec.shapes import output_shapes
 
@@ -22,8 +22,6 @@ PRIORS = (3, 6, 6, 6, 6, 6)
 _READ = ("block11.pointwise", "block13.pointwise")
 _ADDED = ((256, 512), (128, 256), (128, 256), (64, 128))
 """Channels of each added pair at width 1: of its 1 × 1 convolution, and of its 3 × 3 convolution with a stride of 2."""
-
-_MIN_CHANNELS = 8
 
 
 class Plane(NamedTuple):
@@ -99,14 +97,14 @@ def _added_rows(body: Network, style: ConvStyle, *, separable: bool) -> Iterator
     channels = output_shapes(body.rows, body.resolution)[_READ[-1]][2]
     read = _READ[-1]
     for number, (narrow, wide) in enumerate(_ADDED[:count], 1):
-        inner, outer = (_thin(base, body.width_multiplier) for base in (narrow, wide))
+        inner, outer = (thin_channels(base, body.width_multiplier) for base in (narrow, wide))
         name = f"added{number}"
-        yield _conv(f"{name}.reduction", channels, inner, style, inputs=(read,))
+        yield styled_conv(f"{name}.reduction", channels, inner, style, kernel_size=1, inputs=(read,))
         if separable:
-            yield _conv(f"{name}.depthwise", inner, inner, style, kernel_size=3, stride=2, groups=inner)
-            yield _conv(f"{name}.expansion", inner, outer, style)
+            yield styled_conv(f"{name}.depthwise", inner, inner, style, stride=2, groups=inner)
+            yield styled_conv(f"{name}.expansion", inner, outer, style, kernel_size=1)
         else:
-            yield _conv(f"{name}.expansion", inner, outer, style, kernel_size=3, stride=2)
+            yield styled_conv(f"{name}.expansion", inner, outer, style, stride=2)
         channels, read = outer, f"{name}.expansion"
 
 
@@ -114,40 +112,9 @@ def _prediction(name: str, plane: Plane, out: int, style: ConvStyle, *, separabl
     channels = plane.channels
     read: tuple[str, ...] = (plane.row,)
     if separable:
-        yield _conv(f"{name}.depthwise", channels, channels, style, kernel_size=3, groups=channels, inputs=read)
+        yield styled_conv(f"{name}.depthwise", channels, channels, style, groups=channels, inputs=read)
         read = ()
     yield Conv(
         f"{name}.prediction", channels, out, 1, padding=style.padding, bias=True, batch_norm=False,
         activation="none", inputs=read,
     )  # fmt: skip
-
-
-def _thin(channels: int, width_multiplier: float) -> int:
-    return max(int(channels * width_multiplier), _MIN_CHANNELS)
-
-
-def _conv(
-    name: str,
-    in_channels: int,
-    out_channels: int,
-    style: ConvStyle,
-    *,
-    kernel_size: int = 1,
-    stride: int = 1,
-    groups: int = 1,
-    inputs: tuple[str, ...] = (),
-) -> Conv:
-    return Conv(
-        name,
-        in_channels,
-        out_channels,
-        kernel_size,
-        stride,
-        groups,
-        padding=style.padding,
-        bias=not style.batch_norm,
-        batch_norm=style.batch_norm,
-        epsilon=style.epsilon,
-        activation=style.activation,
-        inputs=inputs,
-    )
