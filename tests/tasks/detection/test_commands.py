@@ -1,0 +1,115 @@
+"""Detection through the commands: trained, measured, resumed, shown, gone on from."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mobilenet.model.arrays import read_arrays
+from mobilenet.tasks.detection.head import kept_head
+from mobilenet.training.run import resume, train
+from mobilenet.training.settings import TrainingSettings
+from mobilenet.training.tracking.listener import Silence
+
+Run = Callable[..., str]
+
+_QUICK: dict[str, Any] = {
+    "width_multiplier": 0.25,
+    "resolution": 96,
+    "batch_size": 8,
+    "epochs": 30,
+    "device": "cpu",
+    "precision": "float32",
+    "task": "detection",
+}
+
+
+@pytest.fixture(scope="module")
+def run(squares: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    train(TrainingSettings(squares, **_QUICK), folder)
+    return folder
+
+
+def test_a_detector_learns_and_is_measured(squares: Path, run: Path, mobilenet: Run) -> None:
+    found = json.loads(mobilenet("evaluate", run, squares, "--json"))
+    own = json.loads((run / "evaluation.json").read_text())
+    assert found["task"] == own["task"] == "detection"
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert lines[-1]["train_loss"] < 0.7 * lines[0]["train_loss"]
+    assert lines[-1]["ap50"] > 0.1
+    assert own["ap"] == pytest.approx(lines[-1]["ap"])
+    assert own["loss"] == pytest.approx(1 - own["ap"])
+
+
+def test_predictions_are_in_pixels_and_can_be_saved(squares: Path, run: Path, mobilenet: Run, tmp_path: Path) -> None:
+    photos = [squares / "00.png", squares / "01.png"]
+    found = mobilenet(
+        "predict", run, *photos, "--json", "--min-confidence", "0.01", "--save", f"coco={tmp_path}/c.json"
+    )
+    answers = [json.loads(line) for line in found.splitlines()]
+    answers = answers[0] if isinstance(answers[0], list) else answers
+    boxes = [box for answer in answers for box in answer["boxes"]]
+    assert boxes
+    assert all(0 <= box["top"] < box["bottom"] <= 64 and 0 <= box["left"] < box["right"] <= 64 for box in boxes)
+    saved = json.loads((tmp_path / "c.json").read_text())
+    assert len(saved["annotations"]) == len(boxes)
+
+
+def test_a_run_that_is_resumed_ends_with_the_same_weights(squares: Path, tmp_path: Path) -> None:
+    settings = TrainingSettings(squares, **{**_QUICK, "epochs": 2})
+
+    class Stopping(Silence):
+        def epoch(self, line: dict[str, Any], /) -> None:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(settings, tmp_path / "stopped", listener=Stopping())
+    resume(tmp_path / "stopped")
+    train(settings, tmp_path / "whole")
+    one, other = (read_arrays(tmp_path / name / "model.safetensors")[1] for name in ("stopped", "whole"))
+    assert all(np.array_equal(one[name], other[name]) for name in other)
+
+
+def test_another_training_goes_on_from_the_whole_detector(squares: Path, run: Path, tmp_path: Path) -> None:
+    """Also from the head: after an epoch without learning, most of what was found before is found again."""
+    still = replace(TrainingSettings(squares, **_QUICK), weights=str(run), epochs=1, learning_rate=1e-9)
+    again = train(still, tmp_path / "again").evaluation
+    before = json.loads((run / "evaluation.json").read_text())
+    assert again.figures["ap50"] > before["ap50"] / 2
+
+
+def test_scores_go_on_by_the_names_of_classes(run: Path) -> None:
+    card, arrays = read_arrays(run / "model.safetensors")
+    renamed = replace(card, labels=("new", card.labels[2], card.labels[0]))
+    ours = {name: np.zeros_like(values) for name, values in arrays.items()}
+    kept = kept_head(card, arrays, renamed, ours)
+    name = "scores1.prediction.conv.weight"
+    theirs = arrays[name].reshape(3, 3, -1)
+    made = kept[name].reshape(3, 3, -1)
+    np.testing.assert_array_equal(made[:, 1], theirs[:, 2])
+    np.testing.assert_array_equal(made[:, 2], theirs[:, 0])
+    assert not made[:, 0].any()
+    other = {**card.decoding, "priors": [[[0.5, 0.5]] * len(priors) for priors in card.decoding["priors"]]}
+    kept = kept_head(card, arrays, replace(card, decoding=other), ours)
+    assert kept
+    assert not [name for name in kept if ".prediction." in name]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--resolution", "100"), "resolution 100 is not a multiple of 32; use 96 or 128"),
+        (("--task-option", "ssd=heavy"), "unknown ssd 'heavy'; use one of lite, plain"),
+        (("--training-resolution", "64"), "--training-resolution 64 does not fit a head that looks at positions"),
+        (("--arch", "mobilenet_v1_shallow"), "has no row block11.pointwise, on which boxes are predicted"),
+    ],
+)
+def test_what_cannot_be_is_said_in_one_line(squares: Path, mobilenet: Run, words: tuple[str, ...], said: str) -> None:
+    error = mobilenet("train", squares, "--out", squares / "none", *words, exit_code=2, stderr=True)
+    assert said in error
+    assert len(error.strip().splitlines()) <= 2
