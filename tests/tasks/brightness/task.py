@@ -48,6 +48,7 @@ class Brightness:
     curves = (("found", "found"),)
     writers = NO_WRITERS
     vocabulary_noun = "quadrants"
+    architectures = ("mobilenet_v1",)
     augmentation: Mapping[str, Any] = MappingProxyType({})
 
     def recognises(self, data: Path) -> bool:
