@@ -189,6 +189,11 @@ class Task(Reader, Protocol):
         ...
 
     @property
+    def several_objects(self) -> bool:
+        """Whether what it learns takes photos with several objects, as the scenes of its demo then are."""
+        ...
+
+    @property
     def augmentation(self) -> Mapping[str, Any]:
         """Fields of `images.augment.Augmentation` that suit its targets, where those of the recipe do not: crops in
         which what they say can still be seen."""

@@ -65,6 +65,7 @@ class Embedding:
     )
     vocabulary_noun = "classes"
     architectures = ("mobilenet_v1",)
+    several_objects = False
     augmentation = MappingProxyType[str, Any]({})
     curves = (("recall@1", "recall_at_1"), ("mAP@R", "map_at_r"))
     writers = NO_WRITERS
