@@ -97,7 +97,7 @@ def some_colour(rng: np.random.Generator) -> Colour:
 
 def photographed(rng: np.random.Generator, canvas: Canvas) -> NDArray[np.uint8]:
     """The scene so far as a photo: (side, side, 3)."""
-    return np.clip(expose(rng, canvas.picture()) + 0.5, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(expose(rng, canvas.picture()) + 0.5, 0, 255), dtype=np.uint8)
 
 
 def visible(cover: Pixels) -> NDArray[np.bool_]:
