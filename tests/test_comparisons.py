@@ -7,7 +7,7 @@ import pytest
 
 from mobilenet.errors import SpecError
 from mobilenet.spec import Concat, Conv
-from mobilenet.spec.architectures import COMPARISONS, architecture_names, build
+from mobilenet.spec.architectures import COMPARISONS, DETECTORS, architecture_names, build
 from mobilenet.spec.cost import Cost, cost
 from mobilenet.spec.mobilenet import MOBILENETS
 from mobilenet.spec.shapes import output_shapes
@@ -132,7 +132,7 @@ def test_a_smaller_photo_shrinks_the_linear_layers_of_vgg16() -> None:
 
 
 def test_names_build_the_network_of_that_name() -> None:
-    assert architecture_names() == (*MOBILENETS, *COMPARISONS)
+    assert architecture_names() == (*MOBILENETS, *DETECTORS, *COMPARISONS)
     assert [build(name).name for name in architecture_names()] == list(architecture_names())
 
 

@@ -172,3 +172,56 @@ def _on_a_terminal(words: list[str]) -> str:
     output = os.read(ours, 65536).decode()
     os.close(ours)
     return output
+
+
+def test_the_networks_of_a_task_are_compared(capsys: pytest.CaptureFixture[str]) -> None:
+    document = _json(capsys, "--task", "detection")
+    assert {
+        "mult_adds": 1_237_129_408,
+        "params": 6_819_839,
+        "resolution": 300,
+        "classes": 91,
+    }.items() <= document.items()
+    compared = document["compared_with"]
+    assert isinstance(compared, list)
+    assert [(other["architecture"], other["classes"]) for other in compared] == [("mobilenet_v1_ssdlite", 91)]
+    assert _json(capsys, "--task", "classification") == _json(capsys)
+
+
+def test_detectors_have_a_grid_and_layers(capsys: pytest.CaptureFixture[str]) -> None:
+    grid = _json(capsys, "--task", "detection", "--grid", "--widths", "0.5")["grid"]
+    assert isinstance(grid, list)
+    assert [point["resolution"] for point in grid] == [300, 256, 192, 128]
+    layers = _json(capsys, "--arch", "mobilenet_v1_ssdlite", "--classes", "3", "--by-layer")["layers"]
+    assert isinstance(layers, list)
+    assert (layers[-1]["name"], layers[-1]["output_shape"]) == ("scores6.prediction", [1, 1, 18])
+    lines = _lines(capsys, "--task", "detection", "--by-layer")
+    assert sum(line[:1] == ["stem"] for line in lines) == 1
+
+
+def test_a_detector_is_compared_with_its_kind_at_its_size(capsys: pytest.CaptureFixture[str]) -> None:
+    knobs = ("--arch", "mobilenet_v1_ssdlite", "--width", "0.5", "--resolution", "192", "--classes", "7")
+    compared = _json(capsys, *knobs, "--compare", "mobilenet_v1_ssd,vgg16")["compared_with"]
+    assert isinstance(compared, list)
+    found = [(other["width_multiplier"], other["resolution"], other["classes"]) for other in compared]
+    assert found == [(0.5, 192, 7), (1.0, 224, 7)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--task", "pose"), "unknown task 'pose'; use one of "),
+        (("--task", "detection", "--arch", "vgg16"), "--task chooses the architecture; leave out --arch or --task"),
+        (
+            ("--arch", "mobilenet_v1_ssd", "--classes", "0"),
+            "classes 0 is out of range; a detector needs at least 1",
+        ),
+    ],
+)
+def test_a_mistake_about_a_task_is_one_line(
+    capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], message: str
+) -> None:
+    assert main(["cost", *arguments]) == 2
+    printed = capsys.readouterr()
+    assert printed.err.startswith(f"mobilenet: {message}")
+    assert printed.err.count("\n") == 1

@@ -10,6 +10,7 @@ import pytest
 
 from mobilenet.cli import main as main_module
 from mobilenet.cli.main import main
+from mobilenet.evaluate import Evaluation
 
 _SHELL = "from mobilenet.cli.main import main; raise SystemExit(main())"
 _README = Path(__file__).parents[2] / "README.md"
@@ -134,6 +135,49 @@ def test_a_folder_with_other_things_is_refused(tmp_path: Path, capsys: pytest.Ca
     (tmp_path / "scenes" / "mine.txt").touch()
     assert main(["demo", "--out", str(tmp_path), *_QUICK]) == 2
     assert capsys.readouterr().err.endswith("exists and contains something else; choose another folder or remove it\n")
+
+
+def test_several_objects_are_learned_by_training(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[list[str]] = []
+
+    def record(words: tuple[str, ...]) -> int:
+        asked.append(list(words))
+        if words[0] == "train":
+            folder = Path(words[-1])
+            folder.mkdir()
+            (folder / "model.safetensors").write_bytes(b"12345")
+            evaluation = Evaluation("detection", 10, {"ap": 0.5432, "ap50": 0.875, "loss": 0.4568})
+            evaluation.write(folder / "evaluation.json")
+        return 0
+
+    monkeypatch.setattr(main_module, "main", record)
+    assert main(["demo", "--out", str(tmp_path), "--task", "detection", *_QUICK]) == 0
+    train, predict = asked
+    scenes, run = tmp_path / "scenes-several", tmp_path / "run"
+    assert train[:2] == ["train", str(scenes)]
+    assert "--weights" not in train
+    assert train[-6:] == ["--epochs", "1", "--seed", "0", "--out", str(run)]
+    assert predict[:2] == ["predict", str(run)]
+    assert all(Path(photo).is_file() for photo in predict[2:5])
+    assert predict[-2:] == ["--save", f"drawn={run / 'drawn'}"]
+    assert capsys.readouterr().out.splitlines()[-7:] == [
+        "  AP       54.3% on 10 validation scenes",
+        "  AP50     87.5% on 10 validation scenes",
+        "  size     5 bytes",
+        f"  scenes   {scenes}",
+        f"  model    {run / 'model.safetensors'}",
+        f"  drawn    {run / 'drawn'}",
+        f"  report   {run / 'report.html'}",
+    ]
+
+
+def test_a_demo_without_a_budget_refuses_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["demo", "--out", str(tmp_path), "--task", "detection", "--latency", "2ms"]) == 2
+    message = "the demo of detection has no budget; leave out --latency (see mobilenet demo --help)"
+    assert capsys.readouterr().err == f"mobilenet: {message}\n"
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_whole_demo(tmp_path: Path) -> None:

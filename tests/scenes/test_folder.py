@@ -10,10 +10,11 @@ import pytest
 from PIL import Image
 
 from mobilenet.errors import ConfigError, DataError
-from mobilenet.scenes import ATTRIBUTES, KINDS, SceneSettings, draw_scene, folder, write_scenes
+from mobilenet.scenes import ATTRIBUTES, KINDS, SceneSettings, draw_scene, draw_still_life, folder, write_scenes
 from mobilenet.tasks import open_dataset
 
 _SMALL = SceneSettings(train=60, validation=20, seed=4, side=64)
+_SEVERAL = SceneSettings(train=20, validation=10, seed=4, side=64, objects="several")
 
 
 def _digests(root: Path) -> dict[str, str]:
@@ -61,23 +62,43 @@ def test_photos_show_their_scenes(scenes: Path) -> None:
 
 
 @pytest.mark.parametrize(("split", "count"), [("train", 60), ("validation", 20)])
-def test_annotations_are_those_of_the_scenes(scenes: Path, split: str, count: int) -> None:
-    coco = json.loads((scenes / "annotations" / f"{split}.json").read_text("utf-8"))
-    names = {category["id"]: category["name"] for category in coco["categories"]}
-    assert tuple(names.values()) == KINDS
-    assert len(coco["images"]) == len(coco["annotations"]) == count
+def test_attributes_are_those_of_the_scenes(scenes: Path, split: str, count: int) -> None:
     with (scenes / "attributes.csv").open(newline="", encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["split"] == split]
+    assert len(rows) == count
     assert list(rows[0]) == ["file_name", "split", *ATTRIBUTES]
-    for index, (image, note, row) in enumerate(zip(coco["images"], coco["annotations"], rows, strict=True)):
+    for index, row in enumerate(rows):
         drawn = draw_scene(4, index, split=split, side=64)  # type: ignore[arg-type]
-        assert (scenes / image["file_name"]).is_file()
-        assert image["file_name"] == row["file_name"] == f"{split}/{drawn.kind}/{index:06d}.jpg"
-        assert note["image_id"] == image["id"]
-        assert names[note["category_id"]] == drawn.kind
-        assert note["bbox"] == [drawn.box.left, drawn.box.top, drawn.box.width, drawn.box.height]
-        assert note["area"] == drawn.visible.sum()
+        assert row["file_name"] == f"{split}/{drawn.kind}/{index:06d}.jpg"
+        assert (scenes / row["file_name"]).is_file()
         assert {name: int(row[name]) for name in ATTRIBUTES} == drawn.attributes
+
+
+def test_several_objects_open_as_a_data_set_with_their_boxes(tmp_path: Path) -> None:
+    write_scenes(tmp_path / "scenes", _SEVERAL)
+    dataset = open_dataset(tmp_path / "scenes")
+    assert dataset.classes == KINDS
+    assert [len(dataset.train), len(dataset.validation)] == [20, 10]
+    assert not dataset.doubtful
+    for split, photos in (("train", dataset.train), ("validation", dataset.validation)):
+        found = list(photos.targets.lines(dataset.vocabulary))
+        for file, line in zip(photos.files, found, strict=True):
+            drawn = draw_still_life(4, int(Path(file).stem), split=split, side=64)  # type: ignore[arg-type]
+            boxes = [(one.kind, one.box.top, one.box.left, one.box.height, one.box.width) for one in drawn.objects]
+            said = [
+                (kind, 64 * top, 64 * left, 64 * (bottom - top), 64 * (right - left))
+                for kind, top, left, bottom, right in line
+            ]
+            assert sorted(said) == sorted(boxes)
+
+
+def test_areas_are_those_that_are_seen(tmp_path: Path) -> None:
+    write_scenes(tmp_path / "scenes", _SEVERAL, workers=2)
+    coco = json.loads((tmp_path / "scenes" / "annotations" / "train.json").read_text("utf-8"))
+    drawn = [placed for index in range(20) for placed in draw_still_life(4, index, side=64).objects]
+    assert [note["area"] for note in coco["annotations"]] == [int(placed.visible.sum()) for placed in drawn]
+    assert [image["file_name"] for image in coco["images"]] == [f"train/{index:06d}.jpg" for index in range(20)]
+    assert all((tmp_path / "scenes" / image["file_name"]).is_file() for image in coco["images"])
 
 
 def test_scenes_that_are_there_are_not_drawn_again(scenes: Path) -> None:
@@ -100,7 +121,7 @@ def test_an_interruption_leaves_nothing_that_looks_whole(tmp_path: Path, monkeyp
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(folder, "_table", interrupted)
+        patch.setattr(folder, "_json", interrupted)
         with pytest.raises(KeyboardInterrupt):
             write_scenes(tmp_path / "scenes", _SMALL)
     assert list(tmp_path.iterdir()) == []

@@ -1,9 +1,11 @@
 """`mobilenet cost`: the cost of one network, of several side by side, or of a grid of widths and resolutions."""
 
+from collections.abc import Sequence
+
 import click
 
 from mobilenet.cli.console import print_json, print_table
-from mobilenet.spec.architectures import COMPARISONS, architecture_names, build
+from mobilenet.spec.architectures import COMPARISONS, DETECTORS, architecture_names, build
 from mobilenet.spec.cost import Cost, Kind, cost
 from mobilenet.spec.mobilenet import MOBILENETS
 
@@ -12,6 +14,8 @@ __all__ = ["command"]
 _WIDTHS = (1.0, 0.75, 0.5, 0.25)
 _RESOLUTIONS = (224, 192, 160, 128)
 """The paper's own grid."""
+
+_DETECTOR_RESOLUTIONS = (300, 256, 192, 128)
 
 
 def _numbers(_context: click.Context, _option: click.Parameter, text: str | None) -> tuple[float, ...]:
@@ -33,14 +37,15 @@ def _whole_numbers(_context: click.Context, _option: click.Parameter, text: str 
 
 
 @click.command()
-@click.option("--arch", default="mobilenet_v1", show_default=True, help=f"One of {', '.join(architecture_names())}.")
+@click.option("--arch", help=f"One of {', '.join(architecture_names())}.  [default: mobilenet_v1]")
+@click.option("--task", help="Show the networks that are usual for this task, instead of --arch and --compare.")
 @click.option("--width", type=float, help="Width multiplier of a mobilenet_v1, above 0.  [default: 1.0]")
 @click.option(
     "--resolution",
     type=int,
     help="Input resolution in pixels; a multiple of 32 for a mobilenet_v1.  [default: its paper's]",
 )
-@click.option("--classes", type=int, default=1000, show_default=True, help="Number of classes.")
+@click.option("--classes", type=int, help="Number of classes.  [default: its paper's, such as 1000]")
 @click.option("--by-layer", is_flag=True, help="List every layer.")
 @click.option("--compare", metavar="NAMES", help="Architectures to compare with, such as vgg16,mobilenet_v1_standard.")
 @click.option("--grid", is_flag=True, help="Show a grid of widths and resolutions.  [default: the paper's 4 by 4]")
@@ -49,10 +54,11 @@ def _whole_numbers(_context: click.Context, _option: click.Parameter, text: str 
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
 def command(
     *,
-    arch: str,
+    arch: str | None,
+    task: str | None,
     width: float | None,
     resolution: int | None,
-    classes: int,
+    classes: int | None,
     by_layer: bool,
     compare: str | None,
     grid: bool,
@@ -69,7 +75,9 @@ def command(
     mobilenet cost --by-layer
     mobilenet cost --compare vgg16,mobilenet_v1_standard
     mobilenet cost --grid --widths 0.25,0.5 --resolutions 128,160
+    mobilenet cost --task detection
     """
+    arch, beside = _named(arch, task)
     if grid or widths or resolutions:
         if by_layer or compare is not None:
             raise click.UsageError("a grid cannot be combined with --by-layer or --compare; leave one of them out")
@@ -77,11 +85,26 @@ def command(
         _show_grid(arch, [cost(build(arch, *point, classes)) for point in axes], as_json=as_json)
         return
     costs = [cost(build(arch, width, resolution, classes))]
-    costs += [_beside(costs[0], name.strip()) for name in (compare.split(",") if compare is not None else ())]
+    names = beside if compare is None else [name.strip() for name in compare.split(",")]
+    # Layers of one network are read at a time, unless a comparison is asked for.
+    costs += [_beside(costs[0], name) for name in names if compare is not None or not by_layer]
     if as_json:
         print_json(_document(costs, with_layers=by_layer))
     else:
         _show(costs, with_layers=by_layer)
+
+
+def _named(arch: str | None, task: str | None) -> tuple[str, Sequence[str]]:
+    """The architecture to cost, and those to compare it with: those of a task, if one is named."""
+    if task is None:
+        return arch or "mobilenet_v1", ()
+    if arch is not None:
+        raise click.UsageError("--task chooses the architecture; leave out --arch or --task")
+    # Tasks need NumPy, which the cost of a network does not.
+    from mobilenet.tasks import task_named
+
+    first, *others = task_named(task).architectures
+    return first, others
 
 
 def _axes(
@@ -90,14 +113,15 @@ def _axes(
     """The points of the grid: listed values, else the single value given, else the paper's."""
     default_widths = (None,) if arch in COMPARISONS else _WIDTHS
     across = widths or (default_widths if width is None else (width,))
-    down = resolutions or (_RESOLUTIONS if resolution is None else (resolution,))
+    default_resolutions = _DETECTOR_RESOLUTIONS if arch in DETECTORS else _RESOLUTIONS
+    down = resolutions or (default_resolutions if resolution is None else (resolution,))
     return [(one_width, one_resolution) for one_width in across for one_resolution in down]
 
 
 def _beside(first: Cost, name: str) -> Cost:
-    """A MobileNet takes the first network's width and resolution; any other network keeps its own."""
+    """A network takes the width and resolution of another of its kind; any other network keeps its own."""
     network = first.network
-    if name in MOBILENETS and network.name in MOBILENETS:
+    if any(name in kind and network.name in kind for kind in (MOBILENETS, DETECTORS)):
         return cost(build(name, network.width_multiplier, network.resolution, network.classes))
     return cost(build(name, classes=network.classes))
 

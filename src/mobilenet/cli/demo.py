@@ -6,6 +6,8 @@ import os
 import shlex
 import sys
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +19,7 @@ from mobilenet.errors import ConfigError
 from mobilenet.tasks.default import DEFAULT
 
 if TYPE_CHECKING:
-    from mobilenet.scenes.folder import SceneSettings
+    from mobilenet.scenes.folder import Objects, SceneSettings
 
 __all__ = ["command"]
 
@@ -29,45 +31,96 @@ _RECIPE = ("--crop-area", "0.8")
 
 _PREDICTED = ("fish", "scissors", "umbrella")
 
+_DETECTOR = ("--width", "0.5", "--resolution", "160")
+
+
+@dataclass(frozen=True, slots=True)
+class _Size:
+    """Scenes to train on, their side in pixels, and epochs of the full training: minutes on two cores."""
+
+    scenes: int
+    side: int
+    epochs: int
+
+
+_SIZES: dict["Objects", _Size] = {"one": _Size(6000, 128, 14), "several": _Size(2000, 160, 30)}
+
 
 @click.command()
 @click.option("--out", type=click.Path(path_type=Path), default="mobilenet-demo", show_default=True, help="Folder.")
-@click.option("--scenes", type=int, default=6000, show_default=True, help="To train on; a sixth more to validate.")
-@click.option("--latency", default="2ms", show_default=True, help="The budget: see mobilenet fit.")
+@click.option(
+    "--scenes", type=int, help="To train on; a sixth more to validate.  [default: 6000, or 2000 with several objects]"
+)
+@click.option("--latency", help="The budget: see mobilenet fit.  [default: 2ms, none with several objects]")
 @click.option("--task", default=DEFAULT, show_default=True, help="What to learn of the scenes.")
-@click.option("--epochs", type=int, default=14, show_default=True, help="Of the full training.")
+@click.option("--epochs", type=int, help="Of the full training.  [default: 14, or 30 with several objects]")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
-def command(*, out: Path, scenes: int, latency: str, task: str, epochs: int, seed: int, as_json: bool) -> None:
+def command(
+    *,
+    out: Path,
+    scenes: int | None,
+    latency: str | None,
+    task: str,
+    epochs: int | None,
+    seed: int,
+    as_json: bool,
+) -> None:
     """Draw labelled scenes of ten kinds of object, fit a model to a latency budget, and label scenes with its file.
 
     The scenes know the kind of their object, its colour and pattern, and whether it is large or partly hidden: --task
-    chooses what is learned.
+    chooses what is learned. A task of several objects in a photo gets such scenes, with the box of each object, and is
+    trained from random weights, without a budget.
 
     Each step but the drawing is a command as anybody would type it, printed before it runs. Everything stays in --out;
     scenes that are there already are used again, and each demo has a search of its own.
     """
     from mobilenet.scenes.folder import SceneSettings
+    from mobilenet.tasks import task_named
 
     start = time.perf_counter()
-    settings = SceneSettings(train=scenes, validation=max(scenes // 6, 10), seed=seed)
+    objects: Objects = "several" if task_named(task).several_objects else "one"
+    if objects == "several" and latency is not None:
+        raise click.UsageError(f"the demo of {task} has no budget; leave out --latency")
+    size = _SIZES[objects]
+    count = size.scenes if scenes is None else scenes
+    settings = SceneSettings(count, max(count // 6, 10), seed, size.side, objects)
+    length = ("--epochs", str(size.epochs if epochs is None else epochs), "--seed", str(seed))
     # With --json nothing but the document may reach stdout.
     with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
-        data = _draw(out / "scenes", settings)
-        fit = _new_folder(out)
-        length = ("--epochs", str(epochs), "--seed", str(seed))
-        labels = _labels(data, task)
-        _say_and_run("fit", *labels, "--latency", latency, *_CANDIDATES, *_RECIPE, *length, "--out", str(fit))
-        found = _found(fit, task)
-        if _gives_vectors(task):
-            _say_and_run("similar", str(found["model"]), *_photos(data), str(data / "train"), "--top", "2")
+        data = _draw(out / ("scenes" if objects == "one" else "scenes-several"), settings)
+        if objects == "one":
+            found = _fit(data, out, task, (latency or "2ms", *_CANDIDATES, *_RECIPE, *length))
         else:
-            _say_and_run("predict", str(found["model"]), *_photos(data), "--top", "2")
+            found = _train(data, out, task, (*_DETECTOR, *length))
     document = {**found, "scenes": str(data), "seconds": round(time.perf_counter() - start, 1)}
     if as_json:
         print_json(document)
     else:
         _show(document, task)
+
+
+def _fit(data: Path, out: Path, task: str, options: Sequence[str]) -> dict[str, Any]:
+    """The best file within a budget, and what it says of a few scenes."""
+    fit = _new_folder(out / "fit")
+    _say_and_run("fit", *_labels(data, task), "--latency", *options, "--out", str(fit))
+    found = _found(fit, task)
+    photos = [str(min((data / "validation" / kind).iterdir())) for kind in _PREDICTED]
+    if _gives_vectors(task):
+        _say_and_run("similar", str(found["model"]), *photos, str(data / "train"), "--top", "2")
+    else:
+        _say_and_run("predict", str(found["model"]), *photos, "--top", "2")
+    return found
+
+
+def _train(data: Path, out: Path, task: str, options: Sequence[str]) -> dict[str, Any]:
+    """A network from random weights, and what it says of a few scenes, drawn on them."""
+    run = _new_folder(out / "run")
+    _say_and_run("train", *_labels(data, task), *options, "--out", str(run))
+    drawn = _new_folder(run / "drawn")
+    photos = [str(photo) for photo in sorted((data / "validation").iterdir())[: len(_PREDICTED)]]
+    _say_and_run("predict", str(run), *photos, "--save", f"drawn={drawn}")
+    return {**_trained(run, task), "drawn": str(drawn)}
 
 
 def _draw(folder: Path, settings: "SceneSettings") -> Path:
@@ -110,16 +163,11 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _new_folder(out: Path) -> Path:
-    folder, number = out / "fit", 2
+def _new_folder(wanted: Path) -> Path:
+    folder, number = wanted, 2
     while folder.exists():
-        folder, number = out / f"fit-{number}", number + 1
+        folder, number = wanted.with_name(f"{wanted.name}-{number}"), number + 1
     return folder
-
-
-def _photos(data: Path) -> list[str]:
-    """The first validation photo of a few kinds."""
-    return [str(min((data / "validation" / kind).iterdir())) for kind in _PREDICTED]
 
 
 def _say_and_run(*words: str) -> None:
@@ -153,17 +201,36 @@ def _found(fit: Path, task: str) -> dict[str, Any]:
     }
 
 
+def _trained(run: Path, task: str) -> dict[str, Any]:
+    """What the run wrote about its network."""
+    from mobilenet.evaluate import Evaluation
+    from mobilenet.runs.folder import RunFolder
+    from mobilenet.tasks import task_named
+
+    folder = RunFolder(run)
+    evaluation = Evaluation.read(folder.evaluation)
+    return {
+        **{name: evaluation.figures[name] for _, name in task_named(task).curves},
+        "validation_photos": evaluation.photos,
+        "model": str(folder.model),
+        "size_bytes": folder.model.stat().st_size,
+        "run": str(run),
+        "report": str(folder.report),
+    }
+
+
 def _show(found: dict[str, Any], task: str) -> None:
     from mobilenet.tasks import task_named
 
-    goal = task_named(task).goal
-    click.echo(f"\nDone in {found['seconds']:.0f} s. The exported file:")
-    for name, value in (
-        (goal.title, f"{found[goal.name]:.1%} on {found['validation_photos']:,} validation scenes"),
-        ("latency", f"{found['p95_ms']:.3g} ms at p95, the budget is {found['latency_limit_ms']:g} ms"),
-        ("size", f"{found['size_bytes']:,} bytes"),
-        ("scenes", found["scenes"]),
-        ("model", found["model"]),
-        ("report", found["report"]),
-    ):
-        click.echo(f"  {name:8} {value}")
+    what = "exported file" if "p95_ms" in found else "trained network"
+    click.echo(f"\nDone in {found['seconds']:.0f} s. The {what}:")
+    for title, name in task_named(task).curves:
+        if name in found:
+            click.echo(f"  {title:8} {found[name]:.1%} on {found['validation_photos']:,} validation scenes")
+    if "p95_ms" in found:
+        budget = f"the budget is {found['latency_limit_ms']:g} ms"
+        click.echo(f"  latency  {found['p95_ms']:.3g} ms at p95, {budget}")
+    click.echo(f"  size     {found['size_bytes']:,} bytes")
+    for name in ("scenes", "model", "drawn", "report"):
+        if name in found:
+            click.echo(f"  {name:8} {found[name]}")

@@ -15,7 +15,8 @@ _BLACK = (0, 0, 0)
 
 
 class Canvas:
-    """An image of `side` × `side` pixels in progress, and the mask of the object in it."""
+    """An image of `side` × `side` pixels in progress, and the masks of the objects in it: those that are finished, and
+    the one that is being drawn."""
 
     def __init__(self, surface: Pixels) -> None:
         """Start from a background (side, side, 3) with pixel values 0–255."""
@@ -24,12 +25,15 @@ class Canvas:
         ground = np.clip(surface, 0, 255).astype(np.uint8)
         self._picture = Image.fromarray(ground.repeat(_ENLARGED, 0).repeat(_ENLARGED, 1))
         self._object = Image.new("L", self._size)
+        self._finished: list[Image.Image] = []
+        self._whole: list[int] = []
 
     def fill(self, outline: Points, colour: Colour) -> None:
         """Paint something that is not the object over the image; `outline` (n, 2) is in image pixels."""
         corners = _corners(outline)
         ImageDraw.Draw(self._picture).polygon(corners, colour)
-        ImageDraw.Draw(self._object).polygon(corners, 0)
+        for mask in (self._object, *self._finished):
+            ImageDraw.Draw(mask).polygon(corners, 0)
 
     def cast(self, shadow: Pixels) -> None:
         """Darken the image by `shadow` (side, side), 0 (unchanged) to 1 (black)."""
@@ -41,7 +45,7 @@ class Canvas:
             self._picture.paste(_BLACK, (left * _ENLARGED, top * _ENLARGED), soft)
 
     def outline(self, parts: tuple[Part, ...], pose: Pose, paint: Paint) -> None:
-        """Mark the area of the object, including its contour; nothing is painted yet."""
+        """Mark the area of the object, including its contour; nothing is painted yet, and `rub_out` takes it back."""
         pen = ImageDraw.Draw(self._object)
         for part in parts:
             corners = _corners(pose.place(part.outline))
@@ -62,15 +66,40 @@ class Canvas:
             if paint.motif and part.tone == "body":
                 self._print(corners, stencil, paint.second)
 
+    def finish(self) -> None:
+        """The object is painted; the next outline is that of another one, which may hide this one."""
+        for mask in self._finished:
+            mask.paste(0, mask=self._object)
+        self._whole.append(_pixels(self._object))
+        self._finished.append(self._object)
+        self._object = Image.new("L", self._size)
+
+    def rub_out(self) -> None:
+        """Take back the outline of an object that is not painted."""
+        self._object = Image.new("L", self._size)
+
+    def hidden(self) -> float:
+        """The largest share (0–1) of a finished object that is hidden, the object that is being drawn included."""
+        shares = [0.0]
+        for mask, whole in zip(self._finished, self._whole, strict=True):
+            left = mask.copy()
+            left.paste(0, mask=self._object)
+            shares.append(1 - _pixels(left) / whole)
+        return max(shares)
+
     def hidden_by(self, outline: Points) -> float:
         """The share of the object (0–1) that `outline` (n, 2), in image pixels, would hide."""
         left = self._object.copy()
         ImageDraw.Draw(left).polygon(_corners(outline), 0)
-        return 1 - left.histogram()[255] / self._object.histogram()[255]
+        return 1 - _pixels(left) / _pixels(self._object)
 
     def cover(self) -> Pixels:
         """The coverage of each pixel by the object: (side, side), 0–1."""
-        return np.asarray(self._object.reduce(_ENLARGED), dtype=np.float32) / np.float32(255)
+        return _cover(self._object)
+
+    def covers(self) -> list[Pixels]:
+        """The coverage of each pixel by each finished object, in the order of painting: (side, side), 0–1."""
+        return [_cover(mask) for mask in self._finished]
 
     def picture(self) -> Pixels:
         """The image so far: (side, side, 3), 0–255."""
@@ -89,6 +118,14 @@ class Canvas:
         ImageDraw.Draw(part).polygon(corners, 255)
         place = part.getbbox()
         self._picture.paste(colour, place, ImageChops.darker(part.crop(place), stencil.crop(place)))
+
+
+def _cover(mask: Image.Image) -> Pixels:
+    return np.asarray(mask.reduce(_ENLARGED), dtype=np.float32) / np.float32(255)
+
+
+def _pixels(mask: Image.Image) -> int:
+    return int(mask.histogram()[255])
 
 
 def _corners(outline: Points) -> list[float]:

@@ -1,63 +1,78 @@
-"""A folder of scenes on disk:
+"""A folder of scenes on disk. With one object each:
 
 train/KIND/000003.jpg          photos by kind, ready for a classifier
 validation/KIND/000003.jpg
-annotations/train.json         COCO: each photo's object as a box in pixels
-annotations/validation.json
 attributes.csv                 file_name, split and a 0/1 column for each attribute, of all photos
-scenes.json                    its settings: number of scenes, seed, side
+scenes.json                    its settings: number of scenes, seed, side, objects
+
+With several:
+
+train/000003.jpg               photos
+validation/000003.jpg
+annotations/train.json         COCO: each object as a box in pixels, with its kind
+annotations/validation.json
+scenes.json
 """
 
 import csv
 import io
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from PIL import Image
 
 from mobilenet.errors import ConfigError, DataError
 from mobilenet.files import storage_errors
-from mobilenet.scenes.scene import ATTRIBUTES, Box, Split, draw_scene
+from mobilenet.scenes.placing import Split
+from mobilenet.scenes.scene import ATTRIBUTES, draw_scene
 from mobilenet.scenes.shapes import KINDS
+from mobilenet.scenes.still_life import draw_still_life
 
-__all__ = ["SceneSettings", "write_scenes"]
+__all__ = ["Objects", "SceneSettings", "write_scenes"]
+
+Objects = Literal["one", "several"]
+"""In each scene: one, which has a kind and attributes, or several, each of which has a kind and a box."""
 
 Progress = Callable[[int, int], None]
 """Called with the number of scenes done and the total."""
 
 _JPEG_QUALITY = 92
 _RECEIPT = "scenes.json"
-_LAYOUT = 2
-"""Of the folder: earlier versions wrote a table for each split, whose file names were not relative to it."""
+_LAYOUT = 3
+"""Of the folder: earlier versions wrote boxes beside photos by kind, which were two data sets in one folder."""
 _BATCH = 50
 """Scenes per task of a worker."""
 
 
 @dataclass(frozen=True, slots=True)
 class SceneSettings:
-    """The contents of a folder of scenes: number per split, seed, side in pixels."""
+    """The contents of a folder of scenes: number per split, seed, side in pixels, objects in each."""
 
     train: int = 4000
     validation: int = 1000
     seed: int = 0
     side: int = 128
+    objects: Objects = "one"
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    file_name: str
-    kind: str
-    box: Box
-    area: int
-    attributes: dict[str, int]
+_Entry = Mapping[str, Any]
+"""A photo's `file_name` and what is said of it."""
+
+
+class _Layout(NamedTuple):
+    """How scenes are stored: the `folders` of the photos of a split, what draws one, and what writes the rest."""
+
+    folders: tuple[str, ...]
+    draw: Callable[[Path, Split, SceneSettings, int], _Entry]
+    finish: Callable[[Path, Mapping[Split, Sequence[_Entry]], SceneSettings], None]
 
 
 def write_scenes(
@@ -102,13 +117,13 @@ def _already(folder: Path, settings: SceneSettings) -> bool:
 
 
 def _fill(folder: Path, settings: SceneSettings, workers: int, progress: Progress | None) -> None:
+    layout = _LAYOUTS[settings.objects]
     counts: dict[Split, int] = {"train": settings.train, "validation": settings.validation}
-    (folder / "annotations").mkdir(parents=True)
     done, drawn = 0, dict[Split, list[_Entry]]()
     with _pool(workers) as run:
         for split, count in counts.items():
-            for kind in KINDS:
-                (folder / split / kind).mkdir(parents=True)
+            for name in layout.folders:
+                (folder / split / name).mkdir(parents=True)
             entries: list[_Entry] = []
             drawn[split] = entries
             draw = partial(_draw_batch, folder, split, settings, count)
@@ -117,8 +132,7 @@ def _fill(folder: Path, settings: SceneSettings, workers: int, progress: Progres
                 done += len(batch)
                 if progress is not None:
                     progress(done, sum(counts.values()))
-            (folder / "annotations" / f"{split}.json").write_bytes(_json(_coco(entries, settings.side)))
-    (folder / "attributes.csv").write_bytes(_table(drawn))
+    layout.finish(folder, drawn, settings)
     (folder / _RECEIPT).write_bytes(_json(_described(settings)))
 
 
@@ -141,48 +155,65 @@ def _pool(workers: int) -> Iterator[Callable[..., Iterator[list[_Entry]]]]:
 
 
 def _draw_batch(folder: Path, split: Split, settings: SceneSettings, count: int, start: int) -> list[_Entry]:
-    return [_draw(folder, split, settings, index) for index in range(start, min(start + _BATCH, count))]
+    draw = _LAYOUTS[settings.objects].draw
+    return [draw(folder, split, settings, index) for index in range(start, min(start + _BATCH, count))]
 
 
-def _draw(folder: Path, split: Split, settings: SceneSettings, index: int) -> _Entry:
+def _draw_one(folder: Path, split: Split, settings: SceneSettings, index: int) -> _Entry:
     scene = draw_scene(settings.seed, index, split=split, side=settings.side)
     name = f"{split}/{scene.kind}/{index:06d}.jpg"
     Image.fromarray(scene.image).save(folder / name, quality=_JPEG_QUALITY)
-    return _Entry(name, scene.kind, scene.box, int(scene.visible.sum()), scene.attributes)
+    return {"file_name": name, "split": split, **scene.attributes}
 
 
-def _coco(entries: list[_Entry], side: int) -> dict[str, Any]:
-    """The COCO document; its ids count from 1, its boxes are [left, top, width, height] in pixels."""
-    images = [
-        {"id": number, "file_name": entry.file_name, "width": side, "height": side}
-        for number, entry in enumerate(entries, 1)
-    ]
-    annotations = [
+def _write_table(folder: Path, drawn: Mapping[Split, Sequence[_Entry]], _settings: SceneSettings) -> None:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, ["file_name", "split", *ATTRIBUTES], lineterminator="\n")
+    writer.writeheader()
+    for entries in drawn.values():
+        writer.writerows(entries)
+    (folder / "attributes.csv").write_bytes(text.getvalue().encode())
+
+
+def _draw_several(folder: Path, split: Split, settings: SceneSettings, index: int) -> _Entry:
+    scene = draw_still_life(settings.seed, index, split=split, side=settings.side)
+    name = f"{split}/{index:06d}.jpg"
+    Image.fromarray(scene.image).save(folder / name, quality=_JPEG_QUALITY)
+    objects = [
         {
-            "id": number,
-            "image_id": number,
-            "category_id": KINDS.index(entry.kind) + 1,
-            "bbox": [entry.box.left, entry.box.top, entry.box.width, entry.box.height],
-            "area": entry.area,
+            "category_id": KINDS.index(placed.kind) + 1,
+            "bbox": [placed.box.left, placed.box.top, placed.box.width, placed.box.height],
+            "area": int(placed.visible.sum()),
             "iscrowd": 0,
         }
+        for placed in scene.objects
+    ]
+    return {"file_name": name, "objects": objects}
+
+
+def _write_annotations(folder: Path, drawn: Mapping[Split, Sequence[_Entry]], settings: SceneSettings) -> None:
+    (folder / "annotations").mkdir()
+    for split, entries in drawn.items():
+        (folder / "annotations" / f"{split}.json").write_bytes(_json(_coco(entries, settings.side)))
+
+
+def _coco(entries: Sequence[_Entry], side: int) -> dict[str, Any]:
+    """The COCO document; its ids count from 1, its boxes are [left, top, width, height] in pixels."""
+    images = [
+        {"id": number, "file_name": entry["file_name"], "width": side, "height": side}
         for number, entry in enumerate(entries, 1)
     ]
+    objects = [(number, one) for number, entry in enumerate(entries, 1) for one in entry["objects"]]
+    annotations = [{"id": number, "image_id": photo, **one} for number, (photo, one) in enumerate(objects, 1)]
     categories = [{"id": number, "name": kind} for number, kind in enumerate(KINDS, 1)]
     return {"images": images, "annotations": annotations, "categories": categories}
 
 
-def _table(drawn: Mapping[Split, list[_Entry]]) -> bytes:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["file_name", "split", *ATTRIBUTES])
-    writer.writerows(
-        [entry.file_name, split, *(entry.attributes[name] for name in ATTRIBUTES)]
-        for split, entries in drawn.items()
-        for entry in entries
-    )
-    return text.getvalue().encode()
-
-
-def _json(document: dict[str, Any]) -> bytes:
+def _json(document: Mapping[str, Any]) -> bytes:
     return (json.dumps(document) + "\n").encode()
+
+
+_LAYOUTS: dict[Objects, _Layout] = {
+    "one": _Layout(KINDS, _draw_one, _write_table),
+    "several": _Layout(("",), _draw_several, _write_annotations),
+}

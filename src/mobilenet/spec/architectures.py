@@ -1,4 +1,4 @@
-"""Every architecture by name: those that can be trained, and those they are compared with."""
+"""Every architecture by name: classifiers and detectors on MobileNet V1, and what they are compared with."""
 
 from typing import Protocol
 
@@ -6,13 +6,24 @@ from mobilenet.errors import SpecError
 from mobilenet.spec.comparisons import alexnet, googlenet, inception_v3, squeezenet_1_0, vgg16
 from mobilenet.spec.mobilenet import MOBILENETS
 from mobilenet.spec.rows import Network
+from mobilenet.spec.ssd import mobilenet_v1_ssd, mobilenet_v1_ssdlite
 
-__all__ = ["COMPARISONS", "architecture_names", "build"]
+__all__ = ["COMPARISONS", "DETECTORS", "architecture_names", "build"]
 
 
 class _Comparison(Protocol):
     def __call__(self, resolution: int = ..., classes: int = ...) -> Network: ...
 
+
+class _Detector(Protocol):
+    def __call__(self, width_multiplier: float = ..., resolution: int = ..., classes: int = ...) -> Network: ...
+
+
+DETECTORS: dict[str, _Detector] = {
+    "mobilenet_v1_ssd": mobilenet_v1_ssd,
+    "mobilenet_v1_ssdlite": mobilenet_v1_ssdlite,
+}
+"""Any width and resolution; the first is the MobileNet paper's."""
 
 COMPARISONS: dict[str, _Comparison] = {
     "alexnet": alexnet,
@@ -26,26 +37,25 @@ COMPARISONS: dict[str, _Comparison] = {
 
 def architecture_names() -> tuple[str, ...]:
     """The names that `build` knows."""
-    return (*MOBILENETS, *COMPARISONS)
+    return (*MOBILENETS, *DETECTORS, *COMPARISONS)
 
 
 def build(
-    name: str, width_multiplier: float | None = None, resolution: int | None = None, classes: int = 1000
+    name: str, width_multiplier: float | None = None, resolution: int | None = None, classes: int | None = None
 ) -> Network:
-    """The network with that name; None selects the architecture's default width or resolution.
+    """The network with that name; None selects the architecture's default width, resolution or number of classes.
 
     SpecError for an unknown name, for an invalid width, and for a width if the architecture has only one.
     """
-    if name in MOBILENETS:
-        width_multiplier = 1.0 if width_multiplier is None else width_multiplier
-        if resolution is None:
-            return MOBILENETS[name](width_multiplier, classes=classes)
-        return MOBILENETS[name](width_multiplier, resolution, classes)
+    given = {knob: value for knob, value in (("resolution", resolution), ("classes", classes)) if value is not None}
+    if name in MOBILENETS or name in DETECTORS:
+        thinned = MOBILENETS[name] if name in MOBILENETS else DETECTORS[name]
+        return thinned(1.0 if width_multiplier is None else width_multiplier, **given)
     if name not in COMPARISONS:
         raise SpecError(_unknown(name))
     if width_multiplier not in {None, 1.0}:
         raise SpecError(f"{name} has only one width, not {width_multiplier:g}; omit the width, or use a mobilenet_v1")
-    return COMPARISONS[name](classes=classes) if resolution is None else COMPARISONS[name](resolution, classes)
+    return COMPARISONS[name](**given)
 
 
 def _unknown(name: str) -> str:

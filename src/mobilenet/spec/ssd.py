@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from mobilenet.errors import SpecError
 from mobilenet.spec.mobilenet import mobilenet_v1, styled_conv, thin_channels
-from mobilenet.spec.rows import Conv, ConvStyle, Network, Row
+from mobilenet.spec.rows import Conv, ConvStyle, Network, Row, brief
 from mobilenet.spec.shapes import output_shapes
 
 __all__ = ["PRIORS", "Plane", "detection_rows", "mobilenet_v1_ssd", "mobilenet_v1_ssdlite", "planes"]
@@ -61,16 +61,24 @@ def detection_rows(
 
 
 def mobilenet_v1_ssd(width_multiplier: float = 1.0, resolution: int = 300, classes: int = 91) -> Network:
-    """SSD on MobileNet V1 as in Table 13, whose 91 classes are COCO's 90 and the background."""
+    """SSD on MobileNet V1 as in Table 13, whose 91 classes are COCO's 90 and the background.
+
+    SpecError for a width, a resolution or a number of classes out of range.
+    """
     return _detector("mobilenet_v1_ssd", width_multiplier, resolution, classes, separable=False)
 
 
 def mobilenet_v1_ssdlite(width_multiplier: float = 1.0, resolution: int = 300, classes: int = 90) -> Network:
-    """SSDLite on MobileNet V1: separable convolutions in the head; no class for the background."""
+    """SSDLite on MobileNet V1: separable convolutions in the head; no class for the background.
+
+    SpecError for a width, a resolution or a number of classes out of range.
+    """
     return _detector("mobilenet_v1_ssdlite", width_multiplier, resolution, classes, separable=True)
 
 
 def _detector(name: str, width_multiplier: float, resolution: int, classes: int, *, separable: bool) -> Network:
+    if classes < 1:
+        raise SpecError(f"classes {brief(classes)} is out of range; a detector needs at least 1")
     style = ConvStyle(padding="tensorflow", activation="relu6", epsilon=1e-3)
     body = mobilenet_v1(width_multiplier, resolution, 0, style)
     # A detector has no use for the average over the last plane.

@@ -184,6 +184,16 @@ class Task(Reader, Protocol):
         ...
 
     @property
+    def architectures(self) -> tuple[str, ...]:
+        """The networks that are usual for it, by their names in `spec.architectures`, the published one first."""
+        ...
+
+    @property
+    def several_objects(self) -> bool:
+        """Whether what it learns takes photos with several objects, as the scenes of its demo then are."""
+        ...
+
+    @property
     def augmentation(self) -> Mapping[str, Any]:
         """Fields of `images.augment.Augmentation` that suit its targets, where those of the recipe do not: crops in
         which what they say can still be seen."""

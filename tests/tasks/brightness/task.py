@@ -48,6 +48,8 @@ class Brightness:
     curves = (("found", "found"),)
     writers = NO_WRITERS
     vocabulary_noun = "quadrants"
+    architectures = ("mobilenet_v1",)
+    several_objects = False
     augmentation: Mapping[str, Any] = MappingProxyType({})
 
     def recognises(self, data: Path) -> bool:

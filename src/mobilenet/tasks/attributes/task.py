@@ -51,6 +51,8 @@ class Attributes:
         of_photos=False,
     )
     vocabulary_noun = "attributes"
+    architectures = ("mobilenet_v1",)
+    several_objects = False
     augmentation: Mapping[str, Any] = MappingProxyType({"crop_area": (0.75, 1.0)})
     curves = (("mean AP", "mean_ap"), ("mean F1", "mean_f1"))
     writers = NO_WRITERS

@@ -41,6 +41,8 @@ class Classification:
     name = "classification"
     goal = Goal("top1", "top-1", "accuracy", "top-1 agreement")
     vocabulary_noun = "classes"
+    architectures = ("mobilenet_v1",)
+    several_objects = False
     augmentation: Mapping[str, Any] = MappingProxyType({})
     curves = (("top-1", "top1"), ("top-5", "top5"))
     writers = NO_WRITERS

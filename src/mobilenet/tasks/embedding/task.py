@@ -64,6 +64,8 @@ class Embedding:
         allowed_loss={"float32": 0.0, "int8": 0.02},
     )
     vocabulary_noun = "classes"
+    architectures = ("mobilenet_v1",)
+    several_objects = False
     augmentation = MappingProxyType[str, Any]({})
     curves = (("recall@1", "recall_at_1"), ("mAP@R", "map_at_r"))
     writers = NO_WRITERS
