@@ -11,8 +11,9 @@ from tests.tasks.detection.detector import card_of
 
 from mobilenet.errors import ConfigError
 from mobilenet.images.augment import whole_photos
+from mobilenet.model.suppression import overlaps
 from mobilenet.nn.boxes import corners_of, encode, matches, overlap_loss
-from mobilenet.tasks.detection.found import found_boxes, overlaps
+from mobilenet.tasks.detection.found import found_boxes
 from mobilenet.tasks.detection.priors import BOX_SCALES, prior_boxes
 from mobilenet.tasks.detection.targets import BoxTargets
 from mobilenet.tasks.detection.task import Detection

@@ -73,7 +73,7 @@ def prior_boxes(card: ModelCard) -> Floats:
 
 
 def _outputs(card: ModelCard) -> tuple[Output, Output]:
-    outputs = {output.name: output for output in card.outputs}
+    outputs = {output.name: output for output in card.network_outputs}
     if outputs.keys() != {BOXES, SCORES} or len(outputs[BOXES].rows) != len(_shapes(card.decoding)):
         raise ModelError(f"its outputs are {sorted(outputs)}; a detector has boxes and scores, and priors for each row")
     return outputs[BOXES], outputs[SCORES]
