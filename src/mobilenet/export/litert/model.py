@@ -8,6 +8,7 @@ The file takes uint8 pixels (1, R, R, 3) named `pixels` and returns the outputs 
 from dataclasses import replace
 
 import numpy as np
+import tflite
 from flatbuffers import flexbuffers
 from numpy.typing import NDArray
 
@@ -19,8 +20,8 @@ from mobilenet.model.card import ModelCard
 from mobilenet.model.fold import on_centred_pixels
 from mobilenet.model.graph import Graph, Node, Quantization, QuantizedGraph, QuantizedNode
 from mobilenet.model.seal import UNSEALED, seal
-from mobilenet.model.suppression import Suppression
-from mobilenet.model.tflite_card import CARD_ENTRY, pack_card
+from mobilenet.model.suppression import CLASSES, Suppression
+from mobilenet.model.tflite_card import CARD_ENTRY, SUPPRESSING_THREADS, pack_card
 from mobilenet.spec.rows import INPUT
 
 __all__ = ["litert_model"]
@@ -29,6 +30,9 @@ _INT8_OFFSET = 128
 """A pixel p (uint8) is p - 128 in int8."""
 
 _PIXELS = "pixels"
+
+_EVERY_CLASS = 2
+"""So many classes are suppressed correctly by any number of threads."""
 
 
 def litert_model(graph: Graph | QuantizedGraph, suppression: Suppression | None = None) -> bytes:
@@ -92,10 +96,29 @@ def _outputs(card: ModelCard, layers: Layers, tensors: dict[str, Tensor]) -> dic
 def _suppressed(how: Suppression, classes: int, layers: Layers, given: dict[str, Tensor]) -> dict[str, Tensor]:
     """The outputs of the operator, by name; `classes` without a background."""
     made = {output.name: layers.tensor(output.name, (1, *output.shape)) for output in how.outputs}
-    anchors = layers.file.constant("anchors", how.priors)
-    inputs = [given[how.boxes].number, given[how.scores].number, anchors]
-    layers.file.custom(POST_PROCESS, inputs, [tensor.number for tensor in made.values()], _options(how, classes))
+    idle = SUPPRESSING_THREADS + 1 if classes > _EVERY_CLASS else 0
+    scores, numbers = given[how.scores], made[CLASSES]
+    if idle:
+        scores = _padded(scores, idle, layers)
+        numbers = layers.tensor("padded.classes", numbers.shape)
+    inputs = [given[how.boxes].number, scores.number, layers.file.constant("anchors", how.priors)]
+    outputs = {**made, CLASSES: numbers}
+    options = _options(how, classes + idle)
+    layers.file.custom(POST_PROCESS, inputs, [tensor.number for tensor in outputs.values()], options)
+    if idle:
+        first = layers.file.constant("padded.first", np.array([idle], np.float32))
+        # Of boxes that there are not, the class stays 0.
+        least = Options("SubOptions", {"FusedActivationFunction": tflite.ActivationFunctionType.RELU})
+        layers.append("SUB", 1, [numbers.number, first], made[CLASSES], least)
     return made
+
+
+def _padded(scores: Tensor, idle: int, layers: Layers) -> Tensor:
+    """Scores (1, P, C) behind those of `idle` classes that are never found."""
+    widths = layers.file.constant("padded.widths", np.array([(0, 0), (0, 0), (idle, 0)], np.int32))
+    batch, priors, classes = scores.shape
+    made = layers.tensor("padded.scores", (batch, priors, classes + idle))
+    return layers.append("PAD", 1, [scores.number, widths], made, Options("PadOptions", {}))
 
 
 def _options(how: Suppression, classes: int) -> bytes:
