@@ -38,6 +38,7 @@ def _names(_context: click.Context, _option: click.Parameter, text: str) -> tupl
 @click.option("--calibration-photos", default=256, show_default=True, help="Photos for calibrating int8 ranges.")
 @click.option("--proof-photos", default=1000, show_default=True, help="Maximum number of photos for the proof.")
 @click.option("--batch", type=int, help="Fixed batch size of ONNX files.  [default: any]")
+@click.option("--raw", is_flag=True, help="Detectors: codes and scores of all prior boxes, not boxes.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
 def command(
@@ -51,6 +52,7 @@ def command(
     calibration_photos: int,
     proof_photos: int,
     batch: int | None,
+    raw: bool,
     seed: int,
     as_json: bool,
 ) -> None:
@@ -77,6 +79,7 @@ def command(
         batch,
         qat,
         seed,
+        raw=raw,
     )
     found = _run(settings)
     if as_json:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mobilenet.images.preprocessing import Preprocessing
 from mobilenet.model.graph import ConvNode, Graph, Node
 from mobilenet.model.outputs import Outputs
+from mobilenet.model.suppression import Suppression, suppress
 from mobilenet.nn.endings import ended
 from mobilenet.quantize.simulator import batches, raw_outputs
 from mobilenet.spec.rows import Activation, Padding
@@ -37,15 +38,22 @@ class _Mistake:
     pixels: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] = lambda images: images
 
 
-def diagnose(graph: Graph, images: NDArray[np.uint8], found: Outputs) -> str | None:
-    """What is wrong with a file whose outputs by name on `images` (N, R, R, 3) uint8 are `found` (N, *shape); None if
-    no known mistake explains it.
+def diagnose(
+    graph: Graph, images: NDArray[np.uint8], found: Outputs, suppression: Suppression | None = None
+) -> str | None:
+    """What is wrong with a file whose outputs by name on `images` (N, R, R, 3) uint8 are `found` (N, *shape), with a
+    `suppression` those after it; None if no known mistake explains it.
     """
+
+    def outputs(network: Graph, pixels: NDArray[np.uint8]) -> Outputs:
+        raw = _outputs(network, pixels)
+        return raw if suppression is None else suppress(raw, suppression)
+
     some, answers = images[:_PHOTOS], {name: values[:_PHOTOS] for name, values in found.items()}
     if not all(np.isfinite(values).all() for values in answers.values()):
         return None
-    distance = _distance(_outputs(graph, some), answers)
-    left = {m.says: _distance(_outputs(m.network(graph), m.pixels(some)), answers) for m in _mistakes(graph)}
+    distance = _distance(outputs(graph, some), answers)
+    left = {m.says: _distance(outputs(m.network(graph), m.pixels(some)), answers) for m in _mistakes(graph)}
     likeliest = min(left, key=lambda says: left[says])
     return likeliest if left[likeliest] <= _CLOSE * distance and distance > _NOTHING else None
 

@@ -19,19 +19,30 @@ from mobilenet.datasets.photos import LeftOut
 from mobilenet.errors import ConfigError, ModelError
 from mobilenet.export.formats import WRITERS
 from mobilenet.export.photos import Chosen, apart_from, choose_photos, decode_photos
+from mobilenet.export.proof.boxes import Suppressing
+from mobilenet.export.proof.lost import costliest
 from mobilenet.export.proof.resizing import ResizedPhotos, measure_resizing, resize_photos
-from mobilenet.export.proof.verify import OF_THE_FILE, Proof, Reference, Resized, agreement_between, prove
+from mobilenet.export.proof.verify import (
+    OF_THE_FILE,
+    Proof,
+    Reference,
+    Resized,
+    agreement_between,
+    goal_of,
+    prove,
+)
 from mobilenet.files import atomic_write, check_writable, storage_errors
 from mobilenet.model.arrays import read_arrays
 from mobilenet.model.fold import build_graph
 from mobilenet.model.graph import Graph, QuantizedGraph
-from mobilenet.model.outputs import Outputs
+from mobilenet.model.outputs import Outputs, shaped_outputs
 from mobilenet.model.precision import PRECISIONS, Precision
+from mobilenet.model.suppression import Suppression
 from mobilenet.runs.origin import read_origin
 from mobilenet.runtimes.batches import predict_batches
 from mobilenet.runtimes.engines import ENGINES, FORMATS
 from mobilenet.runtimes.predictor import Predictor, model_file, open_model
-from mobilenet.tasks import task_of_model
+from mobilenet.tasks import annotated, task_of_model
 from mobilenet.tasks.task import Goal
 
 if TYPE_CHECKING:
@@ -42,6 +53,9 @@ __all__ = ["ExportSettings", "Exported", "check_engines", "export"]
 
 _LARGEST_BATCH = 1024
 
+_SOME_PHOTOS = 200
+"""Enough to tell which part of a network has lost most."""
+
 
 @dataclass(frozen=True, slots=True)
 class ExportSettings:
@@ -50,7 +64,8 @@ class ExportSettings:
 
     `validation` and `exclude` choose photos as in training: files are verified on `validation`, if given, and photos
     listed in `exclude` are skipped. `batch` is the batch size of ONNX files, None for any. `qat`: fine-tune 8-bit
-    networks with rounding. `must_be_faster`: an 8-bit file fails unless it is faster on this machine.
+    networks with rounding. `raw`: files return the network's outputs even where boxes could be decoded and suppressed
+    inside. `must_be_faster`: an 8-bit file fails unless it is faster on this machine.
     """
 
     model: Path
@@ -66,6 +81,7 @@ class ExportSettings:
     validation: Path | None = None
     exclude: Path | None = None
     must_be_faster: bool = True
+    raw: bool = False
 
     def __post_init__(self) -> None:
         for kind, chosen, known in (
@@ -125,6 +141,8 @@ class _Work:
 
     settings: ExportSettings
     name: str
+    file: Path
+    suppression: Suppression | None
     graph: Graph
     chosen: Chosen
     reference: Reference
@@ -187,6 +205,9 @@ def _prepare(
 ) -> _Work:
     card = graph.card
     task = task_of_model(card.task, file)
+    suppression = task.suppression(card)
+    if suppression is not None and settings.raw:
+        name, suppression = f"{name}-raw", None
     chosen = choose_photos(
         settings.data,
         task,
@@ -197,18 +218,27 @@ def _prepare(
         seed=settings.seed,
         validation=settings.validation,
         exclude=read_exclusions(settings.exclude),
+        annotated=annotated(settings.data, task),
     )
     judges = decode_photos(chosen.proof, card.preprocessing, lambda *at: progress("reading photos", *at))
-    network = open_model(file)
+    network = _network(file, suppression)
     answers = predict_batches(network, judges.images, progress=lambda *at: progress("running the network", *at))
-    reference = Reference(task, card, judges.images, answers, judges.targets if chosen.labelled else None)
+    reference = Reference(task, network.card, judges.images, answers, judges.targets if chosen.labelled else None)
     resized = resize_photos(
         chosen.proof,
         card.preprocessing,
         lambda *at: progress("shrinking photos", *at),
         labelled=chosen.labelled,
     )
-    return _Work(settings, name, graph, chosen, reference, resized, progress, list(judges.left_out))
+    return _Work(settings, name, file, suppression, graph, chosen, reference, resized, progress, list(judges.left_out))
+
+
+def _network(file: Path, suppression: Suppression | None) -> Predictor:
+    """The network, with the outputs that its files are to have."""
+    network = open_model(file)
+    if suppression is None:
+        return network
+    return Suppressing(network, suppression, replace(network.card, suppressed=suppression.most))
 
 
 def _quantize(work: _Work) -> QuantizedGraph:
@@ -230,8 +260,7 @@ def _quantize(work: _Work) -> QuantizedGraph:
 
 def _distance(work: _Work) -> "Distance":
     """The divergence of the 8-bit network from the float32 network."""
-    reference = work.reference
-    return reference.task.objective(reference.card).distil
+    return work.reference.task.objective(work.graph.card).distil
 
 
 def _fine_tuned(work: _Work, found: "Calibrated", images: NDArray[np.uint8]) -> QuantizedGraph:
@@ -266,21 +295,25 @@ def _prove_format(work: _Work, name: str, graphs: dict[Precision, Graph | Quanti
         rival = None
         if work.settings.must_be_faster and "int8" in work.settings.precisions:
             plain = Path(folder) / f"{work.name}{kind.suffix}"
-            plain.write_bytes(write(graphs["float32"], work.settings.batch))
+            plain.write_bytes(write(graphs["float32"], work.settings.batch, work.suppression))
             rival = open_model(plain, kind.runtime, threads=1)
         for precision in work.settings.precisions:
             work.progress(f"proving {name} {precision}", 0, 1)
-            data = write(graphs[precision], work.settings.batch)
-            yield _prove_file(work, name, precision, data, rival if precision == "int8" else None)
+            yield _prove_file(work, name, precision, graphs[precision], rival if precision == "int8" else None)
             work.progress(f"proving {name} {precision}", 1, 1)
 
 
-def _prove_file(work: _Work, name: str, precision: Precision, data: bytes, rival: Predictor | None) -> Proof:
+def _prove_file(
+    work: _Work, name: str, precision: Precision, graph: Graph | QuantizedGraph, rival: Predictor | None
+) -> Proof:
+    data = WRITERS[name](graph, work.settings.batch, work.suppression)
     suffix, out = FORMATS[name].suffix, work.settings.out
     final, failed = (out / f"{work.name}-{precision}{mark}{suffix}" for mark in ("", ".failed"))
     with _unproven(out / f"{work.name}-{precision}.unproven{suffix}", data) as written:
         proof, found = prove(written, FORMATS[name].runtime, precision, work.reference, rival)
-        proof = _explained(work, replace(proof, resized=_resized(work, written, proof.runtime)), found)
+        proof = replace(proof, resized=_resized(work, written, proof.runtime))
+        if any(gate.name not in OF_THE_FILE and not gate.passed for gate in proof.gates):
+            proof = replace(proof, cause=_cause(work, name, graph, found))
         place = failed if proof.failures else final
         with storage_errors(place):
             written.replace(place)
@@ -296,13 +329,30 @@ def _resized(work: _Work, file: Path, runtime: str) -> tuple[Resized, ...]:
     return measure_resizing(predictor, work.reference.task, work.reference.card, work.resized)
 
 
-def _explained(work: _Work, proof: Proof, found: Outputs) -> Proof:
-    """The proof with the cause of differing outputs, if it is a known one."""
-    if not any(gate.name not in OF_THE_FILE and not gate.passed for gate in proof.gates):
-        return proof
+def _cause(work: _Work, name: str, graph: Graph | QuantizedGraph, found: Outputs) -> str | None:
+    """Why outputs differ: a known mistake, or in 8 bits the part of the network that has lost most."""
     from mobilenet.export.diagnose import diagnose
 
-    return replace(proof, cause=diagnose(work.graph, work.reference.images, found))
+    known = diagnose(work.graph, work.reference.images, found, work.suppression)
+    return _lost(work, name, graph) if known is None and isinstance(graph, QuantizedGraph) else known
+
+
+def _lost(work: _Work, name: str, graph: QuantizedGraph) -> str | None:
+    """On some of the photos, by outputs before suppression."""
+    reference, card, kind = work.reference, work.graph.card, FORMATS[name]
+    images = reference.images[:_SOME_PHOTOS]
+    network = predict_batches(open_model(work.file), images)
+    with tempfile.TemporaryDirectory() as folder:
+        raw = Path(folder) / f"raw{kind.suffix}"
+        raw.write_bytes(WRITERS[name](graph, work.settings.batch))
+        coarse = predict_batches(open_model(raw, kind.runtime), images, check=shaped_outputs)
+    task, targets = reference.task, reference.targets
+    if targets is None:
+        return costliest(
+            network, coarse, card, lambda mixed: agreement_between(mixed, network, task, card), task.goal.agreement
+        )
+    some = targets.take(np.arange(len(images)))
+    return costliest(network, coarse, card, lambda mixed: goal_of(mixed, some, task, card), task.goal.noun)
 
 
 @contextmanager

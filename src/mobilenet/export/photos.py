@@ -60,6 +60,7 @@ def choose_photos(
     seed: int = 0,
     validation: Path | None = None,
     exclude: Exclusions = NOTHING,
+    annotated: bool = False,
 ) -> Chosen:
     """At most `calibration` and `proof` photos of `data`, drawn at random by `seed`, for a network with this
     `vocabulary`.
@@ -67,9 +68,12 @@ def choose_photos(
     If `data` is what the run of `origin` was trained on, its recorded validation photos are for verification. Another
     data set (folders of classes, or CSV) is split as in training, with the same `validation` and `exclude`; its
     validation photos are used, except those that the network was trained on. If its classes are not the network's, or
-    it is a folder without classes, the photos have no labels. DataError if no photos are left for verification.
+    it is a folder without classes that is not `annotated` either, the photos have no labels. DataError if no photos are
+    left for verification.
     """
-    sources = _sources(data, task, origin, vocabulary, validation, exclude)
+    sources = (
+        None if annotated or validation is not None else _unlabelled(data, task, origin, vocabulary)
+    ) or _sources(data, task, origin, vocabulary, validation, exclude)
     random = np.random.default_rng(seed)
     some = _some(sources.training, calibration, random)
     judges = _some(sources.judging, proof, random)
@@ -122,14 +126,8 @@ def _sources(
     exclude: Exclusions,
 ) -> _Sources:
     own = origin.is_data(data)
-    judged_by = origin.validation if own and validation is None else validation
-    if validation is None and data.is_dir() and find_shards(data) is None:
-        files = find_photos(data)
-        if len(set(class_names(files).values())) < 2:
-            if judged_by is not None:
-                return _taught(data, task, origin, vocabulary, files, judged_by)
-            return _pooled(data, origin, *_halves(data, files))
-    validation = judged_by
+    if own and validation is None:
+        validation = origin.validation
     if own and origin.split is None and not exclude.names:
         exclude = read_exclusions(origin.exclude)
     parts = open_parts(data, task, validation=validation, exclude=exclude)
@@ -144,6 +142,18 @@ def _sources(
     except DataError:
         return found
     return replace(found, judging=replace(found.judging, targets=targets), labelled=True)
+
+
+def _unlabelled(data: Path, task: Task, origin: Origin, vocabulary: Vocabulary) -> _Sources | None:
+    """Those of a folder without folders of classes; None for other data."""
+    if not data.is_dir() or find_shards(data) is not None:
+        return None
+    files = find_photos(data)
+    if len(set(class_names(files).values())) >= 2:
+        return None
+    if origin.is_data(data) and origin.validation is not None:
+        return _taught(data, task, origin, vocabulary, files, origin.validation)
+    return _pooled(data, origin, *_halves(data, files))
 
 
 def _taught(

@@ -11,6 +11,7 @@ from mobilenet.errors import ModelError, SpecError
 from mobilenet.images.preprocessing import Preprocessing
 from mobilenet.model.head import Head, read_head
 from mobilenet.model.outputs import Output
+from mobilenet.model.suppression import suppressed_outputs
 from mobilenet.model.vocabulary import Vocabulary
 from mobilenet.spec.mobilenet import CLASSIFIER, MOBILENETS
 from mobilenet.spec.rows import Activation, ConvStyle, Network, Padding
@@ -20,6 +21,8 @@ __all__ = ["FORMAT", "ModelCard", "check_outputs", "classifier_output"]
 
 FORMAT = 1
 """Version of the description; later versions are refused."""
+
+_MOST_BOXES = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,7 @@ class ModelCard:
     outputs, by name, were divided by after training; the weights contain them (`model.tempered`). If `head` is None,
     the body ends in a classifier of the labels, or, without labels, in the vector that a classifier would read: a
     backbone. `provenance` is free-form: data hash, settings, versions, metrics, the file that the weights came from.
+    `suppressed` is the number of boxes per photo of a file that decodes and suppresses boxes itself, else None.
     """
 
     architecture: str
@@ -44,6 +48,7 @@ class ModelCard:
     head: Head | None = None
     decoding: dict[str, Any] = field(default_factory=dict)
     temperatures: dict[str, float] = field(default_factory=dict)
+    suppressed: int | None = None
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -52,7 +57,13 @@ class ModelCard:
 
     @property
     def outputs(self) -> tuple[Output, ...]:
-        """The network's outputs; none for a backbone."""
+        """What a predictor returns: the network's outputs, or in their place what a file makes of them that decodes and
+        suppresses boxes; none for a backbone."""
+        return self.network_outputs if self.suppressed is None else suppressed_outputs(self.suppressed)
+
+    @property
+    def network_outputs(self) -> tuple[Output, ...]:
+        """What rows of the network compute."""
         if self.head is not None:
             return self.head.outputs
         return (classifier_output(len(self.labels)),) if self.labels else ()
@@ -88,6 +99,8 @@ class ModelCard:
             document["decoding"] = self.decoding
         if self.temperatures:
             document["temperatures"] = self.temperatures
+        if self.suppressed is not None:
+            document["suppressed"] = self.suppressed
         return json.dumps(document)
 
     @classmethod
@@ -108,9 +121,10 @@ class ModelCard:
                 head=read_head(document["head"]) if "head" in document else None,
                 decoding=dict(document.get("decoding", {})),
                 temperatures={str(name): float(value) for name, value in document.get("temperatures", {}).items()},
+                suppressed=_read_suppressed(document.get("suppressed")),
             )
-            check_outputs(card.network(), card.outputs)
-            _check_temperatures(card.temperatures, card.outputs)
+            check_outputs(card.network(), card.network_outputs)
+            _check_temperatures(card.temperatures, card.network_outputs)
         except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, SpecError, ModelError) as error:
             raise ModelError(f"does not describe a network that can be run: {error}") from error
         return card
@@ -150,6 +164,14 @@ def _check_temperatures(temperatures: Mapping[str, float], outputs: tuple[Output
             raise ModelError(f"temperature of an unknown output, {name!r}; its outputs are {sorted(names)}")
         if not (math.isfinite(value) and value > 0):
             raise ModelError(f"temperature {value} of output {name} is not a positive number")
+
+
+def _read_suppressed(most: object) -> int | None:
+    if most is None:
+        return None
+    if not isinstance(most, int) or isinstance(most, bool) or not 1 <= most <= _MOST_BOXES:
+        raise ModelError(f"its number of boxes per photo is {most!r}; 1 to {_MOST_BOXES:,} expected")
+    return most
 
 
 def _read_style(document: dict[str, Any]) -> ConvStyle:

@@ -38,7 +38,7 @@ class Output:
     """One output of a network, which may have several; they are part of the card, the graph and every file.
 
     `rows` compute it; a plane (H, W, C) is flattened in that order, and several are joined along the first axis of
-    `shape`. That is the shape of one photo's output: (C,) for C classes, (P, 4) for P boxes.
+    `shape`. That is the shape of one photo's output: (C,) for C classes, (P, 4) for P boxes, () for a number.
     """
 
     name: str

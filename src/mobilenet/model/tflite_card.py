@@ -14,10 +14,17 @@ from mobilenet.errors import ModelError
 from mobilenet.model.card import ModelCard
 from mobilenet.model.seal import check_seal, has_seal
 
-__all__ = ["CARD_ENTRY", "pack_card", "read_card"]
+__all__ = ["CARD_ENTRY", "SUPPRESSING_THREADS", "pack_card", "read_card"]
 
 CARD_ENTRY = "mobilenet"
 """Name of the entry, which holds the card's JSON compressed by zlib."""
+
+SUPPRESSING_THREADS = 16
+"""The most threads that suppress boxes correctly.
+
+With 2 threads or more, LiteRT's operator passes over the class whose number is that of its threads
+(https://github.com/tensorflow/tensorflow/issues/56058): the first classes of a file are none.
+"""
 
 _IDENTIFIER = b"TFL3"
 _LARGEST_CARD = 2**28

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from mobilenet.errors import ModelError
 from mobilenet.images.preprocessing import Preprocessing
 from mobilenet.model.card import ModelCard
-from mobilenet.model.tflite_card import read_card
+from mobilenet.model.tflite_card import SUPPRESSING_THREADS, read_card
 
 __all__ = ["LiteRTPredictor", "interpreter"]
 
@@ -38,6 +38,8 @@ class LiteRTPredictor:
         self.task: str = card.task
         # The engine has a single buffer for its input and one for its output.
         self._turn = threading.Lock()
+        if card.suppressed is not None:
+            threads = min(threads or os.cpu_count() or 1, SUPPRESSING_THREADS)
         self._engine = interpreter(data, threads)
         given, made = self._engine.get_input_details(), self._engine.get_output_details()
         side = card.preprocessing.resolution

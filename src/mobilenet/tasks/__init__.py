@@ -22,6 +22,7 @@ __all__ = [
     "DEFAULT",
     "TASKS",
     "Task",
+    "annotated",
     "card_ending_in",
     "configured",
     "open_dataset",
@@ -66,6 +67,11 @@ def task_of(data: Path, name: str | None = None) -> Task:
     if found is None:
         raise ConfigError(f"{data} does not look like data for any task; choose one with --task: {', '.join(TASKS)}")
     return found
+
+
+def annotated(data: Path, task: Task) -> bool:
+    """Whether the task finds labels of its own in the data set, and not only the names of folders."""
+    return task.name != DEFAULT and task.recognises(data)
 
 
 def configured(task: Task, options: Sequence[tuple[str, str]]) -> Task:

@@ -18,6 +18,7 @@ from mobilenet.model.card import ModelCard
 from mobilenet.model.head import Head
 from mobilenet.model.outputs import Outputs
 from mobilenet.model.precision import Precision
+from mobilenet.model.suppression import Suppression
 from mobilenet.model.vocabulary import Vocabulary
 from mobilenet.spec.rows import Network
 from mobilenet.tasks.sections import Figure, Section
@@ -56,7 +57,8 @@ class Goal:
     `name` is its key among the figures; `title` is for tables (`top-1`), `noun` for sentences (`accuracy`); `agreement`
     is the term for two networks giving the same prediction, and `answers` for what is predicted where a photo has
     several, of which agreement is then a share. `of_photos`: it is a share of the photos, so that its uncertainty is
-    binomial. A file may be below its network by `allowed_loss`, by its precision.
+    binomial. A file may be below its network by `allowed_loss`, by its precision, and `agreeing` is the share of
+    predictions that must be the same.
     """
 
     name: str
@@ -66,6 +68,7 @@ class Goal:
     answers: str = ""
     of_photos: bool = True
     allowed_loss: Mapping[Precision, float] = field(default_factory=lambda: {"float32": 0.0, "int8": 0.01})
+    agreeing: Mapping[Precision, float] = field(default_factory=lambda: {"float32": 1.0, "int8": 0.97})
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,6 +270,11 @@ class Task(Reader, Protocol):
     def agreement(self, ours: Outputs, theirs: Outputs, card: ModelCard) -> float:
         """Share of photos (0…1) on which two networks give the same prediction, or of answers where a photo has
         several."""
+        ...
+
+    def suppression(self, card: ModelCard) -> Suppression | None:
+        """How the outputs of a network with this card become boxes, for files that can do it themselves; None where
+        outputs are no boxes."""
         ...
 
     def headline(self, evaluation: "Evaluated") -> tuple[Figure, ...]:

@@ -143,6 +143,9 @@ class Brightness:
     def agreement(self, ours: Outputs, theirs: Outputs, _card: ModelCard) -> float:
         return float((ours["quadrant"].argmax(1) == theirs["quadrant"].argmax(1)).mean())
 
+    def suppression(self, _card: ModelCard) -> None:
+        return
+
     def headline(self, evaluation: Evaluated) -> tuple[Figure, ...]:
         return (Figure("Found", evaluation.figures["found"]),)
 

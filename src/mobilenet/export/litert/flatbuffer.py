@@ -13,7 +13,7 @@ import numpy as np
 import tflite
 from numpy.typing import NDArray
 
-__all__ = ["Affine", "Options", "TfliteFile"]
+__all__ = ["POST_PROCESS", "Affine", "Options", "TfliteFile"]
 
 _SCHEMA = 3
 _IDENTIFIER = b"TFL3"
@@ -24,6 +24,14 @@ _KINDS = {"float32": "FLOAT32", "int8": "INT8", "int32": "INT32"}
 
 _LARGEST_OLD_CODE = 127
 """Operator codes used to be one byte, which old readers still use."""
+
+POST_PROCESS = "TFLite_Detection_PostProcess"
+"""Decodes and suppresses boxes; part of every build of LiteRT, though not of the schema."""
+
+_CUSTOM = (POST_PROCESS,)
+"""Operators that are not in the schema."""
+
+_CUSTOM_VERSION = 1
 
 _MIN_RUNTIME = "min_runtime_version"
 _LENGTH_OF_VERSION = 16
@@ -50,6 +58,7 @@ _RUNTIMES = {
     ("RESHAPE", 1): (1, 5, 0),
     ("SOFTMAX", 1): (1, 5, 0),
     ("SUB", 1): (1, 6, 0),
+    (POST_PROCESS, _CUSTOM_VERSION): (1, 11, 0),
 }
 """The first TensorFlow Lite that supports an operator in this version (LiteRT, tools/versioning/runtime_version.cc)."""
 
@@ -82,10 +91,13 @@ class _Tensor:
 
 @dataclass(frozen=True, slots=True)
 class _Operator:
+    """`custom` are the options of an operator that is not in the schema, whose code is its own name."""
+
     code: tuple[str, int]
     inputs: tuple[int, ...]
-    output: int
-    options: Options | None
+    outputs: tuple[int, ...]
+    options: Options | None = None
+    custom: bytes | None = None
 
 
 class TfliteFile:
@@ -111,8 +123,12 @@ class TfliteFile:
         self, kind: str, version: int, inputs: Sequence[int], output: int, options: Options | None = None
     ) -> int:
         """Compute `output` by the operator called `kind` in the schema; returns `output`."""
-        self._operators.append(_Operator((kind, version), tuple(inputs), output, options))
+        self._operators.append(_Operator((kind, version), tuple(inputs), (output,), options))
         return output
+
+    def custom(self, kind: str, inputs: Sequence[int], outputs: Sequence[int], options: bytes) -> None:
+        """Compute `outputs` by an operator that is not in the schema; `options` are a flexbuffer."""
+        self._operators.append(_Operator((kind, _CUSTOM_VERSION), tuple(inputs), tuple(outputs), custom=options))
 
     def pack(self, given: int, made: Sequence[int], *, description: str, metadata: Mapping[str, bytes]) -> bytes:
         """The file: a graph from tensor `given` to the tensors `made`, with metadata by name."""
@@ -195,8 +211,10 @@ def _operator(packing: "_Packing", operator: _Operator, code: int) -> int:
     fields: dict[str, Any] = {
         "OpcodeIndex": code,
         "Inputs": packing.vector(operator.inputs, np.int32),
-        "Outputs": packing.vector([operator.output], np.int32),
+        "Outputs": packing.vector(operator.outputs, np.int32),
     }
+    if operator.custom is not None:
+        fields["CustomOptions"] = packing.vector(np.frombuffer(operator.custom, np.uint8), np.uint8)
     if operator.options is not None:
         fields["BuiltinOptionsType"] = getattr(tflite.BuiltinOptions, operator.options.table)
         fields["BuiltinOptions"] = packing.table(operator.options.table, **operator.options.fields)
@@ -204,6 +222,12 @@ def _operator(packing: "_Packing", operator: _Operator, code: int) -> int:
 
 
 def _code(packing: "_Packing", kind: str, version: int) -> int:
+    if kind in _CUSTOM:
+        number = tflite.BuiltinOperator.CUSTOM
+        name = packing.text(kind)
+        return packing.table(
+            "OperatorCode", DeprecatedBuiltinCode=number, Version=version, BuiltinCode=number, CustomCode=name
+        )
     number = getattr(tflite.BuiltinOperator, kind)
     old = min(number, _LARGEST_OLD_CODE)
     return packing.table("OperatorCode", DeprecatedBuiltinCode=old, Version=version, BuiltinCode=number)

@@ -16,6 +16,7 @@ import numpy as np
 from mobilenet.model.card import ModelCard
 from mobilenet.model.outputs import Ending, Output
 from mobilenet.model.seal import UNSEALED
+from mobilenet.model.suppression import BOXES, CLASSES, COUNT, SCORES
 
 __all__ = ["METADATA_ENTRY", "Normalization", "attach_labels", "describe", "labelled"]
 
@@ -25,10 +26,13 @@ _PARSER = "1.0.0"
 """The first version of the readers, which supports everything written here."""
 
 _LABELS = "labels.txt"
-_FEATURE, _IMAGE = 1, 2
+_FEATURE, _IMAGE, _BOX = 1, 2, 3
 """Of ContentProperties."""
 
-_NORMALIZATION, _RGB, _AXIS_LABELS = 1, 1, 2
+_BOUNDARIES, _RATIO, _EDGES = 1, 0, (1, 0, 3, 2)
+"""Of BoundingBoxProperties: boxes by their edges, as shares of the photo; where left, top, right and bottom are."""
+
+_NORMALIZATION, _RGB, _AXIS_LABELS, _VALUE_LABELS = 1, 1, 2, 3
 """Of ProcessUnitOptions, ColorSpaceType and AssociatedFileType."""
 
 _SAYS: dict[Ending, str] = {
@@ -39,6 +43,14 @@ _SAYS: dict[Ending, str] = {
 }
 _BOUNDS: dict[Ending, tuple[float, float]] = {"softmax": (1.0, 0.0), "sigmoid": (1.0, 0.0), "l2": (1.0, -1.0)}
 """The largest and the smallest possible value."""
+
+_DETECTED = {
+    BOXES: ("location", "Boxes: top, left, bottom and right as shares of the photo"),
+    CLASSES: ("category", "Place of the class of each box among the labels"),
+    SCORES: ("score", "Score of each box"),
+    COUNT: ("number of detections", "How many boxes there are; the rest are 0"),
+}
+"""By what name, exactly, readers know the outputs of a detector, and what they are."""
 
 _ENDS = {"Cc", "Cs", "Zl", "Zp"}
 """Unicode categories of line ends, and of bytes in folder names that are not characters."""
@@ -54,6 +66,8 @@ class Normalization:
 
 def labelled(output: Output, card: ModelCard) -> bool:
     """Whether the card's labels name the values of this output."""
+    if output.name in _DETECTED:
+        return bool(card.labels) and output.name == CLASSES
     return bool(card.labels) and output.shape == (len(card.labels),)
 
 
@@ -73,14 +87,19 @@ def describe(card: ModelCard, normalization: Normalization, *, given: str) -> by
             5: packing.ranges(255.0, 0.0),
         }
     )
-    made = [_described(packing, output, card) for output in card.outputs]
-    graph = packing.table({2: packing.tables([image]), 3: packing.tables(made)})
+    if card.suppressed is None:
+        made = [_described(packing, output, card) for output in card.outputs]
+        groups = {}
+    else:
+        made = [_detected(packing, output, card) for output in card.outputs]
+        groups = {8: packing.tables([_group(packing, card)])}
+    graph = packing.table({2: packing.tables([image]), 3: packing.tables(made), **groups})
     names = {0: packing.text(card.architecture), 3: packing.tables([graph]), 7: packing.text(_PARSER)}
     return packing.finish(packing.table(names))
 
 
 def _described(packing: "_Packing", output: Output, card: ModelCard) -> int:
-    names = [_labels_file(packing)] if labelled(output, card) else []
+    names = [_labels_file(packing, _AXIS_LABELS)] if labelled(output, card) else []
     says = "Probability of each class" if names and output.ending == "softmax" else _SAYS[output.ending]
     fields = {0: packing.text(output.name), 1: packing.text(says), 3: packing.union(_FEATURE, packing.table({}))}
     if output.ending in _BOUNDS:
@@ -90,9 +109,29 @@ def _described(packing: "_Packing", output: Output, card: ModelCard) -> int:
     return packing.table(fields)
 
 
-def _labels_file(packing: "_Packing") -> int:
+def _detected(packing: "_Packing", output: Output, card: ModelCard) -> int:
+    """An output of a detector after suppression; readers require each of these fields."""
+    name, says = _DETECTED[output.name]
+    fields = {0: packing.text(name), 1: packing.text(says)}
+    if output.name == BOXES:
+        box = packing.table({0: packing.numbers(_EDGES)}, {1: _BOUNDARIES, 2: _RATIO})
+        fields[3] = packing.union(_BOX, box)
+    else:
+        fields[3] = packing.union(_FEATURE, packing.table({}))
+    if labelled(output, card):
+        fields[6] = packing.tables([_labels_file(packing, _VALUE_LABELS)])
+    return packing.table(fields)
+
+
+def _group(packing: "_Packing", card: ModelCard) -> int:
+    """The outputs that belong together, value by value."""
+    names = [packing.text(_DETECTED[output.name][0]) for output in card.outputs]
+    return packing.table({0: packing.text("detection_result"), 1: packing.tables(names)})
+
+
+def _labels_file(packing: "_Packing", kind: int) -> int:
     says = "Names of the classes, one a line"
-    return packing.table({0: packing.text(_LABELS), 1: packing.text(says)}, {2: _AXIS_LABELS})
+    return packing.table({0: packing.text(_LABELS), 1: packing.text(says)}, {2: kind})
 
 
 def attach_labels(data: bytes, labels: Sequence[str]) -> bytes:
@@ -141,6 +180,9 @@ class _Packing:
         """NormalizationOptions (mean, std) or Stats (max, min), each with one value for all channels."""
         vectors = [int(self._builder.CreateNumpyVector(np.array([value], np.float32))) for value in (first, second)]
         return self.table(dict(enumerate(vectors)))
+
+    def numbers(self, values: Sequence[int]) -> int:
+        return int(self._builder.CreateNumpyVector(np.array(values, np.uint32)))
 
     def text(self, text: str) -> int:
         return int(self._builder.CreateString(text))

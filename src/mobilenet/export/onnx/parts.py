@@ -52,6 +52,12 @@ class Parts:
         """A node named after its only output."""
         return self.end(operator, inputs, self.own(output), **attributes)
 
+    def several(self, operator: str, inputs: list[str], outputs: list[str], **attributes: Any) -> list[str]:
+        """A node with several outputs, named after the first."""
+        made = [self.own(output) for output in outputs]
+        self.nodes.append(helper.make_node(operator, inputs, made, made[0], **attributes))
+        return made
+
     def end(self, operator: str, inputs: list[str], output: str, **attributes: Any) -> str:
         """A node whose output is one of the `ends`, or a name reserved for it."""
         self.nodes.append(helper.make_node(operator, inputs, [output], output, **attributes))

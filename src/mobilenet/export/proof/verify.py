@@ -17,10 +17,12 @@ from numpy.typing import NDArray
 
 from mobilenet.datasets.targets import Targets
 from mobilenet.errors import DataError
+from mobilenet.export.proof.boxes import SHARE, box_differences
 from mobilenet.images.resize import ResizeMethod
 from mobilenet.model.card import ModelCard
 from mobilenet.model.outputs import Output, Outputs, checked_outputs, finite_photos, shaped_outputs, taken
 from mobilenet.model.precision import Precision
+from mobilenet.model.suppression import SCORES
 from mobilenet.runtimes.batches import predict_batches
 from mobilenet.runtimes.predictor import Predictor, open_model
 from mobilenet.spec.cost import cost
@@ -41,14 +43,14 @@ __all__ = [
 _ABSOLUTE, _RELATIVE = 1e-5, 1e-4
 """Tolerance for the probabilities of a float32 file: engines add in different orders."""
 
-_AGREEMENT = {"float32": 1.0, "int8": 0.97}
-"""Required agreement of file and network, as a fraction of photos."""
-
 OF_THE_FILE = ("description", "size", "faster than float32")
 """The gates that do not concern the outputs of a file."""
 
 _SPARE_BYTES = 64 * 1024
 """Allowance for shapes, names and a second copy of class names, besides weights and card."""
+
+_PRIOR_BYTES = 16
+"""Of a prior box: four numbers."""
 
 _TIMED_S, _ROUND = 1.0, 10
 
@@ -57,6 +59,7 @@ _TIMED_S, _ROUND = 1.0, 10
 class Reference:
     """Outputs of the trained network: `images` (N, R, R, 3) uint8 prepared from photos, `outputs` by name (N, *shape).
 
+    `card` is that of the files: where they suppress boxes themselves, `outputs` are the network's after suppression.
     `targets` are those of the N photos, None if they have no labels. DataError without photos, ModelError if the
     outputs do not match the card or are not finite: nothing can be verified against them.
     """
@@ -163,14 +166,14 @@ def prove(
         _agreement(agreement, precision, photos, task.goal),
     ]
     if precision == "float32":
-        gates += [_output(output, found[output.name], reference.outputs[output.name]) for output in card.outputs]
+        gates += _outputs(found, reference)
     if accuracy is not None and wanted is not None:
         gates.append(_accuracy(accuracy, wanted, precision, task.goal))
     size = file.stat().st_size
     gates.append(_size(size, precision, card))
     if other_ms is not None:
         gates.append(_speed(own_ms, other_ms))
-    differences = [_difference(found[output.name], reference.outputs[output.name]) for output in card.outputs]
+    differences = _differences(found, reference)
     proof = Proof(
         file=str(file),
         runtime=runtime,
@@ -197,10 +200,12 @@ def agreement_between(first: Outputs, second: Outputs, task: Task, card: ModelCa
 
 
 def goal_of(outputs: Outputs, targets: Targets, task: Task, card: ModelCard) -> float:
-    """The score 0…1 of outputs (N, *shape) for the goal of the task; a photo without finite outputs counts as wrong."""
+    """The score 0…1 of outputs (N, *shape) for the goal of the task; a photo without finite outputs counts as wrong. 0
+    where the photos have nothing to measure it on."""
 
     def score(kept: NDArray[np.int64]) -> float:
-        return float(task.score(taken(outputs, kept), targets.take(kept), card)[task.goal.name])
+        figure = task.score(taken(outputs, kept), targets.take(kept), card)[task.goal.name]
+        return 0.0 if figure is None else float(figure)
 
     return _of_those(finite_photos(outputs), score)
 
@@ -269,6 +274,31 @@ def _output(output: Output, found: NDArray[np.float32], wanted: NDArray[np.float
     return Gate(output.name, worst, 1.0, failure)
 
 
+def _outputs(found: Outputs, reference: Reference) -> list[Gate]:
+    """Of a float32 file: each output, or boxes where it suppresses them itself."""
+    card, wanted = reference.card, reference.outputs
+    if card.suppressed is None:
+        return [_output(output, found[output.name], wanted[output.name]) for output in card.outputs]
+    return [_boxes(box_differences(found, wanted, card.resolution))]
+
+
+def _boxes(differences: NDArray[np.float32]) -> Gate:
+    """`differences` (M,) of all boxes, as multiples of the tolerance."""
+    share = float((differences <= 1).mean()) if len(differences) else 0.0
+    failure = f"{share:.1%} of its boxes are the network's within 1 pixel of its input and 0.001 of the score"
+    if not len(differences):
+        failure = "neither it nor the network found a box on any photo"
+    failure = "" if share >= SHARE else f"{failure}, {SHARE:.0%} required; it computes something else"
+    return Gate("the network's boxes", share, SHARE, failure)
+
+
+def _differences(found: Outputs, reference: Reference) -> list[NDArray[np.float32]]:
+    """The differences of each output; of boxes those of their scores, best first in each photo."""
+    card = reference.card
+    names = [output.name for output in card.outputs] if card.suppressed is None else [SCORES]
+    return [_difference(found[name], reference.outputs[name]) for name in names]
+
+
 def _remedy(precision: Precision) -> str:
     if precision == "float32":
         return "it computes something else"
@@ -276,7 +306,7 @@ def _remedy(precision: Precision) -> str:
 
 
 def _agreement(agreement: float, precision: Precision, photos: int, goal: Goal) -> Gate:
-    limit = _AGREEMENT[precision]
+    limit = goal.agreeing[precision]
     other = round((1 - agreement) * photos) if math.isfinite(agreement) else photos
     differs = f"{goal.title} differs from the network's on {other} of {photos} photos"
     if goal.answers:
@@ -292,6 +322,11 @@ def _agreement(agreement: float, precision: Precision, photos: int, goal: Goal) 
 def _accuracy(accuracy: float, wanted: float, precision: Precision, goal: Goal) -> Gate:
     allowed = goal.allowed_loss[precision]
     limit = wanted - allowed
+    if wanted == 0 and not goal.of_photos:
+        # Any file is as good as that.
+        return Gate(
+            goal.noun, accuracy, limit, f"the network's own {goal.noun} is 0.0%, which proves nothing; train it"
+        )
     failure = (
         ""
         if accuracy >= limit - 1e-9
@@ -306,7 +341,8 @@ def _size(size: int, precision: Precision, card: ModelCard) -> Gate:
     priced = cost(card.network())
     weights = priced.weight_bytes_float32 if precision == "float32" else priced.weight_bytes_int8
     scales = 12 * sum(layer.output_shape[2] for layer in priced.layers)
-    limit = weights + scales + 2 * len(card.to_json()) + _SPARE_BYTES
+    priors = 0 if card.suppressed is None else sum(_PRIOR_BYTES * output.shape[0] for output in card.network_outputs)
+    limit = weights + scales + priors + 2 * len(card.to_json()) + _SPARE_BYTES
     failure = "" if size <= limit else f"it has {size:,} bytes, {limit:,} allowed; part of it is duplicated"
     return Gate("size", size, limit, failure)
 

@@ -153,6 +153,9 @@ class Attributes:
         """Share of equal answers (0…1), by the thresholds of the model."""
         return scoring.agreement(ours[_OUTPUT], theirs[_OUTPUT], card.decoding)
 
+    def suppression(self, _card: ModelCard) -> None:
+        """Not of boxes."""
+
     def headline(self, evaluation: Evaluated) -> tuple[Figure, ...]:
         """Mean AP, mean F1, exact matches, loss and calibration error."""
         return headline(evaluation)

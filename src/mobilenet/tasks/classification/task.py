@@ -141,6 +141,9 @@ class Classification:
         """Top-1 agreement (0…1)."""
         return scoring.agreement(ours[_OUTPUT], theirs[_OUTPUT])
 
+    def suppression(self, _card: ModelCard) -> None:
+        """Not of boxes."""
+
     def headline(self, evaluation: Evaluated) -> tuple[Figure, ...]:
         """Accuracy, loss and calibration error."""
         return headline(evaluation)

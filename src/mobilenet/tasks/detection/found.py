@@ -1,18 +1,20 @@
-"""From outputs to boxes: decoding, and suppression of boxes that are around the same thing."""
+"""From outputs to boxes: a network's, by decoding and suppression, or those of a file that has done both."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mobilenet.metrics.detection import iou
 from mobilenet.model.card import ModelCard
 from mobilenet.model.outputs import Outputs
 from mobilenet.model.ssd import BOXES, SCORES
-from mobilenet.tasks.detection.priors import BOX_SCALES, SCALES, decoded, prior_boxes
+from mobilenet.model.suppression import BOXES as FOUND_BOXES
+from mobilenet.model.suppression import CLASSES, COUNT, Suppression, suppress
+from mobilenet.model.suppression import SCORES as FOUND_SCORES
+from mobilenet.tasks.detection.priors import BOX_SCALES, SCALES, prior_boxes
 from mobilenet.tasks.detection.targets import Found
 
-__all__ = ["LEAST_SCORE", "MOST", "OVERLAP", "found_boxes"]
+__all__ = ["LEAST_SCORE", "MOST", "OVERLAP", "found_boxes", "suppression_of"]
 
 LEAST_SCORE = 0.01
 """Boxes below are noise."""
@@ -24,41 +26,31 @@ the field `overlap` of a card's `decoding` says another number."""
 MOST = 100
 """Boxes per photo, as COCO counts them."""
 
-_CONSIDERED = 400
-"""The boxes with the highest scores of a photo, of all classes, among which suppression chooses."""
 
-Floats = NDArray[np.float32]
+def suppression_of(card: ModelCard) -> Suppression:
+    """How the outputs of a network with this card become boxes; ModelError if its priors do not match them."""
+    top, left, height, width = map(float, card.decoding.get(SCALES, BOX_SCALES))
+    overlap = float(card.decoding.get("overlap", OVERLAP))
+    return Suppression(
+        BOXES, SCORES, prior_boxes(card), (top, left, height, width), overlap, least_score=LEAST_SCORE, most=MOST
+    )
 
 
 def found_boxes(outputs: Outputs, card: ModelCard, *, least_score: float = LEAST_SCORE) -> list[Found]:
-    """The boxes in each of N photos, from codes (N, P, 4) and scores (N, P, C) after their endings; ModelError."""
-    priors = prior_boxes(card)
-    scales = card.decoding.get(SCALES, BOX_SCALES)
-    most = float(card.decoding.get("overlap", OVERLAP))
-    return [
-        _of_photo(codes, scores, priors, scales, least_score, most)
-        for codes, scores in zip(outputs[BOXES], outputs[SCORES], strict=True)
-    ]
+    """The boxes in each of N photos, cut to the photo; ModelError.
+
+    `outputs` are codes (N, P, 4) and scores (N, P, C) after their endings, or what is left of them after suppression,
+    which has no boxes below `LEAST_SCORE`.
+    """
+    if CLASSES not in outputs:
+        outputs = suppress(outputs, replace(suppression_of(card), least_score=least_score))
+    return list(_found(outputs, len(card.labels), least_score))
 
 
-def _of_photo(
-    codes: Floats, scores: Floats, priors: Floats, scales: Sequence[float], least_score: float, most: float
-) -> Found:
-    at, labels = np.nonzero(scores >= least_score)
-    values = scores[at, labels]
-    order = np.argsort(-values, kind="stable")[:_CONSIDERED]
-    at, labels, values = at[order], labels[order], values[order]
-    boxes = decoded(codes[at], priors[at], scales)
-    kept = _unsuppressed(boxes, labels, most)[:MOST]
-    return Found(boxes[kept], labels[kept], values[kept])
-
-
-def _unsuppressed(boxes: Floats, labels: NDArray[np.int64], most: float) -> NDArray[np.int64]:
-    """The places of the boxes (K, 4), best first, that no better one of their class overlaps by more than `most`."""
-    hides = np.triu((iou(boxes, boxes) > most) & (labels[:, None] == labels), 1)
-    gone = np.zeros(len(boxes), np.bool_)
-    # Only a box that overlaps another one can hide it.
-    for place in np.flatnonzero(hides.any(1)):
-        if not gone[place]:
-            gone |= hides[place]
-    return np.flatnonzero(~gone)
+def _found(outputs: Outputs, classes: int, least_score: float) -> Iterator[Found]:
+    """Boxes of classes that the card does not name are none: nothing but a damaged file has them."""
+    for boxes, labels, scores, count in zip(
+        outputs[FOUND_BOXES], outputs[CLASSES], outputs[FOUND_SCORES], outputs[COUNT], strict=True
+    ):
+        known = (np.arange(len(scores)) < count) & (scores >= least_score) & (labels >= 0) & (labels < classes)
+        yield Found(np.clip(boxes[known], 0, 1), labels[known].astype(np.int64), scores[known])

@@ -1,5 +1,4 @@
-"""Prior boxes: the shapes at each position of each plane from which boxes are predicted, and boxes as differences from
-them (Liu et al. 2016, section 2.2).
+"""Prior boxes: the shapes at each position of each plane from which boxes are predicted.
 
 `decoding["priors"]` of a card has, for each plane, the height and width of the priors at each of its positions, as
 shares of the photo; their centres are the middles of the positions, or for each plane the `centres` of a row.
@@ -22,7 +21,7 @@ from mobilenet.spec.rows import Network
 from mobilenet.spec.shapes import output_shapes
 from mobilenet.spec.ssd import planes
 
-__all__ = ["BOX_SCALES", "CENTRES", "SCALES", "SHAPES", "corners", "decoded", "default_shapes", "prior_boxes"]
+__all__ = ["BOX_SCALES", "CENTRES", "SCALES", "SHAPES", "default_shapes", "prior_boxes"]
 
 SHAPES, SCALES, CENTRES = "priors", "box_scales", "centres"
 """Fields of a card's `decoding`."""
@@ -33,9 +32,6 @@ _SMALLEST, _LARGEST = 0.2, 0.95
 _FIRST = ((0.1, 1.0), (_SMALLEST, 2.0), (_SMALLEST, 0.5))
 _ASPECTS = (1.0, 2.0, 0.5, 3.0, 1 / 3)
 """Scales as shares of the photo, and width divided by height, of the authors' detectors."""
-
-_LONGEST = 4.0
-"""The largest logarithm of a side in sides of its prior: no box is larger than the photo."""
 
 Floats = NDArray[np.float32]
 
@@ -89,22 +85,8 @@ def _made(card: ModelCard) -> Floats:
     return found
 
 
-def corners(boxes: Floats) -> Floats:
-    """(…, 4) centre from the top, centre from the left, height, width -> top, left, bottom, right."""
-    half = boxes[..., 2:] / 2
-    return np.concatenate([boxes[..., :2] - half, boxes[..., :2] + half], -1)
-
-
-def decoded(codes: Floats, priors: Floats, scales: Sequence[float]) -> Floats:
-    """(…, 4) codes of (…, 4) priors -> top, left, bottom, right, cut to the photo, 0…1."""
-    parts = codes / np.asarray(scales, np.float32)
-    centres = parts[..., :2] * priors[..., 2:] + priors[..., :2]
-    sides = np.exp(np.minimum(parts[..., 2:], _LONGEST)) * priors[..., 2:]
-    return np.clip(corners(np.concatenate([centres, sides], -1)), 0, 1)
-
-
 def _outputs(card: ModelCard) -> tuple[Output, Output]:
-    outputs = {output.name: output for output in card.outputs}
+    outputs = {output.name: output for output in card.network_outputs}
     if outputs.keys() != {BOXES, SCORES} or len(outputs[BOXES].rows) != len(_shapes(card.decoding)):
         raise ModelError(f"its outputs are {sorted(outputs)}; a detector has boxes and scores, and priors for each row")
     return outputs[BOXES], outputs[SCORES]

@@ -17,12 +17,13 @@ from mobilenet.model.graph import Arrays
 from mobilenet.model.head import Head
 from mobilenet.model.outputs import Outputs
 from mobilenet.model.ssd import BOXES, SCORES
+from mobilenet.model.suppression import Suppression
 from mobilenet.model.vocabulary import Vocabulary
 from mobilenet.spec.rows import Network
 from mobilenet.tasks.detection import read as reading
 from mobilenet.tasks.detection import score as scoring
 from mobilenet.tasks.detection.answers import THRESHOLD, Detected, detected, least_score
-from mobilenet.tasks.detection.found import found_boxes
+from mobilenet.tasks.detection.found import found_boxes, suppression_of
 from mobilenet.tasks.detection.head import Ssd, decoding_of, head_of, kept_head
 from mobilenet.tasks.detection.mistakes import mistakes
 from mobilenet.tasks.detection.priors import SCALES, prior_boxes
@@ -61,6 +62,8 @@ class Detection:
         "agreement of boxes",
         "boxes",
         allowed_loss={"float32": 0.001, "int8": 0.01},
+        # Of two nearly equal boxes, rounding decides which one suppression keeps.
+        agreeing={"float32": 0.99, "int8": 0.9},
         of_photos=False,
     )
     vocabulary_noun = "classes"
@@ -180,6 +183,10 @@ class Detection:
     def agreement(self, ours: Outputs, theirs: Outputs, card: ModelCard) -> float:
         """Share of the boxes of either that the other has too."""
         return scoring.agreement(found_boxes(ours, card), found_boxes(theirs, card))
+
+    def suppression(self, card: ModelCard) -> Suppression:
+        """Of boxes of one class; ModelError for a card without prior boxes that match its outputs."""
+        return suppression_of(card)
 
     def headline(self, evaluation: Evaluated) -> tuple[Figure, ...]:
         """Average precision."""

@@ -170,6 +170,9 @@ class Embedding:
         """Share of photos (0…1) whose vectors stand for the same photo in both."""
         return scoring.agreement(ours[OUTPUT], theirs[OUTPUT])
 
+    def suppression(self, _card: ModelCard) -> None:
+        """Not of boxes."""
+
     def headline(self, evaluation: Evaluated) -> tuple[Figure, ...]:
         """Retrieval and verification."""
         return headline(evaluation)
