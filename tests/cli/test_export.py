@@ -129,13 +129,13 @@ def test_what_people_read_of_attributes(model: Path, photos: Path, tmp_path: Pat
     assert re.search(r"the int8 files of all formats agree on \d+\.\d% of the answers", text)
 
 
-def _swapped(write: Callable[[Graph, int | None], bytes]) -> Callable[[Graph, int | None], bytes]:
+def _swapped(write: Callable[..., bytes]) -> Callable[..., bytes]:
     """A writer that mixes up red and blue."""
 
-    def wrong(graph: Graph, batch: int | None) -> bytes:
+    def wrong(graph: Graph, *others: object) -> bytes:
         stem = graph.nodes[0]
         return write(
-            replace(graph, nodes=(replace(stem, filters=stem.filters[:, ::-1].copy()), *graph.nodes[1:])), batch
+            replace(graph, nodes=(replace(stem, filters=stem.filters[:, ::-1].copy()), *graph.nodes[1:])), *others
         )
 
     return wrong
@@ -158,13 +158,13 @@ def test_a_file_that_fails_is_kept_under_another_name(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["colours-float32.onnx", "export.json"]
 
 
-def _broken(write: Callable[[Graph, int | None], bytes]) -> Callable[[Graph, int | None], bytes]:
+def _broken(write: Callable[..., bytes]) -> Callable[..., bytes]:
     """A writer whose files answer with NaN."""
 
-    def wrong(graph: Graph, batch: int | None) -> bytes:
+    def wrong(graph: Graph, *others: object) -> bytes:
         *body, classifier = graph.nodes
         return write(
-            replace(graph, nodes=(*body, replace(classifier, bias=classifier.bias * np.float32(np.nan)))), batch
+            replace(graph, nodes=(*body, replace(classifier, bias=classifier.bias * np.float32(np.nan)))), *others
         )
 
     return wrong
