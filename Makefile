@@ -40,7 +40,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	fi; \
 	echo "installing into $(VENV): a minute or two"; \
 	$(PYTHON) -m pip install --quiet --constraint constraints.txt setuptools; \
-	$(PYTHON) -m pip install --quiet --constraint constraints.txt --no-build-isolation --editable '.[train,hub,track,litert,onnx,openvino,similar,dev]'; \
+	$(PYTHON) -m pip install --quiet --constraint constraints.txt --no-build-isolation --editable '.[train,hub,track,litert,onnx,openvino,similar,video,dev]'; \
 	echo '$(CURDIR)' > $@
 
 demo: $(INSTALLED)  ## draws scenes, fits a model to a latency budget, classifies with its file (under 5 minutes)

@@ -5,6 +5,7 @@ __all__ = ["EXTRAS", "missing_package", "pip_install"]
 EXTRAS = {
     "ai_edge_litert": "litert",
     "alembic": "track",
+    "av": "video",
     "braceexpand": "hub",
     "defusedxml": "boxes",
     "flatbuffers": "litert",

@@ -16,6 +16,7 @@ from mobilenet.errors import ConfigError, DataError
 from mobilenet.files import check_writable
 
 if TYPE_CHECKING:
+    from mobilenet.cli.video import Clip
     from mobilenet.model.card import ModelCard
     from mobilenet.runtimes.predictor import Predictor
     from mobilenet.tasks.task import Answer, Options, Task, Writer
@@ -42,10 +43,14 @@ _SHARE = Share("confidence", "0.6 or 60%")
     "saved",
     multiple=True,
     type=Named(example="drawn=out"),
-    help="Also write the answers to a new file or folder, such as drawn=FOLDER, coco=FILE or yolo=FOLDER for boxes; "
-    "repeat for several.",
+    help="Also write the answers to a new file or folder, such as drawn=FOLDER, coco=FILE or yolo=FOLDER for boxes, "
+    "or drawn=FILE.mp4 for a video; repeat for several.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
+@click.option("--every", type=click.IntRange(1), help="Answer for every Nth frame of a video.  [default: 1]")
+@click.option("--show", is_flag=True, help="Show a video with its answers in a window.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON document, or one per frame of a video, and nothing else."
+)
 def command(
     *,
     model: Path,
@@ -53,19 +58,28 @@ def command(
     top: int | None,
     min_confidence: float | None,
     saved: tuple[tuple[str, str], ...],
+    every: int | None,
+    show: bool,
     as_json: bool,
 ) -> None:
     """Answer for PHOTOS with MODEL, a run folder or a model file: classes, attributes or boxes.
 
     PHOTOS are files and folders (searched recursively); - reads paths from stdin, one per line. Photos that cannot be
     read and folders without photos are named on stderr and skipped; the exit code is 2 if no photo could be read.
+    Instead of photos, it may be one video file, or a camera: camera:0 is the first one.
     """
     from mobilenet.runtimes.predictor import open_model
     from mobilenet.tasks import task_of_model
     from mobilenet.tasks.task import Options
 
+    clip = _clip(photos, saved, every, shown=show, as_json=as_json)
     predictor = open_model(model)
     task = task_of_model(predictor.task, model)
+    if clip is not None:
+        from mobilenet.cli.video import predict_video
+
+        predict_video(predictor, task, Options(top, min_confidence), clip)
+        return
     answered: list[dict[str, Any] | Path] = []
     with _writing(_writers(task, predictor.card, saved)) as writers:
         names = _Names(photos)
@@ -82,6 +96,38 @@ def command(
         raise DataError("no photo could be read; the reason for each is above")
     if as_json:
         click.echo(json.dumps(answered, allow_nan=False))
+
+
+def _clip(
+    photos: Sequence[str],
+    saved: Sequence[tuple[str, str]],
+    every: int | None,
+    *,
+    shown: bool,
+    as_json: bool,
+) -> "Clip | None":
+    """The video among the arguments, None if they are photos; ConfigError for options that do not go with it."""
+    from mobilenet.images.video import is_video
+
+    source = next(filter(is_video, photos), None)
+    if source is None:
+        if every is not None or shown:
+            raise ConfigError(f"{'--show' if shown else '--every'} is for a video or a camera, such as camera:0")
+        return None
+    if len(photos) > 1:
+        raise ConfigError(f"{source} is a video, of which predict takes one at a time and without photos")
+    from mobilenet.cli.video import Clip
+
+    return Clip(source, every or 1, as_json, tuple(_new_video(kind, Path(place)) for kind, place in saved), shown)
+
+
+def _new_video(kind: str, path: Path) -> Path:
+    from mobilenet.images.video_file import check_video_ending
+
+    if kind != "drawn":
+        raise ConfigError(f"a video cannot be saved as {kind!r}; use drawn=FILE.mp4, or --json to keep its answers")
+    check_video_ending(path)
+    return _unused(path)
 
 
 def _answers(

@@ -1,10 +1,10 @@
-"""Boxes drawn on a photo, with names that can be read on any background.
+"""Boxes and lines of text drawn on a photo, with letters that can be read on any background.
 
 Lines are bright with a dark rim, names black on a bright field: whatever the photo shows, one of the two contrasts.
 """
 
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-__all__ = ["PALETTE", "Mark", "draw_marks", "palette_colour"]
+__all__ = ["PALETTE", "Mark", "draw_caption", "draw_marks", "palette_colour"]
 
 Colour = tuple[int, int, int]
 _Rectangle = tuple[int, int, int, int]
@@ -34,6 +34,7 @@ PALETTE: tuple[Colour, ...] = (
 """Red, green, blue, each bright enough for black text: a contrast of at least 7 by WCAG's measure."""
 
 _BLACK: Colour = (0, 0, 0)
+_WHITE: Colour = (255, 255, 255)
 
 _SMALLEST = 480
 """Photos whose longer side is shorter are enlarged, since a name would cover them."""
@@ -95,6 +96,29 @@ def draw_marks(pixels: NDArray[np.uint8], marks: Sequence[Mark], *, scale: float
     for label in reversed(placed):
         _write(pen, label)
     return np.array(picture, np.uint8)
+
+
+def draw_caption(pixels: NDArray[np.uint8], lines: Iterable[str]) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8 RGB -> a copy with lines of text in its upper left corner, as many as there is room for; letters
+    and enlargement as of `draw_marks`."""
+    picture = _enlarged(Image.fromarray(pixels))
+    pen = ImageDraw.Draw(picture)
+    letters, top = _font_size(picture.size), 0
+    for line in lines:
+        label = _caption(line, letters, top, picture.size)
+        if label.field[3] >= picture.height:
+            break
+        _write(pen, label)
+        top = label.field[3]
+    return np.array(picture, np.uint8)
+
+
+def _caption(line: str, letters: int, top: int, size: tuple[int, int]) -> _Label:
+    text, font = _drawable(line, letters)
+    padding = max(2, letters // 5)
+    text = _shortened(text, font, size[0] - 2 * padding)
+    wide, high = round(font.getlength(text)) + 2 * padding, sum(font.getmetrics()) + padding
+    return _Label(text, font, (0, top, wide - 1, top + high - 1), _WHITE, padding)
 
 
 def _enlarged(photo: Image.Image) -> Image.Image:

@@ -46,6 +46,10 @@ class Preprocessing:
         """As `prepare`, and (height, width) of the whole photo in pixels."""
         return to_square(source, self.resolution, self.crop_fraction)
 
+    def prepare_pixels(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The upright pixels of a whole picture, (H, W, 3) uint8 -> (resolution, resolution, 3) uint8, as `prepare`."""
+        return resize(pixels, self.resolution, self.crop_fraction)
+
     def to_json(self) -> dict[str, object]:
         """As an object for `json.dumps`, which `from_json` reads back."""
         return {**asdict(self), "mean": list(self.mean), "std": list(self.std)}

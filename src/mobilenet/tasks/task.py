@@ -115,6 +115,11 @@ class Answer(Protocol):
         """As lines of text."""
         ...
 
+    def drawn(self, pixels: NDArray[np.uint8], /) -> NDArray[np.uint8]:
+        """(H, W, 3) uint8, the whole upright picture -> a copy with the prediction drawn on it, (k·H, k·W, 3) for a
+        small one; see `images.overlay`."""
+        ...
+
 
 class Writer(Protocol):
     """Predictions written to files, a photo at a time."""

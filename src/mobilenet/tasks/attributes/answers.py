@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mobilenet.images.overlay import draw_caption
 from mobilenet.tasks.attributes.score import answered, thresholds_of
 
 __all__ = ["Attributed", "Judgement", "judged"]
@@ -59,6 +60,10 @@ class Attributed:
         if not self.present:
             likeliest = max(self.attributes, key=lambda one: one.probability)
             yield f"none; the likeliest is {likeliest.label} with {100 * likeliest.probability:.1f} %"
+
+    def drawn(self, pixels: NDArray[np.uint8], /) -> NDArray[np.uint8]:
+        """(H, W, 3) uint8 -> a copy with the lines in its upper left corner; see `images.overlay`."""
+        return draw_caption(pixels, self.lines())
 
 
 def judged(

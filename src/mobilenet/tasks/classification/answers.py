@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
+from mobilenet.images.overlay import draw_caption
 from mobilenet.metrics import classification as metrics
 from mobilenet.metrics.hierarchy import ancestor, depth
 
@@ -49,6 +51,10 @@ class Classified:
             yield f"{100 * prediction.probability:5.1f} %  {prediction.label}"
         for parent in self.parents:
             yield f"{100 * parent.probability:5.1f} %  {parent.label} in all"
+
+    def drawn(self, pixels: NDArray[np.uint8], /) -> NDArray[np.uint8]:
+        """(H, W, 3) uint8 -> a copy with the lines in its upper left corner; see `images.overlay`."""
+        return draw_caption(pixels, self.lines())
 
 
 def answers(probabilities: NDArray[Any], labels: tuple[str, ...], top: int) -> list[list[Prediction]]:

@@ -58,6 +58,10 @@ class Detected:
         if not self.boxes:
             yield f"nothing with a score of {100 * self.least:.0f} % or more"
 
+    def drawn(self, pixels: NDArray[np.uint8], /) -> NDArray[np.uint8]:
+        """(H, W, 3) uint8 the upright photo -> a copy with the boxes and their names; see `drawn`."""
+        return drawn(pixels, self)
+
 
 def least_score(decoding: Mapping[str, Any], min_confidence: float | None) -> float:
     """The score from which boxes are shown: what the user asks for, else that of the vocabulary's fields, else 0.5."""

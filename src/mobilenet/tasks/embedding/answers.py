@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mobilenet.images.overlay import draw_caption
+
 __all__ = ["Embedded"]
 
 _SHOWN = 4
@@ -27,3 +29,7 @@ class Embedded:
         more = ", …" if len(self.vector) > _SHOWN else ""
         first = ", ".join(f"{value:.3f}" for value in self.vector[:_SHOWN])
         yield f"vector of {len(self.vector):,} numbers: {first}{more}"
+
+    def drawn(self, pixels: NDArray[np.uint8], /) -> NDArray[np.uint8]:
+        """(H, W, 3) uint8 -> a copy with the lines in its upper left corner; see `images.overlay`."""
+        return draw_caption(pixels, self.lines())
