@@ -144,7 +144,7 @@ def _findings(found: "Check") -> dict[str, list[str]]:
         "cannot be read": [f"{item.photo.file}: {item.reason}" for item in found.broken],
         "on both sides of the split": [_line(group) for group in found.leaks],
         "named like a split but read as classes": list(found.mixed),
-        "with two labels": [_line(group) for group in found.conflicts],
+        f"with {found.contradiction}": [_line(group) for group in found.conflicts],
         "without training photos": list(found.missing),
         f"{found.noun} in two spellings": [" = ".join(names) for names in found.same_names],
         "wrong with the labels": list(found.doubtful),

@@ -31,7 +31,8 @@ _RECIPE = ("--crop-area", "0.8")
 
 _PREDICTED = ("fish", "scissors", "umbrella")
 
-_DETECTOR = ("--width", "0.5", "--resolution", "160")
+_DETECTOR = ("--width", "0.35", "--resolution", "160")
+"""Narrow, so that there is time for many steps from random weights."""
 
 
 @dataclass(frozen=True, slots=True)

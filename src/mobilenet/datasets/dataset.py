@@ -11,12 +11,12 @@ import numpy as np
 
 from mobilenet.datasets.cache.digests import digest_index, digests
 from mobilenet.datasets.cache.eviction import default_directory, writing
-from mobilenet.datasets.exclusions import NOTHING, Exclusions
+from mobilenet.datasets.exclusions import NOTHING, Exclusions, prefix_below
 from mobilenet.datasets.photos import Photos
-from mobilenet.datasets.reader import Place, Places, Reader, Source
+from mobilenet.datasets.reader import Drawn, Place, Places, Reader, Source
 from mobilenet.datasets.remote.urls import spelled
 from mobilenet.datasets.sources.endings import unread_line, unread_photos
-from mobilenet.datasets.sources.find import without
+from mobilenet.datasets.sources.find import base_of, without
 from mobilenet.datasets.split import split_by_content, split_by_labels
 from mobilenet.datasets.targets import ManyLabels, Targets
 from mobilenet.errors import ConfigError, DataError, StorageError
@@ -42,7 +42,7 @@ class Dataset:
 
     `split` describes where the validation photos come from; `notes` are for the user, one line each; `empty` are the
     folders without photos; `unread`, `mixed`, `alike`, `doubtful` and `peculiar` are those of the sources together
-    (`reader.Source`).
+    (`reader.Source`); the photos of `drawn` are relative to the folder of the data set, or absolute.
     """
 
     root: Path
@@ -57,6 +57,7 @@ class Dataset:
     alike: tuple[str, ...] = ()
     doubtful: tuple[str, ...] = ()
     peculiar: tuple[str, ...] = ()
+    drawn: tuple[Drawn, ...] = ()
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -83,6 +84,7 @@ class Parts:
     alike: tuple[str, ...] = ()
     doubtful: tuple[str, ...] = ()
     peculiar: tuple[str, ...] = ()
+    drawn: tuple[Drawn, ...] = ()
 
     def divided(self, train: Photos, validation: Photos, split: str) -> Dataset:
         """The data set with this split."""
@@ -99,6 +101,7 @@ class Parts:
             self.alike,
             self.doubtful,
             self.peculiar,
+            self.drawn,
         )
 
 
@@ -171,6 +174,11 @@ def open_parts(data: Path, reader: Reader, *, validation: Path | None = None, ex
         tuple(line for source in sources for line in source.alike),
         tuple(line for source in sources for line in source.doubtful),
         tuple(line for source in sources for line in source.peculiar),
+        tuple(
+            replace(drawn, photo=prefix_below(base_of(data), source.root) + drawn.photo)
+            for source in sources
+            for drawn in source.drawn
+        ),
     )
 
 

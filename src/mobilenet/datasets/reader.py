@@ -7,9 +7,10 @@ from typing import Any, Protocol
 
 from mobilenet.datasets.archive import Archive, Members
 from mobilenet.datasets.targets import Targets
+from mobilenet.images.overlay import Mark
 from mobilenet.model.vocabulary import Vocabulary
 
-__all__ = ["NamedPart", "Place", "Places", "Reader", "Source", "Unread"]
+__all__ = ["Drawn", "NamedPart", "Place", "Places", "Reader", "Source", "Unread"]
 
 
 class Unread(Protocol):
@@ -55,6 +56,16 @@ class Places:
 
 
 @dataclass(frozen=True, slots=True)
+class Drawn:
+    """A photo to look at because of its labels: `title` says why, and each view is what to draw on it, with a caption
+    where there are several."""
+
+    photo: str
+    title: str
+    views: tuple[tuple[str, tuple[Mark, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """One folder, CSV file or group of shards, `path`: what it says of each photo, by the photo's name below `root`.
 
@@ -63,7 +74,8 @@ class Source:
     `members` reads photos that are in shards. `unread` counts files that are not photos, by the ending of their names.
     A line each, also in the notes: `mixed` are folders that are named like the parts of a split, but are read as
     classes; `alike` are folders with the same classes, which may be such parts; `doubtful` are faults of the
-    labels, `peculiar` remarks about them. `remedy`: advice for a source without photos.
+    labels, `peculiar` remarks about them, and `drawn` are some of the photos of both. `remedy`: advice for a source
+    without photos.
     """
 
     path: Path
@@ -77,6 +89,7 @@ class Source:
     alike: tuple[str, ...] = ()
     doubtful: tuple[str, ...] = ()
     peculiar: tuple[str, ...] = ()
+    drawn: tuple[Drawn, ...] = ()
     remedy: str = "put the photos of each class in a folder of its own"
 
     def in_order(self) -> "Source":
@@ -90,6 +103,11 @@ class Reader(Protocol):
     @property
     def vocabulary_noun(self) -> str:
         """The plural noun for the names of its vocabulary, such as `classes`."""
+        ...
+
+    @property
+    def contradiction(self) -> str:
+        """What copies of a picture have that contradict each other, such as `two labels`."""
         ...
 
     def places(self, data: Path, /) -> Places:

@@ -7,9 +7,10 @@ from typing import Any, Protocol, Self, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from mobilenet.images.overlay import Mark
 from mobilenet.model.vocabulary import Vocabulary
 
-__all__ = ["ManyLabels", "PartlyLabelled", "Targets", "Unlabelled", "known_labels", "labelled_part"]
+__all__ = ["Located", "ManyLabels", "PartlyLabelled", "Targets", "Unlabelled", "known_labels", "labelled_part"]
 
 
 class Targets(Protocol):
@@ -41,6 +42,20 @@ class ManyLabels(Protocol):
 
     def absent(self) -> NDArray[np.bool_]:
         """(N, names) whether a photo is known not to have it."""
+        ...
+
+
+@runtime_checkable
+class Located(Protocol):
+    """Targets of N photos that are about parts of them."""
+
+    def marks(self, photo: int, vocabulary: Vocabulary) -> tuple[Mark, ...]:
+        """What can be drawn on the photo at that index."""
+        ...
+
+    def contradict(self, photo: int, others: "Targets", other: int, crop: float) -> bool:
+        """Whether the targets of a photo and those at `other` in `others` cannot both be of one picture, of which a
+        photo may have lost up to `crop` (0…1) of its sides, and may be of another size."""
         ...
 
 

@@ -12,7 +12,7 @@ from mobilenet.datasets.remote.urls import full_name
 from mobilenet.datasets.sources.find import base_of, photo_reader
 from mobilenet.files import atomic_write
 from mobilenet.report.draw.environment import environment
-from mobilenet.report.draw.thumbnails import thumbnail
+from mobilenet.report.draw.thumbnails import marked_thumbnail, thumbnail
 
 __all__ = ["write_check_page"]
 
@@ -21,6 +21,7 @@ _GROUPS = 60
 
 _SHOWN_OF_A_GROUP = 6
 _ODD = 48
+_DRAWN = 60
 _ROWS = 500
 
 
@@ -31,6 +32,17 @@ class _Photo:
     member: Member
     image: str | None
     note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawing:
+    """A photo whose labels are drawn on it, once or, if `wide`, twice."""
+
+    file: str
+    title: str
+    captions: str
+    image: str | None
+    wide: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +89,7 @@ def _context(check: Check) -> dict[str, Any]:
         "headline": _headline(check),
         "sections": tuple(section for section in _sections(check, read) if section.total),
         "odd": odd,
+        "drawn": tuple(_drawn(check, read)),
         "most": max((size.train + size.validation for size in check.classes), default=1) or 1,
         "rows": _ROWS,
     }
@@ -88,7 +101,7 @@ def _headline(check: Check) -> list[tuple[str, str, str]]:
         ("Photos", f"{readable:,}", "readable"),
         ("Unreadable", f"{len(check.broken):,}", "files"),
         ("Across the split", f"{len(check.leaks):,}", "pictures on both sides"),
-        ("Two labels", f"{len(check.conflicts):,}", "pictures"),
+        (check.contradiction.capitalize(), f"{len(check.conflicts):,}", "pictures"),
         ("Duplicates", f"{len(check.repeats):,}", "pictures with the same labels"),
         (
             check.noun.capitalize(),
@@ -106,14 +119,31 @@ def _sections(check: Check, read: Callable[[str], bytes]) -> Iterator[_Section]:
             "Both trained and validated on: they inflate the accuracy.",
             check.leaks,
         ),
-        ("conflicts", "Two labels", "The same picture under different labels: one of them is wrong.", check.conflicts),
+        (
+            "conflicts",
+            check.contradiction.capitalize(),
+            "The same picture with labels that contradict each other: some of them are wrong.",
+            check.conflicts,
+        ),
         ("repeats", "Duplicates", "On one side and under one label: such pictures carry extra weight.", check.repeats),
     )
     for name, title, note, groups in kinds:
-        yield _Section(name, title, note, tuple(_shown(read, islice(groups, _GROUPS))), len(groups))
+        yield _Section(name, title, note, tuple(_shown(check, read, islice(groups, _GROUPS))), len(groups))
 
 
-def _shown(read: Callable[[str], bytes], groups: Iterable[Copies]) -> Iterator[_Group]:
+def _shown(check: Check, read: Callable[[str], bytes], groups: Iterable[Copies]) -> Iterator[_Group]:
     for group in groups:
-        photos = tuple(_Photo(photo, thumbnail(read, photo.file)) for photo in group.photos[:_SHOWN_OF_A_GROUP])
+        photos = tuple(_Photo(photo, _image(check, read, photo.file)) for photo in group.photos[:_SHOWN_OF_A_GROUP])
         yield _Group(photos, len(group.photos) - len(photos), group.exact)
+
+
+def _image(check: Check, read: Callable[[str], bytes], file: str) -> str | None:
+    marks = check.marks.get(file)
+    return thumbnail(read, file) if marks is None else marked_thumbnail(read, file, [marks])
+
+
+def _drawn(check: Check, read: Callable[[str], bytes]) -> Iterator[_Drawing]:
+    for drawn in check.drawn[:_DRAWN]:
+        captions = " | ".join(caption for caption, _ in drawn.views if caption)
+        image = marked_thumbnail(read, drawn.photo, [marks for _, marks in drawn.views])
+        yield _Drawing(drawn.photo, drawn.title, captions, image, len(drawn.views) > 1)

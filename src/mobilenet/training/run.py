@@ -132,7 +132,8 @@ def _run(
         with processes.first_alone(), around.interruption.immediately():
             data = load_data(settings, device, dtype, listener)
         settings = _with_crops(replace(settings, task=data.task.name), data.card)
-        if found := quick_check(data.dataset.vocabulary, data.training, data.validation, data.task.vocabulary_noun):
+        nouns = data.task.vocabulary_noun, data.task.contradiction
+        if found := quick_check(data.dataset.vocabulary, data.training, data.validation, *nouns):
             listener.note(f"check: {found}; see mobilenet check {spelled(settings.data)}")
         plan = make_plan(settings, len(data.training), data.task.augmentation)
         if plan.batch_size < settings.batch_size:

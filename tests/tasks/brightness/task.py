@@ -51,6 +51,7 @@ class Brightness:
     curves = (("found", "found"),)
     writers = NO_WRITERS
     vocabulary_noun = "quadrants"
+    contradiction = "two labels"
     architectures = ("mobilenet_v1",)
     several_objects = False
     augmentation: Mapping[str, Any] = MappingProxyType({})

@@ -28,6 +28,7 @@ from mobilenet.datasets.sources.find import base_of
 from mobilenet.datasets.targets import ManyLabels, Targets
 from mobilenet.errors import ImageError
 from mobilenet.images.decode import decode
+from mobilenet.images.overlay import Mark
 from mobilenet.model.vocabulary import Vocabulary
 from mobilenet.parallel import in_order
 
@@ -41,6 +42,9 @@ _SMALL_SIDE = 32
 
 _LONG_SIDES = 5
 """Aspect ratio above which a photo is a banner or a strip, and is badly distorted in the network input."""
+
+_MOST_CROP = 0.25
+"""Share of its sides that a near copy may have lost: more, and it is not found to be one."""
 
 _ONE_COLOUR = 2.0
 """Standard deviation in grey levels below which a thumbnail counts as one colour."""
@@ -76,16 +80,20 @@ def check(
         checking = _Checking(dataset, base_of(data), thumbnails)
         checking.decode(workers or os.cpu_count() or 1, lambda done, total: tell("decoding", done, total))
         copies = checking.copies(workers, lambda done, total: tell("comparing", done, total))
-    return checking.result(spelled(data), copies, reader.vocabulary_noun)
+    return checking.result(spelled(data), copies, reader)
 
 
 def quick_check(
-    vocabulary: Vocabulary, training: CachedPhotos, validation: CachedPhotos, noun: str = "classes"
+    vocabulary: Vocabulary,
+    training: CachedPhotos,
+    validation: CachedPhotos,
+    noun: str = "classes",
+    contradiction: str = "two labels",
 ) -> str | None:
     """One line on problems visible in the digests and labels of cached photos; None if there are none.
 
-    Exact copies across the split, exact copies with two labels, names of the vocabulary (plural `noun`) with few
-    photos.
+    Exact copies across the split, exact copies with a `contradiction`, names of the vocabulary (plural `noun`) with
+    few photos.
     """
     digests = np.concatenate([training.digests, validation.digests])
     labels = Labels((training.targets, validation.targets), vocabulary)
@@ -98,7 +106,7 @@ def quick_check(
     more = f" and {len(few) - 5} more" if len(few) > 5 else ""
     found = [
         f"copies of training photos in the validation split: {leaks:,}" if leaks else "",
-        f"pictures with two labels: {conflicts:,}" if conflicts else "",
+        f"pictures with {contradiction}: {conflicts:,}" if conflicts else "",
         f"{noun} with fewer than {FEW_PHOTOS} training photos: {', '.join(few[:5])}{more}" if few else "",
     ]
     return "; ".join(filter(None, found)) or None
@@ -107,7 +115,9 @@ def quick_check(
 def _counts(targets: Targets, vocabulary: Vocabulary) -> list[int]:
     """The number of photos in each group, or with each label; empty if photos have neither."""
     if isinstance(targets, ManyLabels):
-        return [int(count) for count in targets.present().sum(0)]
+        found = targets.present().sum(0).tolist()
+        # Targets may not know of names after the last that occurs.
+        return [int(count) for count in found] + [0] * (len(vocabulary.names) - len(found))
     strata = targets.strata()
     if strata is None:
         return []
@@ -129,6 +139,7 @@ class _Checking:
         self._thumbnails = thumbnails
         self._broken: list[Broken] = []
         self._odd: list[Odd] = []
+        self._marks: dict[str, tuple[Mark, ...]] = {}
         self._labels = Labels([photos.targets for _, photos in self._parts], dataset.vocabulary)
 
     def decode(self, workers: int, progress: Callable[[int, int], None]) -> None:
@@ -150,7 +161,7 @@ class _Checking:
         pairs += [(unlike[one], unlike[other]) for one, other in near]
         return tuple(self._copies(members) for members in groups(len(self._readable), pairs))
 
-    def result(self, data: str, copies: tuple[Copies, ...], noun: str) -> Check:
+    def result(self, data: str, copies: tuple[Copies, ...], reader: Reader) -> Check:
         """All findings."""
         dataset = self._dataset
         return Check(
@@ -174,7 +185,10 @@ class _Checking:
             alike=dataset.alike,
             doubtful=dataset.doubtful,
             peculiar=dataset.peculiar,
-            noun=noun,
+            noun=reader.vocabulary_noun,
+            contradiction=reader.contradiction,
+            drawn=dataset.drawn,
+            marks=self._marks,
         )
 
     def _take(self, index: int, seen: _Seen, small: NDArray[np.uint8]) -> None:
@@ -188,11 +202,14 @@ class _Checking:
 
     def _copies(self, members: list[int]) -> Copies:
         indices = [self._readable[member] for member in members]
-        return Copies(
-            tuple(map(self._member, indices)),
-            exact=len({self._digests[member] for member in members}) == 1,
-            conflict=self._labels.contradict(indices),
-        )
+        exact = len({self._digests[member] for member in members}) == 1
+        found = tuple(map(self._member, indices))
+        self._marks |= {
+            member.file: marks
+            for member, index in zip(found, indices, strict=True)
+            if (marks := self._labels.marks(index))
+        }
+        return Copies(found, exact=exact, conflict=self._labels.contradict(indices, 0.0 if exact else _MOST_CROP))
 
     def _order(self) -> list[int]:
         train, validation = (photos.in_reading_order(range(len(photos))) for _, photos in self._parts)
@@ -209,7 +226,7 @@ class _Checking:
     def _member(self, index: int) -> Member:
         part, row = self._place(index)
         split, photos = self._parts[part]
-        return Member(self._prefixes[part] + photos.files[row], split, self._labels.words[index] or "")
+        return Member(self._prefixes[part] + photos.files[row], split, self._labels.words(index) or "")
 
     def _see(self, index: int) -> _Seen:
         """Runs in a thread."""

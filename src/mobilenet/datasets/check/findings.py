@@ -8,10 +8,12 @@ remark    worth knowing: copies within a class, few photos, imbalance, odd sizes
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
+from mobilenet.datasets.reader import Drawn
 from mobilenet.datasets.sources.endings import unread_photos
+from mobilenet.images.overlay import Mark
 
 __all__ = ["FEW_PHOTOS", "Broken", "Check", "ClassSize", "Copies", "Member", "Odd", "Split"]
 
@@ -83,7 +85,8 @@ class Check:
     `unread` counts the files that are not read, by the ending of their names. `mixed` and `alike`, a line each, are
     folders that are named like the parts of a split but read as classes, and folders with the same classes.
     `doubtful` and `peculiar`, a line each: what is wrong with the labels themselves, and what is worth knowing of them.
-    `noun` is the plural for the names of the task's vocabulary, here called classes.
+    `noun` is the plural for the names of the task's vocabulary, here called classes; `contradiction` what pictures with
+    a conflict have. `drawn` are photos to look at, named as in `Member`, and `marks` what to draw on those of copies.
     """
 
     data: str
@@ -103,6 +106,9 @@ class Check:
     doubtful: tuple[str, ...] = ()
     peculiar: tuple[str, ...] = ()
     noun: str = "classes"
+    contradiction: str = "two labels"
+    drawn: tuple[Drawn, ...] = ()
+    marks: Mapping[str, tuple[Mark, ...]] = field(default_factory=dict)
 
     @property
     def one(self) -> str:
@@ -158,7 +164,11 @@ class Check:
                 "groups of folders are named like a split but read as classes",
             ),
             (len(self.leaks), "picture is on both sides of the split", "pictures are on both sides of the split"),
-            (len(self.conflicts), "picture has two labels", "pictures have two labels"),
+            (
+                len(self.conflicts),
+                f"picture has {self.contradiction}",
+                f"pictures have {self.contradiction}",
+            ),
             (len(self.missing), f"{self.one} has no training photos", f"{self.noun} have no training photos"),
             (len(self.same_names), f"{self.one} occurs in two spellings", f"{self.noun} occur in two spellings"),
             (len(self.doubtful), "thing is wrong with the labels", "things are wrong with the labels"),
@@ -190,8 +200,9 @@ class Check:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`; every list in full."""
-        values = asdict(self)
-        del values["noun"]
+        values = asdict(replace(self, drawn=(), marks={}))
+        for name in ("noun", "contradiction", "drawn", "marks"):
+            del values[name]
         kinds = {"leaks": self.leaks, "conflicts": self.conflicts, "repeats": self.repeats}
         values |= {name: [asdict(group) for group in groups] for name, groups in kinds.items()}
         del values["copies"]
@@ -215,15 +226,19 @@ class Check:
         """
         chosen = {broken.photo.file: broken.reason for broken in self.broken}
         for group in self.copies:
-            for photo, reason in _superfluous(group, given=self.split.startswith("given")):
+            for photo, reason in self._superfluous(group):
                 chosen.setdefault(photo.file, reason)
         return list(chosen.items())
 
+    def _superfluous(self, group: Copies) -> Iterable[tuple[Member, str]]:
+        if not group.conflict:
+            return _repeated(group, given=self.split.startswith("given"))
+        labels = sorted({photo.label for photo in group.photos})
+        what = f"labelled {' and '.join(labels)}" if len(labels) > 1 else f"with {self.contradiction}"
+        return [(photo, f"same picture, {what}") for photo in group.photos]
 
-def _superfluous(group: Copies, *, given: bool) -> Iterable[tuple[Member, str]]:
-    if group.conflict:
-        labels = " and ".join(sorted({photo.label for photo in group.photos}))
-        return [(photo, f"same picture, labelled {labels}") for photo in group.photos]
+
+def _repeated(group: Copies, *, given: bool) -> Iterable[tuple[Member, str]]:
     if not given and not group.exact:
         # Preferably a validation photo stays: that changes the split least.
         kept = next((photo for photo in group.photos if photo.split == "validation"), group.photos[0])

@@ -16,7 +16,7 @@ from mobilenet.tasks.task import Region
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["thumbnail", "thumbnail_pair"]
+__all__ = ["marked_thumbnail", "thumbnail", "thumbnail_pair"]
 
 _SIDE = 240
 """Longer side in pixels: displayed at 160, so sharp on high-density screens."""
@@ -44,22 +44,29 @@ def thumbnail(read: Callable[[str], bytes], file: str) -> str | None:
     return None if photo is None else _url(photo)
 
 
+def marked_thumbnail(read: Callable[[str], bytes], file: str, views: Sequence[Sequence[Mark]]) -> str | None:
+    """As `thumbnail`, the photo once for each of the views, side by side, with its marks."""
+    photo = _shrunk(read, file, _PAIR_SIDE)
+    return None if photo is None else _side_by_side(photo, views)
+
+
 def thumbnail_pair(
     read: Callable[[str], bytes], file: str, labelled: Sequence[Region], predicted: Sequence[Region]
 ) -> str | None:
     """As `thumbnail`, the photo twice side by side, each with its regions: the wrong ones in orange with their names,
     the others in green."""
+    return marked_thumbnail(read, file, [list(_marks(regions)) for regions in (labelled, predicted)])
+
+
+def _side_by_side(photo: "Image.Image", views: Sequence[Sequence[Mark]]) -> str:
     from PIL import Image
 
-    photo = _shrunk(read, file, _PAIR_SIDE)
-    if photo is None:
-        return None
-    pixels = np.array(photo, np.uint8)
-    left, right = (draw_marks(pixels, list(_marks(regions)), scale=_LETTERS) for regions in (labelled, predicted))
-    gap = np.full((len(left), _GAP, 3), 255, np.uint8)
-    both: NDArray[np.uint8] = np.concatenate([left, gap, right], 1)
+    pixels, parts = np.array(photo, np.uint8), list[NDArray[np.uint8]]()
+    for marks in views:
+        drawn = draw_marks(pixels, marks, scale=_LETTERS)
+        parts += [np.full((len(drawn), _GAP, 3), 255, np.uint8), drawn]
     # Thin lines lose their colour where colours are stored at half the resolution.
-    return _url(Image.fromarray(both), subsampling=0)
+    return _url(Image.fromarray(np.concatenate(parts[1:], 1)), subsampling=0)
 
 
 def _marks(regions: Sequence[Region]) -> Iterator[Mark]:

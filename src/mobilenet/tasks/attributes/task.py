@@ -51,6 +51,7 @@ class Attributes:
         of_photos=False,
     )
     vocabulary_noun = "attributes"
+    contradiction = "two labels"
     architectures = ("mobilenet_v1",)
     several_objects = False
     augmentation: Mapping[str, Any] = MappingProxyType({"crop_area": (0.75, 1.0)})

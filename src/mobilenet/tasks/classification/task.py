@@ -41,6 +41,7 @@ class Classification:
     name = "classification"
     goal = Goal("top1", "top-1", "accuracy", "top-1 agreement")
     vocabulary_noun = "classes"
+    contradiction = "two labels"
     architectures = ("mobilenet_v1",)
     several_objects = False
     augmentation: Mapping[str, Any] = MappingProxyType({})

@@ -136,5 +136,6 @@ def _source(path: Path, found: BoxSet, archive: Archive | None = None) -> Source
         unread=unread,
         doubtful=tuple(f"{shown}: {line}" for line in found.doubtful()),
         peculiar=tuple(f"{shown}: {line}" for line in found.peculiar()),
+        drawn=tuple(found.drawn()),
         remedy=_REMEDY,
     )

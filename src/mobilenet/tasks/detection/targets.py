@@ -7,9 +7,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mobilenet.datasets.targets import Targets
+from mobilenet.images.overlay import Mark, palette_colour
+from mobilenet.metrics.detection import iou
 from mobilenet.model.vocabulary import Vocabulary
 
 __all__ = ["BoxTargets", "Found"]
+
+_SAME = 0.5
+"""Overlap from which two boxes are of one thing: people draw the same thing differently by less."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,6 +67,31 @@ class BoxTargets:
         """(N, names) whether the photo has no box of each name."""
         return ~self.present()
 
+    def marks(self, photo: int, vocabulary: Vocabulary) -> tuple[Mark, ...]:
+        """The boxes of one photo, with their names."""
+        at = self.photo(photo)
+        names = _names(self.labels[at], self.crowd[at], vocabulary.names)
+        colours = map(palette_colour, self.labels[at].tolist())
+        boxes = map(tuple, self.boxes[at].tolist())
+        return tuple(Mark(box, name, colour) for box, name, colour in zip(boxes, names, colours, strict=True))
+
+    def contradict(self, photo: int, others: Targets, other: int, crop: float) -> bool:
+        """Whether the names differ, or the places: each box needs one of the same name with an overlap (IoU) of a half
+        or more. Where one of the two has a crowd, names alone are compared. TypeError unless `others` are boxes."""
+        if not isinstance(others, BoxTargets):
+            raise TypeError(f"targets are {type(others).__name__}, not boxes")
+        at, there = self.photo(photo), others.photo(other)
+        labels, names = self.labels[at], others.labels[there]
+        if self.crowd[at].any() or others.crowd[there].any():
+            return set(labels.tolist()) != set(names.tolist())
+        if not np.array_equal(np.sort(labels), np.sort(names)):
+            return True
+        boxes, theirs = self.boxes[at], others.boxes[there]
+        if not len(boxes) or _alike(boxes, labels, theirs, names):
+            return False
+        moved = _laid_over(boxes, theirs, crop) if crop else None
+        return moved is None or not _alike(moved, labels, theirs, names)
+
     def lines(self, vocabulary: Vocabulary) -> Iterator[list[list[Any]]]:
         """A list per photo, with `[name, top, left, bottom, right]` for each box, in shares of the photo; a crowd's
         name is in brackets."""
@@ -69,6 +100,31 @@ class BoxTargets:
             names = _names(self.labels[at], self.crowd[at], vocabulary.names)
             sides = np.round(self.boxes[at].astype(np.float64), 6).tolist()
             yield [[name, *box] for name, box in zip(names, sides, strict=True)]
+
+
+def _alike(
+    boxes: NDArray[np.float32], labels: NDArray[np.int64], theirs: NDArray[np.float32], names: NDArray[np.int64]
+) -> bool:
+    """Whether each of as many boxes (M, 4) has a counterpart among the others with the same label."""
+    overlaps = iou(boxes, theirs) * (labels[:, None] == names)
+    return bool((overlaps.max(0) >= _SAME).all() and (overlaps.max(1) >= _SAME).all())
+
+
+def _laid_over(boxes: NDArray[np.float32], theirs: NDArray[np.float32], crop: float) -> NDArray[np.float32] | None:
+    """`boxes` (M, 4) scaled and moved so that all together they extend as far as the others; None if a crop by that
+    share does not explain it."""
+    (low, high), (their_low, their_high) = _extent(boxes), _extent(theirs)
+    scale = (their_high - their_low) / np.maximum(high - low, 1e-6)
+    shift = their_low - scale * low
+    if (np.maximum(scale, 1 / np.maximum(scale, 1e-6)) > 1 / (1 - crop)).any() or (np.abs(shift) > crop).any():
+        return None
+    moved: NDArray[np.float32] = boxes * np.tile(scale, 2) + np.tile(shift, 2)
+    return moved
+
+
+def _extent(boxes: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The least top and left, and the largest bottom and right: (2,) each."""
+    return boxes[:, :2].min(0), boxes[:, 2:].max(0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -67,6 +67,7 @@ class Detection:
         of_photos=False,
     )
     vocabulary_noun = "classes"
+    contradiction = "different boxes"
     architectures = ("mobilenet_v1_ssd", "mobilenet_v1_ssdlite")
     several_objects = True
     augmentation = MappingProxyType[str, Any]({"crop_area": (0.5, 1.0), "zoom_out": 1.5, "aliasing": 0.0})

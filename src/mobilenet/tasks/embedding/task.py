@@ -64,6 +64,7 @@ class Embedding:
         allowed_loss={"float32": 0.0, "int8": 0.02},
     )
     vocabulary_noun = "classes"
+    contradiction = "two labels"
     architectures = ("mobilenet_v1",)
     several_objects = False
     augmentation = MappingProxyType[str, Any]({})

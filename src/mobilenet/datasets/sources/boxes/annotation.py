@@ -1,7 +1,7 @@
 """The boxes of one photo: as an annotation file has them, and as they are used; and what may be wrong with them."""
 
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
@@ -54,12 +54,14 @@ MENDED = frozenset({Reason.SWAPPED, Reason.CLIPPED})
 class Fault:
     """What is wrong with one object of a photo, or with its annotation as a whole; `detail` is what the file says.
 
-    `photo` is its name in `BoxSet.photos`, or what the annotation calls a photo that is not there.
+    `photo` is its name in `BoxSet.photos`, or what the annotation calls a photo that is not there; `place` is where the
+    object is, in shares of the upright photo, also beyond it, None where nobody can tell.
     """
 
     photo: str
     reason: Reason
     detail: str = ""
+    place: Corners | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

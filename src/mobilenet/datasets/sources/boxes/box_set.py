@@ -7,11 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
+from mobilenet.datasets.reader import Drawn
 from mobilenet.datasets.sources.boxes.annotation import MENDED, Annotation, Fault, PhotoBoxes, Reason
 from mobilenet.datasets.sources.boxes.settle import Frame, settle
 from mobilenet.errors import ImageError
 from mobilenet.images.decode import PhotoSize, photo_size
+from mobilenet.images.overlay import PALETTE, Mark
 from mobilenet.parallel import in_order
 
 __all__ = ["BoxCounts", "BoxSet", "box_set", "merged"]
@@ -20,8 +23,13 @@ _SHOWN = 3
 _MOST_LINES = 10_000
 """Faults that are listed."""
 
+_MOST_DRAWN = 12
+"""Photos with the same fault that are drawn."""
+
 _CHUNK = 256
 """Headers that a thread reads at a time: a single one takes no longer than handing it over."""
+
+_RIGHT, _WRONG = PALETTE[3], PALETTE[5]
 
 _WRONG_FRAMES = (Frame.STRETCHED, Frame.MISSIZED)
 
@@ -46,7 +54,8 @@ class BoxSet:
     """Photos with their boxes, by name relative to `root` (or absolute), sorted; `names` are the classes in the order
     of the annotations, which may have no box.
 
-    `frames` are the photos whose boxes were not simply in the pixels that people see; `notes` are lines for the user.
+    `frames` are the photos whose boxes were not simply in the pixels that people see, and `otherwise` where their boxes
+    (B, 4) are, in shares of the photo, if a doubtful frame is the other one; `notes` are lines for the user.
     A photo that cannot be read is among the faults, and has no boxes.
     """
 
@@ -56,6 +65,7 @@ class BoxSet:
     faults: tuple[Fault, ...] = ()
     frames: Mapping[str, Frame] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    otherwise: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
     @property
     def counts(self) -> BoxCounts:
@@ -95,6 +105,34 @@ class BoxSet:
         """A line for each object that is used otherwise than it is written, and one for each kind of other pictures."""
         yield from _listed([fault for fault in self.faults if fault.reason in MENDED])
         yield from self._frame_lines([frame for frame in Frame if frame not in _WRONG_FRAMES])
+
+    def drawn(self) -> Iterator[Drawn]:
+        """Some of the photos of each kind of fault, with what is used of their boxes and what is not, and of those of
+        each doubtful frame, with their boxes both ways."""
+        by_photo, counts = defaultdict[str, list[Fault]](list), Counter[Reason | Frame]()
+        for fault in self.faults:
+            if fault.place is not None and fault.photo in self.photos:
+                by_photo[fault.photo].append(fault)
+        for photo, faults in by_photo.items():
+            if any(counts[fault.reason] < _MOST_DRAWN for fault in faults):
+                counts.update({fault.reason for fault in faults})
+                yield self._with_faults(photo, faults)
+        for photo, others in self.otherwise.items():
+            frame = self.frames[photo]
+            if counts[frame] < _MOST_DRAWN:
+                counts[frame] += 1
+                labels = self.photos[photo].labels
+                views = (("as used", self._used(photo)), ("the other way", _marks(others, labels)))
+                yield Drawn(photo, f"boxes are in {frame}", views)
+
+    def _with_faults(self, photo: str, faults: Sequence[Fault]) -> Drawn:
+        title = "; ".join(dict.fromkeys(_one_line(f"{fault.reason} ({fault.detail})") for fault in faults))
+        wrong = tuple(Mark(fault.place, _label_of(fault), _WRONG) for fault in faults if fault.place is not None)
+        return Drawn(photo, title, (("", (*wrong, *self._used(photo))),))
+
+    def _used(self, photo: str) -> tuple[Mark, ...]:
+        found = self.photos[photo]
+        return _marks(found.boxes / (found.size * 2), found.labels)
 
     def _frame_lines(self, frames: Sequence[Frame]) -> Iterator[str]:
         by_frame: dict[Frame, list[str]] = defaultdict(list)
@@ -136,6 +174,7 @@ def box_set(
     """
     classes = tuple(names)
     photos, frames, found = dict[str, PhotoBoxes](), dict[str, Frame](), list(faults)
+    otherwise = dict[str, NDArray[np.float64]]()
     for photo, size in _sizes(sorted(said), size_of or (lambda name: photo_size(root / name))):
         if isinstance(size, str):
             photos[photo] = _unreadable(classes)
@@ -146,10 +185,12 @@ def box_set(
             found.append(Fault(photo, settled))
             continue
         photos[photo] = settled.boxes
-        found += [Fault(photo, reason, detail) for reason, detail in settled.faults]
+        found += [Fault(photo, *said, place) for said, place in zip(settled.faults, settled.places, strict=True)]
+        if settled.otherwise is not None:
+            otherwise[photo] = settled.otherwise
         if settled.frame is not None:
             frames[photo] = settled.frame
-    return BoxSet(root, photos, classes, tuple(found), frames, tuple(notes))
+    return BoxSet(root, photos, classes, tuple(found), frames, tuple(notes), otherwise)
 
 
 def _sizes(photos: Sequence[str], size_of: Callable[[str], PhotoSize]) -> Iterator[tuple[str, PhotoSize | str]]:
@@ -169,6 +210,16 @@ def _sizes(photos: Sequence[str], size_of: Callable[[str], PhotoSize]) -> Iterat
 def _unreadable(names: tuple[str, ...]) -> PhotoBoxes:
     """A photo that is left out, with the reason, by whoever decodes it."""
     return PhotoBoxes(names, (1, 1), (), np.zeros((0, 4)), np.zeros(0, np.bool_))
+
+
+def _marks(shares: NDArray[np.float64], labels: Sequence[str]) -> tuple[Mark, ...]:
+    rows = [(top, left, bottom, right) for top, left, bottom, right in shares.tolist()]
+    return tuple(Mark(box, label, _RIGHT, thickness=0.7) for box, label in zip(rows, labels, strict=True))
+
+
+def _label_of(fault: Fault) -> str:
+    """`cat` of `cat at 1, 2, 3, 4`."""
+    return _one_line(fault.detail.rpartition(" at ")[0])
 
 
 def _listed(faults: Sequence[Fault]) -> Iterator[str]:

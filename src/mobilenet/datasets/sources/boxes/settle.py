@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mobilenet.datasets.sources.boxes.annotation import Annotation, Box, Corners, PhotoBoxes, Reason
 from mobilenet.images.decode import PhotoSize
@@ -43,11 +44,18 @@ class Frame(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """The boxes that are used, what is wrong with others, and the picture that they were in, None for the photo."""
+    """The boxes that are used, what is wrong with others, and the picture that they were in, None for the photo.
+
+    `places`: where each of `faults` is, in shares of the upright photo, also beyond it; None for what is nowhere.
+    `otherwise` (B, 4): in shares too, where the boxes would be if a doubtful `frame` were the other one; None for one
+    that is not doubtful.
+    """
 
     boxes: PhotoBoxes
     faults: tuple[tuple[Reason, str], ...]
     frame: Frame | None
+    places: tuple[Corners | None, ...] = ()
+    otherwise: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +77,7 @@ def settle(said: Annotation, size: PhotoSize, names: tuple[str, ...] = ()) -> Se
     if picture is None:
         return Reason.SIDEWAYS
     faults, kept = list(said.faults), dict[tuple[Corners, str], Box]()
+    places: list[Corners | None] = [None for _ in faults]
     for box in said.boxes:
         reasons, corners = _checked(box.corners, picture)
         if corners is not None:
@@ -76,8 +85,10 @@ def settle(said: Annotation, size: PhotoSize, names: tuple[str, ...] = ()) -> Se
             if kept.setdefault((upright, box.label), box) is not box:
                 reasons.append(Reason.REPEATED)
         faults += [(reason, _words(box)) for reason in reasons]
+        places += [_place(box.corners, picture) for _ in reasons]
     boxes = _arrays(names, (size.height, size.width), kept)
-    return Settled(boxes, tuple(faults), picture.frame)
+    otherwise = _otherwise(boxes, picture, said, size)
+    return Settled(boxes, tuple(faults), picture.frame, tuple(places), otherwise)
 
 
 def turned(corners: Corners, sides: tuple[int, int], orientation: int) -> Corners:
@@ -156,6 +167,30 @@ def _arrays(names: tuple[str, ...], size: tuple[int, int], kept: dict[tuple[Corn
         np.array([corners for corners, _ in ordered], np.float64).reshape(-1, 4),
         np.array([kept[key].crowd for key in ordered], np.bool_),
     )
+
+
+def _place(corners: Corners, picture: _Picture) -> Corners | None:
+    """Corners in shares of the upright photo, whatever is wrong with them; None without numbers."""
+    if not all(map(math.isfinite, corners)):
+        return None
+    (top, bottom), (left, right) = sorted(corners[::2]), sorted(corners[1::2])
+    (height, width) = picture.scale
+    shares = (top / height, left / width, bottom / height, right / width)
+    return turned(shares, (1, 1), picture.orientation)
+
+
+def _otherwise(boxes: PhotoBoxes, picture: _Picture, said: Annotation, size: PhotoSize) -> NDArray[np.float64] | None:
+    upright = np.array([size.height, size.width] * 2, np.float64)
+    shares = boxes.boxes / upright
+    if picture.frame is Frame.EITHER:
+        rows = [
+            turned((top, left, bottom, right), (1, 1), size.orientation) for top, left, bottom, right in shares.tolist()
+        ]
+        return np.array(rows, np.float64).reshape(-1, 4)
+    if said.size is None or picture.frame not in (Frame.STRETCHED, Frame.MISSIZED):
+        return None
+    ratio = np.tile(said.size, 2) / upright
+    return np.asarray(shares * ratio if picture.frame is Frame.STRETCHED else shares / ratio)
 
 
 def _words(box: Box) -> str:
