@@ -1,7 +1,8 @@
-"""MediaPipe's ImageClassifier, from a virtual environment of its own, answers for an exported file as this tool does.
+"""MediaPipe's ImageClassifier and ObjectDetector, from a virtual environment of their own, answer for exported files as
+this tool does.
 
-It reads the same photos by its own means: it decodes them at full size, stretches them to the square of the network's
-input and interpolates between the pixels nearest to each output pixel's corner, without antialiasing.
+They read the same photos by their own means: MediaPipe decodes them at full size, stretches them to the square of the
+network's input and interpolates between the pixels nearest to each output pixel's corner, without antialiasing.
 """
 
 import json
@@ -18,15 +19,20 @@ from PIL import Image
 
 from mobilenet.export.export import ExportSettings, export
 from mobilenet.export.litert.flatbuffer import Affine, Options, TfliteFile
-from mobilenet.images import RESIZE_METHODS, Preprocessing, ResizeMethod, to_squares
+from mobilenet.images import RESIZE_METHODS, Preprocessing, ResizeMethod, photo_size, to_squares
 from mobilenet.parallel import in_order
 from mobilenet.runtimes import open_model
 from mobilenet.runtimes.batches import predict_batches
+from mobilenet.tasks.detection.found import found_boxes
 
 _ROOT = Path(__file__).parents[1]
 _SHARED = _ROOT.parent / "shared"
 _CLOTHING = _SHARED / "data" / "clothing"
 _WEIGHTS = _SHARED / "weights" / "mobilenet_v1_0.75_192_quant.tflite"
+
+_COCO = _SHARED / "data" / "coco"
+_DETECTOR = _SHARED / "weights" / "coco_ssd_mobilenet_v1_1.0_quant_2018_06_29.tflite"
+_NAMES = _SHARED / "weights" / "coco_labels.txt"
 
 _PACKAGE = "mediapipe==1.2.3"
 _PLACE = _ROOT / "build" / "mediapipe"
@@ -35,9 +41,17 @@ _PLACE = _ROOT / "build" / "mediapipe"
 _AGREEMENT, _ACCURACY = 0.98, 0.005
 _LONGEST_S = 600
 
+_SURE, _SCORE, _PIXELS = 0.3, 0.02, 2.0
+"""Boxes of at least this score are compared; their scores may differ by so much, and their edges, which MediaPipe cuts
+to whole pixels twice, by so many pixels of the photo."""
+
 needs_photos = pytest.mark.skipif(
     not (_CLOTHING.is_dir() and _WEIGHTS.is_file()),
     reason="the photos and the official files are not beside the project",
+)
+needs_detector = pytest.mark.skipif(
+    not (_COCO.is_dir() and _DETECTOR.is_file() and _NAMES.is_file()),
+    reason="the photos of COCO and the imported detector are not beside the project",
 )
 
 _CLASSIFY = """
@@ -64,6 +78,24 @@ with vision.ImageEmbedder.create_from_options(options) as embedder:
     for path in json.load(sys.stdin):
         found = embedder.embed(mediapipe.Image.create_from_file(path)).embeddings[0].embedding
         print("answer", json.dumps(np.asarray(found).tolist()), flush=True)
+"""
+
+_DETECT = """
+import json, sys
+import mediapipe
+from mediapipe.tasks.python import BaseOptions, vision
+
+base = BaseOptions(model_asset_path=sys.argv[1])
+options = vision.ObjectDetectorOptions(base_options=base, score_threshold=0.1, max_results=100)
+with vision.ObjectDetector.create_from_options(options) as detector:
+    for path in json.load(sys.stdin):
+        found = []
+        for one in detector.detect(mediapipe.Image.create_from_file(path)).detections:
+            box = one.bounding_box
+            sides = [box.origin_y, box.origin_x, box.origin_y + box.height, box.origin_x + box.width]
+            # One box with several classes is one detection.
+            found += [[category.category_name, category.score, *sides] for category in one.categories]
+        print("answer", json.dumps(found), flush=True)
 """
 
 
@@ -192,3 +224,44 @@ def test_the_same_answers_and_accuracy(python: Path, exported: Path, photos: lis
     assert found["asymmetric"].agreement >= 0.99
     assert found["area"].agreement >= _AGREEMENT
     assert abs(found["area"].ours - found["area"].theirs) <= _ACCURACY + 1e-9
+
+
+@pytest.fixture(scope="module")
+def detector(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with the LiteRT files of the imported COCO detector."""
+    folder = tmp_path_factory.mktemp("detector")
+    file = folder / "coco.safetensors"
+    command = ["mobilenet", "import", _DETECTOR, "--labels", _NAMES, "--out", file]
+    subprocess.run([sys.executable, "-m", *map(str, command)], check=True)
+    settings = ExportSettings(file, _COCO, folder, formats=("litert",), calibration_photos=32, must_be_faster=False)
+    assert export(settings).failures == ()
+    return folder
+
+
+@needs_detector
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_the_same_boxes(python: Path, detector: Path, precision: str) -> None:
+    """Boxes are cut to the photo here, and there not."""
+    photos = [path for path in sorted((_COCO / "images").glob("*.jpg")) if Image.open(path).mode == "RGB"]
+    predictor = open_model(detector / f"coco-{precision}.tflite", threads=1)
+    preprocessing = predictor.preprocessing
+    squares = [
+        to_squares(path, preprocessing.resolution, preprocessing.crop_fraction, ("asymmetric",))[0][0]
+        for path in photos
+    ]
+    answers = _asked(python, _DETECT, detector / f"coco-{precision}.tflite", photos)
+    same = []
+    for path, ours, theirs in zip(
+        photos, found_boxes(predictor.predict(np.stack(squares)), predictor.card), answers, strict=True
+    ):
+        size = photo_size(path)
+        sides = np.array([size.height, size.width] * 2)
+        names = np.array([one[0] for one in theirs])  # type: ignore[attr-defined]
+        values = np.array([one[1:] for one in theirs]).reshape(-1, 5)  # type: ignore[attr-defined]
+        boxes = values[:, 1:].clip(0, sides)
+        for box, label, score in zip(ours.boxes * sides, ours.labels.tolist(), ours.scores.tolist(), strict=True):
+            near = (np.abs(boxes - box).max(1) <= _PIXELS + 0.1) & (np.abs(values[:, 0] - score) <= _SCORE)
+            if score >= _SURE:
+                same.append(bool((near & (names == predictor.labels[label])).any()))
+    print(f"{precision}: {np.mean(same):.1%} of {len(same)} boxes in {len(photos)} photos are MediaPipe's too")
+    assert np.mean(same) >= _AGREEMENT - 0.01

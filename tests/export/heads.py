@@ -92,10 +92,14 @@ HEADS = {
 
 
 def make_graph(head: Head, padding: Padding = "symmetric", resolution: int = 64) -> Graph:
-    """A network of width 0.25 with this head, in float32, of random numbers that neither vanish nor grow."""
+    """A network of width 0.25 with this head, in float32; see `random_graph`."""
     pixels = Preprocessing(resolution, None, (123.7, 116.3, 103.5), (58.4, 57.1, 57.4))
     style = ConvStyle(padding, "relu6", batch_norm=False)
-    card = ModelCard("mobilenet_v1", 0.25, resolution, (), pixels, style, task="made up", head=head)
+    return random_graph(ModelCard("mobilenet_v1", 0.25, resolution, (), pixels, style, task="made up", head=head))
+
+
+def random_graph(card: ModelCard) -> Graph:
+    """The network of a card without batch norms, of random numbers that neither vanish nor grow."""
     random = np.random.default_rng(0)
     arrays = {}
     for row in card.network().rows:

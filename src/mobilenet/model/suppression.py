@@ -33,6 +33,9 @@ BOXES, CLASSES, SCORES, COUNT = "detection_boxes", "detection_classes", "detecti
 LARGEST = 4.0
 """The largest logarithm of a side in sides of its prior: no box is larger than the photo."""
 
+_AT_ONCE = 400
+"""Boxes that are compared with one another: after the best hundreds there are usually enough."""
+
 Floats = NDArray[np.float32]
 
 
@@ -108,21 +111,33 @@ def _best(codes: Floats, scores: Floats, how: Suppression) -> tuple[Floats, NDAr
     values = scores[at, labels]
     order = np.argsort(-values, kind="stable")
     at, labels, values = at[order], labels[order], values[order]
-    boxes = decoded(codes[at], how.priors[at], how.scales)
+    boxes = decoded(codes, how.priors, how.scales)[at]
     kept = _unsuppressed(boxes, labels, how)
     return boxes[kept], labels[kept], values[kept]
 
 
-def _unsuppressed(boxes: Floats, labels: NDArray[np.int64], how: Suppression) -> list[int]:
-    """The places of at most `most` of the boxes (K, 4), best first, that no better one of their class hides."""
-    members = {label: np.flatnonzero(labels == label) for label in np.unique(labels).tolist()}
-    alive = np.ones(len(boxes), np.bool_)
-    kept: list[int] = []
-    for place, label in enumerate(labels.tolist()):
-        if len(kept) == how.most:
+def _unsuppressed(boxes: Floats, labels: NDArray[np.int64], how: Suppression) -> NDArray[np.int64]:
+    """The places of at most `most` of the boxes (K, 4), best first, that no better one of their class overlaps by more
+    than the limit."""
+    kept = np.zeros(0, np.int64)
+    for start in range(0, len(boxes), _AT_ONCE):
+        some = np.arange(start, min(start + _AT_ONCE, len(boxes)))
+        some = some[~_hides(boxes, labels, kept, some, how.overlap).any(0)]
+        hides = np.triu(_hides(boxes, labels, some, some, how.overlap), 1)
+        gone = np.zeros(len(some), np.bool_)
+        # Only a box that overlaps another one can hide it.
+        for place in np.flatnonzero(hides.any(1)):
+            if not gone[place]:
+                gone |= hides[place]
+        kept = np.concatenate([kept, some[~gone]])
+        if len(kept) >= how.most:
             break
-        if alive[place]:
-            kept.append(place)
-            mates = members[label]
-            alive[mates[iou(boxes[place : place + 1], boxes[mates])[0] > how.overlap]] = False
-    return kept
+    return kept[: how.most]
+
+
+def _hides(
+    boxes: Floats, labels: NDArray[np.int64], ours: NDArray[np.int64], theirs: NDArray[np.int64], most: float
+) -> NDArray[np.bool_]:
+    """(K, M): whether a box at place `ours` (K,) is of the class of one at `theirs` (M,) and overlaps it by more."""
+    same = labels[ours][:, None] == labels[theirs]
+    return np.asarray((iou(boxes[ours], boxes[theirs]) > most) & same)
