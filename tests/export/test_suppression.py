@@ -11,10 +11,14 @@ from flatbuffers.table import Table
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from PIL import Image
 from tests.export.heads import in_8_bits, random_graph
 
+from mobilenet.datasets.photos import Photos
+from mobilenet.datasets.targets import Unlabelled
 from mobilenet.errors import ModelError
 from mobilenet.export.diagnose import diagnose
+from mobilenet.export.export import _without_idle
 from mobilenet.export.litert.model import litert_model
 from mobilenet.export.onnx.model import onnx_model
 from mobilenet.export.proof.boxes import Suppressing
@@ -252,6 +256,31 @@ def test_gates_of_boxes(graph: Graph, tmp_path: Path) -> None:
         "neither it nor the network found a box" in failure or "which proves nothing" in failure
         for failure in nothing.failures[-2:]
     ] == [True, True]
+
+
+def test_boxes_that_are_never_among_the_best_are_spared(graph: Graph, tmp_path: Path) -> None:
+    for number, image in enumerate(_images(3)):
+        Image.fromarray(image).save(tmp_path / f"{number}.png")
+    photos = Photos(tmp_path, ("0.png", "1.png", "2.png"), Unlabelled(3))
+    how = _TASK.suppression(graph.card)
+    (tmp_path / "raw.onnx").write_bytes(onnx_model(graph, batch=None))
+    raw = open_model(tmp_path / "raw.onnx")
+
+    def spared(most: int) -> tuple[Suppression, Suppression]:
+        before = replace(how, most=most)
+        network = Suppressing(raw, before, replace(graph.card, suppressed=most))
+        return before, _without_idle(before, network, photos)
+
+    before, after = spared(20)
+    assert before.least_score < after.least_score < 0.9
+    images = np.stack([graph.card.preprocessing.prepare(tmp_path / name) for name in photos.files])
+    outputs = _raw(graph, images)
+    assert (outputs["scores"] >= after.least_score).sum() < (outputs["scores"] >= before.least_score).sum()
+    for name, values in suppress(outputs, after).items():
+        np.testing.assert_array_equal(values, suppress(outputs, before)[name])
+    # More than there are: every box may be among the best.
+    before, after = spared(100_000)
+    assert after is before
 
 
 def test_a_known_mistake_is_named_behind_suppression(graph: Graph) -> None:
