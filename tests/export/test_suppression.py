@@ -72,6 +72,10 @@ def _written(graph: Graph | QuantizedGraph, how: Suppression | None, suffix: str
     return litert_model(graph, how) if suffix == ".tflite" else onnx_model(graph, batch=batch, suppression=how)
 
 
+def _overlapping(card: ModelCard, overlap: float) -> ModelCard:
+    return replace(card, decoding={**card.decoding, "overlap": overlap})
+
+
 def _check_equal(found: Answers, expected: Answers) -> None:
     assert list(found) == list(expected) == [output.name for output in suppressed_outputs(1)]
     for name, values in expected.items():
@@ -98,7 +102,7 @@ def graph() -> Graph:
 def test_files_find_what_numpy_finds(
     graph: Graph, tmp_path: Path, suffix: str, engine: str, batch: int | None, least_score: float
 ) -> None:
-    how = replace(_TASK.suppression(graph.card), least_score=least_score, most=30)
+    how = replace(_TASK.suppression(graph.card), overlap=0.15, least_score=least_score, most=30)
     file = tmp_path / f"model{suffix}"
     file.write_bytes(_written(graph, how, suffix, batch))
     predictor, images = open_model(file, engine, threads=1), _images(4)
@@ -108,9 +112,11 @@ def test_files_find_what_numpy_finds(
     assert predictor.card == replace(graph.card, suppressed=30)
     assert predictor.card.outputs == suppressed_outputs(30)
     assert expected["num_detections"].tolist() == [0 if least_score > 0.9 else 30] * 4
+    everything = suppress(_raw(graph, images), replace(how, overlap=1.0))
+    assert least_score > 0.9 or not np.array_equal(everything["detection_scores"], expected["detection_scores"])
     for ours, theirs in zip(
         found_boxes(found, predictor.card, least_score=least_score),
-        found_boxes(_raw(graph, images), graph.card, least_score=least_score),
+        found_boxes(_raw(graph, images), _overlapping(graph.card, how.overlap), least_score=least_score),
         strict=True,
     ):
         assert ours.labels.tolist() == theirs.labels[:30].tolist()
@@ -173,6 +179,26 @@ def test_what_is_kept_overlaps_no_better_box_of_its_class(
         assert score < 0.1 or max(same) > 0.5 - 1e-5
     for place, (box, label, _) in enumerate(kept):
         assert all(_iou(box, other) <= 0.5 + 1e-5 for other, name, _ in kept[:place] if name == label)
+
+
+def test_boxes_hide_others_however_many_there_are() -> None:
+    """2,000 boxes of one class, which leave hundreds."""
+    random = np.random.default_rng(2)
+    centres, sides = random.uniform(0, 1, (2000, 2)), random.uniform(0.03, 0.06, (2000, 2))
+    priors = np.concatenate([centres, sides], 1).astype(np.float32)
+    scores = random.uniform(0.2, 1, (1, 2000, 1)).astype(np.float32)
+    how = Suppression("codes", "scores", priors, (10.0, 10.0, 5.0, 5.0), 0.2, least_score=0.1, most=2000)
+    found = suppress({"codes": np.zeros((1, 2000, 4), np.float32), "scores": scores}, how)
+    count = int(found["num_detections"][0])
+    boxes, values = found["detection_boxes"][0, :count], found["detection_scores"][0, :count]
+    between = np.array([[_iou(one, other) for other in boxes] for one in boxes.tolist()])
+    assert 200 < count < 1500
+    assert between[~np.eye(count, dtype=np.bool_)].max() <= 0.2 + 1e-4
+    gone = np.setdiff1d(scores, values)
+    for score in gone[::20]:
+        y, x, height, width = priors[np.flatnonzero(scores[0, :, 0] == score)[0]].tolist()
+        box = [y - height / 2, x - width / 2, y + height / 2, x + width / 2]
+        assert max(_iou(box, other) for other in boxes[values > score].tolist()) > 0.2 - 1e-4
 
 
 def _iou(one: list[float] | tuple[float, ...], other: list[float] | tuple[float, ...]) -> float:
