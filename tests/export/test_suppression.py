@@ -11,10 +11,14 @@ from flatbuffers.table import Table
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from PIL import Image
 from tests.export.heads import in_8_bits, random_graph
 
+from mobilenet.datasets.photos import Photos
+from mobilenet.datasets.targets import Unlabelled
 from mobilenet.errors import ModelError
 from mobilenet.export.diagnose import diagnose
+from mobilenet.export.export import _without_idle
 from mobilenet.export.litert.model import litert_model
 from mobilenet.export.onnx.model import onnx_model
 from mobilenet.export.proof.boxes import Suppressing
@@ -68,6 +72,10 @@ def _written(graph: Graph | QuantizedGraph, how: Suppression | None, suffix: str
     return litert_model(graph, how) if suffix == ".tflite" else onnx_model(graph, batch=batch, suppression=how)
 
 
+def _overlapping(card: ModelCard, overlap: float) -> ModelCard:
+    return replace(card, decoding={**card.decoding, "overlap": overlap})
+
+
 def _check_equal(found: Answers, expected: Answers) -> None:
     assert list(found) == list(expected) == [output.name for output in suppressed_outputs(1)]
     for name, values in expected.items():
@@ -94,7 +102,7 @@ def graph() -> Graph:
 def test_files_find_what_numpy_finds(
     graph: Graph, tmp_path: Path, suffix: str, engine: str, batch: int | None, least_score: float
 ) -> None:
-    how = replace(_TASK.suppression(graph.card), least_score=least_score, most=30)
+    how = replace(_TASK.suppression(graph.card), overlap=0.15, least_score=least_score, most=30)
     file = tmp_path / f"model{suffix}"
     file.write_bytes(_written(graph, how, suffix, batch))
     predictor, images = open_model(file, engine, threads=1), _images(4)
@@ -104,9 +112,11 @@ def test_files_find_what_numpy_finds(
     assert predictor.card == replace(graph.card, suppressed=30)
     assert predictor.card.outputs == suppressed_outputs(30)
     assert expected["num_detections"].tolist() == [0 if least_score > 0.9 else 30] * 4
+    everything = suppress(_raw(graph, images), replace(how, overlap=1.0))
+    assert least_score > 0.9 or not np.array_equal(everything["detection_scores"], expected["detection_scores"])
     for ours, theirs in zip(
         found_boxes(found, predictor.card, least_score=least_score),
-        found_boxes(_raw(graph, images), graph.card, least_score=least_score),
+        found_boxes(_raw(graph, images), _overlapping(graph.card, how.overlap), least_score=least_score),
         strict=True,
     ):
         assert ours.labels.tolist() == theirs.labels[:30].tolist()
@@ -169,6 +179,26 @@ def test_what_is_kept_overlaps_no_better_box_of_its_class(
         assert score < 0.1 or max(same) > 0.5 - 1e-5
     for place, (box, label, _) in enumerate(kept):
         assert all(_iou(box, other) <= 0.5 + 1e-5 for other, name, _ in kept[:place] if name == label)
+
+
+def test_boxes_hide_others_however_many_there_are() -> None:
+    """2,000 boxes of one class, which leave hundreds."""
+    random = np.random.default_rng(2)
+    centres, sides = random.uniform(0, 1, (2000, 2)), random.uniform(0.03, 0.06, (2000, 2))
+    priors = np.concatenate([centres, sides], 1).astype(np.float32)
+    scores = random.uniform(0.2, 1, (1, 2000, 1)).astype(np.float32)
+    how = Suppression("codes", "scores", priors, (10.0, 10.0, 5.0, 5.0), 0.2, least_score=0.1, most=2000)
+    found = suppress({"codes": np.zeros((1, 2000, 4), np.float32), "scores": scores}, how)
+    count = int(found["num_detections"][0])
+    boxes, values = found["detection_boxes"][0, :count], found["detection_scores"][0, :count]
+    between = np.array([[_iou(one, other) for other in boxes] for one in boxes.tolist()])
+    assert 200 < count < 1500
+    assert between[~np.eye(count, dtype=np.bool_)].max() <= 0.2 + 1e-4
+    gone = np.setdiff1d(scores, values)
+    for score in gone[::20]:
+        y, x, height, width = priors[np.flatnonzero(scores[0, :, 0] == score)[0]].tolist()
+        box = [y - height / 2, x - width / 2, y + height / 2, x + width / 2]
+        assert max(_iou(box, other) for other in boxes[values > score].tolist()) > 0.2 - 1e-4
 
 
 def _iou(one: list[float] | tuple[float, ...], other: list[float] | tuple[float, ...]) -> float:
@@ -252,6 +282,31 @@ def test_gates_of_boxes(graph: Graph, tmp_path: Path) -> None:
         "neither it nor the network found a box" in failure or "which proves nothing" in failure
         for failure in nothing.failures[-2:]
     ] == [True, True]
+
+
+def test_boxes_that_are_never_among_the_best_are_spared(graph: Graph, tmp_path: Path) -> None:
+    for number, image in enumerate(_images(3)):
+        Image.fromarray(image).save(tmp_path / f"{number}.png")
+    photos = Photos(tmp_path, ("0.png", "1.png", "2.png"), Unlabelled(3))
+    how = _TASK.suppression(graph.card)
+    (tmp_path / "raw.onnx").write_bytes(onnx_model(graph, batch=None))
+    raw = open_model(tmp_path / "raw.onnx")
+
+    def spared(most: int) -> tuple[Suppression, Suppression]:
+        before = replace(how, most=most)
+        network = Suppressing(raw, before, replace(graph.card, suppressed=most))
+        return before, _without_idle(before, network, photos)
+
+    before, after = spared(20)
+    assert before.least_score < after.least_score < 0.9
+    images = np.stack([graph.card.preprocessing.prepare(tmp_path / name) for name in photos.files])
+    outputs = _raw(graph, images)
+    assert (outputs["scores"] >= after.least_score).sum() < (outputs["scores"] >= before.least_score).sum()
+    for name, values in suppress(outputs, after).items():
+        np.testing.assert_array_equal(values, suppress(outputs, before)[name])
+    # More than there are: every box may be among the best.
+    before, after = spared(100_000)
+    assert after is before
 
 
 def test_a_known_mistake_is_named_behind_suppression(graph: Graph) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobilenet.datasets.exclusions import read_exclusions
-from mobilenet.datasets.photos import LeftOut
+from mobilenet.datasets.photos import LeftOut, Photos
 from mobilenet.errors import ConfigError, ModelError
 from mobilenet.export.formats import WRITERS
 from mobilenet.export.photos import Chosen, apart_from, choose_photos, decode_photos
@@ -37,7 +37,7 @@ from mobilenet.model.fold import build_graph
 from mobilenet.model.graph import Graph, QuantizedGraph
 from mobilenet.model.outputs import Outputs, shaped_outputs
 from mobilenet.model.precision import PRECISIONS, Precision
-from mobilenet.model.suppression import Suppression
+from mobilenet.model.suppression import COUNT, SCORES, Suppression
 from mobilenet.runs.origin import read_origin
 from mobilenet.runtimes.batches import predict_batches
 from mobilenet.runtimes.engines import ENGINES, FORMATS
@@ -52,6 +52,9 @@ __all__ = ["ExportSettings", "Exported", "check_engines", "export"]
 
 
 _LARGEST_BATCH = 1024
+
+_TRIED_PHOTOS = 32
+"""On which suppression is tried."""
 
 _SOME_PHOTOS = 200
 """Enough to tell which part of a network has lost most."""
@@ -221,7 +224,11 @@ def _prepare(
         annotated=annotated(settings.data, task),
     )
     judges = decode_photos(chosen.proof, card.preprocessing, lambda *at: progress("reading photos", *at))
-    network = _network(file, suppression)
+    network = open_model(file)
+    if suppression is not None:
+        seen = chosen.calibration.take(_spread(len(chosen.calibration)))
+        network = Suppressing(network, suppression, replace(card, suppressed=suppression.most))
+        suppression = _without_idle(suppression, network, seen)
     answers = predict_batches(network, judges.images, progress=lambda *at: progress("running the network", *at))
     reference = Reference(task, network.card, judges.images, answers, judges.targets if chosen.labelled else None)
     resized = resize_photos(
@@ -233,12 +240,23 @@ def _prepare(
     return _Work(settings, name, file, suppression, graph, chosen, reference, resized, progress, list(judges.left_out))
 
 
-def _network(file: Path, suppression: Suppression | None) -> Predictor:
-    """The network, with the outputs that its files are to have."""
-    network = open_model(file)
-    if suppression is None:
-        return network
-    return Suppressing(network, suppression, replace(network.card, suppressed=suppression.most))
+def _spread(photos: int) -> NDArray[np.int64]:
+    """(K,) evenly spaced places of at most 32 photos."""
+    return np.unique(np.linspace(0, photos - 1, min(photos, _TRIED_PHOTOS)).round().astype(np.int64))
+
+
+def _without_idle(suppression: Suppression, network: Predictor, photos: Photos) -> Suppression:
+    """With a least score that spares files the boxes which are never among a photo's best: where scores are seldom low,
+    there are tens of thousands, and suppression takes longer than the network.
+
+    It is half of the lowest score that is left in any of the photos, if all of them have as many boxes as they may.
+    """
+    if not len(photos):
+        return suppression
+    found = predict_batches(network, decode_photos(photos, network.preprocessing).images)
+    if (found[COUNT] < suppression.most).any():
+        return suppression
+    return replace(suppression, least_score=max(suppression.least_score, float(found[SCORES].min()) / 2))
 
 
 def _quantize(work: _Work) -> QuantizedGraph:

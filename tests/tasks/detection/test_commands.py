@@ -60,6 +60,26 @@ def test_predictions_are_in_pixels_and_can_be_saved(squares: Path, run: Path, mo
     assert len(saved["annotations"]) == len(boxes)
 
 
+def test_files_have_boxes_inside_or_raw_outputs(squares: Path, run: Path, mobilenet: Run, tmp_path: Path) -> None:
+    exporting = "export", run, "--out", tmp_path, "--precision", "float32", "--json"
+    found = json.loads(mobilenet(*exporting)), json.loads(mobilenet(*exporting, "--raw", "--format", "onnx"))
+    files = [Path(proof["file"]) for one in found for proof in one["files"]]
+    assert [file.name for file in files] == ["run-float32.onnx", "run-float32.tflite", "run-raw-float32.onnx"]
+    for one in found:
+        assert one["passed"]
+        assert {proof["agreement"] for proof in one["files"]} == {1}
+        assert all(proof["accuracy"] == pytest.approx(proof["network_accuracy"]) for proof in one["files"])
+    answers = [
+        json.loads(mobilenet("predict", model, squares / "01.png", "--json", "--min-confidence", "0.05"))[0]["boxes"]
+        for model in (run, *files)
+    ]
+    assert answers[0]
+    for boxes in answers[1:]:
+        assert [box["label"] for box in boxes] == [box["label"] for box in answers[0]]
+        for key in ("score", "top", "left", "bottom", "right"):
+            assert [box[key] for box in boxes] == pytest.approx([box[key] for box in answers[0]], abs=0.02)
+
+
 def test_a_run_that_is_resumed_ends_with_the_same_weights(squares: Path, tmp_path: Path) -> None:
     settings = TrainingSettings(squares, **{**_QUICK, "epochs": 2})
 
