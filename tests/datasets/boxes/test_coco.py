@@ -290,7 +290,7 @@ def test_classes_are_in_the_order_of_their_ids_and_groups_are_none(tmp_path: Pat
     ]
     found = read(tmp_path, said)
     assert found.names == ("cat", "owl")
-    assert found.notes[0].endswith("0.json: categories that are groups of others, without boxes, are no classes: birds")
+    assert found.notes[0].endswith("0.json: categories that only group others are not classes: birds")
     said["annotations"][0]["category_id"] = 0
     (tmp_path / "0.json").write_text(json.dumps(said), "utf-8")
     assert read_parts(tmp_path)[0].names == ("birds", "cat", "owl")

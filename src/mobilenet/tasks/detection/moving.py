@@ -14,7 +14,7 @@ NOTHING, IGNORED = -1, -2
 """Labels of what is no box, and of a box that is neither learned nor counted."""
 
 _SEEN, _HINTED = 0.4, 0.05
-"""The share of a box within the crop from which on it is learned, and from which on it is no background either."""
+"""Shares of a box within the crop: from the first on it is learned, and from the second on it is not background."""
 
 Floats = NDArray[np.float32]
 

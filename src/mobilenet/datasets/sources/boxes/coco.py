@@ -113,9 +113,7 @@ def parse_coco(data: bytes, path: Path) -> CocoFile:
             wrong[key].append((box, f"annotations[{number}]"))
     notes = [f"{path}: boxes made from segmentations: {around:,}"] if around else []
     if groups:
-        notes.append(
-            f"{path}: categories that are groups of others, without boxes, are no classes: {', '.join(groups)}"
-        )
+        notes.append(f"{path}: categories that only group others are not classes: {', '.join(groups)}")
     photos = tuple(
         (name, Annotation(tuple(boxes[key]), "pixels", size, tuple(wrong[key])))
         for key, (name, size) in entries.items()
@@ -265,7 +263,7 @@ def _index(root: Path, file: Path) -> PhotoIndex:
     if alone:
         index = PhotoIndex(root.parent)
     if not index.files:
-        raise DataError(f"{file}: there are no photos in {root}; give the folder that has both")
+        raise DataError(f"{file}: found no photos in {root}; give the folder that contains the photos and this file")
     return index
 
 
