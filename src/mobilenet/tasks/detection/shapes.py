@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mobilenet.metrics.detection import iou
 from mobilenet.spec.rows import Network
 from mobilenet.spec.ssd import planes
 
@@ -80,5 +81,5 @@ def _covered(sides: Floats, shapes: Shapes) -> float:
 
 def _overlaps(sides: Floats, others: Floats) -> Floats:
     """(M, 2) and (K, 2) heights and widths -> (M, K) intersection over union around one centre."""
-    both = np.minimum(sides[:, None], others[None]).prod(2)
-    return np.asarray(both / (sides.prod(1)[:, None] + others.prod(1)[None] - both))
+    boxes, priors = (np.concatenate([-each / 2, each / 2], 1) for each in (sides, others))
+    return iou(boxes, priors).astype(np.float64)
