@@ -24,7 +24,7 @@ from mobilenet.tasks.detection import read as reading
 from mobilenet.tasks.detection import score as scoring
 from mobilenet.tasks.detection.answers import THRESHOLD, Detected, detected, least_score
 from mobilenet.tasks.detection.found import found_boxes, suppression_of
-from mobilenet.tasks.detection.head import Ssd, decoding_of, head_of, kept_head
+from mobilenet.tasks.detection.head import Planes, Ssd, decoding_of, head_of, kept_head
 from mobilenet.tasks.detection.mistakes import mistakes
 from mobilenet.tasks.detection.priors import SCALES, prior_boxes
 from mobilenet.tasks.detection.sections import headline, sections, summary
@@ -47,12 +47,14 @@ class Detection:
     """From photos with boxes to `boxes` (N, P, 4) and `scores` (N, P, C) of P prior boxes and C classes.
 
     ConfigError for invalid options. `score_loss` and `box_loss`: what scores and boxes are learned by; `ssd`: a head of
-    separable convolutions, or the authors' plain ones.
+    separable convolutions, or the authors' plain ones; `planes`: "fine" to predict on block 5 too, by default where a
+    quarter of the boxes are small.
     """
 
     score_loss: ScoreLoss = "focal"
     box_loss: BoxLoss = "giou"
     ssd: Ssd | None = None
+    planes: Planes | None = None
 
     name = "detection"
     goal = Goal(
@@ -79,6 +81,7 @@ class Detection:
             ("score_loss", self.score_loss, ScoreLoss),
             ("box_loss", self.box_loss, BoxLoss),
             ("ssd", self.ssd, Ssd),
+            ("planes", self.planes, Planes),
         )
         for name, value, known in given:
             if value is not None and value not in get_args(known):
@@ -130,7 +133,7 @@ class Detection:
 
     def decoding(self, body: Network, vocabulary: Vocabulary) -> Mapping[str, Any]:
         """The kind of the head, and the prior boxes of each plane."""
-        return decoding_of(body, vocabulary.fields, self.ssd)
+        return decoding_of(body, vocabulary.fields, self.ssd, self.planes)
 
     def inherited(self, decoding: Mapping[str, Any]) -> Mapping[str, Any]:
         """All but the score from which its boxes are shown."""
