@@ -21,7 +21,7 @@ from mobilenet.model.vocabulary import Vocabulary
 from mobilenet.spec.rows import Conv, Linear, Network
 from mobilenet.spec.shapes import output_shapes
 from mobilenet.tasks.sections import Column, Figure, Gallery, Section, Table
-from mobilenet.tasks.task import NO_WRITERS, Evaluated, Goal, LossSettings, Options, Temperatures, Wrong
+from mobilenet.tasks.task import NO_WRITERS, Evaluated, Goal, Judgement, LossSettings, Options, Temperatures, Wrong
 
 if TYPE_CHECKING:
     from mobilenet.nn.objective import Objective
@@ -50,6 +50,7 @@ class Brightness:
     goal = Goal("found", "found", "share of photos found", "same quadrant")
     curves = (("found", "found"),)
     writers = NO_WRITERS
+    raw_outputs = ("quadrant",)
     vocabulary_noun = "quadrants"
     contradiction = "two labels"
     architectures = ("mobilenet_v1",)
@@ -123,21 +124,31 @@ class Brightness:
         pairs = zip(outputs["brightness"][:, 0].tolist(), outputs["quadrant"].argmax(1).tolist(), strict=True)
         return [Answer(brightness, card.labels[quadrant]) for brightness, quadrant in pairs]
 
-    def score(self, outputs: Outputs, targets: Targets, card: ModelCard) -> dict[str, Any]:
+    def condensed(self, outputs: Outputs, _card: ModelCard) -> Outputs:
+        return outputs
+
+    def judge(self, outputs: Outputs, targets: Targets, card: ModelCard) -> Judgement:
         assert isinstance(targets, Light)
         off = np.abs(outputs["brightness"][:, 0] - targets.brightness)
         right = outputs["quadrant"].argmax(1) == targets.quadrant
         found = right & (off < card.decoding["near"])
-        return {"found": float(found.mean()), "loss": float(off.mean() + 1 - right.mean()), "error": float(off.mean())}
+        figures = {
+            "found": float(found.mean()),
+            "loss": float(off.mean() + 1 - right.mean()),
+            "error": float(off.mean()),
+        }
+        return Judgement(figures, lambda: self._mistakes(outputs, targets, card))
 
-    def temperatures(self, raw: Outputs, targets: Targets, _card: ModelCard) -> Temperatures:
+    def temperatures(self, raw: Outputs, outputs: Outputs, targets: Targets, _card: ModelCard) -> Temperatures:
         """A number that halves the weights exactly."""
         assert isinstance(targets, Light)
+        assert raw.keys() == {"quadrant"}
+        assert outputs.keys() == {"brightness", "quadrant"}
         assert len(raw["quadrant"]) == len(targets)
+        assert np.allclose(outputs["quadrant"].sum(1), 1)
         return Temperatures({"quadrant": 2.0}, {"warmth": 2.0})
 
-    def mistakes(self, outputs: Outputs, targets: Targets, card: ModelCard) -> list[Wrong]:
-        assert isinstance(targets, Light)
+    def _mistakes(self, outputs: Outputs, targets: Light, card: ModelCard) -> list[Wrong]:
         answers = outputs["quadrant"].argmax(1)
         return [
             Wrong(photo, card.labels[targets.quadrant[photo]], card.labels[answers[photo]], 1.0)

@@ -26,7 +26,7 @@ from mobilenet.tasks.attributes.sections import headline, sections, summary
 from mobilenet.tasks.attributes.targets import AttributeTargets, relabelled
 from mobilenet.tasks.attributes.weighting import loss_range
 from mobilenet.tasks.sections import Figure, Section
-from mobilenet.tasks.task import NO_WRITERS, Evaluated, Goal, LossSettings, Options, Temperatures, Wrong
+from mobilenet.tasks.task import NO_WRITERS, Evaluated, Goal, Judgement, LossSettings, Options, Temperatures
 
 if TYPE_CHECKING:
     from mobilenet.nn.objective import Objective
@@ -57,6 +57,7 @@ class Attributes:
     augmentation: Mapping[str, Any] = MappingProxyType({"crop_area": (0.75, 1.0)})
     curves = (("mean AP", "mean_ap"), ("mean F1", "mean_f1"))
     writers = NO_WRITERS
+    raw_outputs = (_OUTPUT,)
 
     def recognises(self, data: Path) -> bool:
         """Whether its columns are 0, 1 or blank, or its labels several at once."""
@@ -138,17 +139,19 @@ class Attributes:
         """Every attribute of each photo, and which are present by the thresholds of the model."""
         return judged(outputs[_OUTPUT], card.labels, card.decoding, options.min_confidence)
 
-    def score(self, outputs: Outputs, targets: Targets, card: ModelCard) -> dict[str, Any]:
-        """Average precision, F1, calibration and exact matches, of what is known."""
-        return scoring.score(outputs[_OUTPUT], _attributes(targets).values, card.labels, card.decoding)
+    def condensed(self, outputs: Outputs, _card: ModelCard) -> Outputs:
+        """All probabilities."""
+        return outputs
 
-    def temperatures(self, raw: Outputs, targets: Targets, card: ModelCard) -> Temperatures:
+    def judge(self, outputs: Outputs, targets: Targets, card: ModelCard) -> Judgement:
+        """Average precision, F1, calibration and exact matches; wrong answers in both directions, all of what is
+        known."""
+        judged = outputs[_OUTPUT], _attributes(targets).values, card.labels, card.decoding
+        return Judgement(scoring.score(*judged), lambda: scoring.mistakes(*judged))
+
+    def temperatures(self, raw: Outputs, _outputs: Outputs, targets: Targets, card: ModelCard) -> Temperatures:
         """That of all sigmoids together, by maximum likelihood, and the threshold of each attribute by its F1."""
         return fitted(_OUTPUT, raw[_OUTPUT], _attributes(targets), card.decoding)
-
-    def mistakes(self, outputs: Outputs, targets: Targets, card: ModelCard) -> list[Wrong]:
-        """Every wrong answer about a known attribute, in both directions."""
-        return scoring.mistakes(outputs[_OUTPUT], _attributes(targets).values, card.labels, card.decoding)
 
     def agreement(self, ours: Outputs, theirs: Outputs, card: ModelCard) -> float:
         """Share of equal answers (0…1), by the thresholds of the model."""

@@ -24,7 +24,7 @@ from mobilenet.tasks.classification.read import class_targets, read_classes
 from mobilenet.tasks.classification.sections import headline, sections, summary
 from mobilenet.tasks.classification.targets import ClassTargets, relabelled
 from mobilenet.tasks.sections import Figure, Section
-from mobilenet.tasks.task import NO_WRITERS, Evaluated, Goal, LossSettings, Options, Temperatures, Wrong
+from mobilenet.tasks.task import NO_WRITERS, Evaluated, Goal, Judgement, LossSettings, Options, Temperatures
 
 if TYPE_CHECKING:
     from mobilenet.nn.objective import Objective
@@ -47,6 +47,7 @@ class Classification:
     augmentation: Mapping[str, Any] = MappingProxyType({})
     curves = (("top-1", "top1"), ("top-5", "top5"))
     writers = NO_WRITERS
+    raw_outputs = (_OUTPUT,)
 
     def recognises(self, _data: Path) -> bool:
         """Anything may have classes: this task is asked last."""
@@ -126,17 +127,18 @@ class Classification:
             for best, row in zip(likeliest, probabilities, strict=True)
         ]
 
-    def score(self, outputs: Outputs, targets: Targets, card: ModelCard) -> dict[str, Any]:
-        """Top-1, top-5, loss, calibration, and scores per class."""
-        return scoring.score(outputs[_OUTPUT], _classes(targets).numbers, card.labels)
+    def condensed(self, outputs: Outputs, _card: ModelCard) -> Outputs:
+        """All probabilities."""
+        return outputs
 
-    def temperatures(self, raw: Outputs, targets: Targets, _card: ModelCard) -> Temperatures:
+    def judge(self, outputs: Outputs, targets: Targets, card: ModelCard) -> Judgement:
+        """Top-1, top-5, loss, calibration, and scores per class; photos whose likeliest class is wrong."""
+        judged = outputs[_OUTPUT], _classes(targets).numbers, card.labels
+        return Judgement(scoring.score(*judged), lambda: scoring.mistakes(*judged))
+
+    def temperatures(self, raw: Outputs, _outputs: Outputs, targets: Targets, _card: ModelCard) -> Temperatures:
         """That of the softmax, by maximum likelihood."""
         return fitted(_OUTPUT, raw[_OUTPUT], _classes(targets).numbers)
-
-    def mistakes(self, outputs: Outputs, targets: Targets, card: ModelCard) -> list[Wrong]:
-        """Photos whose likeliest class is wrong."""
-        return scoring.mistakes(outputs[_OUTPUT], _classes(targets).numbers, card.labels)
 
     def agreement(self, ours: Outputs, theirs: Outputs, _card: ModelCard) -> float:
         """Top-1 agreement (0…1)."""

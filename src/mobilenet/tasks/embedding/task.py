@@ -25,7 +25,7 @@ from mobilenet.tasks.embedding.read import is_pairs, read_identities, source_of,
 from mobilenet.tasks.embedding.sections import headline, sections, summary
 from mobilenet.tasks.embedding.targets import Identities, Pairings, Vectors
 from mobilenet.tasks.sections import Figure, Section
-from mobilenet.tasks.task import NO_WRITERS, Evaluated, Goal, LossSettings, Options, Temperatures, Wrong
+from mobilenet.tasks.task import NO_WRITERS, Evaluated, Goal, Judgement, LossSettings, Options, Temperatures
 
 if TYPE_CHECKING:
     from mobilenet.nn.objective import Objective
@@ -70,6 +70,7 @@ class Embedding:
     augmentation = MappingProxyType[str, Any]({})
     curves = (("recall@1", "recall_at_1"), ("mAP@R", "map_at_r"))
     writers = NO_WRITERS
+    raw_outputs = (OUTPUT,)
 
     def __post_init__(self) -> None:
         for name, value, known in (("loss", self.loss, Loss), ("distance", self.distance, Distance)):
@@ -152,20 +153,22 @@ class Embedding:
         """The vector of each photo."""
         return [Embedded(vector) for vector in outputs[OUTPUT]]
 
-    def score(self, outputs: Outputs, targets: Targets, card: ModelCard) -> dict[str, Any]:
-        """Recall, mAP@R, verification, loss, and recall per class."""
-        return scoring.score(outputs[OUTPUT], _known(targets), card.decoding)
+    def condensed(self, outputs: Outputs, _card: ModelCard) -> Outputs:
+        """All vectors."""
+        return outputs
 
-    def temperatures(self, raw: Outputs, targets: Targets, card: ModelCard) -> Temperatures:
+    def judge(self, outputs: Outputs, targets: Targets, card: ModelCard) -> Judgement:
+        """Recall, mAP@R, verification, loss, and recall per class; photos whose nearest other one is of another
+        class."""
+        vectors, known = outputs[OUTPUT], _known(targets)
+        return Judgement(scoring.score(vectors, known, card.decoding), lambda: scoring.mistakes(vectors, known))
+
+    def temperatures(self, raw: Outputs, _outputs: Outputs, targets: Targets, card: ModelCard) -> Temperatures:
         """The threshold for the false-accept rate."""
         vectors = raw[OUTPUT]
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
         rate = self.false_accept_rate or card.decoding.get(scoring.RATE, _FALSE_ACCEPT_RATE)
         return scoring.fitted(vectors / np.maximum(lengths, SHORTEST), _known(targets), rate)
-
-    def mistakes(self, outputs: Outputs, targets: Targets, _card: ModelCard) -> list[Wrong]:
-        """Photos whose nearest other photo is of another class."""
-        return scoring.mistakes(outputs[OUTPUT], _known(targets))
 
     def agreement(self, ours: Outputs, theirs: Outputs, _card: ModelCard) -> float:
         """Share of photos (0…1) whose vectors stand for the same photo in both."""
