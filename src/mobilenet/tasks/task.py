@@ -37,6 +37,7 @@ __all__ = [
     "Options",
     "Region",
     "Task",
+    "TaskDefaults",
     "Temperatures",
     "Weights",
     "Writer",
@@ -309,3 +310,33 @@ class Task(Reader, Protocol):
     def summary(self, evaluation: "Evaluated") -> tuple[str, ...]:
         """The lines about its result that training prints after the goal."""
         ...
+
+
+class TaskDefaults:
+    """What is the same for most tasks: one object per photo, a head that is fitted to the photos, predictions that are
+    only printed and are no boxes. A task that differs says so itself."""
+
+    several_objects = False
+    augmentation: Mapping[str, Any] = MappingProxyType({})
+    writers = NO_WRITERS
+    raw_outputs: tuple[str, ...] = ()
+
+    def decoding(self, _body: Network, vocabulary: Vocabulary) -> Mapping[str, Any]:
+        """The fields of the vocabulary."""
+        return vocabulary.fields
+
+    def inherited(self, _decoding: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Nothing."""
+        return {}
+
+    def kept_head(self, _theirs: ModelCard, _their_arrays: Weights, _ours: ModelCard, _our_arrays: Weights) -> Weights:
+        """Nothing: the head is fitted to the photos."""
+        return {}
+
+    def condensed(self, outputs: Outputs, _card: ModelCard) -> Outputs:
+        """The outputs themselves."""
+        return outputs
+
+    def suppression(self, _card: ModelCard) -> Suppression | None:
+        """None: its outputs are no boxes."""
+        return None

@@ -1,9 +1,8 @@
 """The task itself."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +20,7 @@ from mobilenet.model.vocabulary import Vocabulary
 from mobilenet.spec.rows import Conv, Linear, Network
 from mobilenet.spec.shapes import output_shapes
 from mobilenet.tasks.sections import Column, Figure, Gallery, Section, Table
-from mobilenet.tasks.task import NO_WRITERS, Evaluated, Goal, Judgement, LossSettings, Options, Temperatures, Wrong
+from mobilenet.tasks.task import Evaluated, Goal, Judgement, LossSettings, Options, TaskDefaults, Temperatures, Wrong
 
 if TYPE_CHECKING:
     from mobilenet.nn.objective import Objective
@@ -45,17 +44,14 @@ class Answer:
         return pixels
 
 
-class Brightness:
+class Brightness(TaskDefaults):
     name = "brightness"
     goal = Goal("found", "found", "share of photos found", "same quadrant")
     curves = (("found", "found"),)
-    writers = NO_WRITERS
     raw_outputs = ("quadrant",)
     vocabulary_noun = "quadrants"
     contradiction = "two labels"
     architectures = ("mobilenet_v1",)
-    several_objects = False
-    augmentation: Mapping[str, Any] = MappingProxyType({})
 
     def recognises(self, data: Path) -> bool:
         return is_light(data)
@@ -99,17 +95,6 @@ class Brightness:
         )
         return Head(rows, outputs)
 
-    def decoding(self, _body: Network, vocabulary: Vocabulary) -> Mapping[str, Any]:
-        return vocabulary.fields
-
-    def inherited(self, _decoding: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Nothing."""
-        return {}
-
-    def kept_head(self, *_: object) -> Mapping[str, NDArray[np.float32]]:
-        """Nothing: the head is fitted to the photos."""
-        return {}
-
     def objective(self, _card: ModelCard, _settings: LossSettings | None = None) -> "Objective":
         from brightness.objective import LightObjective
 
@@ -123,9 +108,6 @@ class Brightness:
     ) -> Sequence[Answer]:
         pairs = zip(outputs["brightness"][:, 0].tolist(), outputs["quadrant"].argmax(1).tolist(), strict=True)
         return [Answer(brightness, card.labels[quadrant]) for brightness, quadrant in pairs]
-
-    def condensed(self, outputs: Outputs, _card: ModelCard) -> Outputs:
-        return outputs
 
     def judge(self, outputs: Outputs, targets: Targets, card: ModelCard) -> Judgement:
         assert isinstance(targets, Light)
@@ -157,9 +139,6 @@ class Brightness:
 
     def agreement(self, ours: Outputs, theirs: Outputs, _card: ModelCard) -> float:
         return float((ours["quadrant"].argmax(1) == theirs["quadrant"].argmax(1)).mean())
-
-    def suppression(self, _card: ModelCard) -> None:
-        return
 
     def headline(self, evaluation: Evaluated) -> tuple[Figure, ...]:
         return (Figure("Found", evaluation.figures["found"]),)

@@ -31,7 +31,7 @@ from mobilenet.tasks.detection.sections import headline, sections, summary
 from mobilenet.tasks.detection.targets import BoxTargets
 from mobilenet.tasks.detection.writers import WRITERS
 from mobilenet.tasks.sections import Figure, Section
-from mobilenet.tasks.task import Evaluated, Goal, Judgement, LossSettings, Options, Temperatures
+from mobilenet.tasks.task import Evaluated, Goal, Judgement, LossSettings, Options, TaskDefaults, Temperatures
 
 if TYPE_CHECKING:
     from mobilenet.nn.objective import Objective
@@ -43,7 +43,7 @@ BoxLoss = Literal["giou", "smooth-l1"]
 
 
 @dataclass(frozen=True)
-class Detection:
+class Detection(TaskDefaults):
     """From photos with boxes to `boxes` (N, P, 4) and `scores` (N, P, C) of P prior boxes and C classes.
 
     ConfigError for invalid options. `score_loss` and `box_loss`: what scores and boxes are learned by; `ssd`: a head of
@@ -72,7 +72,6 @@ class Detection:
     several_objects = True
     augmentation = MappingProxyType[str, Any]({"crop_area": (0.5, 1.0), "zoom_out": 1.5, "aliasing": 0.0})
     writers = WRITERS
-    raw_outputs = ()
     curves = (("AP", "ap"), ("AP50", "ap50"))
 
     def __post_init__(self) -> None:
