@@ -163,7 +163,7 @@ def ours(data: Path, width: float, resolution: int, limit: int, cache: Path) -> 
         card = _card(dataset, settings)
         network, objective = TableNetwork(card.network(), card.outputs), _TASK.objective(card, settings)
         fill(network, objective.initial)
-        plan = make_plan(settings, len(photos), _TASK.augmentation)
+        plan = make_plan(settings, len(photos), _TASK.augmentation, _TASK.fine_tuning_rate)
         return Trainer(network, objective, photos, settings, plan, device, dtype)
 
     def train_epoch(number: int) -> Epoch:

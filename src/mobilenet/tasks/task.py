@@ -219,6 +219,11 @@ class Task(Reader, Protocol):
         ...
 
     @property
+    def fine_tuning_rate(self) -> float:
+        """Factor of the recipe's learning rate where it starts from other weights."""
+        ...
+
+    @property
     def writers(self) -> Writers:
         """The formats in which its predictions can be written to files."""
         ...
@@ -318,6 +323,7 @@ class TaskDefaults:
 
     several_objects = False
     augmentation: Mapping[str, Any] = MappingProxyType({})
+    fine_tuning_rate = 1.0
     writers = NO_WRITERS
     raw_outputs: tuple[str, ...] = ()
 

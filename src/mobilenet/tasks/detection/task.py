@@ -51,7 +51,7 @@ class Detection(TaskDefaults):
     quarter of the boxes are small.
     """
 
-    score_loss: ScoreLoss = "focal"
+    score_loss: ScoreLoss = "hard-negatives"
     box_loss: BoxLoss = "giou"
     ssd: Ssd | None = None
     planes: Planes | None = None
@@ -73,6 +73,7 @@ class Detection(TaskDefaults):
     architectures = ("mobilenet_v1_ssd", "mobilenet_v1_ssdlite")
     several_objects = True
     augmentation = MappingProxyType[str, Any]({"crop_area": (0.5, 1.0), "zoom_out": 1.5, "aliasing": 0.0})
+    fine_tuning_rate = 2.0
     writers = WRITERS
     curves = (("AP", "ap"), ("AP50", "ap50"))
 
