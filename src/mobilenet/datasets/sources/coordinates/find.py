@@ -4,8 +4,8 @@ from pathlib import Path
 
 from mobilenet.datasets.reader import NamedPart, Place
 from mobilenet.datasets.sources.coordinates.headers import folder_positions, mostly_geotagged
-from mobilenet.datasets.sources.coordinates.located import Located
 from mobilenet.datasets.sources.coordinates.packed import holds_positions, packed_positions
+from mobilenet.datasets.sources.coordinates.position_set import PositionSet
 from mobilenet.datasets.sources.coordinates.table import is_of_positions, table_positions
 from mobilenet.datasets.sources.find import find_places
 from mobilenet.datasets.sources.folders import list_tree
@@ -28,7 +28,7 @@ def has_positions(data: Path) -> bool:
         return False
 
 
-def read_positions(place: Place) -> Located:
+def read_positions(place: Place) -> PositionSet:
     """The positions of the photos in a table, in shards, or in the headers of the photos of a folder; DataError."""
     if isinstance(place, NamedPart):
         return table_positions(place.path, place.whole, place.name)

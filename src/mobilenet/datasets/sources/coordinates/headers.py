@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from mobilenet.datasets.sources.coordinates.geotag import geotag
-from mobilenet.datasets.sources.coordinates.located import Located, located
 from mobilenet.datasets.sources.coordinates.position import Coordinates, Fault, Reason
+from mobilenet.datasets.sources.coordinates.position_set import PositionSet, separated
 from mobilenet.datasets.sources.endings import unread_line
 from mobilenet.datasets.sources.folders import list_tree
 from mobilenet.errors import ImageError
@@ -20,12 +20,12 @@ _CHUNK = 256
 _LOOKED_AT = 32
 
 
-def folder_positions(folder: Path) -> Located:
+def folder_positions(folder: Path) -> PositionSet:
     """The photos of a folder and below that have a position in their headers; DataError if there is no such folder."""
     tree = list_tree(folder)
-    photos, faults = located(header_positions(tree.files, lambda name: folder / name))
+    photos, faults = separated(header_positions(tree.files, lambda name: folder / name))
     notes = (f"{folder}: {unread_line(tree.unread)}",) if tree.unread else ()
-    return Located(folder, folder, photos, faults, notes=notes, unread=tree.unread)
+    return PositionSet(folder, folder, photos, faults, notes=notes, unread=tree.unread)
 
 
 def header_positions(

@@ -9,8 +9,8 @@ from mobilenet.datasets.remote.urls import spelled
 from mobilenet.datasets.sources.columns import LATITUDES, LONGITUDES, find
 from mobilenet.datasets.sources.coordinates.degrees import parse_position
 from mobilenet.datasets.sources.coordinates.headers import header_positions, mostly_geotagged
-from mobilenet.datasets.sources.coordinates.located import Located, located, refuse_swapped
 from mobilenet.datasets.sources.coordinates.position import Coordinates, Fault
+from mobilenet.datasets.sources.coordinates.position_set import PositionSet, refuse_swapped, separated
 from mobilenet.datasets.sources.endings import unread_line
 
 __all__ = ["described_position", "holds_positions", "packed_positions"]
@@ -25,15 +25,15 @@ def holds_positions(archive: Archive) -> bool:
     return bool(archive.unlabelled) and mostly_geotagged(archive.unlabelled, archive.members.read)
 
 
-def packed_positions(path: Path, archive: Archive) -> Located:
+def packed_positions(path: Path, archive: Archive) -> PositionSet:
     """What shards say of each photo; DataError if latitudes and longitudes are swapped."""
-    photos, faults = located(_said(archive))
+    photos, faults = separated(_said(archive))
     refuse_swapped(path, photos, faults)
     names = dict.fromkeys((*archive.about, *archive.classes, *archive.unlabelled))
     silent = [name for name in names if _fields(archive.about.get(name, {})) is None]
-    more, broken = located(header_positions(silent, archive.members.read))
+    more, broken = separated(header_positions(silent, archive.members.read))
     notes = (f"{spelled(path)}: {unread_line(archive.unread)}",) if archive.unread else ()
-    return Located(path, path, photos | more, (*faults, *broken), archive.members, notes, archive.unread)
+    return PositionSet(path, path, photos | more, (*faults, *broken), archive.members, notes, archive.unread)
 
 
 def described_position(position: Coordinates) -> dict[str, float]:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from mobilenet.datasets.sources.columns import LABELS, LATITUDES, LONGITUDES, find
 from mobilenet.datasets.sources.coordinates.degrees import parse_position
-from mobilenet.datasets.sources.coordinates.located import Located, located, refuse_swapped
 from mobilenet.datasets.sources.coordinates.position import Coordinates, Fault, Reason
+from mobilenet.datasets.sources.coordinates.position_set import PositionSet, refuse_swapped, separated
 from mobilenet.datasets.sources.table import peek, read_cells
 from mobilenet.errors import DataError
 
@@ -21,7 +21,7 @@ def is_of_positions(table: Path) -> bool:
     return header.file is not None and None not in _columns(header.names) and find(header.names, LABELS) is None
 
 
-def table_positions(path: Path, table: Path, part: str | None = None) -> Located:
+def table_positions(path: Path, table: Path, part: str | None = None) -> PositionSet:
     """The positions in a table, or in the `part` of its split, under the path that was given.
 
     DataError if a column is missing, or if latitudes and longitudes are swapped.
@@ -34,9 +34,9 @@ def table_positions(path: Path, table: Path, part: str | None = None) -> Located
             f"{table} has no column {missing}; it has: {', '.join(header.names)}; rename that of the {missing}s"
         )
     cells = read_cells(table, (latitude, longitude), part)
-    photos, faults = located((photo, _of_rows(photo, rows)) for photo, rows in cells.rows.items())
+    photos, faults = separated((photo, _of_rows(photo, rows)) for photo, rows in cells.rows.items())
     refuse_swapped(path, photos, faults)
-    return Located(path, table.parent, photos, faults, notes=cells.notes)
+    return PositionSet(path, table.parent, photos, faults, notes=cells.notes)
 
 
 def _columns(names: Sequence[str]) -> tuple[int | None, int | None]:

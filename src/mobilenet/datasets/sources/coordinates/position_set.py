@@ -11,7 +11,7 @@ from mobilenet.datasets.remote.urls import spelled
 from mobilenet.datasets.sources.coordinates.position import Coordinates, Fault, Reason
 from mobilenet.errors import DataError
 
-__all__ = ["Located", "located", "refuse_swapped"]
+__all__ = ["PositionSet", "refuse_swapped", "separated"]
 
 _SHOWN = 3
 _MOST_LINES = 10_000
@@ -25,7 +25,7 @@ _REMEDY = "give a CSV file with the columns file_name, latitude and longitude, o
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Located:
+class PositionSet:
     """`photos` have a position, by their names below `root` (or absolute); `faults` are the others.
 
     `members` reads photos that are in shards; `notes` are for the user; `unread` counts files that are not photos, by
@@ -67,7 +67,7 @@ class Located:
             yield f"and {len(self.faults) - _MOST_LINES:,} more"
 
 
-def located(found: Iterable[tuple[str, Coordinates | Fault]]) -> tuple[dict[str, Coordinates], tuple[Fault, ...]]:
+def separated(found: Iterable[tuple[str, Coordinates | Fault]]) -> tuple[dict[str, Coordinates], tuple[Fault, ...]]:
     """The photos with a position, and the faults of the others."""
     photos, faults = dict[str, Coordinates](), list[Fault]()
     for photo, each in found:
