@@ -30,8 +30,8 @@ _OF_VECTORS = {"retrieval", "vector_search"}
 """Tested in test_vectors.py."""
 _OF_DETECTORS = {"imported_detector", "detection_training"}
 """Tested in test_imported_detector.py."""
-_WITHOUT_FIGURES = {"convert_with_tensorflow"}
-"""Converts files, in an environment of its own."""
+_WITHOUT_FIGURES = {"convert_with_tensorflow", "convert_natural_earth"}
+"""Convert files: the first in an environment of its own, the second is tested in ../geography/test_land.py."""
 
 
 def _script(monkeypatch: pytest.MonkeyPatch, name: str) -> ModuleType:

@@ -80,7 +80,7 @@ def command(
     from mobilenet.tasks import task_named
 
     start = time.perf_counter()
-    objects: Objects = "several" if task_named(task).several_objects else "one"
+    objects = task_named(task).scenes
     if objects == "several" and latency is not None:
         raise click.UsageError(f"the demo of {task} has no budget; leave out --latency")
     size = _SIZES[objects]

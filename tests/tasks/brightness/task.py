@@ -20,7 +20,7 @@ from mobilenet.model.outputs import Output, Outputs
 from mobilenet.model.vocabulary import Vocabulary
 from mobilenet.spec.rows import Conv, Linear, Network
 from mobilenet.spec.shapes import output_shapes
-from mobilenet.tasks.sections import Column, Figure, Gallery, Section, Table
+from mobilenet.tasks.sections import Column, Figure, Gallery, Part, Section, Table
 from mobilenet.tasks.task import NO_WRITERS, Evaluated, Goal, LossSettings, Options, Temperatures, Wrong
 
 if TYPE_CHECKING:
@@ -44,6 +44,9 @@ class Answer:
     def drawn(self, pixels: NDArray[np.uint8], /) -> NDArray[np.uint8]:
         return pixels
 
+    def parts(self) -> tuple[Part, ...]:
+        return (f"Darkest {self.quadrant}.",)
+
 
 class Brightness:
     name = "brightness"
@@ -53,7 +56,7 @@ class Brightness:
     vocabulary_noun = "quadrants"
     contradiction = "two labels"
     architectures = ("mobilenet_v1",)
-    several_objects = False
+    scenes = "one"
     augmentation: Mapping[str, Any] = MappingProxyType({})
 
     def recognises(self, data: Path) -> bool:

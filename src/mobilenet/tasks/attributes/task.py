@@ -53,7 +53,7 @@ class Attributes:
     vocabulary_noun = "attributes"
     contradiction = "two labels"
     architectures = ("mobilenet_v1",)
-    several_objects = False
+    scenes = "one"
     augmentation: Mapping[str, Any] = MappingProxyType({"crop_area": (0.75, 1.0)})
     curves = (("mean AP", "mean_ap"), ("mean F1", "mean_f1"))
     writers = NO_WRITERS

@@ -43,7 +43,7 @@ class Classification:
     vocabulary_noun = "classes"
     contradiction = "two labels"
     architectures = ("mobilenet_v1",)
-    several_objects = False
+    scenes = "one"
     augmentation: Mapping[str, Any] = MappingProxyType({})
     curves = (("top-1", "top1"), ("top-5", "top5"))
     writers = NO_WRITERS

@@ -69,7 +69,7 @@ class Detection:
     vocabulary_noun = "classes"
     contradiction = "different boxes"
     architectures = ("mobilenet_v1_ssd", "mobilenet_v1_ssdlite")
-    several_objects = True
+    scenes = "several"
     augmentation = MappingProxyType[str, Any]({"crop_area": (0.5, 1.0), "zoom_out": 1.5, "aliasing": 0.0})
     writers = WRITERS
     curves = (("AP", "ap"), ("AP50", "ap50"))

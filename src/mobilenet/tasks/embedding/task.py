@@ -66,7 +66,7 @@ class Embedding:
     vocabulary_noun = "classes"
     contradiction = "two labels"
     architectures = ("mobilenet_v1",)
-    several_objects = False
+    scenes = "one"
     augmentation = MappingProxyType[str, Any]({})
     curves = (("recall@1", "recall_at_1"), ("mAP@R", "map_at_r"))
     writers = NO_WRITERS
