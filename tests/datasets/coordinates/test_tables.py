@@ -149,6 +149,13 @@ def test_a_missing_column_is_named(folder: Path, header: str, missing: str) -> N
         read_positions(table)
 
 
+def test_errors_stay_on_one_line(folder: Path) -> None:
+    for text in ("photo,lat\x1e\n1.jpg,2\n", 'photo,lat,lon\n"a\x1eb.jpg",1,2\n', "photo,lat,lon\n1.jpg,99,1\x1e0\n"):
+        with pytest.raises(DataError) as error:
+            read_positions(_table(folder, text))
+        assert len(str(error.value).splitlines()) == 1
+
+
 def test_a_table_without_photos_is_refused(folder: Path) -> None:
     table = _table(folder, _rows("where,lat,lon"))
     assert not has_positions(table)
