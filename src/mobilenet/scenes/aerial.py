@@ -59,7 +59,7 @@ def random_view(rng: np.random.Generator) -> View:
             return view
 
 
-def seen(rng: np.random.Generator, surface: Pixels, view: View, side: int) -> NDArray[np.uint8]:
+def seen(rng: np.random.Generator, surface: NDArray[np.uint8] | Pixels, view: View, side: int) -> NDArray[np.uint8]:
     """(side, side, 3): a view of a map (H, W, 3) from 90° to -90° and from -180° to 180°, pixel values 0–255, in a
     random light."""
     picture = sampled(surface, pixel_places(view, side))
