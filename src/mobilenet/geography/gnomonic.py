@@ -34,9 +34,9 @@ def pixel_places(view: View, side: int) -> NDArray[np.float64]:
     return degrees_of(centre + steps[None, :, None] * right - steps[:, None, None] * up)
 
 
-def sampled(surface: NDArray[np.float32], places: NDArray[np.float64]) -> NDArray[np.float32]:
-    """A map (H, W, C) from 90° to -90° and from -180° to 180°, and (…, 2) places -> (…, C) between its four pixels
-    around each."""
+def sampled(surface: NDArray[np.uint8] | NDArray[np.float32], places: NDArray[np.float64]) -> NDArray[np.float32]:
+    """A map (H, W, C) from 90° to -90° and from -180° to 180°, and (…, 2) places -> (…, C) between the four pixels
+    around each place."""
     height, width = surface.shape[:2]
     down = np.clip((90 - places[..., 0]) / 180 * height - 0.5, 0, height - 1)
     across = (places[..., 1] + 180) / 360 * width - 0.5
