@@ -71,7 +71,7 @@ class Detection(TaskDefaults):
     vocabulary_noun = "classes"
     contradiction = "different boxes"
     architectures = ("mobilenet_v1_ssd", "mobilenet_v1_ssdlite")
-    several_objects = True
+    scenes = "several"
     augmentation = MappingProxyType[str, Any]({"crop_area": (0.5, 1.0), "zoom_out": 1.5, "aliasing": 0.0})
     fine_tuning_rate = 2.0
     writers = WRITERS
