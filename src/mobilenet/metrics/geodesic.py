@@ -63,8 +63,8 @@ def degrees_of(vectors: NDArray[np.floating]) -> Floats:
 
 
 def distance_km(one: NDArray[np.floating], other: NDArray[np.floating]) -> Floats:
-    """(…, 2) and (…, 2) degrees -> (…) km, by the haversine formula, exact to millimetres but near antipodes, where it
-    is to centimetres."""
+    """(…, 2) and (…, 2) degrees -> (…) km, by the haversine formula, exact to a millimetre, or 0.2 m for places that
+    are nearly opposite."""
     a, b = np.radians(np.asarray(one, np.float64)), np.radians(np.asarray(other, np.float64))
     half = np.sin((b - a) / 2) ** 2
     inner = half[..., 0] + np.cos(a[..., 0]) * np.cos(b[..., 0]) * half[..., 1]

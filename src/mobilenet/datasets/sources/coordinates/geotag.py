@@ -50,12 +50,12 @@ def exif_position(gps: Mapping[int, object]) -> Coordinates | Reason:
 
 def _degrees(written: object, reference: object, axis: Axis) -> float | Reason:
     """Signed degrees from the value of a tag and its reference, None where there is no such tag."""
-    if written is None:
+    letter = _letter(reference)
+    if written is None and not letter:
         return Reason.NO_POSITION
     parts = _numbers(written)
     if parts is None:
         return Reason.DAMAGED
-    letter = _letter(reference)
     if all(map(math.isnan, parts)) or letter == "":
         return Reason.NO_POSITION
     degrees, minutes, seconds = (*parts, 0.0, 0.0)[:3]

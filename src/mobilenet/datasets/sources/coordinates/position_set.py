@@ -9,6 +9,7 @@ from mobilenet.datasets.archive import Members
 from mobilenet.datasets.reader import Source
 from mobilenet.datasets.remote.urls import spelled
 from mobilenet.datasets.sources.coordinates.position import Coordinates, Fault, Reason
+from mobilenet.datasets.sources.spellings import one_line
 from mobilenet.errors import DataError
 
 __all__ = ["PositionSet", "refuse_swapped", "separated"]
@@ -61,8 +62,8 @@ class PositionSet:
 
     def _listed(self) -> Iterator[str]:
         for fault in self.faults[:_MOST_LINES]:
-            detail = f" ({_one_line(fault.detail)})" if fault.detail else ""
-            yield f"{_one_line(fault.photo)}: {fault.reason}{detail}"
+            detail = f" ({one_line(fault.detail)})" if fault.detail else ""
+            yield f"{one_line(fault.photo)}: {fault.reason}{detail}"
         if len(self.faults) > _MOST_LINES:
             yield f"and {len(self.faults) - _MOST_LINES:,} more"
 
@@ -88,9 +89,5 @@ def refuse_swapped(path: Path, photos: Mapping[str, Coordinates], faults: Iterab
     if many or 2 * len(swapped) > total:
         raise DataError(
             f"{spelled(path)}: {len(swapped):,} of {total:,} latitudes are beyond 90 where the longitude is not "
-            f"({swapped[0].detail}): latitude and longitude look swapped; exchange their names"
+            f"({one_line(swapped[0].detail)}): latitude and longitude look swapped; exchange their names"
         )
-
-
-def _one_line(text: str) -> str:
-    return text if len(text.splitlines()) < 2 else repr(text)

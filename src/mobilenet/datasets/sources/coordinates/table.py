@@ -7,8 +7,7 @@ from mobilenet.datasets.sources.columns import LABELS, LATITUDES, LONGITUDES, fi
 from mobilenet.datasets.sources.coordinates.degrees import parse_position
 from mobilenet.datasets.sources.coordinates.position import Coordinates, Fault, Reason
 from mobilenet.datasets.sources.coordinates.position_set import PositionSet, refuse_swapped, separated
-from mobilenet.datasets.sources.table import peek, read_cells
-from mobilenet.errors import DataError
+from mobilenet.datasets.sources.table import lacks, peek, read_cells
 
 __all__ = ["is_of_positions", "table_positions"]
 
@@ -30,9 +29,7 @@ def table_positions(path: Path, table: Path, part: str | None = None) -> Positio
     latitude, longitude = _columns(header.names)
     if latitude is None or longitude is None:
         missing = "latitude" if latitude is None else "longitude"
-        raise DataError(
-            f"{table} has no column {missing}; it has: {', '.join(header.names)}; rename that of the {missing}s"
-        )
+        raise lacks(table, header.names, missing, f"{missing}s")
     cells = read_cells(table, (latitude, longitude), part)
     photos, faults = separated((photo, _of_rows(photo, rows)) for photo, rows in cells.rows.items())
     refuse_swapped(path, photos, faults)
