@@ -99,6 +99,14 @@ def test_a_part_of_the_world_is_true_to_scale_in_its_middle() -> None:
     assert across == pytest.approx(down, rel=0.01)
 
 
+def test_a_part_of_the_world_may_be_across_greenwich() -> None:
+    drawn = drawn_map(Map("channel", (Spot((50, -5), "true"), Spot((50, 5), "true")), extent="content"))
+    (path,) = _shapes(drawn, "true")
+    west, east = (float(x) for x in re.findall(r"M([\d.]+)", path))
+    assert 0 < west < 500 < east < 1000
+    assert west + east == pytest.approx(1000, abs=0.2)
+
+
 def test_one_place_shows_what_is_around_it() -> None:
     drawn = drawn_map(Map("one", (Spot((48.9, 2.3), "predicted"),), extent="content"))
     assert drawn.height == pytest.approx(1000 / 1.5, abs=0.1)
