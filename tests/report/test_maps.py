@@ -114,6 +114,16 @@ def test_one_place_shows_what_is_around_it() -> None:
     assert drawn.land
 
 
+@pytest.mark.parametrize("latitude", [-90.0, -84, 0, 62, 79, 90])
+def test_a_part_of_the_world_is_wider_than_high(latitude: float) -> None:
+    place = (latitude, 20)
+    drawn = drawn_map(Map("near", (Spot(place, "true"),), circles=(Circle(place, 0),), extent="content"))
+    assert 490 < drawn.height < 670
+    (x, y), *_ = re.findall(r"M([\d.]+) ([\d.]+)", _shapes(drawn, "true")[0])
+    assert 0 <= float(y) <= drawn.height
+    assert 0 <= float(x) <= 1000
+
+
 @pytest.mark.parametrize(
     "part", [Map("nothing", extent="content"), Map("wide", circles=(Circle((0, 0), 15_000),), extent="content")]
 )
