@@ -71,7 +71,7 @@ def _water(north: Pixels, land: Pixels) -> Pixels:
 
 
 def _step(values: NDArray[np.floating], low: float, high: float) -> Pixels:
-    return np.clip((values - low) / (high - low), 0, 1).astype(np.float32)
+    return np.asarray(np.clip((values - low) / (high - low), 0, 1), np.float32)
 
 
 def _mix(one: Colour | Pixels, other: Colour | Pixels, share: NDArray[np.floating]) -> Pixels:
