@@ -51,7 +51,7 @@ class Detection(TaskDefaults):
     quarter of the boxes are small.
     """
 
-    score_loss: ScoreLoss = "hard-negatives"
+    score_loss: ScoreLoss = "focal"
     box_loss: BoxLoss = "giou"
     ssd: Ssd | None = None
     planes: Planes | None = None
