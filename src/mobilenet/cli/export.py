@@ -24,12 +24,12 @@ def _names(_context: click.Context, _option: click.Parameter, text: str) -> tupl
     return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
 
 
-@click.command(short_help="Export to ONNX and LiteRT, float32 and int8, each file proven on photos.")
+@click.command(short_help="Export to ONNX, LiteRT or C, float32 and int8, each file proven on photos.")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option(
     "--data", type=click.Path(path_type=Path), help="Data set for the proof.  [default: that of the training run]"
 )
-@click.option("--format", "formats", default="onnx,litert", show_default=True, callback=_names)
+@click.option("--format", "formats", default="onnx,litert", show_default=True, callback=_names, help="onnx, litert, c.")
 @click.option("--precision", "precisions", default="float32,int8", show_default=True, callback=_names)
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Output folder.  [default: MODEL's]")
 @click.option(

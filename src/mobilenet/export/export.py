@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from mobilenet.datasets.exclusions import read_exclusions
 from mobilenet.datasets.photos import LeftOut, Photos
 from mobilenet.errors import ConfigError, ModelError
-from mobilenet.export.formats import WRITERS
+from mobilenet.export.formats import WRITERS, write_beside
 from mobilenet.export.photos import Chosen, apart_from, choose_photos, decode_photos
 from mobilenet.export.proof.boxes import Suppressing
 from mobilenet.export.proof.lost import costliest
@@ -40,7 +40,7 @@ from mobilenet.model.precision import PRECISIONS, Precision
 from mobilenet.model.suppression import COUNT, SCORES, Suppression
 from mobilenet.runs.origin import read_origin
 from mobilenet.runtimes.batches import predict_batches
-from mobilenet.runtimes.engines import ENGINES, FORMATS
+from mobilenet.runtimes.engines import ENGINES, FORMATS, USUAL_FORMATS
 from mobilenet.runtimes.predictor import Predictor, model_file, open_model
 from mobilenet.tasks import annotated, task_of_model
 from mobilenet.tasks.task import Goal
@@ -74,7 +74,7 @@ class ExportSettings:
     model: Path
     data: Path
     out: Path
-    formats: tuple[str, ...] = tuple(FORMATS)
+    formats: tuple[str, ...] = USUAL_FORMATS
     precisions: tuple[Precision, ...] = PRECISIONS
     calibration_photos: int = 256
     proof_photos: int = 1000
@@ -193,10 +193,14 @@ def export(settings: ExportSettings, progress: Callable[[str, int, int], object]
 
 
 def check_engines(formats: Sequence[str]) -> None:
-    """Check before any work that the packages that write and run the files are installed."""
+    """Check before any work that the packages that write and run the files are installed; ConfigError where a C
+    compiler is missing."""
     for name in formats:
+        engine = ENGINES[FORMATS[name].runtime]
         import_module(f"mobilenet.export.{name}.model")
-        import_module(ENGINES[FORMATS[name].runtime].module)
+        import_module(engine.module)
+        if engine.package is None and not engine.installed:
+            raise ConfigError(f"{name} files are proven by compiling them, and there is no C compiler; {engine.remedy}")
 
 
 def _name(model: Path) -> str:
@@ -324,7 +328,7 @@ def _prove_format(work: _Work, name: str, graphs: dict[Precision, Graph | Quanti
 def _prove_file(
     work: _Work, name: str, precision: Precision, graph: Graph | QuantizedGraph, rival: Predictor | None
 ) -> Proof:
-    data = WRITERS[name](graph, work.settings.batch, work.suppression)
+    data = WRITERS[name](graph, work.settings.batch, work.suppression, f"{work.name}-{precision}")
     suffix, out = FORMATS[name].suffix, work.settings.out
     final, failed = (out / f"{work.name}-{precision}{mark}{suffix}" for mark in ("", ".failed"))
     with _unproven(out / f"{work.name}-{precision}.unproven{suffix}", data) as written:
@@ -337,6 +341,7 @@ def _prove_file(
             written.replace(place)
             if place == final:
                 failed.unlink(missing_ok=True)
+                write_beside(final)
     if precision == "int8":
         work.answers[name] = found
     return replace(proof, file=str(place))

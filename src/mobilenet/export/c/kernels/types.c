@@ -1,0 +1,101 @@
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__GNUC__) && (defined(__x86_64__) || defined(__i386__)) && defined(__SSE2__)
+#define X86 1
+#include <immintrin.h>
+#else
+#define X86 0
+#endif
+
+/* A value of a plane is one byte, its 8-bit value + 128, or a float. A plane is rows of cells, a cell the values of one
+ * pixel, padded to whole blocks of 16; weights of padding are 0. */
+
+#define BLOCK 16
+
+#if FLOAT32
+typedef float value_t;
+typedef float weight_t;
+typedef float sum_t;
+#define GROUP 1
+#else
+typedef uint8_t value_t;
+typedef int8_t weight_t;
+typedef int32_t sum_t;
+#define GROUP 4
+#endif
+
+#if defined(__GNUC__)
+#define RESTRICT __restrict
+#define INLINE static inline __attribute__((always_inline))
+#define UNUSED __attribute__((unused))
+#define UNROLLED _Pragma("GCC unroll 16")
+#elif defined(_MSC_VER)
+#define RESTRICT __restrict
+#define INLINE static __forceinline
+#define UNUSED
+#define UNROLLED
+#else
+#define RESTRICT
+#define INLINE static
+#define UNUSED
+#define UNROLLED
+#endif
+
+#if defined(__FAST_MATH__)
+#error "-ffast-math changes how values are rounded: compile this file without it"
+#endif
+
+/* What turns sums of products into values: value = zero + sum * scale, rounded, between the bounds (less zero). */
+typedef struct {
+    const weight_t *weights; /* [blocks][rows][groups][BLOCK][GROUP], or of a depthwise layer [blocks][taps][BLOCK] */
+    const sum_t *bias;       /* [blocks * BLOCK] */
+    const float *scale;      /* as many; none in float32 */
+    float low, high;
+    int zero;
+    int blocks; /* of output channels */
+    int rows;   /* of the kernel */
+    int width;  /* of the kernel, in pixels */
+    int groups; /* of GROUP values in a row of the kernel */
+    int stride; /* between rows of input, and between their pixels */
+    int cell;   /* values between pixels of input */
+    int pixels; /* in a row of output */
+    int out;    /* values between pixels of output */
+} work_t;
+
+/* `count` rows of output; in[r * stride + k] is the row of input that row k of the kernel reads for output r. */
+typedef void kernel_t(const work_t *w, const value_t *const *in, value_t *const *out, int count);
+
+typedef struct {
+    kernel_t *product;   /* a convolution over all channels */
+    kernel_t *depthwise; /* of 3 x 3 */
+} kernels_t;
+
+/* Where a layer reads another one: its window for output 0 begins in row `row`, at value `column` of a row. */
+typedef struct {
+    int layer, row, column, channels;
+} input_t;
+
+enum { PIXELS, PRODUCT, DEPTHWISE, SEPARABLE, AVERAGE, CONCATENATION };
+
+/* A layer and its plane of `padded` rows, of which the last `kept` are in memory: row y is at y % kept. */
+typedef struct {
+    int kind;
+    int inputs, first; /* how many, and which of `inputs` is the first */
+    int work;          /* which of `works`; of SEPARABLE this one is depthwise, and the next one the product */
+    int at;            /* in values from the start of the arena */
+    int kept, padded, top, height;
+    int row, left, width, cell; /* values in a row, and in front of its first pixel; pixels; values in a cell */
+    int step;                   /* rows made at once */
+    int stride, window;         /* rows of input between rows, and read for one */
+    int padding;                /* the value of cells around the plane */
+} layer_t;
+
+/* Part of an output: the plane of a layer, as real numbers. */
+typedef struct {
+    int layer, channels;
+    int to; /* where it goes in the output */
+    int zero;
+    float scale;
+} output_t;
