@@ -23,6 +23,9 @@ __all__ = ["c_model"]
 
 _KERNELS = files("mobilenet.export.c") / "kernels"
 
+_TIERS = {"float32": ("avx2_float32", "avx512_float32"), "int8": ("avx2_int8", "vnni_int8")}
+"""The kernels of processors that look at what they have."""
+
 _CODE_BYTES = 4096
 """More than the code takes on a microcontroller."""
 
@@ -47,7 +50,7 @@ def c_model(graph: Graph | QuantizedGraph, suppression: Suppression | None = Non
         made.text,
         _kernel(f"plain_{precision}"),
         "#if X86\n",
-        _kernel(f"avx2_{precision}"),
+        *map(_kernel, ("pixels", *_TIERS[precision])),
         "#endif\n",
         *map(_kernel, ("dispatch", "driver", "outputs")),
         _functions(card, prefix),

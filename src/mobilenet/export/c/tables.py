@@ -116,6 +116,9 @@ def _weights(values: NDArray[Any]) -> str:
     return f"""#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 15
 #pragma GCC diagnostic ignored "-Wunterminated-string-initialization"
 #endif
+#ifdef __clang__
+#pragma clang diagnostic ignored "-Woverlength-strings"
+#endif
 #ifdef __cplusplus
 #define NEXT
 #else

@@ -10,8 +10,7 @@ AVX2 INLINE void finish_avx2(const work_t *w, __m256 a, __m256 b, value_t *out)
 }
 
 /* One block of 16 channels of m pixels. */
-AVX2 INLINE void block_avx2(const work_t *w, const int m, int block, const value_t *const *in, const int *row, const int *x,
-                            value_t *const *out)
+AVX2 INLINE void block_avx2(const work_t *w, const int m, int block, const value_t *const *in, const pixels_t *p)
 {
     const float *weights = w->weights + (size_t)block * (size_t)(w->rows * w->groups * BLOCK);
     __m256 a[6], b[6];
@@ -23,46 +22,33 @@ AVX2 INLINE void block_avx2(const work_t *w, const int m, int block, const value
     }
     for (k = 0; k < w->rows; k++) {
         UNROLLED for (i = 0; i < m; i++)
-            from[i] = in[row[i] + k] + x[i];
+            from[i] = in[p->row[i] + k] + p->at[i];
         for (g = 0; g < w->groups; g++, weights += BLOCK) {
-            const __m256 p = _mm256_loadu_ps(weights), q = _mm256_loadu_ps(weights + 8);
+            const __m256 w0 = _mm256_loadu_ps(weights), w1 = _mm256_loadu_ps(weights + 8);
             UNROLLED for (i = 0; i < m; i++) {
                 const __m256 v = _mm256_broadcast_ss(from[i] + g);
-                a[i] = _mm256_fmadd_ps(v, p, a[i]);
-                b[i] = _mm256_fmadd_ps(v, q, b[i]);
+                a[i] = _mm256_fmadd_ps(v, w0, a[i]);
+                b[i] = _mm256_fmadd_ps(v, w1, b[i]);
             }
         }
     }
     UNROLLED for (i = 0; i < m; i++)
-        finish_avx2(w, a[i], b[i], out[i] + block * BLOCK);
+        finish_avx2(w, a[i], b[i], p->to[i] + block * BLOCK);
 }
 
 AVX2 UNUSED static void product_avx2(const work_t *w, const value_t *const *in, value_t *const *out, int count)
 {
-    const int all = count * w->pixels;
-    int block, p, i;
+    int block, left;
     for (block = 0; block < w->blocks; block++) {
-        int r = 0, x = 0;
-        for (p = 0; p < all; p += 6) {
-            const int m = all - p < 6 ? all - p : 6;
-            int rows[6], places[6];
-            value_t *to[6];
-            for (i = 0; i < 6; i++) {
-                rows[i] = r * w->stride;
-                places[i] = x * w->stride * w->cell;
-                to[i] = out[r] + x * w->out;
-                /* Beyond the last pixel it is computed once more. */
-                if (p + i + 1 < all && ++x == w->pixels) {
-                    x = 0;
-                    r++;
-                }
-            }
-            if (m > 3)
-                block_avx2(w, 6, block, in, rows, places, to);
-            else if (m > 1)
-                block_avx2(w, 3, block, in, rows, places, to);
+        pixels_t p = {{0}, {0}, {NULL}, 0, 0};
+        for (left = count * w->pixels; left > 0; left -= 6) {
+            next_pixels(w, out, left, 6, &p);
+            if (left > 3)
+                block_avx2(w, 6, block, in, &p);
+            else if (left > 1)
+                block_avx2(w, 3, block, in, &p);
             else
-                block_avx2(w, 1, block, in, rows, places, to);
+                block_avx2(w, 1, block, in, &p);
         }
     }
 }

@@ -34,8 +34,8 @@ AVX2 INLINE void widen_avx2(const uint8_t *in, int16_t *out, int groups)
 }
 
 /* One block of 16 channels of m pixels. */
-AVX2 INLINE void block_avx2(const work_t *w, const int m, int block, const value_t *const *in, const int *row, const int *x,
-                            value_t *const *out, int16_t (*wide)[4 * CHUNK])
+AVX2 INLINE void block_avx2(const work_t *w, const int m, int block, const value_t *const *in, const pixels_t *p,
+                            int16_t (*wide)[4 * CHUNK])
 {
     const int8_t *weights = w->weights + (size_t)block * (size_t)(w->rows * w->groups * 64);
     __m256i a[6], b[6];
@@ -52,17 +52,17 @@ AVX2 INLINE void block_avx2(const work_t *w, const int m, int block, const value
             int j;
             some = w->groups - g < CHUNK ? w->groups - g : CHUNK;
             for (i = 0; i < m; i++)
-                widen_avx2(in[row[i] + k] + x[i] + 4 * g, wide[i], some);
+                widen_avx2(in[p->row[i] + k] + p->at[i] + 4 * g, wide[i], some);
             for (j = 0; j < some; j++, weights += 64) {
                 const __m128i *at = (const __m128i *)weights;
-                const __m256 p = _mm256_castsi256_ps(_mm256_cvtepi8_epi16(_mm_loadu_si128(at)));
-                const __m256 q = _mm256_castsi256_ps(_mm256_cvtepi8_epi16(_mm_loadu_si128(at + 1)));
-                const __m256 r = _mm256_castsi256_ps(_mm256_cvtepi8_epi16(_mm_loadu_si128(at + 2)));
-                const __m256 s = _mm256_castsi256_ps(_mm256_cvtepi8_epi16(_mm_loadu_si128(at + 3)));
-                const __m256i pq = _mm256_castps_si256(_mm256_shuffle_ps(p, q, 0x88));
-                const __m256i rs = _mm256_castps_si256(_mm256_shuffle_ps(r, s, 0x88));
-                const __m256i pq2 = _mm256_castps_si256(_mm256_shuffle_ps(p, q, 0xdd));
-                const __m256i rs2 = _mm256_castps_si256(_mm256_shuffle_ps(r, s, 0xdd));
+                const __m256 w0 = _mm256_castsi256_ps(_mm256_cvtepi8_epi16(_mm_loadu_si128(at)));
+                const __m256 w1 = _mm256_castsi256_ps(_mm256_cvtepi8_epi16(_mm_loadu_si128(at + 1)));
+                const __m256 w2 = _mm256_castsi256_ps(_mm256_cvtepi8_epi16(_mm_loadu_si128(at + 2)));
+                const __m256 w3 = _mm256_castsi256_ps(_mm256_cvtepi8_epi16(_mm_loadu_si128(at + 3)));
+                const __m256i pq = _mm256_castps_si256(_mm256_shuffle_ps(w0, w1, 0x88));
+                const __m256i rs = _mm256_castps_si256(_mm256_shuffle_ps(w2, w3, 0x88));
+                const __m256i pq2 = _mm256_castps_si256(_mm256_shuffle_ps(w0, w1, 0xdd));
+                const __m256i rs2 = _mm256_castps_si256(_mm256_shuffle_ps(w2, w3, 0xdd));
                 UNROLLED for (i = 0; i < m; i++) {
                     int32_t two[2];
                     __m256i v;
@@ -78,36 +78,23 @@ AVX2 INLINE void block_avx2(const work_t *w, const int m, int block, const value
         }
     UNROLLED for (i = 0; i < m; i++)
         finish_avx2(w, block, _mm256_permute4x64_epi64(a[i], 0xd8), _mm256_permute4x64_epi64(b[i], 0xd8),
-                    out[i] + block * BLOCK);
+                    p->to[i] + block * BLOCK);
 }
 
 AVX2 UNUSED static void product_avx2(const work_t *w, const value_t *const *in, value_t *const *out, int count)
 {
     __attribute__((aligned(32))) int16_t wide[6][4 * CHUNK];
-    const int all = count * w->pixels;
-    int block, p, i;
+    int block, left;
     for (block = 0; block < w->blocks; block++) {
-        int r = 0, x = 0;
-        for (p = 0; p < all; p += 6) {
-            const int m = all - p < 6 ? all - p : 6;
-            int rows[6], places[6];
-            value_t *to[6];
-            for (i = 0; i < 6; i++) {
-                rows[i] = r * w->stride;
-                places[i] = x * w->stride * w->cell;
-                to[i] = out[r] + x * w->out;
-                /* Beyond the last pixel it is computed once more. */
-                if (p + i + 1 < all && ++x == w->pixels) {
-                    x = 0;
-                    r++;
-                }
-            }
-            if (m > 3)
-                block_avx2(w, 6, block, in, rows, places, to, wide);
-            else if (m > 1)
-                block_avx2(w, 3, block, in, rows, places, to, wide);
+        pixels_t p = {{0}, {0}, {NULL}, 0, 0};
+        for (left = count * w->pixels; left > 0; left -= 6) {
+            next_pixels(w, out, left, 6, &p);
+            if (left > 3)
+                block_avx2(w, 6, block, in, &p, wide);
+            else if (left > 1)
+                block_avx2(w, 3, block, in, &p, wide);
             else
-                block_avx2(w, 1, block, in, rows, places, to, wide);
+                block_avx2(w, 1, block, in, &p, wide);
         }
     }
 }

@@ -4,7 +4,18 @@
 
 #if defined(__GNUC__) && (defined(__x86_64__) || defined(__i386__)) && defined(__SSE2__)
 #define X86 1
+#if defined(__cplusplus) && !defined(__clang__)
+/* What gcc's own headers do. */
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
+#include <cpuid.h>
 #include <immintrin.h>
+#if (defined(__clang__) && __clang_major__ >= 12) || (!defined(__clang__) && __GNUC__ >= 11)
+#define VNNI256_KNOWN 1
+#else
+#define VNNI256_KNOWN 0
+#endif
 #else
 #define X86 0
 #endif
@@ -30,7 +41,11 @@ typedef int32_t sum_t;
 #define RESTRICT __restrict
 #define INLINE static inline __attribute__((always_inline))
 #define UNUSED __attribute__((unused))
+#ifdef __clang__
+#define UNROLLED _Pragma("unroll")
+#else
 #define UNROLLED _Pragma("GCC unroll 16")
+#endif
 #elif defined(_MSC_VER)
 #define RESTRICT __restrict
 #define INLINE static __forceinline
