@@ -72,7 +72,7 @@ class Read:
 @dataclass(frozen=True, slots=True, eq=False)
 class Layer:
     """One layer and its plane: `pad` are the pixels of padding above, below, to the left and to the right, `padding`
-    their value as a byte. Output row y reads `window` rows from `stride` × y on."""
+    their value as a byte. Output row y reads `window` rows from `stride` × y on. Cells are multiples of `unit`."""
 
     name: str
     kind: int
@@ -85,12 +85,17 @@ class Layer:
     window: int
     padding: int
     steps: Quantization | None
+    unit: int
     pad: tuple[int, int, int, int] = (0, 0, 0, 0)
 
     @property
     def cell(self) -> int:
         """Values of a pixel."""
-        return self.channels if self.kind == PIXELS else blocks(self.channels) * BLOCK
+        return self.channels if self.kind == PIXELS else -(-self.channels // self.unit) * self.unit
+
+    def tile_cell(self, given: "Layer") -> int:
+        """Values of a pixel between the halves of a separable layer that reads `given`."""
+        return -(-given.channels // self.unit) * self.unit
 
     @property
     def padded(self) -> int:

@@ -18,6 +18,7 @@ from mobilenet.export.c.layer import (
     BLOCK,
     CONCATENATION,
     DEPTHWISE,
+    GROUP,
     OFFSET,
     PIXELS,
     PRODUCT,
@@ -25,7 +26,6 @@ from mobilenet.export.c.layer import (
     Layer,
     Read,
     Work,
-    blocks,
 )
 from mobilenet.model.fold import on_centred_pixels
 from mobilenet.model.graph import (
@@ -56,10 +56,13 @@ _MOST_SIDE = 2**15
 """In pixels or channels: indices in the file are 32 bits."""
 
 
-def layers_of(graph: Graph | QuantizedGraph) -> tuple[Layer, ...]:
-    """The layers in order, the first of which reads the photo. ModelError for sides beyond what the file can count."""
+def layers_of(graph: Graph | QuantizedGraph, *, small: bool) -> tuple[Layer, ...]:
+    """The layers in order, the first of which reads the photo. ModelError for sides beyond what the file can count.
+
+    If `small`, cells are not padded to blocks, nor planes for depthwise layers, whose kernels look for edges.
+    """
     nodes: Sequence[Node | QuantizedNode] = on_centred_pixels(graph) if isinstance(graph, Graph) else graph.nodes
-    making = _Making(graph, _fused(nodes, {row for output in graph.card.outputs for row in output.rows}))
+    making = _Making(graph, _fused(nodes, {row for output in graph.card.outputs for row in output.rows}), small=small)
     for node in nodes:
         making.add(node)
     return making.finished()
@@ -82,10 +85,12 @@ def _fused(nodes: Sequence[Node | QuantizedNode], shown: set[str]) -> dict[str, 
 
 
 class _Making:
-    def __init__(self, graph: Graph | QuantizedGraph, fused: dict[str, str]) -> None:
+    def __init__(self, graph: Graph | QuantizedGraph, fused: dict[str, str], *, small: bool) -> None:
         side = graph.card.preprocessing.resolution
         steps = None if isinstance(graph, Graph) else graph.input
-        self.layers = [Layer(INPUT, PIXELS, (), (), side, side, 3, 1, 0, _byte(steps), steps)]
+        self.small = small
+        self.unit = GROUP if small else BLOCK
+        self.layers = [Layer(INPUT, PIXELS, (), (), side, side, 3, 1, 0, _byte(steps), steps, self.unit)]
         self.places = {INPUT: 0}
         self.fused = fused
         self.waiting: dict[str, _CONVOLUTIONS] = {}
@@ -131,7 +136,7 @@ class _Making:
             works: tuple[Work, ...] = (weighed(node, node.filters, given.cell, given.steps),)
         else:
             kind = SEPARABLE
-            tile = blocks(len(first.filters)) * BLOCK
+            tile = -(-len(first.filters) // self.unit) * self.unit
             between = first.output if isinstance(first, QuantizedConv) else None
             works = (
                 weighed(first, first.filters, given.cell, given.steps),
@@ -140,7 +145,7 @@ class _Making:
         window = int(reader.filters.shape[2])
         steps = _output(node)
         return Layer(
-            node.name, kind, (read,), works, height, width, channels, reader.stride, window, _byte(steps), steps
+            node.name, kind, (read,), works, height, width, channels, reader.stride, window, _byte(steps), steps, self.unit
         )
 
     def _window(self, node: ConvNode | QuantizedConv, place: int) -> tuple[Read, tuple[int, int]]:
@@ -154,7 +159,8 @@ class _Making:
             around.append((before, max((out - 1) * node.stride + kernel - before - side, 0)))
             sides.append(out)
         (above, below), (left, right) = around
-        self.pads[place] = list(map(max, self.pads[place], (above, below, left, right)))
+        if not (self.small and node.depthwise):
+            self.pads[place] = list(map(max, self.pads[place], (above, below, left, right)))
         return Read(place, above, left, given.channels), (sides[0], sides[1])
 
     def _average(self, node: PoolNode | QuantizedPool) -> Layer:
@@ -163,7 +169,7 @@ class _Making:
         work = pooled(node, given.height * given.width, given.steps)
         steps = _output(node)
         read = Read(place, 0, 0, given.channels)
-        return Layer(node.name, AVERAGE, (read,), (work,), 1, 1, given.channels, 1, given.height, _byte(steps), steps)
+        return Layer(node.name, AVERAGE, (read,), (work,), 1, 1, given.channels, 1, given.height, _byte(steps), steps, self.unit)
 
     def _linear(self, node: LinearNode | QuantizedLinear) -> Layer:
         """A convolution of the whole plane."""
@@ -174,7 +180,7 @@ class _Making:
         work = weighed(node, filters, given.cell, given.steps)
         steps = _output(node)
         read = Read(place, 0, 0, given.channels)
-        return Layer(node.name, PRODUCT, (read,), (work,), 1, 1, len(filters), 1, given.height, _byte(steps), steps)
+        return Layer(node.name, PRODUCT, (read,), (work,), 1, 1, len(filters), 1, given.height, _byte(steps), steps, self.unit)
 
     def _concatenation(self, node: ConcatNode | QuantizedConcat) -> Layer:
         places = [self.places[name] for name in node.inputs]
@@ -182,7 +188,7 @@ class _Making:
         reads = tuple(Read(place, 0, 0, one.channels) for place, one in zip(places, given, strict=True))
         channels, steps = sum(one.channels for one in given), _output(node)
         height, width = given[0].height, given[0].width
-        return Layer(node.name, CONCATENATION, reads, (), height, width, channels, 1, 1, _byte(steps), steps)
+        return Layer(node.name, CONCATENATION, reads, (), height, width, channels, 1, 1, _byte(steps), steps, self.unit)
 
 
 def _output(node: Node | QuantizedNode) -> Quantization | None:

@@ -11,7 +11,7 @@ from mobilenet.errors import ModelError
 from mobilenet.export.c.header import arguments, header, identifiers, prefix_of
 from mobilenet.export.c.layer import Layer
 from mobilenet.export.c.layers import layers_of
-from mobilenet.export.c.plan import Plan, speed_plan
+from mobilenet.export.c.plan import Plan, small_plan, speed_plan
 from mobilenet.export.c.tables import tables
 from mobilenet.model.card import ModelCard
 from mobilenet.model.graph import Graph, QuantizedGraph
@@ -30,22 +30,24 @@ _CODE_BYTES = 4096
 """More than the code takes on a microcontroller."""
 
 
-def c_model(graph: Graph | QuantizedGraph, suppression: Suppression | None = None, name: str = "network") -> bytes:
+def c_model(
+    graph: Graph | QuantizedGraph, suppression: Suppression | None = None, name: str = "network", *, small: bool = False
+) -> bytes:
     """The sealed `.c` file of a graph: float32 for a `Graph`, int8 for a `QuantizedGraph`. Names in it begin with
     `name`, as far as C allows its characters. ModelError for a network too large for it."""
     if suppression is not None:
         raise ModelError("a C file returns the network's outputs, not boxes; export with --raw")
-    card, layers = graph.card, layers_of(graph)
+    card, layers = graph.card, layers_of(graph, small=small)
     places = {layer.name: number for number, layer in enumerate(layers)}
     shown = [[places[row] for row in output.rows] for output in card.outputs]
-    plan = speed_plan(layers, frozenset(number for numbers in shown for number in numbers))
-    made = tables(layers, plan, shown, card.preprocessing.mean)
+    plan = (small_plan if small else speed_plan)(layers, frozenset(number for numbers in shown for number in numbers))
+    made = tables(layers, plan, shown, card.preprocessing.mean, small=small)
     precision, size = ("float32", 4) if isinstance(graph, Graph) else ("int8", 1)
     prefix = prefix_of(name)
     parts = [
         f"/* {UNSEALED} */\n",
         header(card, prefix, plan.values * size, made.constant_bytes + _CODE_BYTES),
-        _settings(layers, plan, precision),
+        _settings(layers, plan, precision, small=small),
         _kernel("types"),
         made.text,
         _kernel(f"plain_{precision}"),
@@ -62,11 +64,12 @@ def _kernel(name: str) -> str:
     return (_KERNELS / f"{name}.c").read_text("ascii")
 
 
-def _settings(layers: Sequence[Layer], plan: Plan, precision: str) -> str:
+def _settings(layers: Sequence[Layer], plan: Plan, precision: str, *, small: bool) -> str:
     rows = max(
         (place.step - 1) * layer.stride + max(layer.window, 1) for layer, place in zip(layers, plan.places, strict=True)
     )
     numbers = {
+        "SMALL": int(small),
         "FLOAT32": int(precision == "float32"),
         "LAYERS": len(layers),
         "MOST_ROWS": rows,

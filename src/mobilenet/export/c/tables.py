@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mobilenet.export.c.layer import BLOCK, OFFSET, Layer, Work, blocks
+from mobilenet.export.c.layer import DEPTHWISE, OFFSET, SEPARABLE, Layer, Work, blocks
 from mobilenet.export.c.plan import Plan
 from mobilenet.export.c.text import array, pieces, table
 
@@ -46,7 +46,9 @@ class _Pool:
         return np.concatenate([*self.parts, np.zeros(0, dtype)]).astype(dtype)
 
 
-def tables(layers: Sequence[Layer], plan: Plan, shown: Sequence[Sequence[int]], mean: Sequence[float]) -> Tables:
+def tables(
+    layers: Sequence[Layer], plan: Plan, shown: Sequence[Sequence[int]], mean: Sequence[float], *, small: bool
+) -> Tables:
     """Of layers in these places; `shown` are the layers that each output joins, `mean` that of pixels."""
     float32 = layers[0].steps is None
     sums, kind = (np.float32, "float") if float32 else (np.int32, "int32_t")
@@ -62,7 +64,9 @@ def tables(layers: Sequence[Layer], plan: Plan, shown: Sequence[Sequence[int]], 
         )  # fmt: skip
         for read in layer.reads:
             given = layers[read.layer]
-            column = (given.pad[2] - read.left) * given.cell
+            # A depthwise layer that looks for edges begins at the first pixel; see `layers_of`.
+            left = 0 if layer.kind in (DEPTHWISE, SEPARABLE) and small else read.left
+            column = (given.pad[2] - left) * given.cell
             reads.append((read.layer, given.pad[0] - read.above, column, read.channels))
         for number, work in enumerate(layer.works):
             pools = weights.add(work.weights), biases.add(work.bias), scales.add(work.scale)
@@ -87,12 +91,13 @@ def _work(layer: Layer, layers: Sequence[Layer], work: Work, number: int, pools:
     """The row of one of a layer's works; in a separable one, the first writes a tile that the second reads."""
     given = layers[layer.reads[0].layer]
     first, second = (layer.separable and number == place for place in (0, 1))
-    tile = blocks(given.channels) * BLOCK
+    tile = layer.tile_cell(given)
     pixels = given.width if work.rows == 0 else layer.width
     return (
         f"WEIGHTS + {pools[0]}", f"biases + {pools[1]}", f"scales + {pools[2]}", work.low, work.high, work.zero,
         blocks(given.channels if first else layer.channels), work.rows, work.width, work.groups,
         1 if second else layer.stride, tile if second else given.cell, pixels, tile if first else layer.cell,
+        layer.reads[0].left, given.width, layers[layer.reads[0].layer].padding,
     )  # fmt: skip
 
 

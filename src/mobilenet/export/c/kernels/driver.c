@@ -59,8 +59,16 @@ static void compute(const kernels_t *k, value_t *arena, const layer_t *l, int y,
     const input_t *from = &inputs[l->first];
     const int rows = (count - 1) * l->stride + l->window;
     int i;
-    for (i = 0; i < rows; i++)
-        in[i] = row_of(arena, &layers[from->layer], from->row + y * l->stride + i) + from->column;
+    for (i = 0; i < rows; i++) {
+        const int at = from->row + y * l->stride + i;
+#if SMALL
+        if ((l->kind == DEPTHWISE || l->kind == SEPARABLE) && is_padding(&layers[from->layer], at)) {
+            in[i] = NULL;
+            continue;
+        }
+#endif
+        in[i] = row_of(arena, &layers[from->layer], at) + from->column;
+    }
     switch (l->kind) {
     case PRODUCT:
         k->product(w, in, out, count);

@@ -22,7 +22,7 @@ UNUSED static void product_plain(const work_t *w, const value_t *const *in, valu
                         for (i = 0; i < BLOCK; i++)
                             sums[i] += a[g] * weights[i];
                 }
-                for (i = 0; i < BLOCK; i++)
+                for (i = 0; i < LANES(w, block); i++)
                     out[r][x * w->out + block * BLOCK + i] = bounded(sums[i], w);
             }
 }
@@ -37,12 +37,15 @@ UNUSED static void depthwise_plain(const work_t *w, const value_t *const *in, va
                 const float *RESTRICT weights = w->weights + (size_t)block * w->rows * w->width * BLOCK;
                 memcpy(sums, w->bias + block * BLOCK, sizeof sums);
                 for (k = 0; k < w->rows; k++) {
-                    const float *RESTRICT a = in[r * w->stride + k] + x * w->stride * w->cell + block * BLOCK;
-                    for (t = 0; t < w->width; t++, a += w->cell, weights += BLOCK)
-                        for (i = 0; i < BLOCK; i++)
-                            sums[i] += a[i] * weights[i];
+                    const float *row = in[r * w->stride + k];
+                    for (t = 0; t < w->width; t++, weights += BLOCK) {
+                        const int at = column(w, row, x, t);
+                        if (at >= 0)
+                            for (i = 0; i < LANES(w, block); i++)
+                                sums[i] += row[at * w->cell + block * BLOCK + i] * weights[i];
+                    }
                 }
-                for (i = 0; i < BLOCK; i++)
+                for (i = 0; i < LANES(w, block); i++)
                     out[r][x * w->out + block * BLOCK + i] = bounded(sums[i], w);
             }
 }
@@ -54,9 +57,9 @@ static void average(const work_t *w, const value_t *const *in, value_t *out, int
         float sums[BLOCK] = {0};
         for (r = 0; r < height; r++)
             for (x = 0; x < w->pixels; x++)
-                for (i = 0; i < BLOCK; i++)
+                for (i = 0; i < LANES(w, block); i++)
                     sums[i] += in[r][x * w->cell + block * BLOCK + i];
-        for (i = 0; i < BLOCK; i++)
+        for (i = 0; i < LANES(w, block); i++)
             out[block * BLOCK + i] = sums[i] / (float)(height * w->pixels);
     }
 }

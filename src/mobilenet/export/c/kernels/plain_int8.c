@@ -17,7 +17,7 @@ INLINE void finish(const work_t *w, int block, const int32_t *sums, value_t *out
 {
     const float *scale = w->scale + block * BLOCK;
     int i;
-    for (i = 0; i < BLOCK; i++)
+    for (i = 0; i < LANES(w, block); i++)
         out[i] = rounded(sums[i], scale[i], w);
 }
 
@@ -52,10 +52,16 @@ UNUSED static void depthwise_plain(const work_t *w, const value_t *const *in, va
                 const int8_t *RESTRICT weights = w->weights + (size_t)block * w->rows * w->width * BLOCK;
                 memcpy(sums, w->bias + block * BLOCK, sizeof sums);
                 for (k = 0; k < w->rows; k++) {
-                    const uint8_t *RESTRICT a = in[r * w->stride + k] + x * w->stride * w->cell + block * BLOCK;
-                    for (t = 0; t < w->width; t++, a += w->cell, weights += BLOCK)
-                        for (i = 0; i < BLOCK; i++)
-                            sums[i] += a[i] * weights[i];
+                    const uint8_t *row = in[r * w->stride + k];
+                    for (t = 0; t < w->width; t++, weights += BLOCK) {
+                        const int at = column(w, row, x, t);
+                        if (at < 0)
+                            for (i = 0; i < BLOCK; i++)
+                                sums[i] += w->padding * weights[i];
+                        else
+                            for (i = 0; i < LANES(w, block); i++)
+                                sums[i] += row[at * w->cell + block * BLOCK + i] * weights[i];
+                    }
                 }
                 finish(w, block, sums, out[r] + x * w->out + block * BLOCK);
             }
@@ -70,9 +76,9 @@ static void average(const work_t *w, const value_t *const *in, value_t *out, int
         memcpy(sums, w->bias, sizeof sums);
         for (r = 0; r < height; r++)
             for (x = 0; x < w->pixels; x++)
-                for (i = 0; i < BLOCK; i++)
+                for (i = 0; i < LANES(w, block); i++)
                     sums[i] += in[r][x * w->cell + block * BLOCK + i];
-        for (i = 0; i < BLOCK; i++)
+        for (i = 0; i < LANES(w, block); i++)
             out[block * BLOCK + i] = rounded(sums[i], w->scale[0], w);
     }
 }

@@ -2,7 +2,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#if defined(__GNUC__) && (defined(__x86_64__) || defined(__i386__)) && defined(__SSE2__)
+#if !SMALL && defined(__GNUC__) && (defined(__x86_64__) || defined(__i386__)) && defined(__SSE2__)
 #define X86 1
 #if defined(__cplusplus) && !defined(__clang__)
 /* What gcc's own headers do. */
@@ -77,7 +77,17 @@ typedef struct {
     int cell;   /* values between pixels of input */
     int pixels; /* in a row of output */
     int out;    /* values between pixels of output */
+    int left;   /* pixels of padding that the kernel of a depthwise layer begins with, if SMALL */
+    int across; /* pixels in a row of input */
+    int padding;
 } work_t;
+
+/* Channels of a block that are in a cell. */
+#if SMALL
+#define LANES(w, block) ((w)->out - (block) * BLOCK < BLOCK ? (w)->out - (block) * BLOCK : BLOCK)
+#else
+#define LANES(w, block) BLOCK
+#endif
 
 /* `count` rows of output; in[r * stride + k] is the row of input that row k of the kernel reads for output r. */
 typedef void kernel_t(const work_t *w, const value_t *const *in, value_t *const *out, int count);
@@ -86,6 +96,19 @@ typedef struct {
     kernel_t *product;   /* a convolution over all channels */
     kernel_t *depthwise; /* of 3 x 3 */
 } kernels_t;
+
+/* The pixel of a row that column t of the kernel reads for output x, -1 for one of the padding. A row of the padding is
+ * none. */
+INLINE int column(const work_t *w, const value_t *row, int x, int t)
+{
+#if SMALL
+    const int at = x * w->stride + t - w->left;
+    return !row || at >= w->across ? -1 : at;
+#else
+    (void)row;
+    return x * w->stride + t;
+#endif
+}
 
 /* Where a layer reads another one: its window for output 0 begins in row `row`, at value `column` of a row. */
 typedef struct {
