@@ -7,6 +7,7 @@ from mobilenet.files import atomic_write
 from mobilenet.model.graph import Graph, QuantizedGraph
 from mobilenet.model.suppression import Suppression
 from mobilenet.runtimes.c_file import SUFFIX, header_of
+from mobilenet.runtimes.engines import Plan
 
 __all__ = ["WRITERS", "Writer", "write_beside"]
 
@@ -20,14 +21,15 @@ class Writer(Protocol):
         batch: int | None,
         suppression: Suppression | None = None,
         name: str = "network",
+        plan: Plan = "speed",
         /,
     ) -> bytes:
         """The bytes of a file for `batch` photos at once, None for any number where a format can say so; with a
-        `suppression` it returns boxes, otherwise the network's outputs. `name` is for formats that have names."""
+        `suppression` it returns boxes, otherwise the network's outputs. `name` and `plan` are those of C files."""
 
 
 def _onnx(
-    graph: Graph | QuantizedGraph, batch: int | None, suppression: Suppression | None = None, _name: str = "", /
+    graph: Graph | QuantizedGraph, batch: int | None, suppression: Suppression | None = None, *_of_c: str
 ) -> bytes:
     # The packages of a format are imported only when it is written.
     from mobilenet.export.onnx.model import onnx_model
@@ -36,7 +38,7 @@ def _onnx(
 
 
 def _litert(
-    graph: Graph | QuantizedGraph, _batch: int | None, suppression: Suppression | None = None, _name: str = "", /
+    graph: Graph | QuantizedGraph, _batch: int | None, suppression: Suppression | None = None, *_of_c: str
 ) -> bytes:
     from mobilenet.export.litert.model import litert_model
 
@@ -44,11 +46,16 @@ def _litert(
 
 
 def _c(
-    graph: Graph | QuantizedGraph, _batch: int | None, suppression: Suppression | None = None, name: str = "network", /
+    graph: Graph | QuantizedGraph,
+    _batch: int | None,
+    suppression: Suppression | None = None,
+    name: str = "network",
+    plan: Plan = "speed",
+    /,
 ) -> bytes:
     from mobilenet.export.c.model import c_model
 
-    return c_model(graph, suppression, name)
+    return c_model(graph, suppression, name, plan)
 
 
 WRITERS: dict[str, Writer] = {"onnx": _onnx, "litert": _litert, "c": _c}

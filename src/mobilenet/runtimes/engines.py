@@ -4,6 +4,7 @@ import os
 import shutil
 from dataclasses import dataclass
 from importlib.util import find_spec
+from typing import Literal
 
 from mobilenet.extras import pip_install
 
@@ -12,15 +13,22 @@ __all__ = [
     "FORMATS",
     "FORMAT_OF",
     "MOST_THREADS",
+    "PLANS",
     "SUFFIXES",
     "USUAL_FORMATS",
     "Engine",
     "Format",
+    "Plan",
     "c_compiler",
     "engines_of",
 ]
 
 MOST_THREADS = 1024
+
+Plan = Literal["speed", "small"]
+"""What a C file is made for: to be fast, or to need little working memory."""
+
+PLANS: tuple[Plan, ...] = ("speed", "small")
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ from mobilenet.images.preprocessing import Preprocessing
 from mobilenet.model.card import ModelCard
 from mobilenet.model.precision import PRECISIONS, Precision
 from mobilenet.runtimes.c_file import device_bytes
-from mobilenet.runtimes.engines import ENGINES, FORMAT_OF, FORMATS, MOST_THREADS
+from mobilenet.runtimes.engines import ENGINES, FORMAT_OF, FORMATS, MOST_THREADS, Plan
 from mobilenet.tasks.default import DEFAULT
 
 __all__ = [
@@ -58,7 +58,7 @@ the time."""
 class GridSettings:
     """The candidates, and about how many `seconds` for all of them; ConfigError for values out of range.
 
-    Without `runtimes`, every installed engine that runs exported files is used.
+    Without `runtimes`, every installed engine that runs exported files is used. `plan` is that of C files.
     """
 
     widths: tuple[float, ...] = WIDTHS
@@ -68,6 +68,7 @@ class GridSettings:
     precisions: tuple[Precision, ...] = PRECISIONS
     threads: tuple[int, ...] = (1,)
     seconds: float = 90.0
+    plan: Plan = "speed"
 
     def __post_init__(self) -> None:
         if len(self.widths) < 2 or len(self.resolutions) < 2:
@@ -218,7 +219,7 @@ class _Work:
                     continue
                 file = self.folder / f"candidate{kind.suffix}"
                 with storage_errors(file):
-                    file.write_bytes(WRITERS[name](graph, None))
+                    file.write_bytes(WRITERS[name](graph, None, None, "candidate", self.settings.plan))
                 for runtime in runtimes:
                     yield precision, runtime, file
 

@@ -36,7 +36,10 @@ def smallest_files(grid: GridSettings, card: ModelCard) -> dict[Variant, bytes]:
     """The files of the narrowest candidate at the lowest resolution, whose card this is, for every variant of the
     grid; nothing is measured. A trained one is as large, except for the provenance in its card."""
     graphs = {precision: untrained(card, precision) for precision in grid.precisions}
-    return {one: WRITERS[FORMAT_OF[one.runtime]](graphs[one.precision], None) for one in grid.variants}
+    return {
+        one: WRITERS[FORMAT_OF[one.runtime]](graphs[one.precision], None, None, "smallest", grid.plan)
+        for one in grid.variants
+    }
 
 
 def measure_smallest(files: dict[Variant, bytes], progress: Callable[[int, int], object]) -> dict[Variant, Least]:

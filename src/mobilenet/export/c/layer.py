@@ -1,4 +1,4 @@
-"""One layer of a C file: what it reads, what it computes with, and the shape of its plane."""
+"""One layer of a C file: what it reads, what it computes with, the shape of its plane and its place in memory."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +19,8 @@ __all__ = [
     "PRODUCT",
     "SEPARABLE",
     "Layer",
+    "Memory",
+    "Place",
     "Read",
     "Work",
     "blocks",
@@ -116,3 +118,21 @@ class Layer:
     def by_rows(self) -> bool:
         """Whether it reads its input row by row, and can do so while that is made."""
         return self.kind in (PRODUCT, DEPTHWISE, SEPARABLE)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A plane's first value, its rows in memory, and the rows that are made at once."""
+
+    at: int
+    kept: int
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """A plan: the places of all layers, that of the tile between halves of a layer, and the size of all, in values."""
+
+    places: tuple[Place, ...]
+    tile: int
+    values: int

@@ -145,7 +145,18 @@ class _Making:
         window = int(reader.filters.shape[2])
         steps = _output(node)
         return Layer(
-            node.name, kind, (read,), works, height, width, channels, reader.stride, window, _byte(steps), steps, self.unit
+            node.name,
+            kind,
+            (read,),
+            works,
+            height,
+            width,
+            channels,
+            reader.stride,
+            window,
+            _byte(steps),
+            steps,
+            self.unit,
         )
 
     def _window(self, node: ConvNode | QuantizedConv, place: int) -> tuple[Read, tuple[int, int]]:
@@ -169,7 +180,9 @@ class _Making:
         work = pooled(node, given.height * given.width, given.steps)
         steps = _output(node)
         read = Read(place, 0, 0, given.channels)
-        return Layer(node.name, AVERAGE, (read,), (work,), 1, 1, given.channels, 1, given.height, _byte(steps), steps, self.unit)
+        return Layer(
+            node.name, AVERAGE, (read,), (work,), 1, 1, given.channels, 1, given.height, _byte(steps), steps, self.unit
+        )
 
     def _linear(self, node: LinearNode | QuantizedLinear) -> Layer:
         """A convolution of the whole plane."""
@@ -180,7 +193,9 @@ class _Making:
         work = weighed(node, filters, given.cell, given.steps)
         steps = _output(node)
         read = Read(place, 0, 0, given.channels)
-        return Layer(node.name, PRODUCT, (read,), (work,), 1, 1, len(filters), 1, given.height, _byte(steps), steps, self.unit)
+        return Layer(
+            node.name, PRODUCT, (read,), (work,), 1, 1, len(filters), 1, given.height, _byte(steps), steps, self.unit
+        )
 
     def _concatenation(self, node: ConcatNode | QuantizedConcat) -> Layer:
         places = [self.places[name] for name in node.inputs]

@@ -8,34 +8,16 @@ plane lies on top of the one that it is made from, as far as that has been read.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mobilenet.export.c.layer import PIXELS, Layer
+from mobilenet.export.c.layer import PIXELS, Layer, Memory, Place
 from mobilenet.export.c.schedule import displacement
 
-__all__ = ["Place", "Plan", "small_plan", "speed_plan"]
+__all__ = ["small_plan", "speed_plan"]
 
 _TILE = 16 * 1024
 """Values that a few rows of a layer's input may have, so that they stay in a processor's first cache."""
 
 _ALIGNED, _SMALL = 64, 16
 """Values that every plane begins at a multiple of."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A plane's first value, its rows in memory, and the rows that are made at once."""
-
-    at: int
-    kept: int
-    step: int
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """The places of all layers, that of the tile between the two halves of a layer, and the size of all, in values."""
-
-    places: tuple[Place, ...]
-    tile: int
-    values: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,20 +30,20 @@ class _Buffer:
     last: int
 
 
-def speed_plan(layers: Sequence[Layer], shown: frozenset[int]) -> Plan:
+def speed_plan(layers: Sequence[Layer], shown: frozenset[int]) -> Memory:
     """Whole planes, each made a few rows at a time; `shown` are the layers that outputs are read from."""
     kept = [layer.padded for layer in layers]
     steps = [_step(layer, layers) for layer in layers]
     # Kernels may read a cell behind a plane, and ignore it.
-    return _placed(layers, kept, steps, _buffers(layers, kept, steps, shown, _ALIGNED), {}, max(x.cell for x in layers))
+    return _placed(kept, steps, _buffers(layers, kept, steps, shown, _ALIGNED), {}, max(x.cell for x in layers))
 
 
-def small_plan(layers: Sequence[Layer], shown: frozenset[int]) -> Plan:
+def small_plan(layers: Sequence[Layer], shown: frozenset[int]) -> Memory:
     """As little memory as planes of which a few rows are kept, and planes on top of each other, make possible."""
     kept = _fewest_rows(layers, shown)
     steps = [1] * len(layers)
     pairs = _on_top(layers, kept, shown)
-    return _placed(layers, kept, steps, _buffers(layers, kept, steps, shown, _SMALL), pairs, 0)
+    return _placed(kept, steps, _buffers(layers, kept, steps, shown, _SMALL), pairs, 0)
 
 
 def _step(layer: Layer, layers: Sequence[Layer]) -> int:
@@ -134,25 +116,26 @@ def _on_top(layers: Sequence[Layer], kept: Sequence[int], shown: frozenset[int])
 
 
 def _placed(
-    layers: Sequence[Layer],
     kept: Sequence[int],
     steps: Sequence[int],
     buffers: Sequence[_Buffer],
     pairs: dict[tuple[int, int], int],
     slack: int,
-) -> Plan:
+) -> Memory:
     """The largest buffers first, each as low as those before it allow."""
     best: dict[int, int] = {}
     size = -1
-    for order in (lambda one: (-one.size, one.layer), lambda one: (one.first, -one.size), lambda one: (-one.last, -one.size)):
+    for order in (
+        lambda one: (-one.size, one.layer),
+        lambda one: (one.first, -one.size),
+        lambda one: (-one.last, -one.size),
+    ):
         at = _lowest(sorted(buffers, key=order), pairs)
         top = max(at[buffer.layer] + buffer.size for buffer in buffers)
         if size < 0 or top < size:
             best, size = at, top
-    places = tuple(
-        Place(best[number], rows, step) for number, (rows, step) in enumerate(zip(kept, steps, strict=True))
-    )
-    return Plan(places, best[-1], size + slack)
+    places = tuple(Place(best[number], rows, step) for number, (rows, step) in enumerate(zip(kept, steps, strict=True)))
+    return Memory(places, best[-1], size + slack)
 
 
 def _lowest(buffers: Sequence[_Buffer], pairs: dict[tuple[int, int], int]) -> dict[int, int]:
@@ -186,21 +169,26 @@ def _forbidden(new: _Buffer, other: _Buffer, at: int, pairs: dict[tuple[int, int
 def _fewest_rows(layers: Sequence[Layer], shown: frozenset[int]) -> list[int]:
     """For each layer the rows to keep: all, or those that its only reader needs at once, whichever takes less memory in
     the end, as far as the sizes of planes tell."""
-    readers = [[number for number, layer in enumerate(layers) if any(read.layer == one for read in layer.reads)] for one in range(len(layers))]
+    readers = [
+        [number for number, layer in enumerate(layers) if any(read.layer == one for read in layer.reads)]
+        for one in range(len(layers))
+    ]
     whole = [layer.padded for layer in layers]
     rows = list(whole)
     for number, layer in enumerate(layers):
         if _may_be_cut(layer, number, readers[number], layers, shown):
             rows[number] = min(layer.padded, layers[readers[number][0]].window)
-    return _cuts(layers, whole, rows, shown)
+    return _cuts(layers, whole, rows)
 
 
-def _may_be_cut(layer: Layer, number: int, readers: Sequence[int], layers: Sequence[Layer], shown: frozenset[int]) -> bool:
+def _may_be_cut(
+    layer: Layer, number: int, readers: Sequence[int], layers: Sequence[Layer], shown: frozenset[int]
+) -> bool:
     made_by_rows = layer.by_rows or layer.kind == PIXELS
     return made_by_rows and readers == [number + 1] and layers[number + 1].by_rows and number not in shown
 
 
-def _cuts(layers: Sequence[Layer], whole: Sequence[int], rows: Sequence[int], shown: frozenset[int]) -> list[int]:
+def _cuts(layers: Sequence[Layer], whole: Sequence[int], rows: Sequence[int]) -> list[int]:
     """By dynamic programming along each chain of layers that may be cut: the most that any group takes is least."""
     kept = list(whole)
     number = 0

@@ -17,7 +17,9 @@ class Made:
     count: int
 
 
-def schedule(layers: Sequence[Layer], kept: Sequence[int], steps: Sequence[int], targets: Sequence[int]) -> Iterator[Made]:
+def schedule(
+    layers: Sequence[Layer], kept: Sequence[int], steps: Sequence[int], targets: Sequence[int]
+) -> Iterator[Made]:
     """The rows that the driver makes, in order, for the planes `targets` to be whole, if all others that are kept whole
     are. `kept` are the rows of each layer in memory, `steps` those that it makes at once."""
     made = [layer.padded if rows == layer.padded else 0 for layer, rows in zip(layers, kept, strict=True)]

@@ -8,24 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mobilenet.export.c.layer import DEPTHWISE, OFFSET, SEPARABLE, Layer, Work, blocks
-from mobilenet.export.c.plan import Plan
+from mobilenet.export.c.layer import DEPTHWISE, OFFSET, SEPARABLE, Layer, Memory, Place, Work, blocks
 from mobilenet.export.c.text import array, pieces, table
 
-__all__ = ["Tables", "tables"]
+__all__ = ["Tables"]
 
 _Row = tuple[str | int | float, ...]
 
-_POINTERS, _NUMBER = 3, 4
-"""In a row of `works`; bytes of a number, and of a pointer of the devices whose memory is counted."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tables:
-    """The text of the constants, and how many bytes they take where a pointer has 4."""
-
-    text: str
-    constant_bytes: int
+_NUMBER = 4
+"""Bytes of a number, and of a pointer of the devices whose memory is counted."""
 
 
 @dataclass(slots=True)
@@ -46,45 +37,68 @@ class _Pool:
         return np.concatenate([*self.parts, np.zeros(0, dtype)]).astype(dtype)
 
 
-def tables(
-    layers: Sequence[Layer], plan: Plan, shown: Sequence[Sequence[int]], mean: Sequence[float], *, small: bool
-) -> Tables:
-    """Of layers in these places; `shown` are the layers that each output joins, `mean` that of pixels."""
-    float32 = layers[0].steps is None
-    sums, kind = (np.float32, "float") if float32 else (np.int32, "int32_t")
-    weights, biases, scales = _Pool(), _Pool(), _Pool()
-    works: list[_Row] = []
-    rows: list[_Row] = []
-    reads: list[_Row] = []
-    for layer, place in zip(layers, plan.places, strict=True):
-        rows.append(
-            (layer.kind, len(layer.reads), len(reads), len(works), place.at, place.kept, layer.padded, layer.pad[0],
-             layer.height, layer.row, layer.pad[2] * layer.cell, layer.width, layer.cell, place.step, layer.stride,
-             layer.window, layer.padding)
+class Tables:
+    """The constants of layers in their places; `shown` are the layers that each output joins, `mean` that of pixels,
+    three numbers, and `small` is as in `layers_of`."""
+
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        memory: Memory,
+        shown: Sequence[Sequence[int]],
+        mean: Sequence[float],
+        *,
+        small: bool,
+    ) -> None:
+        self._float32 = layers[0].steps is None
+        self._mean = np.array(mean, np.float32)
+        self._weights, self._biases, self._scales = _Pool(), _Pool(), _Pool()
+        self._works: list[_Row] = []
+        self._layers: list[_Row] = []
+        self._reads: list[_Row] = []
+        self._shown = _outputs(shown, layers)
+        for layer, place in zip(layers, memory.places, strict=True):
+            self._add(layer, place, layers, small=small)
+
+    @property
+    def constant_bytes(self) -> int:
+        """Bytes of all of them, where a pointer has 4."""
+        rows = sum(map(len, [*self._works, *self._layers, *self._reads, *self._shown]))
+        weights = self._weights.size * (_NUMBER if self._float32 else 1)
+        return weights + _NUMBER * (self._biases.size + self._scales.size + rows)
+
+    def text(self) -> str:
+        """Their definitions in C."""
+        sums, kind = (np.float32, "float") if self._float32 else (np.int32, "int32_t")
+        return "\n".join(
+            [
+                array("float", "mean", self._mean) if self._float32 else "",
+                _weights(self._weights.values(np.float32 if self._float32 else np.int8)),
+                array(kind, "biases", self._biases.values(sums)),
+                array("float", "scales", self._scales.values(np.float32)),
+                table("work_t", "works", self._works),
+                table("input_t", "inputs", self._reads),
+                table("layer_t", "layers", self._layers),
+                table("output_t", "shown", self._shown),
+            ]
+        )
+
+    def _add(self, layer: Layer, place: Place, layers: Sequence[Layer], *, small: bool) -> None:
+        self._layers.append(
+            (layer.kind, len(layer.reads), len(self._reads), len(self._works), place.at, place.kept, layer.padded,
+             layer.pad[0], layer.height, layer.row, layer.pad[2] * layer.cell, layer.width, layer.cell, place.step,
+             layer.stride, layer.window, layer.padding)
         )  # fmt: skip
         for read in layer.reads:
             given = layers[read.layer]
             # A depthwise layer that looks for edges begins at the first pixel; see `layers_of`.
             left = 0 if layer.kind in (DEPTHWISE, SEPARABLE) and small else read.left
-            column = (given.pad[2] - left) * given.cell
-            reads.append((read.layer, given.pad[0] - read.above, column, read.channels))
+            self._reads.append(
+                (read.layer, given.pad[0] - read.above, (given.pad[2] - left) * given.cell, read.channels)
+            )
         for number, work in enumerate(layer.works):
-            pools = weights.add(work.weights), biases.add(work.bias), scales.add(work.scale)
-            works.append(_work(layer, layers, work, number, pools))
-    outputs = _outputs(shown, layers)
-    values = weights.values(np.float32 if float32 else np.int8)
-    text = [
-        array("float", "mean", np.array(mean, np.float32)) if float32 else "",
-        _weights(values),
-        array(kind, "biases", biases.values(sums)),
-        array("float", "scales", scales.values(np.float32)),
-        table("work_t", "works", works),
-        table("input_t", "inputs", reads),
-        table("layer_t", "layers", rows),
-        table("output_t", "shown", outputs),
-    ]
-    numbers = biases.size + scales.size + sum(map(len, [*works, *rows, *reads, *outputs]))
-    return Tables("\n".join(text), values.nbytes + _NUMBER * numbers)
+            pools = self._weights.add(work.weights), self._biases.add(work.bias), self._scales.add(work.scale)
+            self._works.append(_work(layer, layers, work, number, pools))
 
 
 def _work(layer: Layer, layers: Sequence[Layer], work: Work, number: int, pools: tuple[int, int, int]) -> _Row:
