@@ -5,7 +5,10 @@
 #define WITH_AVX_VNNI 2
 #define WITH_AVX512 3
 
-static const kernels_t plain = {product_plain, depthwise_plain};
+UNUSED static const kernels_t plain = {product_plain, depthwise_plain};
+#if DOT
+static const kernels_t dot = {product_dot, depthwise_plain};
+#endif
 
 #if X86
 static const kernels_t avx2 = {product_avx2, depthwise_avx2};
@@ -57,5 +60,9 @@ static const kernels_t *chosen_kernels(void)
         return &avx2;
     }
 #endif
+#if DOT
+    return &dot;
+#else
     return &plain;
+#endif
 }

@@ -21,11 +21,33 @@ INLINE void finish(const work_t *w, int block, const int32_t *sums, value_t *out
         out[i] = rounded(sums[i], scale[i], w);
 }
 
+/* The products of a group of four values for each channel of a block. */
+INLINE void add_group(int32_t *RESTRICT sums, const uint8_t *RESTRICT a, const int8_t *RESTRICT weights, const int lanes)
+{
+    int i;
+#if PAIRS
+    /* Two at a time, of 16 bits: the first and the third, the second and the fourth. */
+    uint32_t four, v;
+    uint16x2_t even, odd;
+    memcpy(&four, a, 4);
+    even = __uxtb16(four);
+    odd = __uxtb16(four >> 8);
+    for (i = 0; i < lanes; i++) {
+        memcpy(&v, weights + 4 * i, 4);
+        sums[i] = __smlad(__sxtb16(v), (int16x2_t)even, sums[i]);
+        sums[i] = __smlad(__sxtb16(v >> 8), (int16x2_t)odd, sums[i]);
+    }
+#else
+    for (i = 0; i < lanes; i++)
+        sums[i] += a[0] * weights[4 * i] + a[1] * weights[4 * i + 1] + a[2] * weights[4 * i + 2] + a[3] * weights[4 * i + 3];
+#endif
+}
+
 UNUSED static void product_plain(const work_t *w, const value_t *const *in, value_t *const *out, int count)
 {
     const int depth = w->rows * w->groups * BLOCK * GROUP;
     int32_t sums[BLOCK];
-    int r, x, block, k, g, i;
+    int r, x, block, k, g;
     for (r = 0; r < count; r++)
         for (x = 0; x < w->pixels; x++)
             for (block = 0; block < w->blocks; block++) {
@@ -34,9 +56,7 @@ UNUSED static void product_plain(const work_t *w, const value_t *const *in, valu
                 for (k = 0; k < w->rows; k++) {
                     const uint8_t *RESTRICT a = in[r * w->stride + k] + x * w->stride * w->cell;
                     for (g = 0; g < w->groups; g++, a += GROUP, weights += BLOCK * GROUP)
-                        for (i = 0; i < BLOCK; i++)
-                            sums[i] += a[0] * weights[4 * i] + a[1] * weights[4 * i + 1] + a[2] * weights[4 * i + 2] +
-                                       a[3] * weights[4 * i + 3];
+                        add_group(sums, a, weights, LANES(w, block));
                 }
                 finish(w, block, sums, out[r] + x * w->out + block * BLOCK);
             }

@@ -25,6 +25,20 @@
 
 #define BLOCK 16
 
+#if !SMALL && !FLOAT32 && defined(__aarch64__) && defined(__ARM_FEATURE_DOTPROD)
+#define DOT 1
+#include <arm_neon.h>
+#else
+#define DOT 0
+#endif
+
+#if defined(__ARM_FEATURE_SIMD32) && !defined(__aarch64__)
+#define PAIRS 1
+#include <arm_acle.h>
+#else
+#define PAIRS 0
+#endif
+
 #if FLOAT32
 typedef float value_t;
 typedef float weight_t;
