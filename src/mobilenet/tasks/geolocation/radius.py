@@ -39,9 +39,7 @@ def radii_km(probabilities: NDArray[Any], places: Floats, table: Table, decoding
     without factors. ModelError for factors that are not positive numbers."""
     if FACTORS not in decoding:
         return None
-    factors = np.array(decoding[FACTORS], np.float64)
-    if factors.shape != (len(SHARES),) or not (np.isfinite(factors) & (factors > 0)).all():
-        raise ModelError(f"its {FACTORS} are not {len(SHARES)} positive numbers: {decoding[FACTORS]!r}; train it again")
+    factors = _read(decoding[FACTORS])
     return _radii(_estimates(probabilities, places, table), factors)
 
 
@@ -66,6 +64,16 @@ def fitted(probabilities: NDArray[Any], truth: Floats, table: Table) -> tuple[di
         within[held_out] = errors[held_out, None] <= _radii(estimates[held_out], factors)
     figures = {"photos": photos, "folds": _FOLDS, "covered_cross_fitted": within.mean(0).tolist(), "note": ""}
     return {FACTORS: _factors(errors, estimates).tolist()}, {"radius_fit": figures}
+
+
+def _read(written: Any) -> Floats:
+    try:
+        factors = np.array(written, np.float64)
+    except (TypeError, ValueError):
+        factors = np.zeros(0)
+    if factors.shape != (len(SHARES),) or not (np.isfinite(factors) & (factors > 0)).all():
+        raise ModelError(f"its {FACTORS} are not {len(SHARES)} positive numbers: {written!r}; train it again")
+    return factors
 
 
 def _estimates(probabilities: NDArray[Any], places: Floats, table: Table) -> Floats:
