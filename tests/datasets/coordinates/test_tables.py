@@ -91,7 +91,7 @@ def test_each_photo_that_is_not_used_is_listed(folder: Path) -> None:
         folder,
         "photo,lat,lon\n1.jpg,48.5,2.25\n2.jpg,-33.5,151.25\n3.jpg,40.25,-74.5\nblank.jpg,,\nhalf.jpg,1,\n"
         "nan.jpg,nan,nan\nwords.jpg,north,east\nnorth.jpg,91,13\nfar.jpg,91,200\nzero.jpg,0,0\n"
-        "twice.jpg,1,2\ntwice.jpg,1,3\nsame.jpg,1,2\nsame.jpg,1.0,2.0\nfilled.jpg,,\nfilled.jpg,1,2\n4.jpg,-22.5,-43.25\n",
+        "twice.jpg,1,2\ntwice.jpg,1,3\nodd.jpg,1,2\nodd.jpg,1,x\nsame.jpg,1,2\nsame.jpg,1.0,2.0\nfilled.jpg,,\nfilled.jpg,1,2\n4.jpg,-22.5,-43.25\n",
     )
     assert _faults(table) == [
         ("blank.jpg", Reason.NO_POSITION, "line 5"),
@@ -102,12 +102,13 @@ def test_each_photo_that_is_not_used_is_listed(folder: Path) -> None:
         ("far.jpg", Reason.OUT_OF_RANGE, "line 10: 91, 200"),
         ("zero.jpg", Reason.ZERO, "line 11: 0, 0"),
         ("twice.jpg", Reason.CONTRADICTORY, "lines 12 and 13"),
+        ("odd.jpg", Reason.NOT_DEGREES, "line 15: 1, x"),
     ]
     source = read_positions(table).source()
     assert source.annotations == _WANTED | {"same.jpg": Coordinates(1, 2), "filled.jpg": Coordinates(1, 2)}
     assert source.doubtful[4] == "north.jpg: latitude beyond 90, as if swapped with the longitude (line 9: 91, 13)"
     (note,) = source.notes
-    assert note.startswith(f"{table}: photos not used: no position: 2; latitude or longitude is missing: 1; ")
+    assert note.startswith(f"{table}: photos not used: no position: 2; position not in degrees: 2; ")
     assert note.endswith("; position 0, 0, which devices write for none: 1; two positions: 1")
 
 

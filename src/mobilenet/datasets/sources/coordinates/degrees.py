@@ -6,7 +6,7 @@ from typing import Literal
 
 from mobilenet.datasets.sources.coordinates.position import Coordinates, Reason, checked
 
-__all__ = ["Axis", "from_parts", "parse_degrees", "parse_position"]
+__all__ = ["Axis", "from_parts", "in_hemisphere", "parse_degrees", "parse_position"]
 
 Axis = Literal["latitude", "longitude"]
 
@@ -25,11 +25,12 @@ _DECIMAL = re.compile(r"([+-]?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:e[+-]?\d+)?)\s*(?:[�
 _SEXAGESIMAL = re.compile(
     r"""
     ([+-]?\d{1,3}) \s*(?:[°º˚d:]|deg|\s)\s*
-    (\d{1,2}(?:[.,]\d+)?) \s*(?:['′’´m:]|min|\s|$)\s*
-    (?:(\d{1,2}(?:[.,]\d+)?) \s*(?:["″”s]|''|′′|sec)?)?
+    (\d{1,2}(?:[.,]\d+)?) \s*(?:['′’´:]|\s|$)\s*
+    (?:(\d{1,2}(?:[.,]\d+)?) \s*(?:["″”]|''|′′)?)?
     """,
     re.IGNORECASE | re.VERBOSE,
 )
+# No letters for minutes and seconds: an s would be south.
 
 
 def parse_degrees(written: object, axis: Axis) -> float | None:

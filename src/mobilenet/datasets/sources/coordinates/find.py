@@ -8,7 +8,7 @@ from mobilenet.datasets.sources.coordinates.packed import holds_positions, packe
 from mobilenet.datasets.sources.coordinates.position_set import PositionSet
 from mobilenet.datasets.sources.coordinates.table import is_of_positions, table_positions
 from mobilenet.datasets.sources.find import find_places
-from mobilenet.datasets.sources.folders import list_tree
+from mobilenet.datasets.sources.folders import has_photos, list_tree, subfolders
 from mobilenet.datasets.sources.rows import is_table
 from mobilenet.datasets.sources.shards import find_shards
 from mobilenet.errors import DataError
@@ -45,5 +45,6 @@ def _is_flat_and_geotagged(data: Path) -> bool:
     train = find_places(data).train
     if not (isinstance(train, Path) and train.is_dir()):
         return False
-    files = list_tree(train).files
-    return bool(files) and not any("/" in file for file in files) and mostly_geotagged(files, lambda name: train / name)
+    if any(has_photos(train / name) for name in subfolders(train)):
+        return False
+    return mostly_geotagged(list_tree(train).files, lambda name: train / name)

@@ -12,7 +12,7 @@ from mobilenet.datasets.sources.coordinates.xmp import xmp_position
 from mobilenet.errors import ImageError
 from mobilenet.images.decode import photo_metadata
 
-__all__ = ["exif_position", "geotag"]
+__all__ = ["geotag"]
 
 _LATITUDE_REF, _LATITUDE, _LONGITUDE_REF, _LONGITUDE = 1, 2, 3, 4
 """Tags of the GPS directory (Exif 2.32, 4.6.6)."""
@@ -24,7 +24,7 @@ def geotag(photo: str, source: bytes | Path) -> Coordinates | Fault:
         found = photo_metadata(source)
     except ImageError as error:
         return Fault(photo, Reason.UNREADABLE, str(error))
-    by_exif = Reason.DAMAGED if found.gps is None else exif_position(found.gps)
+    by_exif = Reason.DAMAGED if found.gps is None else _exif_position(found.gps)
     if isinstance(by_exif, Coordinates):
         return by_exif
     by_xmp = xmp_position(found.xmp)
@@ -33,7 +33,7 @@ def geotag(photo: str, source: bytes | Path) -> Coordinates | Fault:
     return Fault(photo, by_xmp if by_exif is Reason.NO_POSITION else by_exif)
 
 
-def exif_position(gps: Mapping[int, object]) -> Coordinates | Reason:
+def _exif_position(gps: Mapping[int, object]) -> Coordinates | Reason:
     """The position in the GPS tags of EXIF, by their numbers, or why there is none.
 
     References (N, S, E, W) give the signs. Seconds with a denominator of zero are taken as 0; empty references, and

@@ -2,6 +2,7 @@
 photo's own header."""
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 
 from mobilenet.datasets.archive import Archive
@@ -21,7 +22,7 @@ def holds_positions(archive: Archive) -> bool:
     if archive.classes:
         return False
     if archive.about:
-        return any(_fields(said) is not None for said in archive.about.values())
+        return any(_fields(tuple(said)) is not None for said in archive.about.values())
     return bool(archive.unlabelled) and mostly_geotagged(archive.unlabelled, archive.members.read)
 
 
@@ -30,7 +31,7 @@ def packed_positions(path: Path, archive: Archive) -> PositionSet:
     photos, faults = separated(_said(archive))
     refuse_swapped(path, photos, faults)
     names = dict.fromkeys((*archive.about, *archive.classes, *archive.unlabelled))
-    silent = [name for name in names if _fields(archive.about.get(name, {})) is None]
+    silent = [name for name in names if _fields(tuple(archive.about.get(name, ()))) is None]
     more, broken = separated(header_positions(silent, archive.members.read))
     notes = (f"{spelled(path)}: {unread_line(archive.unread)}",) if archive.unread else ()
     return PositionSet(path, path, photos | more, (*faults, *broken), archive.members, notes, archive.unread)
@@ -43,14 +44,15 @@ def described_position(position: Coordinates) -> dict[str, float]:
 
 def _said(archive: Archive) -> Iterator[tuple[str, Coordinates | Fault]]:
     for photo, about in archive.about.items():
-        fields = _fields(about)
+        fields = _fields(tuple(about))
         if fields is not None:
             said = parse_position(*(about[field] for field in fields))
             yield photo, said if isinstance(said, Coordinates) else Fault(photo, said, _words(about, fields))
 
 
-def _fields(about: Mapping[str, object]) -> tuple[str, str] | None:
-    names = tuple(about)
+@lru_cache(maxsize=1024)
+def _fields(names: tuple[str, ...]) -> tuple[str, str] | None:
+    """Those of the latitude and the longitude; None unless there are both."""
     latitude, longitude = find(names, LATITUDES), find(names, LONGITUDES)
     return None if latitude is None or longitude is None else (names[latitude], names[longitude])
 

@@ -14,7 +14,6 @@ from mobilenet.errors import DataError
 
 __all__ = ["PositionSet", "refuse_swapped", "separated"]
 
-_SHOWN = 3
 _MOST_LINES = 10_000
 """Faults that are listed."""
 

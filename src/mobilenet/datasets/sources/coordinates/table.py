@@ -41,17 +41,17 @@ def _columns(names: Sequence[str]) -> tuple[int | None, int | None]:
 
 
 def _of_rows(photo: str, rows: Sequence[_Row]) -> Coordinates | Fault:
-    """The one position of a photo in all of its rows; rows without a position are ignored beside one with it."""
+    """The one position of a photo in all of its rows; blank ones are ignored beside others."""
     found: dict[Coordinates, int] = {}
-    faults: list[Fault] = []
+    blank: list[Fault] = []
     for line, cells in rows:
         said = parse_position(*cells)
         if isinstance(said, Coordinates):
             found.setdefault(said, line)
         elif said is Reason.NO_POSITION:
-            faults.append(Fault(photo, said, f"line {line}"))
+            blank.append(Fault(photo, said, f"line {line}"))
         else:
-            faults.append(Fault(photo, said, f"line {line}: {cells[0]}, {cells[1]}"))
+            return Fault(photo, said, f"line {line}: {cells[0]}, {cells[1]}")
     if len(found) > 1:
         return Fault(photo, Reason.CONTRADICTORY, f"lines {' and '.join(map(str, list(found.values())[:3]))}")
-    return next(iter(found), None) or faults[0]
+    return next(iter(found), None) or blank[0]
