@@ -99,11 +99,29 @@ def test_a_part_of_the_world_is_true_to_scale_in_its_middle() -> None:
     assert across == pytest.approx(down, rel=0.01)
 
 
+def test_a_part_of_the_world_may_be_across_greenwich() -> None:
+    drawn = drawn_map(Map("channel", (Spot((50, -5), "true"), Spot((50, 5), "true")), extent="content"))
+    (path,) = _shapes(drawn, "true")
+    west, east = (float(x) for x in re.findall(r"M([\d.]+)", path))
+    assert 0 < west < 500 < east < 1000
+    assert west + east == pytest.approx(1000, abs=0.2)
+
+
 def test_one_place_shows_what_is_around_it() -> None:
     drawn = drawn_map(Map("one", (Spot((48.9, 2.3), "predicted"),), extent="content"))
     assert drawn.height == pytest.approx(1000 / 1.5, abs=0.1)
     assert _shapes(drawn, "predicted") == ["M500.0 333.3h0"]
     assert drawn.land
+
+
+@pytest.mark.parametrize("latitude", [-90.0, -84, 0, 62, 79, 90])
+def test_a_part_of_the_world_is_wider_than_high(latitude: float) -> None:
+    place = (latitude, 20)
+    drawn = drawn_map(Map("near", (Spot(place, "true"),), circles=(Circle(place, 0),), extent="content"))
+    assert 490 < drawn.height < 670
+    (x, y), *_ = re.findall(r"M([\d.]+) ([\d.]+)", _shapes(drawn, "true")[0])
+    assert 0 <= float(y) <= drawn.height
+    assert 0 <= float(x) <= 1000
 
 
 @pytest.mark.parametrize(

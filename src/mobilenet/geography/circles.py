@@ -5,18 +5,18 @@ import numpy as np
 from mobilenet.geography.antimeridian import Outline
 from mobilenet.metrics.geodesic import EARTH_RADIUS_KM, degrees_of, unit_vectors
 
-__all__ = ["MOST_RADIUS_KM", "circle", "great_circle", "with_great_circles"]
+__all__ = ["RADII_KM", "circle", "great_circle", "with_great_circles"]
 
-MOST_RADIUS_KM = 20_000.0
-"""Of a circle; one of 20,015 km is the whole Earth, which has no outline."""
+RADII_KM = (0.01, 20_000.0)
+"""Smallest and largest circle: one of 0 km is a point, and one of 20,015 km all of the Earth, which has no outline."""
 
 _STEP_DEG = 2.0
 
 
 def circle(latitude: float, longitude: float, radius_km: float, points: int = 90) -> Outline:
-    """(points, 2): the ring of that radius around a place, with the place on its left; a larger radius than
-    `MOST_RADIUS_KM` counts as that."""
-    angle = min(radius_km, MOST_RADIUS_KM) / EARTH_RADIUS_KM
+    """(points, 2): the ring of that radius around a place, with the place on its left; a radius beyond `RADII_KM`
+    counts as the nearest of them."""
+    angle = min(max(radius_km, RADII_KM[0]), RADII_KM[1]) / EARTH_RADIUS_KM
     centre = unit_vectors(np.array([latitude, longitude]))
     east = np.array([-np.sin(np.radians(longitude)), np.cos(np.radians(longitude)), 0])
     turn = np.linspace(0, 2 * np.pi, points, endpoint=False)[:, None]

@@ -71,7 +71,7 @@ class _Window:
 
     @property
     def down(self) -> float:
-        return self.across / np.cos(np.radians((self.south + self.north) / 2))
+        return self.across / _narrowness((self.south + self.north) / 2)
 
     @property
     def height(self) -> float:
@@ -92,6 +92,12 @@ def drawn_map(part: Map) -> DrawnMap:
         shapes=tuple(_shapes(window, part)),
         key=part.key,
     )
+
+
+def _narrowness(latitude: float) -> float:
+    """How much shorter a degree of longitude is than one of latitude; near a pole, where maps would be endlessly high,
+    what it is at 75°."""
+    return float(np.cos(np.radians(min(abs(latitude), 75.0))))
 
 
 _WORLD = _Window(-90, 90, -180, 180)
@@ -201,16 +207,19 @@ def _around(part: Map) -> _Window:
     west, east = _span(points[:, 1])
     south, north = points[:, 0].min(), points[:, 0].max()
     high = max((north - south) * (1 + 2 * _MARGIN), _LEAST_DEG)
-    middle = (south + north) / 2
-    narrow = float(np.cos(np.radians(np.clip(middle, -75, 75))))
+    middle = _on_earth((south + north) / 2, high)
+    narrow = _narrowness(middle)
     wide = max((east - west) * (1 + 2 * _MARGIN), 1.5 * high / narrow)
     if wide > _WIDE or high > 120:
         return _WORLD
     high = max(high, wide * narrow / 2)
-    # Beyond a pole there is nothing.
-    middle = float(np.clip(middle, -90 + high / 2, 90 - high / 2))
-    centre = (west + east) / 2
+    middle, centre = _on_earth(middle, high), (west + east) / 2
     return _Window(middle - high / 2, middle + high / 2, centre - wide / 2, centre + wide / 2)
+
+
+def _on_earth(middle: float, high: float) -> float:
+    """The middle of a window that does not reach beyond a pole."""
+    return float(np.clip(middle, high / 2 - 90, 90 - high / 2))
 
 
 def _contents(part: Map) -> Iterator[Outline]:
