@@ -75,7 +75,8 @@ def test_files_have_boxes_inside_or_raw_outputs(squares: Path, run: Path, mobile
     ]
     assert answers[0]
     for boxes in answers[1:]:
-        assert [box["label"] for box in boxes] == [box["label"] for box in answers[0]]
+        # Scores that are nearly equal may change places for rounding.
+        assert sorted(box["label"] for box in boxes) == sorted(box["label"] for box in answers[0])
         for key in ("score", "top", "left", "bottom", "right"):
             assert [box[key] for box in boxes] == pytest.approx([box[key] for box in answers[0]], abs=0.02)
 
