@@ -203,7 +203,9 @@ def check_engines(formats: Sequence[str]) -> None:
         import_module(f"mobilenet.export.{name}.model")
         import_module(engine.module)
         if engine.package is None and not engine.installed:
-            raise ConfigError(f"{name} files are proven by compiling them, and there is no C compiler; {engine.remedy}")
+            raise ConfigError(
+                f"a {name} file must be compiled to be proven, and no C compiler was found; {engine.remedy}"
+            )
 
 
 def _either(names: Sequence[str]) -> str:

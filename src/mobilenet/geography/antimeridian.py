@@ -64,8 +64,8 @@ def _shorter(turn: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _unrolled(ring: Outline) -> Outline:
-    """The ring and its first corner again, with longitudes that go on beyond 180°; a corner at a pole is two, from
-    where the ring arrives to where it leaves, with the inside between them."""
+    """The ring, closed by its first corner, with longitudes that continue beyond 180°. A corner at a pole becomes two:
+    one where the ring arrives and one where it leaves, with the inside between them."""
     start = int(np.argmax(np.abs(ring[:, 0]) < _AT_POLE))
     closed = [*np.roll(ring, -start, axis=0).tolist(), ring[start].tolist()]
     points = [tuple(closed[0])]

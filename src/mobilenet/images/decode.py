@@ -129,7 +129,7 @@ def photo_size(source: bytes | Path, *, limits: Limits = _DEFAULT_LIMITS) -> Pho
 def photo_metadata(source: bytes | Path, *, limits: Limits = _DEFAULT_LIMITS) -> Metadata:
     """The GPS tags and the XMP of a photo, from its header alone, unless those of a PNG follow its pixels.
 
-    ImageError as of `photo_size`. Damaged metadata of a sound photo are no error.
+    Raises ImageError where `photo_size` does; damaged metadata in an intact photo is not an error.
     """
     return _of_header(source, limits, _metadata)
 

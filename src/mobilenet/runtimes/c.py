@@ -78,7 +78,7 @@ class CPredictor:
 
 
 def build(data: bytes, path: Path) -> ctypes.CDLL:
-    """The library of a C file with these bytes; ModelError, naming `path`, if there is no compiler or it fails."""
+    """The compiled library of a C file; ModelError, naming `path`, if there is no compiler or it rejects the file."""
     key = hashlib.sha256(data).hexdigest()
     with _BUILDING:
         if key not in _BUILT:
@@ -89,7 +89,7 @@ def build(data: bytes, path: Path) -> ctypes.CDLL:
 def _built(data: bytes, path: Path) -> ctypes.CDLL:
     compiler = c_compiler()
     if compiler is None:
-        raise ModelError(f"{path} is run by compiling it, and there is no C compiler; {ENGINES['c'].remedy}")
+        raise ModelError(f"{path} must be compiled to run, and no C compiler was found; {ENGINES['c'].remedy}")
     with tempfile.TemporaryDirectory(prefix="mobilenet-c-") as folder:
         source, library = Path(folder) / "network.c", Path(folder) / "network.so"
         try:

@@ -4,7 +4,7 @@ import os
 import shutil
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Literal
+from typing import Literal, get_args
 
 from mobilenet.extras import pip_install
 
@@ -28,7 +28,7 @@ MOST_THREADS = 1024
 Plan = Literal["speed", "small"]
 """What a C file is made for: to be fast, or to need little working memory."""
 
-PLANS: tuple[Plan, ...] = ("speed", "small")
+PLANS: tuple[Plan, ...] = get_args(Plan)
 
 
 @dataclass(frozen=True, slots=True)

@@ -323,7 +323,7 @@ class Task(Reader, Protocol):
 
 class TaskDefaults:
     """What is the same for most tasks: scenes of one object, a head that is fitted to the photos, predictions that are
-    only printed and are no boxes. A task that differs says so itself."""
+    printed, not written to files, and need no suppression. A task overrides what differs."""
 
     scenes = "one"
     augmentation: Mapping[str, Any] = MappingProxyType({})
@@ -348,5 +348,5 @@ class TaskDefaults:
         return outputs
 
     def suppression(self, _card: ModelCard) -> Suppression | None:
-        """None: its outputs are no boxes."""
+        """None: its outputs are not boxes."""
         return None

@@ -1,14 +1,11 @@
 """Photos with boxes, and the commands."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 from tests.datasets.boxes.writers import NAMES, Truth, coco_json
-
-Run = Callable[..., str]
 
 _COLOURS = ((220, 60, 60), (60, 60, 220), (230, 230, 230))
 _SIDE = 64
@@ -31,18 +28,3 @@ def squares(tmp_path_factory: pytest.TempPathFactory) -> Path:
         truths[f"{number:02}.png"] = Truth((_SIDE, _SIDE), tuple(objects))
     (folder / "boxes.json").write_text(coco_json(truths))
     return folder
-
-
-@pytest.fixture
-def mobilenet(capfd: pytest.CaptureFixture[str]) -> Run:
-    """Runs a command in this process and returns what it prints, on stdout or with `stderr` there; it has to exit with
-    `exit_code`."""
-    from mobilenet.cli.main import main
-
-    def run(*words: object, exit_code: int = 0, stderr: bool = False) -> str:
-        found = main([str(word) for word in words])
-        printed = capfd.readouterr()
-        assert found == exit_code, printed.err
-        return printed.err if stderr else printed.out
-
-    return run

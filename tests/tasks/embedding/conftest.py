@@ -1,30 +1,12 @@
 """Photos for the task, and its commands."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from tests.tasks.embedding.mosaics import write_mosaics
-
-Run = Callable[..., str]
 
 
 @pytest.fixture(scope="session")
 def mosaics(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four classes of 12 photos."""
     return write_mosaics(tmp_path_factory.mktemp("mosaics") / "photos", 4, 12)
-
-
-@pytest.fixture
-def mobilenet(capfd: pytest.CaptureFixture[str]) -> Run:
-    """Runs a command in this process and returns what it prints, on stdout or with `stderr` there; it has to exit with
-    `exit_code`, any if None."""
-    from mobilenet.cli.main import main
-
-    def run(*words: object, exit_code: int | None = 0, stderr: bool = False) -> str:
-        found = main([str(word) for word in words])
-        printed = capfd.readouterr()
-        assert exit_code in (None, found), printed.err
-        return printed.err if stderr else printed.out
-
-    return run

@@ -1,14 +1,11 @@
 """Photos whose colour says where they were taken."""
 
 import csv
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-
-Run = Callable[..., str]
 
 PLACES = ((48.0, 2.0), (-33.0, 151.0), (37.0, -122.0), (-18.0, 179.9))
 """The last is near the date line, so that photos around it are on both sides."""
@@ -38,18 +35,3 @@ def write_places(root: Path, photos: int, *, first: int = 0) -> Path:
 def places(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """30 photos around each of four places."""
     return write_places(tmp_path_factory.mktemp("places") / "photos", 30)
-
-
-@pytest.fixture
-def mobilenet(capfd: pytest.CaptureFixture[str]) -> Run:
-    """Runs a command in this process and returns what it prints, on stdout or with `stderr` there; it has to exit with
-    `exit_code`, any if None."""
-    from mobilenet.cli.main import main
-
-    def run(*words: object, exit_code: int | None = 0, stderr: bool = False) -> str:
-        found = main([str(word) for word in words])
-        printed = capfd.readouterr()
-        assert exit_code in (None, found), printed.err
-        return printed.err if stderr else printed.out
-
-    return run

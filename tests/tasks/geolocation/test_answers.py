@@ -88,7 +88,7 @@ def test_the_distance_within_which_a_share_of_the_probability_lies() -> None:
     far = [math.hypot(30, step * _DEGREE_KM) for step in (0, 1, 3)]
     for share, wanted in ((0.1, far[0]), (0.39, far[0]), (0.5, far[1]), (0.69, far[1]), (0.9, far[2]), (1.0, far[2])):
         # Distances to all cells are exact to 0.2 m.
-        assert quantiles_km(chances, places, table, share)[0] == pytest.approx(wanted, abs=1e-3)
+        assert quantiles_km(chances, places, table, (share,))[0, 0] == pytest.approx(wanted, abs=1e-3)
 
 
 def _photos(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -132,7 +132,7 @@ def peek(path: Path, rows: int) -> tuple[Header, list[list[str]]]:
 def read_cells(path: Path, columns: Sequence[int], part: str | None = None) -> CellTable:
     """The cells in the `columns` of a table, by their places, or in the `part` of its split.
 
-    As in `read_csv`, rows without a file name are left out, and missing files are listed. DataError if all files are
+    As in `read_table`, rows without a file name are left out, and missing files are listed. DataError if all files are
     missing, or the table has no column of file names.
     """
     return _read(path, lambda files: _cells(path, columns, part, files))

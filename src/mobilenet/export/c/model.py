@@ -24,7 +24,10 @@ __all__ = ["c_model", "footprint"]
 
 _KERNELS = files("mobilenet.export.c") / "kernels"
 
-_TIERS = {"float32": ("avx2_float32", "avx512_float32"), "int8": ("avx2_int8", "vnni_int8")}
+_TIERS = {
+    "float32": ("avx2_float32", "avx512_float32", "product512"),
+    "int8": ("avx2_int8", "vnni_int8", "product512"),
+}
 """The kernels of processors that look at what they have."""
 
 _CODE_BYTES = 4096

@@ -48,7 +48,7 @@ def faces() -> Cells:
 
 
 def quarters(cells: Cells) -> Cells:
-    """(N,) cells that are no leaves -> (4·N,) the four parts of each."""
+    """(N,) cells above the leaf level -> (4·N,) the four quarters of each."""
     bit = _lowest_bit(cells)
     steps = np.arange(1, 8, 2, dtype=np.uint64)
     return ((cells - bit)[:, None] + (bit >> np.uint64(2))[:, None] * steps).reshape(-1)

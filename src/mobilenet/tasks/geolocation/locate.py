@@ -3,6 +3,7 @@
 Common arguments: `probabilities` (N, C) of the cells of a `Table`.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -38,17 +39,17 @@ def located(probabilities: NDArray[Any], table: Table, reach: float = _REACH) ->
     return np.concatenate([np.zeros((0, 2)), *parts])
 
 
-def quantiles_km(probabilities: NDArray[Any], places: Floats, table: Table, share: float) -> Floats:
-    """(N, C) and (N, 2) answers -> (N,) the distance from the answer within which `share` (0…1) of the probability
-    lies; a cell is as far as the root mean square distance of its photos."""
-    found = [np.zeros(0)]
+def quantiles_km(probabilities: NDArray[Any], places: Floats, table: Table, shares: Sequence[float]) -> Floats:
+    """(N, C) and (N, 2) answers -> (N, S) the distances from the answer within which each of S `shares` (0…1) of the
+    probability lies; a cell is as far as the root mean square distance of its photos."""
+    found = [np.zeros((0, len(shares)))]
     for start in range(0, len(places), _AT_ONCE):
         part = slice(start, start + _AT_ONCE)
         far = np.hypot(distances_km(unit_vectors(places[part]), table.vectors), table.spreads_km)
         order = far.argsort(1, kind="stable")
         sums = np.take_along_axis(np.asarray(probabilities[part], np.float64), order, 1).cumsum(1)
-        first = (sums < share * sums[:, -1:]).sum(1, keepdims=True).clip(max=far.shape[1] - 1)
-        found.append(np.take_along_axis(far, np.take_along_axis(order, first, 1), 1)[:, 0])
+        first = np.stack([(sums < share * sums[:, -1:]).sum(1) for share in shares], 1).clip(max=far.shape[1] - 1)
+        found.append(np.take_along_axis(far, np.take_along_axis(order, first, 1), 1))
     return np.concatenate(found)
 
 

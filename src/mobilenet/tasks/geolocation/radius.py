@@ -77,7 +77,7 @@ def _read(written: Any) -> Floats:
 
 
 def _estimates(probabilities: NDArray[Any], places: Floats, table: Table) -> Floats:
-    return np.stack([quantiles_km(probabilities, places, table, share) for share in SHARES], axis=1)
+    return quantiles_km(probabilities, places, table, SHARES)
 
 
 def _factors(errors: Floats, estimates: Floats) -> Floats:

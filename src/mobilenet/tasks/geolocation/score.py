@@ -14,9 +14,9 @@ from mobilenet.tasks.geolocation.locate import located, quantiles_km
 from mobilenet.tasks.geolocation.radius import SHARES, radii_km
 from mobilenet.tasks.geolocation.table import Table, nearest_cells
 from mobilenet.tasks.geolocation.targets import PlaceTargets
-from mobilenet.tasks.task import Wrong
+from mobilenet.tasks.task import Judgement, Wrong
 
-__all__ = ["agreement", "mistakes", "score"]
+__all__ = ["agreement", "judged"]
 
 WRONG_KM = 750.0
 """The distance from which on an answer is a mistake: another country."""
@@ -35,8 +35,9 @@ _SAME_KM = 0.01
 Floats = NDArray[np.float64]
 
 
-def score(probabilities: NDArray[Any], targets: PlaceTargets, table: Table, vocabulary: Vocabulary) -> dict[str, Any]:
-    """(N, C) probabilities of N ≥ 1 photos -> all figures; shares are 0…1.
+def judged(probabilities: NDArray[Any], targets: PlaceTargets, table: Table, vocabulary: Vocabulary) -> Judgement:
+    """(N, C) probabilities of N ≥ 1 photos -> all figures, and the photos whose answer is in another country, more than
+    750 km away; shares are 0…1, and the `confidence` of a mistake is the probability of the likeliest cell.
 
     `mean_within` is the mean of the shares `within` 1, 25, 200, 750 and 2,500 km; `median_km` and `mean_km` are of the
     distances. `constant` are the same figures of answering with the most frequent place always. `loss` is the mean of
@@ -51,7 +52,7 @@ def score(probabilities: NDArray[Any], targets: PlaceTargets, table: Table, voca
     own = np.asarray(probabilities, np.float64)[np.arange(len(truth)), numbers]
     constant = distance_km(np.broadcast_to(table.frequent, truth.shape), truth)
     shown = np.sort(np.random.default_rng(0).permutation(len(truth))[:_MOST_POINTS])
-    return {
+    figures = {
         **_distances(errors),
         "within_750": float((errors <= WRONG_KM).mean()),
         "loss": float(-np.log(np.maximum(own, _SMALLEST)).mean()),
@@ -61,13 +62,18 @@ def score(probabilities: NDArray[Any], targets: PlaceTargets, table: Table, voca
         "points": np.hstack([truth, places])[shown].round(4).tolist(),
         "per_cell": list(_per_cell(errors, numbers, vocabulary.names)),
     }
+    return Judgement(figures, lambda: _mistakes(probabilities, truth, places, errors))
 
 
-def mistakes(probabilities: NDArray[Any], truth: Floats, table: Table) -> list[Wrong]:
-    """(N, C) probabilities and (N, 2) true places -> the photos whose answer is in another country, more than 750 km
-    away; `confidence` is the probability of the likeliest cell."""
-    places = located(probabilities, table)
-    errors = distance_km(places, truth)
+def agreement(ours: NDArray[Any], theirs: NDArray[Any], table: Table) -> float:
+    """(N, C) and (N, C) -> share of photos (0…1) with the same answer: no farther apart than a quarter of the distance
+    from ours within which half of the probability lies, or ten metres."""
+    places, others = located(ours, table), located(theirs, table)
+    near = np.maximum(_SAME * quantiles_km(ours, places, table, (0.5,))[:, 0], _SAME_KM)
+    return float((distance_km(places, others) <= near).mean())
+
+
+def _mistakes(probabilities: NDArray[Any], truth: Floats, places: Floats, errors: Floats) -> list[Wrong]:
     return [
         Wrong(
             photo,
@@ -77,14 +83,6 @@ def mistakes(probabilities: NDArray[Any], truth: Floats, table: Table) -> list[W
         )
         for photo in np.flatnonzero(~(errors <= WRONG_KM)).tolist()
     ]
-
-
-def agreement(ours: NDArray[Any], theirs: NDArray[Any], table: Table) -> float:
-    """(N, C) and (N, C) -> share of photos (0…1) with the same answer: no farther apart than a quarter of the distance
-    from ours within which half of the probability lies, or ten metres."""
-    places, others = located(ours, table), located(theirs, table)
-    near = np.maximum(_SAME * quantiles_km(ours, places, table, 0.5), _SAME_KM)
-    return float((distance_km(places, others) <= near).mean())
 
 
 def _distances(errors: Floats) -> dict[str, Any]:

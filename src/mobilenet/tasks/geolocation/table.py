@@ -84,7 +84,9 @@ class _Written:
         return hash((self.cells, *map(id, self.values)))
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Written) and hash(self) == hash(other)
+        if not isinstance(other, _Written) or self.cells != other.cells:
+            return False
+        return all(one is another for one, another in zip(self.values, other.values, strict=True))
 
 
 @lru_cache(maxsize=4)

@@ -153,11 +153,7 @@ class Geolocation(TaskDefaults):
     def judge(self, outputs: Outputs, targets: Targets, card: ModelCard) -> Judgement:
         """Shares within distances, errors, radii, and the same of a constant answer; photos whose answer is more than
         750 km away."""
-        probabilities, places, table = outputs[_OUTPUT], _places(targets), _table(card)
-        return Judgement(
-            scoring.score(probabilities, places, table, card.vocabulary),
-            lambda: scoring.mistakes(probabilities, places.degrees, table),
-        )
+        return scoring.judged(outputs[_OUTPUT], _places(targets), _table(card), card.vocabulary)
 
     def temperatures(self, _raw: Outputs, outputs: Outputs, targets: Targets, card: ModelCard) -> Temperatures:
         """The factors that make radii true; no temperature, which would move the answers."""

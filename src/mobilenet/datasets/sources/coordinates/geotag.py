@@ -49,7 +49,7 @@ def _exif_position(gps: Mapping[int, object]) -> Coordinates | Reason:
 
 
 def _degrees(written: object, reference: object, axis: Axis) -> float | Reason:
-    """Signed degrees from the value of a tag and its reference, None where there is no such tag."""
+    """The signed degrees that a tag and its reference give, each None if the photo lacks it; or why they give none."""
     letter = _letter(reference)
     if written is None and not letter:
         return Reason.NO_POSITION

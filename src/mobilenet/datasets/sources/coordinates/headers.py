@@ -21,7 +21,7 @@ _LOOKED_AT = 32
 
 
 def folder_positions(folder: Path) -> PositionSet:
-    """The photos of a folder and below that have a position in their headers; DataError if there is no such folder."""
+    """The positions in the headers of the photos in a folder and its subfolders; DataError for a missing folder."""
     tree = list_tree(folder)
     photos, faults = separated(header_positions(tree.files, lambda name: folder / name))
     notes = (f"{folder}: {unread_line(tree.unread)}",) if tree.unread else ()

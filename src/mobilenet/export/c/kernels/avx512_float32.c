@@ -1,15 +1,15 @@
 /* AVX-512: a block in one register. */
 
-#define AVX512 __attribute__((target("avx2,fma,avx512f")))
+#define TIER512 __attribute__((target("avx2,fma,avx512f")))
 
-AVX512 INLINE void finish512(const work_t *w, __m512 sums, value_t *out)
+TIER512 INLINE void finish512(const work_t *w, __m512 sums, value_t *out)
 {
     _mm512_storeu_ps(out, _mm512_min_ps(_mm512_max_ps(sums, _mm512_set1_ps(w->low)), _mm512_set1_ps(w->high)));
 }
 
 /* n blocks, 1 or 2, of m pixels. */
-AVX512 INLINE void blocks512(const work_t *w, const int m, const int n, int block, const value_t *const *in,
-                             const pixels_t *p)
+TIER512 INLINE void blocks512(const work_t *w, const int m, const int n, int block, const value_t *const *in,
+                              const pixels_t *p)
 {
     const size_t depth = (size_t)(w->rows * w->groups * BLOCK);
     const float *weights = w->weights + (size_t)block * depth;
@@ -42,32 +42,7 @@ AVX512 INLINE void blocks512(const work_t *w, const int m, const int n, int bloc
     }
 }
 
-AVX512 INLINE void pixels512(const work_t *w, const int n, int block, const value_t *const *in, value_t *const *out,
-                             int count)
-{
-    pixels_t p = {{0}, {0}, {NULL}, 0, 0};
-    int left;
-    for (left = count * w->pixels; left > 0; left -= 8) {
-        next_pixels(w, out, left, 8, &p);
-        if (left > 4)
-            blocks512(w, 8, n, block, in, &p);
-        else if (left > 1)
-            blocks512(w, 4, n, block, in, &p);
-        else
-            blocks512(w, 1, n, block, in, &p);
-    }
-}
-
-AVX512 UNUSED static void product_avx512(const work_t *w, const value_t *const *in, value_t *const *out, int count)
-{
-    int block = 0;
-    for (; block + 2 <= w->blocks; block += 2)
-        pixels512(w, 2, block, in, out, count);
-    if (block < w->blocks)
-        pixels512(w, 1, block, in, out, count);
-}
-
-AVX512 UNUSED static void depthwise_avx512(const work_t *w, const value_t *const *in, value_t *const *out, int count)
+TIER512 UNUSED static void depthwise512(const work_t *w, const value_t *const *in, value_t *const *out, int count)
 {
     const int cell = w->cell, along = w->stride * cell;
     int block, r, x, t;

@@ -12,13 +12,8 @@ static const kernels_t dot = {product_dot, depthwise_plain};
 
 #if X86
 static const kernels_t avx2 = {product_avx2, depthwise_avx2};
-#if FLOAT32
-static const kernels_t avx512 = {product_avx512, depthwise_avx512};
-#define NEEDS_VNNI 0
-#else
-static const kernels_t avx512 = {product_vnni512, depthwise_vnni512};
-#define NEEDS_VNNI 1
-#endif
+static const kernels_t avx512 = {product512, depthwise512};
+#define NEEDS_VNNI (!FLOAT32)
 #if VNNI256_KNOWN && !FLOAT32
 static const kernels_t avx_vnni = {product_vnni256, depthwise_avx2};
 #endif

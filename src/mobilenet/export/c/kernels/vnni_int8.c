@@ -1,10 +1,10 @@
 /* Dot products of four bytes: AVX-512 VNNI, and AVX-VNNI for processors that have only that. */
 
-#define VNNI512 __attribute__((target("avx2,fma,avx512f,avx512bw,avx512vl,avx512vnni")))
+#define TIER512 __attribute__((target("avx2,fma,avx512f,avx512bw,avx512vl,avx512vnni")))
 #define VNNI256 __attribute__((target("avx2,fma,avxvnni")))
 
 /* sum += unsigned bytes a * signed bytes b. In assembly, because gcc copies a sum to and fro around the intrinsic. */
-VNNI512 INLINE void dot512(__m512i *sum, __m512i a, __m512i b)
+TIER512 INLINE void dot512(__m512i *sum, __m512i a, __m512i b)
 {
 #if defined(__clang__)
     *sum = _mm512_dpbusd_epi32(*sum, a, b);
@@ -13,7 +13,7 @@ VNNI512 INLINE void dot512(__m512i *sum, __m512i a, __m512i b)
 #endif
 }
 
-VNNI512 INLINE void finish512(const work_t *w, int block, __m512i sums, value_t *out)
+TIER512 INLINE void finish512(const work_t *w, int block, __m512i sums, value_t *out)
 {
     __m512 x = _mm512_mul_ps(_mm512_cvtepi32_ps(sums), _mm512_loadu_ps(w->scale + block * BLOCK));
     x = _mm512_min_ps(_mm512_max_ps(x, _mm512_set1_ps(w->low)), _mm512_set1_ps(w->high));
@@ -22,7 +22,7 @@ VNNI512 INLINE void finish512(const work_t *w, int block, __m512i sums, value_t 
 }
 
 /* n blocks, 1 or 2, of m pixels. */
-VNNI512 INLINE void blocks512(const work_t *w, const int m, const int n, int block, const value_t *const *in,
+TIER512 INLINE void blocks512(const work_t *w, const int m, const int n, int block, const value_t *const *in,
                               const pixels_t *p)
 {
     const size_t depth = (size_t)(w->rows * w->groups * BLOCK * GROUP);
@@ -59,33 +59,8 @@ VNNI512 INLINE void blocks512(const work_t *w, const int m, const int n, int blo
     }
 }
 
-VNNI512 INLINE void pixels512(const work_t *w, const int n, int block, const value_t *const *in, value_t *const *out,
-                              int count)
-{
-    pixels_t p = {{0}, {0}, {NULL}, 0, 0};
-    int left;
-    for (left = count * w->pixels; left > 0; left -= 8) {
-        next_pixels(w, out, left, 8, &p);
-        if (left > 4)
-            blocks512(w, 8, n, block, in, &p);
-        else if (left > 1)
-            blocks512(w, 4, n, block, in, &p);
-        else
-            blocks512(w, 1, n, block, in, &p);
-    }
-}
-
-VNNI512 UNUSED static void product_vnni512(const work_t *w, const value_t *const *in, value_t *const *out, int count)
-{
-    int block = 0;
-    for (; block + 2 <= w->blocks; block += 2)
-        pixels512(w, 2, block, in, out, count);
-    if (block < w->blocks)
-        pixels512(w, 1, block, in, out, count);
-}
-
 /* Three rows of 16 bytes -> four bytes for each channel, of which the last counts for nothing. */
-VNNI512 INLINE __m512i quads512(const int8_t *p, const int8_t *q, const int8_t *r)
+TIER512 INLINE __m512i quads512(const int8_t *p, const int8_t *q, const int8_t *r)
 {
     const __m512i lanes = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
     const __m512i bytes = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
@@ -96,7 +71,7 @@ VNNI512 INLINE __m512i quads512(const int8_t *p, const int8_t *q, const int8_t *
     return _mm512_shuffle_epi8(_mm512_permutexvar_epi32(lanes, x), bytes);
 }
 
-VNNI512 INLINE void columns512(const work_t *w, int block, const int stride, const value_t *const *in, value_t *out,
+TIER512 INLINE void columns512(const work_t *w, int block, const int stride, const value_t *const *in, value_t *out,
                                const __m512i *k)
 {
     const int cell = w->cell;
@@ -124,7 +99,7 @@ VNNI512 INLINE void columns512(const work_t *w, int block, const int stride, con
     }
 }
 
-VNNI512 UNUSED static void depthwise_vnni512(const work_t *w, const value_t *const *in, value_t *const *out, int count)
+TIER512 UNUSED static void depthwise512(const work_t *w, const value_t *const *in, value_t *const *out, int count)
 {
     int block, r, t;
     if (w->stride > 2) {
