@@ -12,12 +12,14 @@ from mobilenet.benchmark.device.profile import DeviceProfile
 from mobilenet.datasets.remote.urls import spelled
 from mobilenet.datasets.targets import Unlabelled
 from mobilenet.errors import DataError, GateError
+from mobilenet.export.formats import write_beside
 from mobilenet.files import atomic_write, check_writable, storage_errors
 from mobilenet.model.card import ModelCard
 from mobilenet.runtimes.engines import FORMATS
 from mobilenet.search.budget import shown_size
 from mobilenet.search.candidates import Candidate, Option, front, weigh
 from mobilenet.search.device_profile import device_profile, is_this_device, narrowed, possible_precisions, variants_of
+from mobilenet.search.exact import exact_estimate
 from mobilenet.search.feasibility import check_smallest, check_widths
 from mobilenet.search.journal.fingerprint import identity
 from mobilenet.search.journal.journal import Journal
@@ -80,7 +82,8 @@ def fit(settings: FitSettings, listener: FitListener | None = None) -> Fitted:
     profile = device_profile(settings, given, listener, check, begun=journal.begun)
     variants = variants_of(settings, profile, dataset.train)
     candidates = narrowed(profile, settings.widths, settings.resolutions)
-    options = weigh(candidates, settings.limits, table, variants, widths)
+    exact = partial(exact_estimate, card, settings.plan)
+    options = weigh(candidates, settings.limits, table, variants, widths, exact)
     check_widths(candidates.widths, widths)
     _check_any_inside(settings, options, listener)
     elsewhere = not is_this_device(profile.environment)
@@ -151,6 +154,7 @@ def _finish(choice: Choice, profile: DeviceProfile, classes: int, found: Measure
         data = (settings.out / found.file).read_bytes()
         with atomic_write(fitted.model) as file:
             file.write(data)
+        write_beside(fitted.model)
     for kind in FORMATS.values():
         other = settings.out / f"model{kind.suffix}"
         if found is None or other != fitted.model:

@@ -21,7 +21,7 @@ from mobilenet.model.precision import Precision
 from mobilenet.model.suppression import Suppression
 from mobilenet.model.vocabulary import Vocabulary
 from mobilenet.spec.rows import Network
-from mobilenet.tasks.sections import Figure, Section
+from mobilenet.tasks.sections import Figure, Part, Section
 
 if TYPE_CHECKING:
     from mobilenet.nn.objective import Objective
@@ -131,6 +131,10 @@ class Answer(Protocol):
         small one; see `images.overlay`."""
         ...
 
+    def parts(self) -> Sequence[Part]:
+        """What a page shows beside the drawn picture, such as a map."""
+        ...
+
 
 class Writer(Protocol):
     """Predictions written to files, a photo at a time."""
@@ -208,14 +212,19 @@ class Task(Reader, Protocol):
         ...
 
     @property
-    def several_objects(self) -> bool:
-        """Whether what it learns takes photos with several objects, as the scenes of its demo then are."""
+    def scenes(self) -> str:
+        """What the scenes of its demo show, so that they have the labels that it learns: one of `scenes.Objects`."""
         ...
 
     @property
     def augmentation(self) -> Mapping[str, Any]:
         """Fields of `images.augment.Augmentation` that suit its targets, where those of the recipe do not: crops in
         which what they say can still be seen."""
+        ...
+
+    @property
+    def fine_tuning_rate(self) -> float:
+        """Factor of the recipe's learning rate where it starts from other weights."""
         ...
 
     @property
@@ -313,11 +322,12 @@ class Task(Reader, Protocol):
 
 
 class TaskDefaults:
-    """What is the same for most tasks: one object per photo, a head that is fitted to the photos, predictions that are
+    """What is the same for most tasks: scenes of one object, a head that is fitted to the photos, predictions that are
     only printed and are no boxes. A task that differs says so itself."""
 
-    several_objects = False
+    scenes = "one"
     augmentation: Mapping[str, Any] = MappingProxyType({})
+    fine_tuning_rate = 1.0
     writers = NO_WRITERS
     raw_outputs: tuple[str, ...] = ()
 

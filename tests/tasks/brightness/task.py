@@ -19,7 +19,7 @@ from mobilenet.model.outputs import Output, Outputs
 from mobilenet.model.vocabulary import Vocabulary
 from mobilenet.spec.rows import Conv, Linear, Network
 from mobilenet.spec.shapes import output_shapes
-from mobilenet.tasks.sections import Column, Figure, Gallery, Section, Table
+from mobilenet.tasks.sections import Column, Figure, Gallery, Part, Section, Table
 from mobilenet.tasks.task import Evaluated, Goal, Judgement, LossSettings, Options, TaskDefaults, Temperatures, Wrong
 
 if TYPE_CHECKING:
@@ -42,6 +42,9 @@ class Answer:
 
     def drawn(self, pixels: NDArray[np.uint8], /) -> NDArray[np.uint8]:
         return pixels
+
+    def parts(self) -> tuple[Part, ...]:
+        return (f"Darkest {self.quadrant}.",)
 
 
 class Brightness(TaskDefaults):

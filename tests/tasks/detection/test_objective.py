@@ -95,7 +95,7 @@ def test_the_focal_loss_of_one_prior_by_hand() -> None:
     matched, counted = int(found.matched.sum()), int(found.counted.sum())
     each = 0.25 * math.log(2)
     expected = (matched * 0.25 + matched * 0.75 + (counted - matched) * 2 * 0.75) * each / matched
-    assert _loss(Detection(), outputs, photo)[1] == pytest.approx(expected, rel=1e-5)
+    assert _loss(Detection(score_loss="focal"), outputs, photo)[1] == pytest.approx(expected, rel=1e-5)
 
 
 def test_every_box_has_a_prior_however_small() -> None:

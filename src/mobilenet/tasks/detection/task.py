@@ -24,7 +24,7 @@ from mobilenet.tasks.detection import read as reading
 from mobilenet.tasks.detection import score as scoring
 from mobilenet.tasks.detection.answers import THRESHOLD, Detected, detected, least_score
 from mobilenet.tasks.detection.found import found_boxes, suppressed, suppression_of
-from mobilenet.tasks.detection.head import Ssd, decoding_of, head_of, kept_head
+from mobilenet.tasks.detection.head import Planes, Ssd, decoding_of, head_of, kept_head
 from mobilenet.tasks.detection.mistakes import mistakes
 from mobilenet.tasks.detection.priors import SCALES, prior_boxes
 from mobilenet.tasks.detection.sections import headline, sections, summary
@@ -47,12 +47,14 @@ class Detection(TaskDefaults):
     """From photos with boxes to `boxes` (N, P, 4) and `scores` (N, P, C) of P prior boxes and C classes.
 
     ConfigError for invalid options. `score_loss` and `box_loss`: what scores and boxes are learned by; `ssd`: a head of
-    separable convolutions, or the authors' plain ones.
+    separable convolutions, or the authors' plain ones; `planes`: "fine" to predict on block 5 too, by default where a
+    quarter of the boxes are small.
     """
 
     score_loss: ScoreLoss = "focal"
     box_loss: BoxLoss = "giou"
     ssd: Ssd | None = None
+    planes: Planes | None = None
 
     name = "detection"
     goal = Goal(
@@ -69,8 +71,9 @@ class Detection(TaskDefaults):
     vocabulary_noun = "classes"
     contradiction = "different boxes"
     architectures = ("mobilenet_v1_ssd", "mobilenet_v1_ssdlite")
-    several_objects = True
+    scenes = "several"
     augmentation = MappingProxyType[str, Any]({"crop_area": (0.5, 1.0), "zoom_out": 1.5, "aliasing": 0.0})
+    fine_tuning_rate = 2.0
     writers = WRITERS
     curves = (("AP", "ap"), ("AP50", "ap50"))
 
@@ -79,6 +82,7 @@ class Detection(TaskDefaults):
             ("score_loss", self.score_loss, ScoreLoss),
             ("box_loss", self.box_loss, BoxLoss),
             ("ssd", self.ssd, Ssd),
+            ("planes", self.planes, Planes),
         )
         for name, value, known in given:
             if value is not None and value not in get_args(known):
@@ -130,7 +134,7 @@ class Detection(TaskDefaults):
 
     def decoding(self, body: Network, vocabulary: Vocabulary) -> Mapping[str, Any]:
         """The kind of the head, and the prior boxes of each plane."""
-        return decoding_of(body, vocabulary.fields, self.ssd)
+        return decoding_of(body, vocabulary.fields, self.ssd, self.planes)
 
     def inherited(self, decoding: Mapping[str, Any]) -> Mapping[str, Any]:
         """All but the score from which its boxes are shown."""
