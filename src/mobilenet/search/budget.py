@@ -90,7 +90,7 @@ class Limits:
         return max(factors, default=0.0) if all(map(math.isfinite, factors)) else math.inf
 
     def in_words(self, noun: str) -> str:
-        """The limits, where `noun` is what the required accuracy is of the task (`Goal.noun`)."""
+        """The limits; `noun` is what the task calls accuracy (`Goal.noun`)."""
         return ", ".join([*self._resources(), *self._aims(noun)])
 
     @property

@@ -41,7 +41,7 @@ _ACCURACY = Quantity("accuracy", "0.9 or 90%", {"": 1.0, "%": 0.01})
 @click.option(
     "--accuracy",
     type=_ACCURACY,
-    help="Find the smallest model that reaches this accuracy, or this AP or whatever the task goes by, such as 0.9.",
+    help="Find the smallest model whose accuracy (for boxes, AP, and so on) reaches this, such as 0.9.",
 )
 @click.option("--threads", default=1, show_default=True, help="CPU threads on the device.")
 @click.option(
