@@ -1,4 +1,4 @@
-"""The task through the commands: checked, trained, measured, predicted, packed, exported and proven, resumed, taught."""
+"""The task through the commands: checked, trained, measured, packed, exported and proven, resumed, taught."""
 
 import json
 import os

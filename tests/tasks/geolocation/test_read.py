@@ -63,7 +63,9 @@ def test_photos_of_one_place_are_on_one_side(tmp_path: Path) -> None:
         assert distances_km(train, validation).min() > 0.035
         lost = 300 - len(train) - len(validation)
         notes = [note for note in dataset.notes if note.startswith("held out, but next to training photos")]
-        assert notes == ([f"held out, but next to training photos and so not validated on: {lost} photos"] if lost else [])
+        assert notes == (
+            [f"held out, but next to training photos and so not validated on: {lost} photos"] if lost else []
+        )
 
 
 def test_limits_are_options(places: Path) -> None:
@@ -101,8 +103,10 @@ def test_options_that_make_no_sense_are_one_line(name: str, value: str, line: st
         ),
         (
             [(48.0, 2.0), (48.1, 2.1)],
-            "all 2 photos are in one cell of 1 to 4 photos, so there is nothing to learn; give a smaller "
-            "--task-option max_photos=N, or add photos of other places",
+            (
+                "all 2 photos are in one cell of 1 to 4 photos, so there is nothing to learn; give a smaller "
+                "--task-option max_photos=N, or add photos of other places"
+            ),
         ),
     ],
 )
