@@ -258,7 +258,7 @@ def test_an_onnx_file_of_a_fixed_batch(model: Path, photos: Path, tmp_path: Path
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--format", "coreml"], "unknown format 'coreml'; use onnx or litert"),
+        (["--format", "coreml"], "unknown format 'coreml'; use onnx, litert or c"),
         (["--precision", "int4"], "unknown precision 'int4'; use float32 or int8"),
         (["--precision", ","], "no precision is given; use float32 or int8"),
         (["--calibration-photos", "2"], "2 calibration photos are out of range; use 8 to 100,000"),

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from mobilenet.benchmark.result import Contender
 from mobilenet.errors import ConfigError
-from mobilenet.extras import pip_install
 from mobilenet.runtimes.engines import ENGINES, MOST_THREADS, engines_of
 from mobilenet.runtimes.predictor import model_file
 
@@ -37,7 +36,7 @@ def _check_engine(name: str) -> None:
     if name not in ENGINES:
         raise ConfigError(f"unknown runtime {name!r}; use one of {', '.join(ENGINES)}")
     if not ENGINES[name].installed:
-        raise ConfigError(f"{name} is not installed; {pip_install(ENGINES[name].package)}")
+        raise ConfigError(f"{name} is not installed; {ENGINES[name].remedy}")
 
 
 def _engines_of(file: Path, wanted: Sequence[str]) -> list[str]:
@@ -46,5 +45,5 @@ def _engines_of(file: Path, wanted: Sequence[str]) -> list[str]:
     if not chosen and wanted:
         raise ConfigError(f"{file} does not run on {' or '.join(wanted)}; use --runtime {','.join(able)}")
     if not chosen:
-        raise ConfigError(f"{file} needs {' or '.join(able)}; {pip_install(ENGINES[able[0]].package)}")
+        raise ConfigError(f"{file} needs {' or '.join(able)}; {ENGINES[able[0]].remedy}")
     return chosen

@@ -77,7 +77,7 @@ def measure(
         records = take_turns(workers, plan, progress)
     clocks.append(environment.clock_mhz())
     temperatures.append(environment.temperature_c())
-    packages = sorted({ENGINES[contender.runtime].distribution for contender in contenders})
+    packages = sorted({name for contender in contenders for name in ENGINES[contender.runtime].distributions})
     return Benchmark(
         seconds=settings.seconds,
         rounds=plan.rounds,

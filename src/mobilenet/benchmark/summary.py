@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from mobilenet.benchmark.result import Contender, Timing
 from mobilenet.benchmark.worker.process import Opening, Turn
+from mobilenet.runtimes.c_file import device_bytes
 from mobilenet.runtimes.predictor import model_file
 
 __all__ = ["Record", "drift", "summarise"]
@@ -58,7 +59,7 @@ def summarise(contender: Contender, opening: Opening, record: Record, first: Rec
     return Timing(
         contender=contender,
         resolution=opening.resolution,
-        file_bytes=model_file(Path(contender.file)).stat().st_size,
+        file_bytes=device_bytes(model_file(Path(contender.file))),
         calls=len(latencies),
         p50_ms=quantiles[50],
         p95_ms=quantiles[95],

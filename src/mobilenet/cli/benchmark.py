@@ -213,5 +213,5 @@ def _engine(timing: "Timing", environment: "Environment") -> str:
     from mobilenet.runtimes.engines import ENGINES
 
     name = timing.contender.runtime
-    version = environment.versions.get(ENGINES[name].distribution, "")
-    return f"{name} {version} alone: {timing.engine_bytes / 1e6:.0f} MB, imported in {timing.import_ms:.0f} ms"
+    said = " ".join([name, *(environment.versions.get(package, "") for package in ENGINES[name].distributions)])
+    return f"{said} alone: {timing.engine_bytes / 1e6:.0f} MB, imported in {timing.import_ms:.0f} ms"

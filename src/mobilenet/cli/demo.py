@@ -49,7 +49,7 @@ class _Kind:
         return "scenes" if self.objects == "one" else f"scenes-{self.objects}"
 
 
-_KINDS = {
+_KINDS: dict[str, _Kind] = {
     kind.objects: kind
     for kind in (
         # The objects are in full view, so that crops need not be small.

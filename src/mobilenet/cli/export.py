@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mobilenet.export.export import Exported, ExportSettings
     from mobilenet.export.proof.verify import Proof, Resized
     from mobilenet.model.precision import Precision
+    from mobilenet.runtimes.engines import Plan
 
 __all__ = ["command"]
 
@@ -24,12 +25,12 @@ def _names(_context: click.Context, _option: click.Parameter, text: str) -> tupl
     return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
 
 
-@click.command(short_help="Export to ONNX and LiteRT, float32 and int8, each file proven on photos.")
+@click.command(short_help="Export to ONNX, LiteRT or C, float32 and int8, each file proven on photos.")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option(
     "--data", type=click.Path(path_type=Path), help="Data set for the proof.  [default: that of the training run]"
 )
-@click.option("--format", "formats", default="onnx,litert", show_default=True, callback=_names)
+@click.option("--format", "formats", default="onnx,litert", show_default=True, callback=_names, help="onnx, litert, c.")
 @click.option("--precision", "precisions", default="float32,int8", show_default=True, callback=_names)
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Output folder.  [default: MODEL's]")
 @click.option(
@@ -39,6 +40,13 @@ def _names(_context: click.Context, _option: click.Parameter, text: str) -> tupl
 @click.option("--proof-photos", default=1000, show_default=True, help="Maximum number of photos for the proof.")
 @click.option("--batch", type=int, help="Fixed batch size of ONNX files.  [default: any]")
 @click.option("--raw", is_flag=True, help="Detectors: codes and scores of all prior boxes, not boxes.")
+@click.option(
+    "--plan",
+    type=click.Choice(["speed", "small"]),
+    default="speed",
+    show_default=True,
+    help="C files: the fastest, or the least memory.",
+)
 @click.option("--seed", default=0, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
 def command(
@@ -53,6 +61,7 @@ def command(
     proof_photos: int,
     batch: int | None,
     raw: bool,
+    plan: str,
     seed: int,
     as_json: bool,
 ) -> None:
@@ -80,6 +89,7 @@ def command(
         qat,
         seed,
         raw=raw,
+        plan=cast("Plan", plan),
     )
     found = _run(settings)
     if as_json:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from mobilenet.datasets.exclusions import read_exclusions
 from mobilenet.datasets.photos import LeftOut, Photos
 from mobilenet.errors import ConfigError, ModelError
-from mobilenet.export.formats import WRITERS
+from mobilenet.export.formats import WRITERS, write_beside
 from mobilenet.export.photos import Chosen, apart_from, choose_photos, decode_photos
 from mobilenet.export.proof.boxes import Suppressing
 from mobilenet.export.proof.lost import costliest
@@ -40,7 +40,7 @@ from mobilenet.model.precision import PRECISIONS, Precision
 from mobilenet.model.suppression import COUNT, SCORES, Suppression
 from mobilenet.runs.origin import read_origin
 from mobilenet.runtimes.batches import predict_batches
-from mobilenet.runtimes.engines import ENGINES, FORMATS
+from mobilenet.runtimes.engines import ENGINES, FORMATS, PLANS, USUAL_FORMATS, Plan
 from mobilenet.runtimes.predictor import Predictor, model_file, open_model
 from mobilenet.tasks import annotated, task_of_model
 from mobilenet.tasks.task import Goal
@@ -68,13 +68,14 @@ class ExportSettings:
     `validation` and `exclude` choose photos as in training: files are verified on `validation`, if given, and photos
     listed in `exclude` are skipped. `batch` is the batch size of ONNX files, None for any. `qat`: fine-tune 8-bit
     networks with rounding. `raw`: files return the network's outputs even where boxes could be decoded and suppressed
-    inside. `must_be_faster`: an 8-bit file fails unless it is faster on this machine.
+    inside. `must_be_faster`: an 8-bit file fails unless it is faster on this machine. `plan`: what C files are made
+    for.
     """
 
     model: Path
     data: Path
     out: Path
-    formats: tuple[str, ...] = tuple(FORMATS)
+    formats: tuple[str, ...] = USUAL_FORMATS
     precisions: tuple[Precision, ...] = PRECISIONS
     calibration_photos: int = 256
     proof_photos: int = 1000
@@ -85,16 +86,18 @@ class ExportSettings:
     exclude: Path | None = None
     must_be_faster: bool = True
     raw: bool = False
+    plan: Plan = "speed"
 
     def __post_init__(self) -> None:
         for kind, chosen, known in (
             ("format", self.formats, tuple(FORMATS)),
             ("precision", self.precisions, PRECISIONS),
+            ("plan", (self.plan,), PLANS),
         ):
             if unknown := [name for name in chosen if name not in known]:
-                raise ConfigError(f"unknown {kind} {unknown[0]!r}; use {' or '.join(known)}")
+                raise ConfigError(f"unknown {kind} {unknown[0]!r}; use {_either(known)}")
             if not chosen:
-                raise ConfigError(f"no {kind} is given; use {' or '.join(known)}")
+                raise ConfigError(f"no {kind} is given; use {_either(known)}")
         if self.batch is not None and not 1 <= self.batch <= _LARGEST_BATCH:
             raise ConfigError(f"batch size {self.batch} is out of range; use 1 to {_LARGEST_BATCH:,}")
         for name, value in (("calibration", self.calibration_photos), ("proof", self.proof_photos)):
@@ -193,10 +196,18 @@ def export(settings: ExportSettings, progress: Callable[[str, int, int], object]
 
 
 def check_engines(formats: Sequence[str]) -> None:
-    """Check before any work that the packages that write and run the files are installed."""
+    """Check before any work that the packages that write and run the files are installed; ConfigError where a C
+    compiler is missing."""
     for name in formats:
+        engine = ENGINES[FORMATS[name].runtime]
         import_module(f"mobilenet.export.{name}.model")
-        import_module(ENGINES[FORMATS[name].runtime].module)
+        import_module(engine.module)
+        if engine.package is None and not engine.installed:
+            raise ConfigError(f"{name} files are proven by compiling them, and there is no C compiler; {engine.remedy}")
+
+
+def _either(names: Sequence[str]) -> str:
+    return " or ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 def _name(model: Path) -> str:
@@ -308,12 +319,12 @@ def _fine_tuned(work: _Work, found: "Calibrated", images: NDArray[np.uint8]) -> 
 def _prove_format(work: _Work, name: str, graphs: dict[Precision, Graph | QuantizedGraph]) -> Iterator[Proof]:
     """A proof for each precision of one format; where it must be faster, an 8-bit file is timed against the float32
     one, wanted or not."""
-    kind, write = FORMATS[name], WRITERS[name]
+    kind = FORMATS[name]
     with tempfile.TemporaryDirectory() as folder:
         rival = None
         if work.settings.must_be_faster and "int8" in work.settings.precisions:
             plain = Path(folder) / f"{work.name}{kind.suffix}"
-            plain.write_bytes(write(graphs["float32"], work.settings.batch, work.suppression))
+            plain.write_bytes(_written(work, name, "float32", graphs["float32"]))
             rival = open_model(plain, kind.runtime, threads=1)
         for precision in work.settings.precisions:
             work.progress(f"proving {name} {precision}", 0, 1)
@@ -321,10 +332,15 @@ def _prove_format(work: _Work, name: str, graphs: dict[Precision, Graph | Quanti
             work.progress(f"proving {name} {precision}", 1, 1)
 
 
+def _written(work: _Work, name: str, precision: Precision, graph: Graph | QuantizedGraph) -> bytes:
+    settings = work.settings
+    return WRITERS[name](graph, settings.batch, work.suppression, f"{work.name}-{precision}", settings.plan)
+
+
 def _prove_file(
     work: _Work, name: str, precision: Precision, graph: Graph | QuantizedGraph, rival: Predictor | None
 ) -> Proof:
-    data = WRITERS[name](graph, work.settings.batch, work.suppression)
+    data = _written(work, name, precision, graph)
     suffix, out = FORMATS[name].suffix, work.settings.out
     final, failed = (out / f"{work.name}-{precision}{mark}{suffix}" for mark in ("", ".failed"))
     with _unproven(out / f"{work.name}-{precision}.unproven{suffix}", data) as written:
@@ -337,6 +353,7 @@ def _prove_file(
             written.replace(place)
             if place == final:
                 failed.unlink(missing_ok=True)
+                write_beside(final)
     if precision == "int8":
         work.answers[name] = found
     return replace(proof, file=str(place))

@@ -39,6 +39,6 @@ def land_mask(height: int) -> NDArray[np.float32]:
         ImageDraw.Draw(one).polygon([*zip(across.tolist(), down.tolist(), strict=True)], fill=1)
         found = ImageChops.logical_xor(found, one)
     whole = np.asarray(found, np.float32).reshape(height, _ENLARGED, 2 * height, _ENLARGED)
-    mask = whole.mean(axis=(1, 3))
+    mask = np.asarray(whole.mean(axis=(1, 3)))
     mask.setflags(write=False)
     return mask

@@ -1,32 +1,71 @@
 """The one table of model files: the engines that run them, the kinds that are exported. It imports none."""
 
+import os
+import shutil
 from dataclasses import dataclass
 from importlib.util import find_spec
+from typing import Literal
 
-__all__ = ["ENGINES", "FORMATS", "FORMAT_OF", "MOST_THREADS", "SUFFIXES", "Engine", "Format", "engines_of"]
+from mobilenet.extras import pip_install
+
+__all__ = [
+    "ENGINES",
+    "FORMATS",
+    "FORMAT_OF",
+    "MOST_THREADS",
+    "PLANS",
+    "SUFFIXES",
+    "USUAL_FORMATS",
+    "Engine",
+    "Format",
+    "Plan",
+    "c_compiler",
+    "engines_of",
+]
 
 MOST_THREADS = 1024
+
+Plan = Literal["speed", "small"]
+"""What a C file is made for: to be fast, or to need little working memory."""
+
+PLANS: tuple[Plan, ...] = ("speed", "small")
 
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """What runs files of one suffix: `predictor`, a class of `module`, opens them; `package` is the engine's own."""
+    """What runs files of one suffix: `predictor`, a class of `module`, opens them; `package` is the engine's own, None
+    where files need no engine but a C compiler."""
 
     name: str
     suffix: str
     module: str
     predictor: str
-    package: str
+    package: str | None
 
     @property
-    def distribution(self) -> str:
-        """What pip calls the package."""
-        return self.package.replace("_", "-")
+    def distributions(self) -> tuple[str, ...]:
+        """What pip calls the package; none for a compiler."""
+        return () if self.package is None else (self.package.replace("_", "-"),)
 
     @property
     def installed(self) -> bool:
-        """Whether it can be imported; it is not imported for that."""
-        return find_spec(self.package) is not None
+        """Whether it can be imported, or the compiler is there; nothing is imported for that."""
+        return c_compiler() is not None if self.package is None else find_spec(self.package) is not None
+
+    @property
+    def remedy(self) -> str:
+        """How to install it, to end a message."""
+        return _INSTALL_COMPILER if self.package is None else pip_install(self.package)
+
+
+_COMPILERS = ("cc", "gcc", "clang")
+_INSTALL_COMPILER = "install a C compiler, such as gcc or clang, or name one in the environment variable CC"
+
+
+def c_compiler() -> str | None:
+    """The path of the C compiler: that of the environment variable CC, else the first of cc, gcc and clang."""
+    named = os.environ.get("CC", "").strip()
+    return next((path for name in ((named,) if named else _COMPILERS) if (path := shutil.which(name))), None)
 
 
 ENGINES = {
@@ -36,6 +75,7 @@ ENGINES = {
         Engine("litert", ".tflite", "mobilenet.runtimes.litert", "LiteRTPredictor", "ai_edge_litert"),
         Engine("onnxruntime", ".onnx", "mobilenet.runtimes.onnxruntime", "OnnxRuntimePredictor", "onnxruntime"),
         Engine("openvino", ".onnx", "mobilenet.runtimes.openvino", "OpenVinoPredictor", "openvino"),
+        Engine("c", ".c", "mobilenet.runtimes.c", "CPredictor", None),
     )
 }
 """By their names; of those that run files of one suffix, the first is taken where none is named."""
@@ -46,10 +86,12 @@ SUFFIXES = tuple(dict.fromkeys(engine.suffix for engine in ENGINES.values()))
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A kind of file that is exported: its suffix, and the package that writing needs."""
+    """A kind of file that is exported: its suffix, and the package that writing needs, if any. One that is not `usual`
+    is written only where it is asked for."""
 
     suffix: str
-    package: str
+    package: str | None
+    usual: bool = True
 
     @property
     def runtime(self) -> str:
@@ -59,11 +101,18 @@ class Format:
     @property
     def writable(self) -> bool:
         """Whether the package that writing needs is installed; it is not imported for that."""
-        return find_spec(self.package) is not None
+        return self.package is None or find_spec(self.package) is not None
 
 
-FORMATS = {"onnx": Format(".onnx", "onnx"), "litert": Format(".tflite", "tflite")}
+FORMATS = {
+    "onnx": Format(".onnx", "onnx"),
+    "litert": Format(".tflite", "tflite"),
+    "c": Format(".c", None, usual=False),
+}
 """By their names; `export.formats` writes them."""
+
+USUAL_FORMATS = tuple(name for name, kind in FORMATS.items() if kind.usual)
+"""Those that are written where none is named."""
 
 
 def engines_of(suffix: str) -> tuple[str, ...]:

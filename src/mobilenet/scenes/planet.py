@@ -3,6 +3,7 @@
 from functools import cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mobilenet.geography.land import land_mask
 from mobilenet.scenes.background import Pixels
@@ -25,7 +26,7 @@ _SEA, _WARM_SEA, _SHALLOWS = (16, 38, 92), (18, 74, 128), (48, 138, 160)
 def planet() -> Pixels:
     """(768, 1536, 3) pixel values 0–255 from 90° to -90° and from -180° to 180°."""
     rng = np.random.default_rng(_SEED)
-    latitude = np.radians(90 - (np.arange(_HEIGHT, dtype=np.float32) + 0.5) / _HEIGHT * 180)[:, None]
+    latitude = np.radians(90 - (np.arange(_HEIGHT, dtype=np.float32) + 0.5) / _HEIGHT * 180, dtype=np.float32)[:, None]
     longitude = np.radians((np.arange(2 * _HEIGHT, dtype=np.float32) + 0.5) / _HEIGHT * 180 - 180)[None]
     level = np.cos(latitude)
     sphere = np.stack(np.broadcast_arrays(level * np.cos(longitude), level * np.sin(longitude), np.sin(latitude)))
@@ -42,7 +43,7 @@ def _waves(rng: np.random.Generator, sphere: Pixels, count: int, waves: tuple[fl
     Earth, the longer the higher."""
     found = np.zeros(sphere.shape[1:], np.float32)
     power = 0.0
-    for number in np.exp(np.linspace(*np.log(waves), count)):
+    for number in np.geomspace(*waves, count):
         way = rng.normal(size=3)
         x, y, z = (number * way / np.linalg.norm(way)).astype(np.float32)
         height = (waves[0] / number) ** 0.4
@@ -69,11 +70,11 @@ def _water(north: Pixels, land: Pixels) -> Pixels:
     return _mix(_mix(open_sea, _SHALLOWS, 0.7 * near), _ICE, _step(north, 76, 84))
 
 
-def _step(values: Pixels, low: float, high: float) -> Pixels:
-    return np.clip((values - np.float32(low)) / np.float32(high - low), 0, 1)
+def _step(values: NDArray[np.floating], low: float, high: float) -> Pixels:
+    return np.asarray(np.clip((values - low) / (high - low), 0, 1), np.float32)
 
 
-def _mix(one: Colour | Pixels, other: Colour | Pixels, share: Pixels) -> Pixels:
+def _mix(one: Colour | Pixels, other: Colour | Pixels, share: NDArray[np.floating]) -> Pixels:
     """(H, W, 3): colours from one to the other, by a share (H, W) of 0…1."""
     low, high = np.asarray(one, np.float32), np.asarray(other, np.float32)
-    return np.asarray(low + (high - low) * share[..., None])
+    return np.asarray(low + (high - low) * share[..., None], np.float32)

@@ -28,6 +28,9 @@ class Candidate:
 
 Table = Callable[[Candidate], Network]
 
+Exact = Callable[[Candidate, Estimate], Estimate]
+"""An estimate with the figures in it that are known and need not be estimated."""
+
 
 @dataclass(frozen=True, slots=True)
 class Option:
@@ -51,11 +54,13 @@ def weigh(
     table: Table,
     variants: Sequence[Variant],
     weight_widths: Sequence[float] = (),
+    exact: Exact | None = None,
 ) -> tuple[Option, ...]:
     """Every candidate of the profile, smallest first; its network is `table(candidate)`. `weight_widths`: those of the
-    weights to start from; wider candidates are ruled out."""
+    weights to start from; wider candidates are ruled out. `exact` replaces what is known of an estimate."""
+    known = exact or (lambda _, estimate: estimate)
     return tuple(
-        _weigh(profile, limits, table, variants, weight_widths, Candidate(width, resolution))
+        _weigh(profile, limits, table, variants, weight_widths, Candidate(width, resolution), known)
         for width in sorted(profile.widths)
         for resolution in sorted(profile.resolutions)
     )
@@ -68,8 +73,10 @@ def _weigh(
     variants: Sequence[Variant],
     weight_widths: Sequence[float],
     candidate: Candidate,
+    exact: Exact,
 ) -> Option:
-    found = [estimate for estimate in profile.estimates(table(candidate)) if estimate.variant in variants]
+    estimates = profile.estimates(table(candidate))
+    found = [exact(candidate, estimate) for estimate in estimates if estimate.variant in variants]
     nearest = min(found, key=lambda one: limits.distance(one.p95_ms, one.file_bytes, one.peak_bytes))
     native = not weight_widths or candidate.width_multiplier in weight_widths
     if weight_widths and candidate.width_multiplier > max(weight_widths):

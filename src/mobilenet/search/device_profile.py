@@ -87,6 +87,7 @@ def _grid(settings: FitSettings) -> GridSettings:
             runtimes=_proving(settings),
             threads=(settings.threads,),
             seconds=_SECONDS,
+            plan=settings.plan,
         )
     )
 
@@ -175,7 +176,7 @@ def _kind(environment: Environment) -> tuple[str, str]:
 def _proving(settings: FitSettings) -> tuple[str, ...]:
     """Engines that can verify a file: the requested ones, else the installed ones."""
     found = settings.runtimes or tuple(
-        kind.runtime for kind in FORMATS.values() if kind.runtime in installed_runtimes()
+        kind.runtime for kind in FORMATS.values() if kind.usual and kind.runtime in installed_runtimes()
     )
     if not found:
         raise ConfigError(f"no engine that runs exported files is installed; {pip_install('ai_edge_litert')}")

@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from mobilenet.benchmark.device.grid import GridSettings
 from mobilenet.benchmark.device.profile import Estimate, Variant
 from mobilenet.benchmark.device.smallest import Least, measure_smallest, smallest_files
 from mobilenet.errors import ConfigError, GateError
 from mobilenet.model.card import ModelCard
+from mobilenet.runtimes.c_file import bytes_on_device
+from mobilenet.runtimes.engines import ENGINES
 from mobilenet.search.budget import Limits
 
 __all__ = ["check_smallest", "check_widths"]
@@ -33,7 +36,10 @@ def check_smallest(limits: Limits, grid: GridSettings, card: ModelCard, progress
     of a whole profile have.
     """
     files = smallest_files(grid, card)
-    sizes = {variant: Least(0.0, 0.0, 0, len(content)) for variant, content in files.items()}
+    sizes = {
+        variant: Least(0.0, 0.0, 0, bytes_on_device(content, Path(f"smallest{ENGINES[variant.runtime].suffix}")))
+        for variant, content in files.items()
+    }
     _check_any(limits, grid, sizes)
     if limits.latency_ms is None and limits.memory_bytes is None:
         return

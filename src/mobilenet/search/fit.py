@@ -12,12 +12,14 @@ from mobilenet.benchmark.device.profile import DeviceProfile
 from mobilenet.datasets.remote.urls import spelled
 from mobilenet.datasets.targets import Unlabelled
 from mobilenet.errors import DataError, GateError
+from mobilenet.export.formats import write_beside
 from mobilenet.files import atomic_write, check_writable, storage_errors
 from mobilenet.model.card import ModelCard
 from mobilenet.runtimes.engines import FORMATS
 from mobilenet.search.budget import shown_size
 from mobilenet.search.candidates import Candidate, Option, front, weigh
 from mobilenet.search.device_profile import device_profile, is_this_device, narrowed, possible_precisions, variants_of
+from mobilenet.search.exact import exact_estimate
 from mobilenet.search.feasibility import check_smallest, check_widths
 from mobilenet.search.journal.fingerprint import identity
 from mobilenet.search.journal.journal import Journal
@@ -27,6 +29,7 @@ from mobilenet.search.strategy.choice import Choice
 from mobilenet.search.trial.files import MeasuredFile
 from mobilenet.search.trial.trainings import Trainings, WeightFile, read_weights
 from mobilenet.spec.rows import Network
+from mobilenet.tasks.task import Goal
 from mobilenet.training.data import open_data
 from mobilenet.training.recipe import make_plan
 from mobilenet.training.record import card_of
@@ -79,7 +82,8 @@ def fit(settings: FitSettings, listener: FitListener | None = None) -> Fitted:
     profile = device_profile(settings, given, listener, check, begun=journal.begun)
     variants = variants_of(settings, profile, dataset.train)
     candidates = narrowed(profile, settings.widths, settings.resolutions)
-    options = weigh(candidates, settings.limits, table, variants, widths)
+    exact = partial(exact_estimate, card, settings.plan)
+    options = weigh(candidates, settings.limits, table, variants, widths, exact)
     check_widths(candidates.widths, widths)
     _check_any_inside(settings, options, listener)
     elsewhere = not is_this_device(profile.environment)
@@ -91,7 +95,7 @@ def fit(settings: FitSettings, listener: FitListener | None = None) -> Fitted:
     epochs = settings.epochs or _full_epochs(settings, weights, len(dataset.train))
     trainings = Trainings(training, epochs, weights, settings.out, journal, listener.training_of, task.goal)
     choice = Choice(settings, journal, listener, options, trainings, epochs, elsewhere)
-    return _finish(choice, profile, len(dataset.classes), choice.decide(), of_photos=task.goal.of_photos)
+    return _finish(choice, profile, len(dataset.classes), choice.decide(), task.goal)
 
 
 def _full_epochs(settings: FitSettings, weights: tuple[WeightFile, ...], photos: int) -> int:
@@ -128,9 +132,7 @@ def _check_any_inside(settings: FitSettings, options: Sequence[Option], listener
     listener.say(f"{len(possible)} candidates{budget}{aim}{wider}")
 
 
-def _finish(
-    choice: Choice, profile: DeviceProfile, classes: int, found: MeasuredFile | None, *, of_photos: bool
-) -> Fitted:
+def _finish(choice: Choice, profile: DeviceProfile, classes: int, found: MeasuredFile | None, goal: Goal) -> Fitted:
     settings = choice.settings
     candidates = (option.candidate for option in choice.options)
     fitted = Fitted(
@@ -146,12 +148,13 @@ def _finish(
         chosen=found,
         seconds=round(choice.seconds + sum(trial.seconds for trial in choice.trials), 1),
         profile=profile,
-        of_photos=of_photos,
+        goal=goal,
     )
     if found is not None:
         data = (settings.out / found.file).read_bytes()
         with atomic_write(fitted.model) as file:
             file.write(data)
+        write_beside(fitted.model)
     for kind in FORMATS.values():
         other = settings.out / f"model{kind.suffix}"
         if found is None or other != fitted.model:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from mobilenet.errors import ConfigError
-from mobilenet.runtimes.engines import FORMATS
+from mobilenet.runtimes.engines import FORMATS, Plan
 from mobilenet.search.budget import Limits
 from mobilenet.training.resume.fingerprint import binding_settings
 from mobilenet.training.settings import TrainingSettings
@@ -45,6 +45,11 @@ class FitSettings:
             raise ConfigError(f"{unknown[0]} cannot verify a file; use {' or '.join(proving)}")
         if self.renew_profile and self.device is not None:
             raise ConfigError(f"--renew-profile measures this machine, and --device gives {self.device}; omit one")
+
+    @property
+    def plan(self) -> Plan:
+        """What C files are made for: where memory is limited, to need little of it."""
+        return "speed" if self.limits.memory_bytes is None else "small"
 
     def to_json(self) -> dict[str, Any]:
         """What determines the result besides photos, weights and device, for the journal of a search."""

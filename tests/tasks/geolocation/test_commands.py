@@ -1,9 +1,10 @@
-"""The task through the commands: checked, trained, measured, packed, exported and proven, resumed, taught."""
+"""The task through the commands: checked, trained, measured, predicted, packed, exported, proven, resumed, taught."""
 
 import json
 import os
 import shutil
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -103,7 +104,7 @@ def test_prediction_needs_no_library_for_cells(
 ) -> None:
     wanted = mobilenet("predict", run, _photo(places, 0), "--json")
     evaluated = mobilenet("evaluate", run, places, "--json")
-    monkeypatch.setitem(__import__("sys").modules, "s2geometry", None)
+    monkeypatch.setitem(sys.modules, "s2geometry", None)
     monkeypatch.setattr(cells, "find_spec", lambda _name: None)
     assert mobilenet("predict", run, _photo(places, 0), "--json") == wanted
     assert mobilenet("evaluate", run, places, "--json") == evaluated

@@ -63,9 +63,8 @@ def test_photos_of_one_place_are_on_one_side(tmp_path: Path) -> None:
         assert distances_km(train, validation).min() > 0.035
         lost = 300 - len(train) - len(validation)
         notes = [note for note in dataset.notes if note.startswith("held out, but next to training photos")]
-        assert notes == (
-            [f"held out, but next to training photos and so not validated on: {lost} photos"] if lost else []
-        )
+        said = f"held out, but next to training photos and so not validated on: {lost} photos"
+        assert notes == ([said] if lost else [])
 
 
 def test_limits_are_options(places: Path) -> None:

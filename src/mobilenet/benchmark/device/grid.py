@@ -29,7 +29,8 @@ from mobilenet.files import storage_errors
 from mobilenet.images.preprocessing import Preprocessing
 from mobilenet.model.card import ModelCard
 from mobilenet.model.precision import PRECISIONS, Precision
-from mobilenet.runtimes.engines import ENGINES, FORMAT_OF, FORMATS, MOST_THREADS
+from mobilenet.runtimes.c_file import device_bytes
+from mobilenet.runtimes.engines import ENGINES, FORMAT_OF, FORMATS, MOST_THREADS, Plan
 from mobilenet.tasks.default import DEFAULT
 
 __all__ = [
@@ -57,7 +58,7 @@ the time."""
 class GridSettings:
     """The candidates, and about how many `seconds` for all of them; ConfigError for values out of range.
 
-    Without `runtimes`, every installed engine that runs exported files is used.
+    Without `runtimes`, every installed engine that runs exported files is used. `plan` is that of C files.
     """
 
     widths: tuple[float, ...] = WIDTHS
@@ -67,6 +68,7 @@ class GridSettings:
     precisions: tuple[Precision, ...] = PRECISIONS
     threads: tuple[int, ...] = (1,)
     seconds: float = 90.0
+    plan: Plan = "speed"
 
     def __post_init__(self) -> None:
         if len(self.widths) < 2 or len(self.resolutions) < 2:
@@ -110,8 +112,8 @@ _Key = tuple[Variant, float, int]
 
 
 def installed_runtimes() -> tuple[str, ...]:
-    """The engines that are installed and whose files can be written here."""
-    return tuple(name for name, kind in FORMAT_OF.items() if ENGINES[name].installed and FORMATS[kind].writable)
+    """The engines that are installed and whose files can be written here, of formats that are written unasked."""
+    return tuple(name for name in _usual_runtimes() if FORMATS[FORMAT_OF[name]].writable)
 
 
 def measure_grid(settings: GridSettings, progress: Callable[[int, int], object] | None = None) -> DeviceProfile:
@@ -160,7 +162,7 @@ def resolved(settings: GridSettings) -> GridSettings:
 
 def grid_environment(settings: GridSettings) -> Environment:
     """This machine, with the versions that figures depend on: of the engines, and of the packages that call them."""
-    packages = sorted({ENGINES[runtime].distribution for runtime in settings.runtimes})
+    packages = sorted({name for runtime in settings.runtimes for name in ENGINES[runtime].distributions})
     return environment.describe(["mobilenet", "numpy", *packages])
 
 
@@ -193,7 +195,7 @@ class _Work:
                     worker = self.workers[runtime, threads]
                     _ = worker.open(Contender(str(file), runtime, threads))
                     turn = worker.turn(_TURN_S, _WARM_UP_S)
-                    self.seen[Variant(runtime, precision, threads), width, side].add(turn, file.stat().st_size)
+                    self.seen[Variant(runtime, precision, threads), width, side].add(turn, device_bytes(file))
                     done += 1
                     self.progress(done, total)
 
@@ -217,7 +219,7 @@ class _Work:
                     continue
                 file = self.folder / f"candidate{kind.suffix}"
                 with storage_errors(file):
-                    file.write_bytes(WRITERS[name](graph, None))
+                    file.write_bytes(WRITERS[name](graph, None, None, "candidate", self.settings.plan))
                 for runtime in runtimes:
                     yield precision, runtime, file
 
@@ -241,17 +243,21 @@ def _card(settings: GridSettings, width: float, resolution: int) -> ModelCard:
     return ModelCard("mobilenet_v1", width, resolution, labels, Preprocessing(resolution), task=DEFAULT)
 
 
+def _usual_runtimes() -> tuple[str, ...]:
+    return tuple(name for name, kind in FORMAT_OF.items() if ENGINES[name].installed and FORMATS[kind].usual)
+
+
 def _runtimes(wanted: Sequence[str]) -> tuple[str, ...]:
     if unknown := [name for name in wanted if name not in FORMAT_OF]:
         raise ConfigError(f"{unknown[0]} does not run exported files; use {', '.join(FORMAT_OF)}")
     if missing := [name for name in wanted if not ENGINES[name].installed]:
-        raise ConfigError(f"{missing[0]} is not installed; {pip_install(ENGINES[missing[0]].package)}")
-    installed = wanted or tuple(name for name in FORMAT_OF if ENGINES[name].installed)
+        raise ConfigError(f"{missing[0]} is not installed; {ENGINES[missing[0]].remedy}")
+    installed = wanted or _usual_runtimes()
     if not installed:
-        raise ConfigError(f"no engine is installed; {pip_install(ENGINES['litert'].package)}")
+        raise ConfigError(f"no engine is installed; {ENGINES['litert'].remedy}")
     able = tuple(dict.fromkeys(name for name in installed if FORMATS[FORMAT_OF[name]].writable))
     mute = [name for name in installed if name not in able]
     if mute and (wanted or not able):
-        package = FORMATS[FORMAT_OF[mute[0]]].package
+        package = FORMATS[FORMAT_OF[mute[0]]].package or ""
         raise ConfigError(f"writing files for {mute[0]} needs {package}; {pip_install(package)}")
     return able

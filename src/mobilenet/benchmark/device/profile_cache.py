@@ -99,7 +99,9 @@ def _expired(folder: Path) -> Iterator[Path]:
 
 
 def _path(grid: GridSettings) -> Path:
-    return default_directory() / "profiles" / f"{_digest(_wanted(grid))[:32]}.json"
+    # Left out where it is the usual one, as in the names of profiles that knew no other.
+    plan = {} if grid.plan == "speed" else {"plan": grid.plan}
+    return default_directory() / "profiles" / f"{_digest(_wanted(grid) | plan)[:32]}.json"
 
 
 def _wanted(grid: GridSettings) -> dict[str, Any]:

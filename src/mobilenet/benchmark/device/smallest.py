@@ -13,6 +13,7 @@ from mobilenet.benchmark.worker.process import Worker
 from mobilenet.export.formats import WRITERS
 from mobilenet.files import storage_errors
 from mobilenet.model.card import ModelCard
+from mobilenet.runtimes.c_file import device_bytes
 from mobilenet.runtimes.engines import ENGINES, FORMAT_OF
 
 __all__ = ["Least", "measure_smallest", "smallest_files"]
@@ -35,7 +36,10 @@ def smallest_files(grid: GridSettings, card: ModelCard) -> dict[Variant, bytes]:
     """The files of the narrowest candidate at the lowest resolution, whose card this is, for every variant of the
     grid; nothing is measured. A trained one is as large, except for the provenance in its card."""
     graphs = {precision: untrained(card, precision) for precision in grid.precisions}
-    return {one: WRITERS[FORMAT_OF[one.runtime]](graphs[one.precision], None) for one in grid.variants}
+    return {
+        one: WRITERS[FORMAT_OF[one.runtime]](graphs[one.precision], None, None, "smallest", grid.plan)
+        for one in grid.variants
+    }
 
 
 def measure_smallest(files: dict[Variant, bytes], progress: Callable[[int, int], object]) -> dict[Variant, Least]:
@@ -50,6 +54,6 @@ def measure_smallest(files: dict[Variant, bytes], progress: Callable[[int, int],
                 peak_bytes = worker.open(Contender(str(path), variant.runtime, variant.threads)).peak_bytes
                 turns = [worker.turn(_TURN_S, _WARM_UP_S) for _ in range(_TURNS)]
             fastest_ms = min(float(turn.latencies_ns.min()) for turn in turns) / 1e6
-            found[variant] = Least(fastest_ms, latencies(turns)[1], peak_bytes, len(content))
+            found[variant] = Least(fastest_ms, latencies(turns)[1], peak_bytes, device_bytes(path))
             progress(len(found), len(files))
     return found

@@ -76,7 +76,7 @@ class _Model:
             "load_ms": load_ms,
             "first_ms": first_ms,
             "engine_bytes": max(with_engine - before, 0),
-            "peak_bytes": max(most - with_engine, 0),
+            "peak_bytes": max(most - with_engine, 0) if opened.memory_bytes is None else opened.memory_bytes,
             "remarks": opened.remarks,
         }
 
@@ -98,12 +98,14 @@ class _Model:
 
 @dataclass(frozen=True, slots=True)
 class _Opened:
-    """`run` computes the answers for one input; `run_on` makes such a function for a photo."""
+    """`run` computes the answers for one input; `run_on` makes such a function for a photo. `memory_bytes`: what the
+    network takes by its own account, which is exact, None where it has to be measured."""
 
     run: _Run
     run_on: Callable[[Path], _Run]
     resolution: int | None
     remarks: tuple[str, ...] = ()
+    memory_bytes: int | None = None
 
 
 def _open_own(path: Path, runtime: str, threads: int) -> _Opened:
@@ -113,6 +115,7 @@ def _open_own(path: Path, runtime: str, threads: int) -> _Opened:
         partial(predictor.predict, _noise(side)),
         lambda photo: partial(predictor.predict, _prepare(predictor, photo)),
         side,
+        memory_bytes=getattr(predictor, "memory_bytes", None),
     )
 
 

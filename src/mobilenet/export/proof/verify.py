@@ -24,6 +24,7 @@ from mobilenet.model.outputs import Output, Outputs, checked_outputs, finite_pho
 from mobilenet.model.precision import Precision
 from mobilenet.model.suppression import SCORES
 from mobilenet.runtimes.batches import predict_batches
+from mobilenet.runtimes.c_file import device_bytes
 from mobilenet.runtimes.predictor import Predictor, open_model
 from mobilenet.spec.cost import cost
 from mobilenet.tasks.task import Goal, Task
@@ -169,7 +170,7 @@ def prove(
         gates += _outputs(found, reference)
     if accuracy is not None and wanted is not None:
         gates.append(_accuracy(accuracy, wanted, precision, task.goal))
-    size = file.stat().st_size
+    size = device_bytes(file)
     gates.append(_size(size, precision, card))
     if other_ms is not None:
         gates.append(_speed(own_ms, other_ms))
@@ -204,7 +205,7 @@ def goal_of(outputs: Outputs, targets: Targets, task: Task, card: ModelCard) -> 
     where the photos have nothing to measure it on."""
 
     def score(kept: NDArray[np.int64]) -> float:
-        figure = task.score(taken(outputs, kept), targets.take(kept), card)[task.goal.name]
+        figure = task.judge(taken(outputs, kept), targets.take(kept), card).figures[task.goal.name]
         return 0.0 if figure is None else float(figure)
 
     return _of_those(finite_photos(outputs), score)

@@ -173,6 +173,7 @@ class Choice:
             precisions,
             qat=qat,
             must_be_faster=False,
+            plan=self.settings.plan,
             seed=training.seed,
             validation=training.validation,
             exclude=training.exclude,

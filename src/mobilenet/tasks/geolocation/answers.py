@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,7 +86,11 @@ class Taken:
         areas = tuple(
             Area(outline, chances[token] / most, f"{100 * chances[token]:.1f} %") for token, outline in outlined.items()
         )
-        keys = (("predicted", "answer", True), ("circle", "radii", circles), ("area", "likeliest cells", areas))
+        keys: tuple[tuple[Literal["predicted", "circle", "area"], str, object], ...] = (
+            ("predicted", "answer", True),
+            ("circle", "radii", circles),
+            ("area", "likeliest cells", areas),
+        )
         return (
             Map(
                 f"The answer, {where}, on a map",
@@ -113,7 +117,11 @@ def answers(
     found = []
     for row, (place, chances) in enumerate(zip(places.round(5).tolist(), probabilities, strict=True)):
         best = np.argsort(-chances, kind="stable")[:top].tolist()
-        cells = tuple(Cell(names[one], *table.centres[one].round(5).tolist(), float(chances[one])) for one in best)
+        centres = table.centres[best].round(5).tolist()
+        cells = tuple(
+            Cell(names[one], latitude, longitude, float(chances[one]))
+            for one, (latitude, longitude) in zip(best, centres, strict=True)
+        )
         own = {} if radii is None else dict(zip(_percents(), radii[row].round(3).tolist(), strict=True))
         found.append(Taken(place[0], place[1], own, cells, min_confidence))
     return found

@@ -69,7 +69,7 @@ def levels_of(cells: Cells) -> NDArray[np.int64]:
 def ancestors(leaves: Cells, levels: NDArray[np.integer]) -> Cells:
     """(N,) leaves and (N,) levels -> (N,) the cells of those levels around them."""
     bit = _ONE << (2 * (LEAF_LEVEL - levels)).astype(np.uint64)
-    return (leaves & ~(bit - _ONE) & ~bit) | bit
+    return np.asarray((leaves & ~(bit - _ONE) & ~bit) | bit)
 
 
 def neighbours(cell: int) -> list[int]:

@@ -33,7 +33,7 @@ def located(probabilities: NDArray[Any], table: Table, reach: float = _REACH) ->
     """
     rows = np.asarray(probabilities, np.float64)
     if not reach:
-        return table.centres[rows.argmax(1)]
+        return np.asarray(table.centres[rows.argmax(1)])
     parts = [_modes(rows[start : start + _AT_ONCE], table, reach) for start in range(0, len(rows), _AT_ONCE)]
     return np.concatenate([np.zeros((0, 2)), *parts])
 

@@ -75,7 +75,7 @@ def place_levels(cells: Cells, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
     """(C,) cells and (N,) the index of each photo's, -1 for none -> (N,) the level of the cell that is its place: about
     a kilometre wide, or a quarter of a class that is smaller than four."""
     levels = np.append(levels_of(cells), 0)[numbers]
-    return np.minimum(np.maximum(levels + _FINER, PLACE_LEVEL), LEAF_LEVEL)
+    return np.asarray(np.minimum(np.maximum(levels + _FINER, PLACE_LEVEL), LEAF_LEVEL))
 
 
 def places_of(leaves: Cells, levels: NDArray[np.int64]) -> NDArray[np.int64]:

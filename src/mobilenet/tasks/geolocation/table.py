@@ -49,7 +49,7 @@ def vocabulary_of(degrees: Floats, cells: Cells, numbers: NDArray[np.int64]) -> 
     kept = numbers >= 0
     rows, own = vectors[kept], numbers[kept]
     counts = np.bincount(own, minlength=len(cells))
-    sums = np.stack([np.bincount(own, rows[:, axis], len(cells)) for axis in range(3)], axis=1)
+    sums = np.stack([np.bincount(own, rows[:, axis], len(cells)) for axis in range(3)], axis=1, dtype=np.float64)
     centres = degrees_of(sums).round(6)
     squares = np.bincount(own, np.square(distance_km(degrees[kept], centres[own])), len(cells))
     spreads = np.maximum(np.sqrt(squares / counts), _LEAST_SPREAD_KM).round(3)

@@ -14,7 +14,6 @@ from mobilenet.datasets.sources.coordinates.find import has_positions, read_posi
 from mobilenet.datasets.sources.find import find_places
 from mobilenet.datasets.targets import Targets
 from mobilenet.errors import ConfigError
-from mobilenet.metrics.temperature import softmax
 from mobilenet.model.card import ModelCard
 from mobilenet.model.head import Head
 from mobilenet.model.outputs import Outputs
@@ -30,7 +29,7 @@ from mobilenet.tasks.geolocation.table import Table, table_of
 from mobilenet.tasks.geolocation.targets import PlaceTargets
 from mobilenet.tasks.geolocation.writers import WRITERS
 from mobilenet.tasks.sections import Figure, Section
-from mobilenet.tasks.task import Evaluated, Goal, LossSettings, Options, Temperatures, Wrong
+from mobilenet.tasks.task import Evaluated, Goal, Judgement, LossSettings, Options, TaskDefaults, Temperatures
 
 if TYPE_CHECKING:
     from mobilenet.nn.objective import Objective
@@ -43,7 +42,7 @@ _MOST_SMOOTHING = 100.0
 
 
 @dataclass(frozen=True)
-class Geolocation:
+class Geolocation(TaskDefaults):
     """From photos with coordinates to `probabilities` (N, C) of C cells of the Earth; ConfigError for invalid options.
 
     `max_photos` and `min_photos`: a cell with more photos is divided, one with fewer is dropped; None for numbers that
@@ -123,18 +122,6 @@ class Geolocation:
         """A plain classifier of the cells."""
         return None
 
-    def decoding(self, _body: Network, vocabulary: Vocabulary) -> Mapping[str, Any]:
-        """The fields of the vocabulary."""
-        return vocabulary.fields
-
-    def inherited(self, _decoding: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Nothing: other photos have other cells."""
-        return {}
-
-    def kept_head(self, *_: object) -> Mapping[str, NDArray[np.float32]]:
-        """Nothing: the head is fitted to the photos."""
-        return {}
-
     def objective(self, card: ModelCard, settings: LossSettings | None = None) -> "Objective":
         """Cross-entropy with labels smoothed over nearby cells."""
         # Running models does not need torch.
@@ -163,26 +150,23 @@ class Geolocation:
         most, least = options.top or _TOP, options.min_confidence
         return answers(outputs[_OUTPUT], card.labels, _table(card), card.decoding, most, least)
 
-    def score(self, outputs: Outputs, targets: Targets, card: ModelCard) -> dict[str, Any]:
-        """Shares within distances, errors, radii, and the same of a constant answer."""
-        return scoring.score(outputs[_OUTPUT], _places(targets), _table(card), card.vocabulary)
+    def judge(self, outputs: Outputs, targets: Targets, card: ModelCard) -> Judgement:
+        """Shares within distances, errors, radii, and the same of a constant answer; photos whose answer is more than
+        750 km away."""
+        probabilities, places, table = outputs[_OUTPUT], _places(targets), _table(card)
+        return Judgement(
+            scoring.score(probabilities, places, table, card.vocabulary),
+            lambda: scoring.mistakes(probabilities, places.degrees, table),
+        )
 
-    def temperatures(self, raw: Outputs, targets: Targets, card: ModelCard) -> Temperatures:
+    def temperatures(self, _raw: Outputs, outputs: Outputs, targets: Targets, card: ModelCard) -> Temperatures:
         """The factors that make radii true; no temperature, which would move the answers."""
-        probabilities = softmax(raw[_OUTPUT])
-        fields, figures = radius.fitted(probabilities, _places(targets).degrees, _table(card))
+        fields, figures = radius.fitted(outputs[_OUTPUT], _places(targets).degrees, _table(card))
         return Temperatures(figures=figures, decoding=fields)
-
-    def mistakes(self, outputs: Outputs, targets: Targets, card: ModelCard) -> list[Wrong]:
-        """Photos whose answer is more than 750 km away."""
-        return scoring.mistakes(outputs[_OUTPUT], _places(targets).degrees, _table(card))
 
     def agreement(self, ours: Outputs, theirs: Outputs, card: ModelCard) -> float:
         """Share of photos (0…1) with the same answer, as exactly as it can be meant."""
         return scoring.agreement(ours[_OUTPUT], theirs[_OUTPUT], _table(card))
-
-    def suppression(self, _card: ModelCard) -> None:
-        """Not of boxes."""
 
     def headline(self, evaluation: Evaluated) -> tuple[Figure, ...]:
         """Shares within distances, and errors."""

@@ -58,7 +58,7 @@ def parse_degrees(written: object, axis: Axis) -> float | None:
 
 def in_hemisphere(value: float, letter: str, axis: Axis) -> float | None:
     """Degrees with the letter of a hemisphere beside them; None if it is another axis's, or contradicts their sign."""
-    positive, negative = _LETTERS[axis]
+    positive, negative = tuple(_LETTERS[axis])
     if letter not in (positive, negative) or (letter == positive and value < 0):
         return None
     return abs(value) if letter == positive else -abs(value)
