@@ -15,6 +15,7 @@ from mobilenet.tasks.geolocation.cells import (
     faces,
     leaves_of,
     levels_of,
+    neighbours,
     outlines,
     quarters,
     token_of,
@@ -134,6 +135,24 @@ def test_outlines_are_around_their_cells() -> None:
         side, next_side = (np.subtract(corners[at + 1], corners[at]) for at in (0, 1))
         if abs(place[0]) < 80:
             assert side[1] * next_side[0] - side[0] * next_side[1] > 0, "counter-clockwise"
+
+
+@pytest.mark.parametrize(
+    "token", ["", "zzz", "0", "X", "cat", "47e66\x00", "-1", "47e66" * 9, "fffffffffffffffff", "47e67" + "é"]
+)
+def test_what_is_no_cell_has_no_outline(token: str) -> None:
+    """The names of a model file may be anything."""
+    assert outlines([token]) == {}
+
+
+def test_leaves_have_neighbours_too() -> None:
+    """Eight, and seven at a corner of the cube."""
+    counts = [
+        len(set(neighbours(int(leaves_of(np.array([place]))[0]))))
+        for place in ((10.0, 20.0), (35.264389682754654, 45.0))
+    ]
+    assert counts[0] == 8
+    assert counts[1] in (7, 8)
 
 
 def test_a_cell_has_no_outline_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:

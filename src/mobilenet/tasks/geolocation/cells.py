@@ -86,15 +86,18 @@ def token_of(cell: int) -> str:
 
 
 def outlines(tokens: Sequence[str]) -> dict[str, tuple[tuple[float, float], ...]]:
-    """Tokens -> the degrees of the four corners of each, counter-clockwise; nothing without the library for cells,
-    which only training needs."""
+    """Tokens -> the degrees of the four corners of each, counter-clockwise; none for what is not a token of a cell, and
+    none at all without the library for cells, which only training needs."""
     if find_spec("s2geometry") is None:
         return {}
     from s2geometry import S2Cell, S2CellId
 
     found = {}
     for token in tokens:
-        cell = S2Cell(S2CellId.FromToken(token))
+        # The library ends the process for a cell that is none, and names may come from any model file.
+        if not (numbered := S2CellId.FromToken(token)).is_valid():
+            continue
+        cell = S2Cell(numbered)
         vertices = [cell.GetS2LatLngVertex(number) for number in range(4)]
         found[token] = tuple((vertex.lat().degrees(), vertex.lng().degrees()) for vertex in vertices)
     return found

@@ -38,7 +38,7 @@ def default_limits(photos: int) -> tuple[int, int]:
     """The largest and the smallest number of photos of a cell, for so many photos in all.
 
     Both the number of cells and the photos of each grow with the square root of that: 20,000 photos give a few hundred
-    cells, PlaNet's 91 million some 20,000 of at most 9,500 photos, where its authors have 26,263 of at most 10,000.
+    cells, PlaNet's 91 million some 25,000 of at most 9,500 photos, where its authors have 26,263 of at most 10,000.
     """
     most = max(_LEAST_MAX, round(math.sqrt(photos)))
     return most, max(1, most // _MIN_PART)
@@ -52,13 +52,12 @@ def partition(leaves: Cells, max_photos: int, min_photos: int) -> Cells:
     ordered = np.sort(leaves)
     kept: list[Cells] = []
     cells = faces()
-    for _ in range(LEAF_LEVEL + 1):
+    for _ in range(LEAF_LEVEL):
         counts = _counts(ordered, cells)
-        large = (counts > max_photos) & (levels_of(cells) < LEAF_LEVEL)
+        large = counts > max_photos
         kept.append(cells[~large & (counts >= max(min_photos, 1))])
         cells = quarters(cells[large])
-        if not len(cells):
-            break
+    kept.append(cells[_counts(ordered, cells) >= max(min_photos, 1)])
     return np.sort(np.concatenate(kept))
 
 
