@@ -29,7 +29,8 @@ from mobilenet.datasets.cache.load import load
 from mobilenet.datasets.dataset import Dataset
 from mobilenet.images.augment import training_methods, training_side
 from mobilenet.model.card import ModelCard
-from mobilenet.nn.boxes import corners_of, encode
+from mobilenet.model.suppression import corners as corners_of
+from mobilenet.nn.boxes import encode
 from mobilenet.nn.network import TableNetwork
 from mobilenet.tasks import open_dataset
 from mobilenet.tasks.detection.priors import prior_boxes
@@ -88,7 +89,7 @@ def collated(samples: Sequence[tuple[torch.Tensor, Boxes]]) -> tuple[torch.Tenso
 
 def stock_loss(outputs: Mapping[str, torch.Tensor], batch: Sequence[Boxes], priors: torch.Tensor) -> torch.Tensor:
     """(): SSD's loss (Liu et al. 2016), photo by photo."""
-    corners = corners_of(priors)
+    corners = torch.from_numpy(corners_of(priors.numpy()))
     areas = (corners[:, 2:] - corners[:, :2]).prod(1)
     total, count = torch.zeros(()), 0
     for codes, scores, (boxes, labels) in zip(outputs["boxes"], outputs["scores"], batch, strict=True):
@@ -163,7 +164,7 @@ def ours(data: Path, width: float, resolution: int, limit: int, cache: Path) -> 
         card = _card(dataset, settings)
         network, objective = TableNetwork(card.network(), card.outputs), _TASK.objective(card, settings)
         fill(network, objective.initial)
-        plan = make_plan(settings, len(photos), _TASK.augmentation)
+        plan = make_plan(settings, len(photos), _TASK.augmentation, _TASK.fine_tuning_rate)
         return Trainer(network, objective, photos, settings, plan, device, dtype)
 
     def train_epoch(number: int) -> Epoch:

@@ -19,7 +19,7 @@ _SOURCE = _ROOT / "src"
 
 FLOORS = (
     ("errors", "extras", "home", "files", "fields", "parallel", "spec"),
-    ("model", "images", "metrics"),
+    ("model", "images", "metrics", "geography"),
     ("datasets", "nn", "scenes"),
     ("tasks", "runs", "runtimes"),
     ("evaluate", "training", "weights", "quantize", "export", "retrieval"),

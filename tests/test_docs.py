@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from mobilenet.cli.main import COMMANDS
+
 _ROOT = Path(__file__).parents[1]
 _DOCUMENTS = [_ROOT / "README.md", *sorted((_ROOT / "docs").rglob("*.md"))]
 
@@ -101,6 +103,11 @@ def dead_links(document: Path) -> list[str]:
     """Relative links and pictures of a document that name no file."""
     targets = re.findall(r"\]\((?!\w+:|#)([^)#\s]+)", document.read_text("utf-8"))
     return [target for target in targets if not (document.parent / target).exists()]
+
+
+def test_the_table_of_commands_has_all_of_them() -> None:
+    rows = re.findall(r"^\| `mobilenet (\w+)` \|", (_ROOT / "README.md").read_text("utf-8"), re.MULTILINE)
+    assert rows == list(COMMANDS)
 
 
 def test_blocks_are_found_with_their_output_and_reason() -> None:

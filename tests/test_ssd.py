@@ -41,6 +41,17 @@ def test_the_rows_fit_together_at_every_resolution(resolution: int, *, separable
     assert found[-1].height == 1 or len(found) == 6
 
 
+def test_a_fine_plane_comes_before_the_others_and_changes_none() -> None:
+    body = mobilenet_v1(0.5, 300, 0)
+    assert [plane.height for plane in planes(body, fine=True)] == [38, 19, 10, 5, 3, 2, 1]
+    usual = detection_rows(body, 4, ConvStyle(), separable=True)
+    fine = detection_rows(body, 4, ConvStyle(), separable=True, priors=(2, *PRIORS), fine=True)
+    added = [row.name for row in fine if row not in usual]
+    assert added == ["boxes0.depthwise", "boxes0.prediction", "scores0.depthwise", "scores0.prediction"]
+    assert [row for row in fine if row in usual] == list(usual)
+    assert output_shapes((*body.rows, *fine), 300)["scores0.prediction"] == (38, 38, 2 * 4)
+
+
 def test_a_body_without_the_planes_is_refused() -> None:
     body = mobilenet_v1_standard(0.25, 96, 0)
     with pytest.raises(SpecError, match=r"has no row block11.pointwise, on which boxes are predicted"):

@@ -120,7 +120,7 @@ def evaluate(
     batch_size: int = 64,
     progress: Callable[[int, int], object] | None = None,
 ) -> Evaluation:
-    """Run every photo through `predictor` and score the outputs.
+    """Run every photo through `predictor` and judge its outputs, of which only what the task needs is kept.
 
     `images` (N, R, R, 3) uint8 or anything with `.batch(indices)`, R being the predictor's resolution; `targets` of N
     photos, in the vocabulary of the predictor's card; `files` N paths relative to `root` (as `Photos.files` to
@@ -129,8 +129,15 @@ def evaluate(
     """
     if not len(targets):
         raise DataError("no photos to evaluate; at least one readable photo with a label is needed")
-    outputs = predict_batches(predictor, images, batch_size=batch_size, progress=progress)
-    return evaluation_of(outputs, task, predictor.card, targets, files, root=root, left_out=left_out)
+    card = predictor.card
+    outputs = predict_batches(
+        predictor,
+        images,
+        batch_size=batch_size,
+        condense=lambda some: task.condensed(some, card),
+        progress=progress,
+    )
+    return evaluation_of(outputs, task, card, targets, files, root=root, left_out=left_out)
 
 
 def evaluation_of(
@@ -143,7 +150,9 @@ def evaluation_of(
     root: Path | None = None,
     left_out: Sequence[LeftOut] = (),
 ) -> Evaluation:
-    """The evaluation of outputs that a model with this card has given for N ≥ 1 photos; the rest as in `evaluate`."""
+    """The evaluation of outputs that a model with this card has given for N ≥ 1 photos, or of what the task has
+    condensed of them; the rest as in `evaluate`."""
+    judgement = task.judge(outputs, targets, card)
     wrong = [
         Mistake(
             files[found.photo],
@@ -153,12 +162,12 @@ def evaluation_of(
             found.labelled_regions,
             found.predicted_regions,
         )
-        for found in task.mistakes(outputs, targets, card)
+        for found in judgement.mistakes()
     ]
     return Evaluation(
         task=task.name,
         photos=len(targets),
-        figures=task.score(outputs, targets, card),
+        figures=judgement.figures,
         mistakes=tuple(sorted(wrong, key=lambda mistake: (-mistake.confidence, mistake.file))[:_MOST_MISTAKES]),
         left_out=tuple(left_out),
         root=full_name(root or Path()),

@@ -20,6 +20,7 @@ EXTRAS = {
     "onnxruntime": "onnxruntime",
     "openvino": "openvino",
     "pyarrow": "hub",
+    "s2geometry": "places",
     "sqlalchemy": "track",
     "tensorboard": "train",
     "tflite": "litert",

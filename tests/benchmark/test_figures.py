@@ -31,8 +31,10 @@ _OF_VECTORS = {"retrieval", "vector_search"}
 """Tested in test_vectors.py."""
 _OF_DETECTORS = {"imported_detector", "detection_training"}
 """Tested in test_imported_detector.py."""
-_WITHOUT_FIGURES = {"convert_with_tensorflow"}
-"""Converts files, in an environment of its own."""
+_OF_PLACES = {"earth_views", "earth_baseline"}
+"""Tested in test_earth.py."""
+_WITHOUT_FIGURES = {"convert_with_tensorflow", "convert_natural_earth"}
+"""Convert files: the first in an environment of its own, the second is tested in ../geography/test_land.py."""
 
 
 def _script(monkeypatch: pytest.MonkeyPatch, name: str) -> ModuleType:
@@ -44,7 +46,9 @@ def _script(monkeypatch: pytest.MonkeyPatch, name: str) -> ModuleType:
 
 def test_every_script_has_its_test() -> None:
     names = {path.stem for path in _SCRIPTS.glob("*.py")}
-    assert names == _OF_SEARCHES | _OF_SPEED | _OF_ACCURACY | _OF_VECTORS | _OF_DETECTORS | _WITHOUT_FIGURES
+    assert (
+        names == _OF_SEARCHES | _OF_SPEED | _OF_ACCURACY | _OF_VECTORS | _OF_DETECTORS | _OF_PLACES | _WITHOUT_FIGURES
+    )
 
 
 @pytest.fixture(scope="module")

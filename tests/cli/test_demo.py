@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from mobilenet import tasks
 from mobilenet.cli import main as main_module
 from mobilenet.cli.main import main
 from mobilenet.evaluate import Evaluation
+from mobilenet.tasks.classification import Classification
 
 _SHELL = "from mobilenet.cli.main import main; raise SystemExit(main())"
 _README = Path(__file__).parents[2] / "README.md"
@@ -171,6 +173,30 @@ def test_several_objects_are_learned_by_training(
         f"  drawn    {run / 'drawn'}",
         f"  report   {run / 'report.html'}",
     ]
+
+
+class _Places(Classification):
+    """A task of places, as far as the demo asks one."""
+
+    scenes = "land"
+
+    def recognises(self, data: Path) -> bool:
+        return data.name == "places.csv"
+
+
+def test_places_get_views_from_above_and_a_map(
+    commands: list[list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(tasks, "TASKS", {"places": _Places(), **tasks.TASKS})
+    assert main(["demo", "--out", str(tmp_path), "--task", "places", *_QUICK]) == 0
+    fit, predict = commands
+    scenes, page = tmp_path / "scenes-land", tmp_path / "fit" / "places.html"
+    assert fit[:4] == ["fit", str(scenes / "places.csv"), "--latency", "2ms"]
+    assert predict[:2] == ["predict", str(tmp_path / "fit" / "model.tflite")]
+    assert [Path(photo).parent for photo in predict[2:5]] == [scenes / "validation"] * 3
+    assert all(Path(photo).is_file() for photo in predict[2:5])
+    assert predict[5:] == ["--html", str(page)]
+    assert f"  page     {page}" in capsys.readouterr().out.splitlines()
 
 
 def test_a_demo_without_a_budget_refuses_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

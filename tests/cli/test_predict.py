@@ -134,6 +134,24 @@ def test_people_get_lines(colour_model: str, paint: Paint, tmp_path: Path, capsy
     assert capsys.readouterr().out == f"{photo}\n  100.0 %  blue\n"
 
 
+def test_a_page_has_the_answers_on_their_photos(
+    colour_model: str, paint: Paint, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paint(tmp_path / "photos" / "one.png", "red")
+    (tmp_path / "photos" / "broken.jpg").write_bytes(b"\xff\xd8\xff")
+    page = tmp_path / "page.html"
+    words = ["predict", colour_model, str(tmp_path / "photos"), "--top", "1", "--html", str(page)]
+    assert main(words) == 0
+    assert capsys.readouterr().out.endswith(f"\npage  {page}\n")
+    html = page.read_text("utf-8")
+    assert html.count("<h2>") == html.count("data:image/jpeg") == 1
+    assert "%  red" in html
+    assert main([*words, "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)) == 1
+    assert main([*words[:-1], str(page / "page.html")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
 def test_the_parent_of_nested_classes_is_named_with_all_of_its_probability(
     nested_model: str, paint: Paint, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -127,6 +127,7 @@ def test_a_video_without_frames_is_one_line(
         (["gone.mp4"], "gone.mp4: cannot be read: no such file or directory"),
         (["camera:x"], "camera:x: 'x' is not the number of a camera; use camera:0 for the first one"),
         (["a.mp4", "b.jpg"], "a.mp4 is a video, of which predict takes one at a time and without photos"),
+        (["a.mp4", "--html", "a.html"], "--html is for photos; use --save drawn=FILE.mp4 for a video"),
         (["a.jpg", "--every", "2"], "--every is for a video or a camera, such as camera:0"),
         (["a.jpg", "--show"], "--show is for a video or a camera, such as camera:0"),
         (["a.mp4", "--save", "coco=a.json"], "a video cannot be saved as 'coco'; use drawn=FILE.mp4, or --json to"),

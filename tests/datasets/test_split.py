@@ -65,3 +65,32 @@ def test_seeds_choose_differently_and_evenly() -> None:
     # Binomial: 100 draws at 0.2 have a standard deviation of 4, so 5 of them bound all 200 photos.
     assert draws.sum(axis=0).min() > 0
     assert draws.sum(axis=0).max() < 40
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 40), st.integers(0, 3), st.integers(0, 12)), min_size=1, max_size=120),
+    st.integers(0, 5),
+)
+def test_photos_of_one_place_lie_on_one_side(photos: list[tuple[int, int, int]], seed: int) -> None:
+    numbers, labels, places = [list(column) for column in zip(*photos, strict=True)]
+    chosen = split_by_content(_contents(numbers), np.array(labels), 0.3, seed, np.array(places))
+    together = [{row} for row in range(len(photos))]
+    for one in range(len(photos)):
+        for other in range(one):
+            if numbers[one] == numbers[other] or places[one] == places[other]:
+                together[one] |= together[other]
+                for row in together[one]:
+                    together[row] = together[one]
+    for rows in together:
+        assert len({bool(chosen[row]) for row in rows}) == 1, "by copies and places, through any number of others"
+        if len({labels[row] for row in rows}) > 1:
+            assert not chosen[list(rows)].any(), "what contradicts itself measures nothing"
+    for label in set(labels):
+        clear = {min(rows) for rows in together if {labels[row] for row in rows} == {label}}
+        assert any(chosen[row] for row in clear) == (len(clear) > 1)
+
+
+def test_places_that_nobody_shares_change_nothing() -> None:
+    contents, labels = _contents(list(range(100))), np.arange(100) % 3
+    without = split_by_content(contents, labels, 0.2, 1)
+    assert split_by_content(contents, labels, 0.2, 1, np.arange(100)[::-1].copy()).tolist() == without.tolist()

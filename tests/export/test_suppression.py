@@ -36,6 +36,8 @@ from mobilenet.spec import ConvStyle, mobilenet_v1
 from mobilenet.tasks.detection.found import found_boxes
 from mobilenet.tasks.detection.targets import BoxTargets
 from mobilenet.tasks.detection.task import Detection
+from mobilenet.weights.open import open_weights
+from mobilenet.weights.read import import_weights
 
 Images = NDArray[np.uint8]
 Answers = dict[str, NDArray[np.float32]]
@@ -329,3 +331,16 @@ def test_the_row_that_8_bits_cost_most_is_named(graph: Graph) -> None:
     assert said is not None
     assert said.startswith("8 bits cost most in scores2.prediction: with its values alone in 8 bits likeness is ")
     assert costliest(raw, raw, card, alike, "likeness") is None
+
+
+@pytest.mark.parametrize("raw", [False, True])
+def test_a_file_of_ours_that_cannot_be_read_back_says_so(graph: Graph, tmp_path: Path, *, raw: bool) -> None:
+    path = tmp_path / "model.tflite"
+    path.write_bytes(_written(graph, None if raw else _TASK.suppression(graph.card), ".tflite"))
+    for read in (import_weights, open_weights):
+        with pytest.raises(ModelError) as error:
+            read(str(path))
+        assert str(error.value) == (
+            f"{path} was written by mobilenet export and cannot be read back as weights; give the run or the "
+            "model.safetensors that it was exported from"
+        )

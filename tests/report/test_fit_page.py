@@ -23,6 +23,7 @@ from mobilenet.search.candidates import Candidate, Option
 from mobilenet.search.result import Fitted
 from mobilenet.search.trial.events import Trial
 from mobilenet.search.trial.files import MeasuredFile
+from mobilenet.tasks.task import Goal
 
 _WIDE, _FINE, _SMALL, _LARGE = Candidate(1.0, 96), Candidate(0.25, 224), Candidate(0.25, 96), Candidate(1.0, 224)
 _ADVICE = "another first answer on 30 of 400 photos; try --qat or more --calibration-photos, else use the float32 file"
@@ -90,6 +91,7 @@ def _found(
         chosen=None if chosen is None else files[chosen],
         seconds=240.0,
         profile=DeviceProfile(device, 10, (0.25, 1.0), (96, 224), 1.0, ()),
+        goal=Goal("top1", "top-1", "accuracy", "top-1 agreement"),
     )
 
 
@@ -303,7 +305,7 @@ def test_axes_and_lines_are_those_of_the_budget(halved: Fitted, limits: Limits, 
 def test_no_two_ticks_are_written_alike(accuracies: tuple[float | None, float | None]) -> None:
     points = zip((1.1, 1.4), accuracies, strict=True)
     dots = [Dot(str(at), at, one, "untried" if one is None else "short") for at, one in points]
-    svg = frontier("frontier", "", dots, Lines(), "MB")
+    svg = frontier("frontier", "", dots, Lines(), "MB", "accuracy")
     ticks = re.findall(r">([\d.]+)\u202f%<", svg)
     assert len(ticks) == len(set(ticks)) >= 3
     assert all(float(tick) <= 100 for tick in ticks)
@@ -381,3 +383,26 @@ def test_the_terminal_is_brief_and_the_page_is_not(
     assert why == "as a file: another first answer on 30 of 400 photos; its size"
     nothing = replace(found, winner=None, chosen=None, files={"0.25-224": (failed,)})
     assert nothing.nearest_miss().endswith("accuracy 87.5%; another first answer on 30 of 400 photos; its size")
+
+
+def test_page_and_terminal_name_what_the_task_goes_by(
+    halved: Fitted, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    goal = Goal("near", "within 750 km", "share within 750 km", "same place")
+    found = replace(halved, limits=Limits(latency_ms=1.0, accuracy=0.8), goal=goal)
+    page = _page(found, tmp_path / "page.html")
+    assert not re.search("accurac|top-1", page.replace("frontier-accuracy", ""), re.IGNORECASE)
+    assert "<dt>Share within 750 km</dt>" in page
+    assert "1 ms at p95, 10 % of latency in reserve, share within 750 km of 80.0 %" in page
+    assert '<th scope="col">Within 750 km (epochs)</th>' in page
+    print_fitted(found, tmp_path / "page.html")
+    out = capsys.readouterr().out
+    assert "accuracy" not in out
+    assert "within 750 km (epochs)" in out
+    assert "share within 750 km 87.5% (of 400 validation photos, 95 % interval 83.9% to 90.4%; network 88.0%)" in out
+    assert replace(found, chosen=None, winner=None).nearest_miss().endswith("share within 750 km 87.5%")
+    assert found.to_json()["goal"] == "near"
+    assert found.to_json()["chosen"]["accuracy"] == 0.875
+    of_pairs = replace(found, goal=replace(goal, of_photos=False))
+    assert of_pairs.interval(0.875) is None
+    assert "interval" not in _page(of_pairs, tmp_path / "page.html")

@@ -10,7 +10,7 @@ from mobilenet.errors import ModelError
 from mobilenet.images import Preprocessing
 from mobilenet.model.card import ModelCard
 from mobilenet.model.head import Head
-from mobilenet.model.outputs import Output, shaped_outputs
+from mobilenet.model.outputs import Output, Outputs, shaped_outputs
 from mobilenet.runtimes.batches import predict_batches
 from mobilenet.spec import Linear
 
@@ -74,6 +74,20 @@ def test_no_images_reach_no_engine() -> None:
     found = predict_batches(predictor, _IMAGES[:0])
     assert {name: values.shape for name, values in found.items()} == {"corners": (0, 2, 2), "mean": (0, 1)}
     assert not predictor.batches
+
+
+@pytest.mark.parametrize("photos", [0, 7])
+def test_only_what_is_condensed_of_each_batch_is_kept(photos: int) -> None:
+    batches = []
+
+    def brightest(outputs: Outputs) -> Outputs:
+        batches.append(len(outputs["corners"]))
+        return {"brightest": outputs["corners"].max((1, 2)).astype(np.float64)}
+
+    found = predict_batches(_Looking(), _IMAGES[:photos], batch_size=3, condense=brightest)
+    assert {name: (values.dtype, values.shape) for name, values in found.items()} == {"brightest": ("f8", (photos,))}
+    assert found["brightest"].tolist() == [image[::31, ::31, 0].max() for image in _IMAGES[:photos]]
+    assert [size for size in batches if size] == [3, 3, 1][: photos and 3]
 
 
 def test_answers_without_numbers_are_one_line_unless_they_are_wanted() -> None:

@@ -1,6 +1,7 @@
 """`.onnx` files are opened by two engines, without torch, without noise, and only as they were written."""
 
 import os
+import platform
 import re
 import subprocess
 import sys
@@ -21,7 +22,8 @@ from mobilenet.model.outputs import Output
 from mobilenet.model.seal import UNSEALED, seal
 from mobilenet.nn.network import TableNetwork
 from mobilenet.runtimes import onnxruntime as engine_room
-from mobilenet.runtimes import open_model
+from mobilenet.runtimes import open_model, processor
+from mobilenet.runtimes import openvino as openvino_room
 
 ENGINES = ("onnxruntime", "openvino")
 
@@ -125,23 +127,29 @@ def test_batches_are_filled_up_and_answers_stay_in_order() -> None:
     assert in_batches(images[:3], 3, outputs, run).keys() == found.keys()
 
 
-@pytest.mark.parametrize(("flags", "exact"), [("avx2 fma", "1"), ("avx512f avx512_vnni", ""), ("avx_vnni", "")])
+@pytest.mark.parametrize(
+    ("machine", "flags", "overflow"),
+    [
+        ("x86_64", "avx2 fma", True),
+        ("AMD64", None, True),
+        ("x86_64", "avx512f avx512_vnni", False),
+        ("x86_64", "avx_vnni", False),
+        ("aarch64", "asimd", False),
+        ("arm64", None, False),
+    ],
+)
 def test_processors_whose_8_bit_sums_overflow_get_exact_kernels(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: str, exact: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, machine: str, flags: str | None, *, overflow: bool
 ) -> None:
     cpu = tmp_path / "cpuinfo"
-    cpu.write_text(f"flags : fpu {flags}\n", "utf-8")
-    monkeypatch.setattr(engine_room, "_CPU", cpu)
+    if flags is not None:
+        cpu.write_text(f"flags : fpu {flags}\n", "utf-8")
+    monkeypatch.setattr(processor, "_CPU", cpu)
+    monkeypatch.setattr(platform, "machine", lambda: machine)
     options = engine_room._options(1)
     assert _entry(options, "session.intra_op.allow_spinning") == "0"
-    assert _entry(options, "session.x64quantprecision") == exact
-
-
-def test_a_processor_that_does_not_say_what_it_has_gets_exact_kernels(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(engine_room, "_CPU", tmp_path / "absent")
-    assert _entry(engine_room._options(1), "session.x64quantprecision") == "1"
+    assert _entry(options, "session.x64quantprecision") == ("1" if overflow else "")
+    assert ("LP_TRANSFORMS_MODE" in openvino_room._options(1)) == overflow
 
 
 def _entry(options: object, name: str) -> str:

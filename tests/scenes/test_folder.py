@@ -10,11 +10,21 @@ import pytest
 from PIL import Image
 
 from mobilenet.errors import ConfigError, DataError
-from mobilenet.scenes import ATTRIBUTES, KINDS, SceneSettings, draw_scene, draw_still_life, folder, write_scenes
+from mobilenet.scenes import (
+    ATTRIBUTES,
+    KINDS,
+    SceneSettings,
+    draw_aerial,
+    draw_scene,
+    draw_still_life,
+    folder,
+    write_scenes,
+)
 from mobilenet.tasks import open_dataset
 
 _SMALL = SceneSettings(train=60, validation=20, seed=4, side=64)
 _SEVERAL = SceneSettings(train=20, validation=10, seed=4, side=64, objects="several")
+_LAND = SceneSettings(train=12, validation=10, seed=4, side=32, objects="land")
 
 
 def _digests(root: Path) -> dict[str, str]:
@@ -99,6 +109,20 @@ def test_areas_are_those_that_are_seen(tmp_path: Path) -> None:
     assert [note["area"] for note in coco["annotations"]] == [int(placed.visible.sum()) for placed in drawn]
     assert [image["file_name"] for image in coco["images"]] == [f"train/{index:06d}.jpg" for index in range(20)]
     assert all((tmp_path / "scenes" / image["file_name"]).is_file() for image in coco["images"])
+
+
+def test_land_from_above_comes_with_its_places(tmp_path: Path) -> None:
+    write_scenes(tmp_path / "scenes", _LAND)
+    with (tmp_path / "scenes" / "places.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["split"] for row in rows] == ["train"] * 12 + ["validation"] * 10
+    for number, row in enumerate(rows):
+        split, index = ("train", number) if number < 12 else ("validation", number - 12)
+        assert row["file_name"] == f"{split}/{index:06d}.jpg"
+        drawn = draw_aerial(4, index, split=split, side=32)  # type: ignore[arg-type]
+        assert (float(row["latitude"]), float(row["longitude"])) == (drawn.latitude, drawn.longitude)
+        with Image.open(tmp_path / "scenes" / row["file_name"]) as photo:
+            assert np.abs(np.asarray(photo).astype(int) - drawn.image).mean() < 10
 
 
 def test_scenes_that_are_there_are_not_drawn_again(scenes: Path) -> None:

@@ -292,23 +292,23 @@ def test_a_file_of_which_a_figure_is_not_known_is_never_taken(
         assert best(both, limits) is plain
         assert nearest(both, limits) is plain
     assert best([blank], limits) is None
-    name = "accuracy" if "accuracy" in unknown else "latency"
+    name = "score" if "accuracy" in unknown else "latency"
     assert blank.why_not == (f"its {name} is not known",)
 
 
 def test_a_file_says_all_that_is_not_known_of_it_in_one_line(file: Callable[..., MeasuredFile]) -> None:
     blank = file(accuracy=None, p95_ms=math.nan, peak_bytes=math.nan)
-    assert blank.why_not == ("its accuracy and latency and memory are not known",)
+    assert blank.why_not == ("its score and latency and memory are not known",)
 
 
 @pytest.mark.parametrize("accuracy", [None, math.nan])
 def test_an_accuracy_that_is_not_known_does_not_reach_what_is_asked(accuracy: float | None) -> None:
     proof = Proof("a.tflite", "litert", "int8", 9, 48, 0.0, 0.0, 1.0, accuracy, 0.9, 1.0, None, (Gate("size", 9, 9),))
     took = proving._Taken(1.0, 1.0, 1000, 0.0, estimated=False)
-    judged = proving._judged(proof, 1, took, Limits(accuracy=0.5))
-    assert judged.why_not == ("its accuracy is not known",)
-    assert not proving._judged(replace(proof, accuracy=0.49), 1, took, Limits(accuracy=0.5)).usable
-    assert proving._judged(replace(proof, accuracy=0.5), 1, took, Limits(accuracy=0.5)).usable
+    judged = proving._judged(proof, 1, took, Limits(accuracy=0.5), "AP")
+    assert judged.why_not == ("its score is not known",)
+    assert not proving._judged(replace(proof, accuracy=0.49), 1, took, Limits(accuracy=0.5), "AP").usable
+    assert proving._judged(replace(proof, accuracy=0.5), 1, took, Limits(accuracy=0.5), "AP").usable
 
 
 def test_a_latency_that_is_not_known_is_measured_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -180,6 +180,8 @@ def test_the_rate_suits_the_batch(recipe: str, optimizer: Optimizer) -> None:
     assert rates[1] == _RATES[recipe][optimizer][1], "bit for bit at the default batch"
     few = make_plan(settings, 64)
     assert (few.batch_size, few.learning_rate) == (8, rates[0]), "batches are an eighth of few photos"
+    doubled = make_plan(settings, 16_384, rate=2.0).learning_rate
+    assert doubled == rates[1] * (1 if weights is None else 2), "a task's own rate is one of fine-tuning"
     assert make_plan(replace(settings, learning_rate=0.7, batch_size=512), 16_384).learning_rate == 0.7
 
 

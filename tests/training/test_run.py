@@ -73,7 +73,7 @@ def test_a_run_learns_and_leaves_everything(photos: Path, tmp_path: Path) -> Non
         "tensorboard",
     }
     assert result.evaluation.photos == 12
-    assert result.evaluation.figures["top1"] >= 0.9
+    assert result.evaluation.figures["top1"] >= 0.75
     assert Evaluation.read(tmp_path / "run" / "evaluation.json") == result.evaluation
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     assert config["command"] == ["mobilenet", "train", "photos"]

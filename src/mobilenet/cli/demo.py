@@ -26,9 +26,6 @@ __all__ = ["command"]
 _CANDIDATES = ("--widths", "0.125,0.25", "--resolutions", "64,96", "--runtime", "litert")
 """Few, small and quickly trained; the largest of them tells the scenes apart."""
 
-_RECIPE = ("--crop-area", "0.8")
-"""The objects are in full view, so that crops need not be small."""
-
 _PREDICTED = ("fish", "scissors", "umbrella")
 
 _DETECTOR = ("--width", "0.35", "--resolution", "160")
@@ -36,25 +33,43 @@ _DETECTOR = ("--width", "0.35", "--resolution", "160")
 
 
 @dataclass(frozen=True, slots=True)
-class _Size:
-    """Scenes to train on, their side in pixels, and epochs of the full training: minutes on two cores."""
+class _Kind:
+    """Scenes of one kind: what they show, how many to train on, their side in pixels, epochs of the full training
+    (minutes on two cores), and what else the search for a network is told; None where one is trained without a budget.
+    """
 
+    objects: "Objects"
     scenes: int
     side: int
     epochs: int
+    recipe: tuple[str, ...] | None
+
+    @property
+    def folder(self) -> str:
+        return "scenes" if self.objects == "one" else f"scenes-{self.objects}"
 
 
-_SIZES: dict["Objects", _Size] = {"one": _Size(6000, 128, 14), "several": _Size(2000, 160, 30)}
+_KINDS: dict[str, _Kind] = {
+    kind.objects: kind
+    for kind in (
+        # The objects are in full view, so that crops need not be small.
+        _Kind("one", 6000, 128, 14, ("--crop-area", "0.8")),
+        _Kind("several", 2000, 160, 30, None),
+        _Kind("land", 8000, 128, 20, ("--crop-area", "0.8")),
+    )
+}
 
 
 @click.command()
 @click.option("--out", type=click.Path(path_type=Path), default="mobilenet-demo", show_default=True, help="Folder.")
 @click.option(
-    "--scenes", type=int, help="To train on; a sixth more to validate.  [default: 6000, or 2000 with several objects]"
+    "--scenes",
+    type=int,
+    help="To train on; a sixth more to validate.  [default: 6000; 2000 with several objects; 8000 with land]",
 )
 @click.option("--latency", help="The budget: see mobilenet fit.  [default: 2ms, none with several objects]")
 @click.option("--task", default=DEFAULT, show_default=True, help="What to learn of the scenes.")
-@click.option("--epochs", type=int, help="Of the full training.  [default: 14, or 30 with several objects]")
+@click.option("--epochs", type=int, help="Of the full training.  [default: 14; 30 with several objects; 20 with land]")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
 def command(
@@ -71,7 +86,8 @@ def command(
 
     The scenes know the kind of their object, its colour and pattern, and whether it is large or partly hidden: --task
     chooses what is learned. A task of several objects in a photo gets such scenes, with the box of each object, and is
-    trained from random weights, without a budget.
+    trained from random weights, without a budget. A task of places gets views of land from above, on an Earth that is
+    drawn as well.
 
     Each step but the drawing is a command as anybody would type it, printed before it runs. Everything stays in --out;
     scenes that are there already are used again, and each demo has a search of its own.
@@ -80,20 +96,19 @@ def command(
     from mobilenet.tasks import task_named
 
     start = time.perf_counter()
-    objects: Objects = "several" if task_named(task).several_objects else "one"
-    if objects == "several" and latency is not None:
+    kind = _KINDS[task_named(task).scenes]
+    if kind.recipe is None and latency is not None:
         raise click.UsageError(f"the demo of {task} has no budget; leave out --latency")
-    size = _SIZES[objects]
-    count = size.scenes if scenes is None else scenes
-    settings = SceneSettings(count, max(count // 6, 10), seed, size.side, objects)
-    length = ("--epochs", str(size.epochs if epochs is None else epochs), "--seed", str(seed))
+    count = kind.scenes if scenes is None else scenes
+    settings = SceneSettings(count, max(count // 6, 10), seed, kind.side, kind.objects)
+    length = ("--epochs", str(kind.epochs if epochs is None else epochs), "--seed", str(seed))
     # With --json nothing but the document may reach stdout.
     with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
-        data = _draw(out / ("scenes" if objects == "one" else "scenes-several"), settings)
-        if objects == "one":
-            found = _fit(data, out, task, (latency or "2ms", *_CANDIDATES, *_RECIPE, *length))
-        else:
+        data = _draw(out / kind.folder, settings)
+        if kind.recipe is None:
             found = _train(data, out, task, (*_DETECTOR, *length))
+        else:
+            found = _fit(data, out, task, kind, (latency or "2ms", *_CANDIDATES, *kind.recipe, *length))
     document = {**found, "scenes": str(data), "seconds": round(time.perf_counter() - start, 1)}
     if as_json:
         print_json(document)
@@ -101,12 +116,16 @@ def command(
         _show(document, task)
 
 
-def _fit(data: Path, out: Path, task: str, options: Sequence[str]) -> dict[str, Any]:
+def _fit(data: Path, out: Path, task: str, kind: _Kind, options: Sequence[str]) -> dict[str, Any]:
     """The best file within a budget, and what it says of a few scenes."""
     fit = _new_folder(out / "fit")
     _say_and_run("fit", *_labels(data, task), "--latency", *options, "--out", str(fit))
     found = _found(fit, task)
-    photos = [str(min((data / "validation" / kind).iterdir())) for kind in _PREDICTED]
+    if kind.objects == "land":
+        page = fit / "places.html"
+        _say_and_run("predict", str(found["model"]), *_first_photos(data), "--html", str(page))
+        return {**found, "page": str(page)}
+    photos = [str(min((data / "validation" / name).iterdir())) for name in _PREDICTED]
     if _gives_vectors(task):
         _say_and_run("similar", str(found["model"]), *photos, str(data / "train"), "--top", "2")
     else:
@@ -119,9 +138,12 @@ def _train(data: Path, out: Path, task: str, options: Sequence[str]) -> dict[str
     run = _new_folder(out / "run")
     _say_and_run("train", *_labels(data, task), *options, "--out", str(run))
     drawn = _new_folder(run / "drawn")
-    photos = [str(photo) for photo in sorted((data / "validation").iterdir())[: len(_PREDICTED)]]
-    _say_and_run("predict", str(run), *photos, "--save", f"drawn={drawn}")
+    _say_and_run("predict", str(run), *_first_photos(data), "--save", f"drawn={drawn}")
     return {**_trained(run, task), "drawn": str(drawn)}
+
+
+def _first_photos(data: Path) -> list[str]:
+    return [str(photo) for photo in sorted((data / "validation").iterdir())[: len(_PREDICTED)]]
 
 
 def _draw(folder: Path, settings: "SceneSettings") -> Path:
@@ -232,6 +254,6 @@ def _show(found: dict[str, Any], task: str) -> None:
         budget = f"the budget is {found['latency_limit_ms']:g} ms"
         click.echo(f"  latency  {found['p95_ms']:.3g} ms at p95, {budget}")
     click.echo(f"  size     {found['size_bytes']:,} bytes")
-    for name in ("scenes", "model", "drawn", "report"):
+    for name in ("scenes", "model", "drawn", "page", "report"):
         if name in found:
             click.echo(f"  {name:8} {found[name]}")

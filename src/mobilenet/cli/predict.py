@@ -46,6 +46,12 @@ _SHARE = Share("confidence", "0.6 or 60%")
     help="Also write the answers to a new file or folder, such as drawn=FOLDER, coco=FILE or yolo=FOLDER for boxes, "
     "or drawn=FILE.mp4 for a video; repeat for several.",
 )
+@click.option(
+    "--html",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write an HTML page with the answers drawn on the photos, and maps where they are places.",
+)
 @click.option("--every", type=click.IntRange(1), help="Answer for every Nth frame of a video.  [default: 1]")
 @click.option("--show", is_flag=True, help="Show a video with its answers in a window.")
 @click.option(
@@ -58,6 +64,7 @@ def command(
     top: int | None,
     min_confidence: float | None,
     saved: tuple[tuple[str, str], ...],
+    html: Path | None,
     every: int | None,
     show: bool,
     as_json: bool,
@@ -72,7 +79,7 @@ def command(
     from mobilenet.tasks import task_of_model
     from mobilenet.tasks.task import Options
 
-    clip = _clip(photos, saved, every, shown=show, as_json=as_json)
+    clip = _clip(photos, saved, html, every, shown=show, as_json=as_json)
     predictor = open_model(model)
     task = task_of_model(predictor.task, model)
     if clip is not None:
@@ -81,7 +88,7 @@ def command(
         predict_video(predictor, task, Options(top, min_confidence), clip)
         return
     answered: list[dict[str, Any] | Path] = []
-    with _writing(_writers(task, predictor.card, saved)) as writers:
+    with _writing([*_writers(task, predictor.card, saved), *_pages(html, model)]) as writers:
         names = _Names(photos)
         for path, answer in _answers(predictor, task, photos, Options(top, min_confidence)):
             answered.append({"file": str(path), **answer.to_json()} if as_json else path)
@@ -89,18 +96,19 @@ def command(
             for writer in writers:
                 writer.add(name, path, answer)
             if not as_json:
-                click.echo(path)
-                for line in answer.lines():
-                    click.echo(f"  {line}")
+                click.echo("\n  ".join((str(path), *answer.lines())))
     if not answered:
         raise DataError("no photo could be read; the reason for each is above")
     if as_json:
         click.echo(json.dumps(answered, allow_nan=False))
+    elif html is not None:
+        click.echo(f"page  {html}")
 
 
 def _clip(
     photos: Sequence[str],
     saved: Sequence[tuple[str, str]],
+    html: Path | None,
     every: int | None,
     *,
     shown: bool,
@@ -114,6 +122,8 @@ def _clip(
         if every is not None or shown:
             raise ConfigError(f"{'--show' if shown else '--every'} is for a video or a camera, such as camera:0")
         return None
+    if html is not None:
+        raise ConfigError("--html is for photos; use --save drawn=FILE.mp4 for a video")
     if len(photos) > 1:
         raise ConfigError(f"{source} is a video, of which predict takes one at a time and without photos")
     from mobilenet.cli.video import Clip
@@ -155,6 +165,14 @@ def _writers(task: "Task", card: "ModelCard", saved: Sequence[tuple[str, str]]) 
                 else f"{task.name} has no format for --save; use --json to keep its answers"
             )
     return [task.writers[kind](_unused(Path(place)), card) for kind, place in saved]
+
+
+def _pages(html: Path | None, model: Path) -> list["Writer"]:
+    if html is None:
+        return []
+    from mobilenet.report.answers_page import AnswersPage
+
+    return [AnswersPage(html, model)]
 
 
 def _unused(place: Path) -> Path:

@@ -30,6 +30,7 @@ class Archive:
 
     `about`: what else is said of photos, by their names, which need not have a class: fields of a JSON member, or
     columns of a table. `names` are those of the classes in their order, where a file beside the shards lists them.
+    `unlabelled` are the photos of which nothing is said.
     """
 
     classes: Mapping[str, str]
@@ -38,6 +39,7 @@ class Archive:
     unread: Mapping[str, int] = field(default_factory=dict)
     about: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     names: Sequence[str] = ()
+    unlabelled: Sequence[str] = ()
 
     def __contains__(self, file: str) -> bool:
         return file in self.classes or file in self.about

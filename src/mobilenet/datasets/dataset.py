@@ -18,7 +18,7 @@ from mobilenet.datasets.remote.urls import spelled
 from mobilenet.datasets.sources.endings import unread_line, unread_photos
 from mobilenet.datasets.sources.find import base_of, without
 from mobilenet.datasets.split import split_by_content, split_by_labels
-from mobilenet.datasets.targets import ManyLabels, Targets
+from mobilenet.datasets.targets import ManyLabels, Placed, Targets
 from mobilenet.errors import ConfigError, DataError, StorageError
 from mobilenet.model.vocabulary import Vocabulary
 
@@ -268,22 +268,33 @@ def make_split(parts: Parts, *, fraction: float = 0.1, seed: int = 0) -> Dataset
     """The split that `open_dataset` makes of photos without one; DataError."""
     photos = parts.train
     contents, words, lacks = remembered_digests(photos), "the photos", "two different photos"
+    apart = np.zeros(len(photos), np.bool_)
     if isinstance(photos.targets, ManyLabels):
         present, absent, words = photos.targets.present(), photos.targets.absent(), "each label"
         labels, others = np.hstack([present, absent]), np.hstack([absent, present])
         chosen = split_by_labels(contents, labels, others, fraction, seed)
     elif (strata := photos.targets.strata()) is None:
         chosen = split_by_content(contents, np.zeros(len(photos), np.int64), fraction, seed)
+    elif isinstance(photos.targets, Placed):
+        chosen, words = (
+            split_by_content(contents, strata, fraction, seed, photos.targets.places()),
+            "each cell by place and",
+        )
+        lacks, apart = "cell with photos of two places", photos.targets.beside(chosen)
     else:
         chosen, words = split_by_content(contents, strata, fraction, seed), "each class"
         lacks = "class with two different photos"
-    if not chosen.any():
+    if not (chosen & ~apart).any():
         raise DataError(f"{spelled(parts.root)} has no {lacks}, so none can be held out for validation; add photos")
-    return parts.divided(
+    found = parts.divided(
         photos.take(np.flatnonzero(~chosen)),
-        photos.take(np.flatnonzero(chosen)),
+        photos.take(np.flatnonzero(chosen & ~apart)),
         f"made: {fraction:.3g} of {words} by content, seed {seed}",
     )
+    if not apart.any():
+        return found
+    note = f"held out, but next to training photos and so not validated on: {int(apart.sum()):,} photos"
+    return replace(found, notes=(*found.notes, note))
 
 
 def remembered_digests(photos: Photos) -> list[bytes]:

@@ -13,15 +13,20 @@ _KEY = np.dtype(">u8")
 
 
 def split_by_content(
-    contents: Sequence[bytes], labels: NDArray[np.int64], fraction: float, seed: int
+    contents: Sequence[bytes],
+    labels: NDArray[np.int64],
+    fraction: float,
+    seed: int,
+    places: NDArray[np.int64] | None = None,
 ) -> NDArray[np.bool_]:
     """(N,) bool, True for validation: `fraction` of each class, and at least one photo of a class with two.
 
-    `contents` are the digests of the photos, 16 bytes each. Photos with the same digest stay together. Photos whose
-    copies have different labels stay in training, as they would only measure the contradiction. The choice depends only
-    on the seed and the contents, not on names or order.
+    `contents` are the digests of the photos, 16 bytes each. Photos with the same digest stay together, and so do those
+    of the same of `places` (N,), if given. Photos that are kept together but have different labels stay in training,
+    as copies would only measure the contradiction. The choice depends only on the seed and the contents, not on names
+    or order.
     """
-    order, starts, sizes = _pictures(contents)
+    order, starts, sizes = _pictures(contents, places)
     ordered = labels[order]
     lowest, highest = (edge.reduceat(ordered, starts) for edge in (np.minimum, np.maximum)) if len(starts) else ((), ())
     taken = np.zeros(len(starts), dtype=np.bool_)
@@ -95,15 +100,37 @@ def _stratified(labels: NDArray[np.bool_], sizes: NDArray[np.int64], fraction: f
 
 
 def _pictures(
-    contents: Sequence[bytes],
+    contents: Sequence[bytes], places: NDArray[np.int64] | None = None
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """The photos (N,) in the order of their contents, where each picture starts (P,), and its number of photos (P,)."""
+    """The photos (N,) in the order of their contents, where each picture starts (P,), and its number of photos (P,);
+    with `places` (N,), all photos of a place are one picture, and places that share a picture are one."""
     keys = np.frombuffer(b"".join(contents), dtype=_KEY).reshape(-1, 2)
     order = np.lexsort((keys[:, 1], keys[:, 0]))
     first = np.ones(len(order), dtype=np.bool_)
     first[1:] = (keys[order[1:]] != keys[order[:-1]]).any(axis=1)
+    if places is not None:
+        picture = np.empty(len(order), np.int64)
+        picture[order] = first.cumsum() - 1
+        together = _together(picture, places)
+        order = order[np.argsort(together[order], kind="stable")]
+        first[1:] = together[order[1:]] != together[order[:-1]]
     starts = np.flatnonzero(first)
     return order, starts, np.diff(np.append(starts, len(order)))
+
+
+def _together(one: NDArray[np.int64], other: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(N,) and (N,) group numbers -> (N,) the smallest of `one` among all photos that are linked, through any number of
+    others, by being in the same group of either."""
+    found = one.copy()
+    groups = [np.unique(numbers, return_inverse=True)[1] for numbers in (other, one)]
+    while True:
+        before = found
+        for numbers in groups:
+            least = np.full(numbers.max(initial=-1) + 1, np.iinfo(np.int64).max)
+            np.minimum.at(least, numbers, found)
+            found = least[numbers]
+        if (found == before).all():
+            return found
 
 
 def _choose(sizes: list[int], fraction: float) -> list[int]:

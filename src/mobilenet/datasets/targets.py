@@ -10,7 +10,17 @@ from numpy.typing import NDArray
 from mobilenet.images.overlay import Mark
 from mobilenet.model.vocabulary import Vocabulary
 
-__all__ = ["Located", "ManyLabels", "PartlyLabelled", "Targets", "Unlabelled", "known_labels", "labelled_part"]
+__all__ = [
+    "Comparable",
+    "Located",
+    "ManyLabels",
+    "PartlyLabelled",
+    "Placed",
+    "Targets",
+    "Unlabelled",
+    "known_labels",
+    "labelled_part",
+]
 
 
 class Targets(Protocol):
@@ -46,16 +56,35 @@ class ManyLabels(Protocol):
 
 
 @runtime_checkable
-class Located(Protocol):
+class Comparable(Protocol):
+    """Targets of N photos that are never quite equal, and contradict each other beyond a tolerance."""
+
+    def contradict(self, photo: int, others: "Targets", other: int, crop: float) -> bool:
+        """Whether the targets of a photo and those at `other` in `others` cannot both be of one picture, of which a
+        photo may have lost up to `crop` (0…1) of its sides, and may be of another size."""
+        ...
+
+
+@runtime_checkable
+class Located(Comparable, Protocol):
     """Targets of N photos that are about parts of them."""
 
     def marks(self, photo: int, vocabulary: Vocabulary) -> tuple[Mark, ...]:
         """What can be drawn on the photo at that index."""
         ...
 
-    def contradict(self, photo: int, others: "Targets", other: int, crop: float) -> bool:
-        """Whether the targets of a photo and those at `other` in `others` cannot both be of one picture, of which a
-        photo may have lost up to `crop` (0…1) of its sides, and may be of another size."""
+
+@runtime_checkable
+class Placed(Protocol):
+    """Targets of N photos some of which were taken at one place, and hardly show more than one photo would."""
+
+    def places(self) -> NDArray[np.int64]:
+        """(N,) the place of each: a split keeps photos of one place together."""
+        ...
+
+    def beside(self, chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """(N,) those of `chosen` that are next to a photo that is not, though of another place: no split should tell
+        them apart."""
         ...
 
 

@@ -1,6 +1,15 @@
 """From the bytes of a photo to the square of pixels that a network sees: one policy for every use."""
 
-from mobilenet.images.decode import Limits, PhotoSize, decode, decode_sized, photo_size, read_photo
+from mobilenet.images.decode import (
+    Limits,
+    Metadata,
+    PhotoSize,
+    decode,
+    decode_sized,
+    photo_metadata,
+    photo_size,
+    read_photo,
+)
 from mobilenet.images.preprocessing import Preprocessing, to_square, to_squares
 from mobilenet.images.reasons import ENDINGS
 from mobilenet.images.resize import RESIZE_METHODS, ResizeMethod, check_resize_method, resize
@@ -9,12 +18,14 @@ __all__ = [
     "ENDINGS",
     "RESIZE_METHODS",
     "Limits",
+    "Metadata",
     "PhotoSize",
     "Preprocessing",
     "ResizeMethod",
     "check_resize_method",
     "decode",
     "decode_sized",
+    "photo_metadata",
     "photo_size",
     "read_photo",
     "resize",

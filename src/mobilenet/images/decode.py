@@ -10,11 +10,11 @@ import io
 import os
 import stat
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,11 +23,21 @@ from PIL import Image, UnidentifiedImageError
 from mobilenet.errors import ImageError
 from mobilenet.images.reasons import PARSER_FAILURES, broken, unidentified
 
-__all__ = ["Limits", "PhotoSize", "decode", "decode_sized", "photo_size", "read_photo"]
+__all__ = [
+    "Limits",
+    "Metadata",
+    "PhotoSize",
+    "decode",
+    "decode_sized",
+    "photo_metadata",
+    "photo_size",
+    "read_photo",
+]
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 _DIRECT_MODES = frozenset({"1", "L", "P", "RGB", "RGBA", "RGBX", "RGBa", "LA", "La", "PA", "CMYK", "YCbCr"})
 _ORIENTATION = 0x0112
+_GPS = 0x8825
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -62,6 +72,7 @@ class Limits:
 
 
 _DEFAULT_LIMITS = Limits()
+_Seen = TypeVar("_Seen")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +87,15 @@ class PhotoSize:
     def stored(self) -> tuple[int, int]:
         """The height and width of the pixels in the file, which have yet to be turned."""
         return (self.width, self.height) if self.orientation > 4 else (self.height, self.width)
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """What a header says of where a photo was taken: `gps` are the tags of the GPS directory of its EXIF by number, as
+    Pillow reads them, None if the EXIF is damaged; `xmp` is the XMP packet, as it is, empty if there is none."""
+
+    gps: Mapping[int, object] | None
+    xmp: bytes
 
 
 def decode(source: bytes | Path, *, at_least: int | None = None, limits: Limits = _DEFAULT_LIMITS) -> NDArray[np.uint8]:
@@ -103,15 +123,27 @@ def photo_size(source: bytes | Path, *, limits: Limits = _DEFAULT_LIMITS) -> Pho
 
     ImageError as of `decode`, except for pixels that are damaged behind an intact header.
     """
+    return _of_header(source, limits, _header)
+
+
+def photo_metadata(source: bytes | Path, *, limits: Limits = _DEFAULT_LIMITS) -> Metadata:
+    """The GPS tags and the XMP of a photo, from its header alone, unless those of a PNG follow its pixels.
+
+    ImageError as of `photo_size`. Damaged metadata of a sound photo are no error.
+    """
+    return _of_header(source, limits, _metadata)
+
+
+def _of_header(source: bytes | Path, limits: Limits, look: Callable[[Image.Image, Limits], _Seen]) -> _Seen:
     if isinstance(source, Path):
         with contextlib.suppress(*PARSER_FAILURES), _regular_file(source) as file:
             _silence_pillow()
             with Image.open(file, formats=_FORMATS) as image:
-                return _header(image, limits)
+                return look(image, limits)
         # Once more from all of its bytes, which the reason is found in.
         source = read_photo(source, limits)
     with _opened(source, limits) as image:
-        return _header(image, limits)
+        return look(image, limits)
 
 
 @contextlib.contextmanager
@@ -182,6 +214,18 @@ def _header(image: Image.Image, limits: Limits) -> PhotoSize:
     if orientation > 4 and image.format != "TIFF":
         width, height = height, width
     return PhotoSize(height, width, orientation)
+
+
+def _metadata(image: Image.Image, limits: Limits) -> Metadata:
+    _check_size(*image.size, limits)
+    if image.format == "PNG" and _says_more_behind_pixels(image):
+        image.load()
+    try:
+        gps: Mapping[int, object] | None = dict(Image.Image.getexif(image).get_ifd(_GPS))
+    except PARSER_FAILURES:
+        gps = None
+    xmp = image.info.get("xmp", b"")
+    return Metadata(gps, xmp if isinstance(xmp, bytes) else b"")
 
 
 def _check_size(width: int, height: int, limits: Limits) -> None:

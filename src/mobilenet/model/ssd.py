@@ -14,21 +14,24 @@ BOXES, SCORES = "boxes", "scores"
 """Names of the outputs."""
 
 
-def ssd_head(body: Network, classes: int, style: ConvStyle, priors: Sequence[int], *, separable: bool) -> Head:
+def ssd_head(
+    body: Network, classes: int, style: ConvStyle, priors: Sequence[int], *, separable: bool, fine: bool = False
+) -> Head:
     """`boxes` (P, 4), the codes of boxes, and `scores` (P, classes) in 0…1, for P prior boxes, of which there are
     `priors` at each position of each plane: plane by plane, in reading order, then those of a position.
 
-    `separable` as in `spec.ssd.detection_rows`. SpecError for a body without blocks 11 and 13, or if there are not as
-    many planes as numbers of priors.
+    `separable` and `fine` as in `spec.ssd.detection_rows`. SpecError for a body without the blocks that are read, or if
+    there are not as many planes as numbers of priors.
     """
-    found = planes(body)
+    found = planes(body, fine=fine)
     if len(found) != len(priors):
         raise SpecError(
             f"{len(priors)} planes have prior boxes, but the network for {body.resolution} pixels has {len(found)}"
         )
-    rows = detection_rows(body, classes, style, separable=separable, priors=priors)
+    rows = detection_rows(body, classes, style, separable=separable, priors=priors, fine=fine)
     count = sum(plane.height * plane.width * number for plane, number in zip(found, priors, strict=True))
-    predictions = [tuple(f"{name}{k}.prediction" for k in range(1, len(found) + 1)) for name in (BOXES, SCORES)]
+    first = 0 if fine else 1
+    predictions = [tuple(f"{name}{k}.prediction" for k in range(first, first + len(found))) for name in (BOXES, SCORES)]
     return Head(
         rows,
         (

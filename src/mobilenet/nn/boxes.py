@@ -5,15 +5,15 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["Matches", "corners_of", "encode", "matches", "overlap_loss"]
+from mobilenet.model.suppression import LARGEST
+
+__all__ = ["Matches", "encode", "matches", "overlap_loss"]
 
 _MATCHED = 0.5
 """Overlap (intersection over union) from which a prior is to predict a box, besides the best prior of each box."""
 
 _BACKGROUND = 0.4
 """Overlap below which a prior is background."""
-
-_LARGEST = 4.0
 
 
 class Matches(NamedTuple):
@@ -44,12 +44,6 @@ def matches(priors: Tensor, boxes: Tensor, wanted: Tensor, ignored: Tensor) -> M
     return Matches(matched, which, counted)
 
 
-def corners_of(boxes: Tensor) -> Tensor:
-    """(…, 4) centre from the top, centre from the left, height, width -> top, left, bottom, right."""
-    half = boxes[..., 2:] / 2
-    return torch.cat([boxes[..., :2] - half, boxes[..., :2] + half], -1)
-
-
 def encode(boxes: Tensor, priors: Tensor) -> Tensor:
     """(M, 4) boxes, top, left, bottom, right, as differences from (M, 4) priors, without the scales of codes."""
     sides = (boxes[:, 2:] - boxes[:, :2]).clamp_min(1e-4)
@@ -60,12 +54,13 @@ def encode(boxes: Tensor, priors: Tensor) -> Tensor:
 def overlap_loss(codes: Tensor, priors: Tensor, boxes: Tensor) -> Tensor:
     """(M,) 1 - the generalised intersection over union (Rezatofighi et al. 2019, arXiv 1902.09630) of the boxes that
     (M, 4) codes of (M, 4) priors stand for and of (M, 4) boxes, top, left, bottom, right."""
-    sides = torch.exp(codes[:, 2:].clamp_max(_LARGEST)) * priors[:, 2:]
-    made = corners_of(torch.cat([codes[:, :2] * priors[:, 2:] + priors[:, :2], sides], 1))
-    low, high = torch.maximum(made[:, :2], boxes[:, :2]), torch.minimum(made[:, 2:], boxes[:, 2:])
+    centres = codes[:, :2] * priors[:, 2:] + priors[:, :2]
+    sides = torch.exp(codes[:, 2:].clamp_max(LARGEST)) * priors[:, 2:]
+    start, end = centres - sides / 2, centres + sides / 2
+    low, high = torch.maximum(start, boxes[:, :2]), torch.minimum(end, boxes[:, 2:])
     both = (high - low).clamp_min(0).prod(1)
     either = sides.prod(1) + (boxes[:, 2:] - boxes[:, :2]).prod(1) - both
-    around = torch.maximum(made[:, 2:], boxes[:, 2:]) - torch.minimum(made[:, :2], boxes[:, :2])
+    around = torch.maximum(end, boxes[:, 2:]) - torch.minimum(start, boxes[:, :2])
     hull = around.prod(1).clamp_min(1e-9)
     return 1 - both / either.clamp_min(1e-9) + (hull - either) / hull
 

@@ -19,7 +19,8 @@ _MOST_STEPS = 60
 def fit_head(
     features: Tensor, labels: Tensor, classes: int, seed: int, class_weights: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """(N, F) features and (N,) labels -> matrix (classes, F) and bias (classes,) of a linear classifier.
+    """(N, F) features and (N,) labels, or (N, classes) probabilities of them, -> matrix (classes, F) and bias
+    (classes,) of a linear classifier.
 
     Multinomial logistic regression by L-BFGS, full batch. The L2 penalty is the one that does best on a held-out fifth
     of the photos; the final fit uses all of them.

@@ -116,7 +116,7 @@ def _sections(check: Check, read: Callable[[str], bytes]) -> Iterator[_Section]:
         (
             "leaks",
             "On both sides of the split",
-            "Both trained and validated on: they inflate the accuracy.",
+            "Both trained and validated on: they inflate the results.",
             check.leaks,
         ),
         (

@@ -77,7 +77,7 @@ def _headline(found: Fitted) -> Iterator[tuple[str, str, str]]:
         yield "Fits the budget", "none", "of the files"
         return
     estimated = f"; estimated for {found.estimated_for}" if file.estimated else ""
-    yield "Top-1 accuracy", formats.known(file.accuracy), "; ".join(_accuracy_notes(found, file))
+    yield formats.capitalised(found.goal.noun), formats.known(file.accuracy), "; ".join(_accuracy_notes(found, file))
     yield "Latency", f"{file.p95_ms:.3g}\u202fms", f"at p95, {_threads(file)}, {file.runtime}{estimated}"
     yield "Model file", formats.size(file.size_bytes), f"{file.precision}, {Path(file.file).suffix[1:]}"
     yield "Memory", formats.size(file.peak_bytes), f"on top of the engine{estimated}"
@@ -86,7 +86,7 @@ def _headline(found: Fitted) -> Iterator[tuple[str, str, str]]:
 
 
 def _resized(found: Fitted) -> _Table:
-    """Top-1 of each file on photos shrunk by every method, and agreement with itself on photos shrunk by area."""
+    """The score of each file on photos shrunk by every method, and agreement with itself on photos shrunk by area."""
     files = [file for files in found.files.values() for file in files if file.proof.get("resized")]
     methods = [one["method"] for one in files[0].proof["resized"]] if files else []
     rows = (
@@ -159,7 +159,7 @@ def _told(found: Fitted) -> Iterator[_Column]:
         short = [one for one in found.trials_of(option.candidate) if one in found.short_trials]
         return "\n".join(f"{formats.percent(one.promise)} ({one.epochs})" for one in short) or formats.NOTHING
 
-    yield "Top-1 (epochs)", accuracies
+    yield f"{formats.capitalised(found.goal.title)} (epochs)", accuracies
     if found.short_trials and found.limits.accuracy is None:
         yield "Promise (epochs)", promises
 

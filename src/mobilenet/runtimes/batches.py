@@ -28,19 +28,22 @@ def predict_batches(
     *,
     batch_size: int = 32,
     check: Callable[[Outputs, tuple[Output, ...], int], Outputs] = checked_outputs,
+    condense: Callable[[Outputs], Outputs] = lambda outputs: outputs,
     progress: Callable[[int, int], object] | None = None,
 ) -> Outputs:
-    """Every output of the model on N images of its resolution, by name, (N, *shape) float32.
+    """Every output of the model on N images of its resolution, by name, (N, *shape) float32, or what `condense` makes
+    of the outputs of each batch: arrays by name with a row for each photo.
 
     `progress(done, N)` is called after each batch. ModelError if an output is missing or has the wrong shape and, with
     the default `check`, if a value is not finite.
     """
     photos, wanted = len(images), predictor.card.outputs
-    found = {output.name: np.empty((photos, *output.shape), np.float32) for output in wanted}
+    none = condense({output.name: np.empty((0, *output.shape), np.float32) for output in wanted})
+    found = {name: np.empty((photos, *values.shape[1:]), values.dtype) for name, values in none.items()}
     for start in range(0, photos, batch_size):
         indices = np.arange(start, min(start + batch_size, photos))
         batch = images[indices] if isinstance(images, np.ndarray) else images.batch(indices)
-        outputs = check(predictor.predict(batch), wanted, len(indices))
+        outputs = condense(check(predictor.predict(batch), wanted, len(indices)))
         for name, values in found.items():
             values[indices] = outputs[name]
         if progress is not None:

@@ -13,6 +13,7 @@ from mobilenet.errors import ModelError
 from mobilenet.images.preprocessing import Preprocessing
 from mobilenet.model.card import ModelCard
 from mobilenet.model.onnx_card import check_answers, in_batches, one_line, read_card, read_sealed
+from mobilenet.runtimes.processor import sums_overflow
 
 __all__ = ["REFUSALS", "OnnxRuntimePredictor", "session"]
 
@@ -28,8 +29,6 @@ REFUSALS = (
     engine.RuntimeException,
 )
 """What the engine raises for a file that it cannot run."""
-
-_CPU = Path("/proc/cpuinfo")
 
 
 class OnnxRuntimePredictor:
@@ -82,19 +81,6 @@ def _options(threads: int | None) -> onnxruntime.SessionOptions:
     options.inter_op_num_threads = 1
     # A thread that spins while waiting for work takes a core from the decoding of the next photo.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    if not _has_vnni():
+    if sums_overflow():
         options.add_session_config_entry("session.x64quantprecision", "1")
     return options
-
-
-def _has_vnni() -> bool:
-    """Whether an x86 processor accumulates products of bytes in 32 bits.
-
-    Older ones add pairs of products in 16 bits, which overflow: 2 × 255 × 127 > 32,767. For those ONNX Runtime has
-    exact kernels, but uses them only on request; without them the outputs of an 8-bit network are silently wrong.
-    Other architectures do not have the option.
-    """
-    try:
-        return "vnni" in _CPU.read_text("ascii", "replace")
-    except OSError:
-        return False

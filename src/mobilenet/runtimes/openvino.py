@@ -14,6 +14,7 @@ from mobilenet.errors import ModelError
 from mobilenet.images.preprocessing import Preprocessing
 from mobilenet.model.card import ModelCard
 from mobilenet.model.onnx_card import CARD_ENTRY, check_answers, in_batches, one_line, read_card, read_sealed
+from mobilenet.runtimes.processor import sums_overflow
 
 
 @contextmanager
@@ -117,4 +118,7 @@ def _options(threads: int | None) -> dict[str, Any]:
         # Otherwise its thread is pinned to one core, and waits there while other cores idle.
         "ENABLE_CPU_PINNING": False,
     }
+    if sums_overflow():
+        # It has no exact 8-bit kernels for such a processor; this way it computes in float32 and rounds to 8 bits.
+        options["LP_TRANSFORMS_MODE"] = "NO"
     return options if threads is None else options | {"INFERENCE_NUM_THREADS": threads}

@@ -12,6 +12,13 @@ validation/000003.jpg
 annotations/train.json         COCO: each object as a box in pixels, with its kind
 annotations/validation.json
 scenes.json
+
+With land from above:
+
+train/000003.jpg               photos
+validation/000003.jpg
+places.csv                     file_name, split, latitude and longitude of the centre, of all photos
+scenes.json
 """
 
 import csv
@@ -31,6 +38,7 @@ from PIL import Image
 
 from mobilenet.errors import ConfigError, DataError
 from mobilenet.files import storage_errors
+from mobilenet.scenes.aerial import draw_aerial
 from mobilenet.scenes.placing import Split
 from mobilenet.scenes.scene import ATTRIBUTES, draw_scene
 from mobilenet.scenes.shapes import KINDS
@@ -38,8 +46,9 @@ from mobilenet.scenes.still_life import draw_still_life
 
 __all__ = ["Objects", "SceneSettings", "write_scenes"]
 
-Objects = Literal["one", "several"]
-"""In each scene: one, which has a kind and attributes, or several, each of which has a kind and a box."""
+Objects = Literal["one", "several", "land"]
+"""In each scene: one, which has a kind and attributes, several, each of which has a kind and a box, or land from above,
+whose place is known."""
 
 Progress = Callable[[int, int], None]
 """Called with the number of scenes done and the total."""
@@ -54,7 +63,7 @@ _BATCH = 50
 
 @dataclass(frozen=True, slots=True)
 class SceneSettings:
-    """The contents of a folder of scenes: number per split, seed, side in pixels, objects in each."""
+    """The contents of a folder of scenes: number per split, seed, side in pixels, what is in each."""
 
     train: int = 4000
     validation: int = 1000
@@ -166,13 +175,21 @@ def _draw_one(folder: Path, split: Split, settings: SceneSettings, index: int) -
     return {"file_name": name, "split": split, **scene.attributes}
 
 
-def _write_table(folder: Path, drawn: Mapping[Split, Sequence[_Entry]], _settings: SceneSettings) -> None:
+def _write_attributes(folder: Path, drawn: Mapping[Split, Sequence[_Entry]], _settings: SceneSettings) -> None:
+    _write_table(folder / "attributes.csv", ATTRIBUTES, drawn)
+
+
+def _write_places(folder: Path, drawn: Mapping[Split, Sequence[_Entry]], _settings: SceneSettings) -> None:
+    _write_table(folder / "places.csv", ("latitude", "longitude"), drawn)
+
+
+def _write_table(path: Path, columns: Sequence[str], drawn: Mapping[Split, Sequence[_Entry]]) -> None:
     text = io.StringIO()
-    writer = csv.DictWriter(text, ["file_name", "split", *ATTRIBUTES], lineterminator="\n")
+    writer = csv.DictWriter(text, ["file_name", "split", *columns], lineterminator="\n")
     writer.writeheader()
     for entries in drawn.values():
         writer.writerows(entries)
-    (folder / "attributes.csv").write_bytes(text.getvalue().encode())
+    path.write_bytes(text.getvalue().encode())
 
 
 def _draw_several(folder: Path, split: Split, settings: SceneSettings, index: int) -> _Entry:
@@ -209,11 +226,19 @@ def _coco(entries: Sequence[_Entry], side: int) -> dict[str, Any]:
     return {"images": images, "annotations": annotations, "categories": categories}
 
 
+def _draw_land(folder: Path, split: Split, settings: SceneSettings, index: int) -> _Entry:
+    scene = draw_aerial(settings.seed, index, split=split, side=settings.side)
+    name = f"{split}/{index:06d}.jpg"
+    Image.fromarray(scene.image).save(folder / name, quality=_JPEG_QUALITY)
+    return {"file_name": name, "split": split, "latitude": scene.latitude, "longitude": scene.longitude}
+
+
 def _json(document: Mapping[str, Any]) -> bytes:
     return (json.dumps(document) + "\n").encode()
 
 
 _LAYOUTS: dict[Objects, _Layout] = {
-    "one": _Layout(KINDS, _draw_one, _write_table),
+    "one": _Layout(KINDS, _draw_one, _write_attributes),
     "several": _Layout(("",), _draw_several, _write_annotations),
+    "land": _Layout(("",), _draw_land, _write_places),
 }

@@ -89,8 +89,9 @@ class Limits:
         factors = [value / limit for value, limit in pairs if limit is not None]
         return max(factors, default=0.0) if all(map(math.isfinite, factors)) else math.inf
 
-    def __str__(self) -> str:
-        return ", ".join([*self._resources(), *self._aims()])
+    def in_words(self, noun: str) -> str:
+        """The limits, where `noun` is what the required accuracy is of the task (`Goal.noun`)."""
+        return ", ".join([*self._resources(), *self._aims(noun)])
 
     @property
     def while_choosing(self) -> str:
@@ -98,10 +99,9 @@ class Limits:
         required."""
         return ", ".join([*self._resources(), *self._reserves()])
 
-    @property
-    def in_full(self) -> str:
-        """In words, all limits with the reserve."""
-        return ", ".join([*self._resources(), *self._reserves(), *self._aims()])
+    def in_full(self, noun: str) -> str:
+        """As `in_words`, with the reserve."""
+        return ", ".join([*self._resources(), *self._reserves(), *self._aims(noun)])
 
     def _resources(self) -> Iterator[str]:
         if self.latency_ms is not None:
@@ -115,9 +115,9 @@ class Limits:
         if self.latency_ms and self.reserve:
             yield f"{self.reserve:.0%} of latency in reserve"
 
-    def _aims(self) -> Iterator[str]:
+    def _aims(self, noun: str) -> Iterator[str]:
         if self.accuracy is not None:
-            yield f"an accuracy of {self.accuracy:.1%}"
+            yield f"{noun} of {self.accuracy:.1%}"
 
     @property
     def name(self) -> str:

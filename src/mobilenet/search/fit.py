@@ -29,6 +29,7 @@ from mobilenet.search.strategy.choice import Choice
 from mobilenet.search.trial.files import MeasuredFile
 from mobilenet.search.trial.trainings import Trainings, WeightFile, read_weights
 from mobilenet.spec.rows import Network
+from mobilenet.tasks.task import Goal
 from mobilenet.training.data import open_data
 from mobilenet.training.recipe import make_plan
 from mobilenet.training.record import card_of
@@ -94,7 +95,7 @@ def fit(settings: FitSettings, listener: FitListener | None = None) -> Fitted:
     epochs = settings.epochs or _full_epochs(settings, weights, len(dataset.train))
     trainings = Trainings(training, epochs, weights, settings.out, journal, listener.training_of, task.goal)
     choice = Choice(settings, journal, listener, options, trainings, epochs, elsewhere)
-    return _finish(choice, profile, len(dataset.classes), choice.decide(), of_photos=task.goal.of_photos)
+    return _finish(choice, profile, len(dataset.classes), choice.decide(), task.goal)
 
 
 def _full_epochs(settings: FitSettings, weights: tuple[WeightFile, ...], photos: int) -> int:
@@ -131,9 +132,7 @@ def _check_any_inside(settings: FitSettings, options: Sequence[Option], listener
     listener.say(f"{len(possible)} candidates{budget}{aim}{wider}")
 
 
-def _finish(
-    choice: Choice, profile: DeviceProfile, classes: int, found: MeasuredFile | None, *, of_photos: bool
-) -> Fitted:
+def _finish(choice: Choice, profile: DeviceProfile, classes: int, found: MeasuredFile | None, goal: Goal) -> Fitted:
     settings = choice.settings
     candidates = (option.candidate for option in choice.options)
     fitted = Fitted(
@@ -149,7 +148,7 @@ def _finish(
         chosen=found,
         seconds=round(choice.seconds + sum(trial.seconds for trial in choice.trials), 1),
         profile=profile,
-        of_photos=of_photos,
+        goal=goal,
     )
     if found is not None:
         data = (settings.out / found.file).read_bytes()

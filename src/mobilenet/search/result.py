@@ -11,6 +11,7 @@ from mobilenet.search.budget import Limits, shown_size
 from mobilenet.search.candidates import Candidate, Option, front
 from mobilenet.search.trial.events import Trial
 from mobilenet.search.trial.files import MeasuredFile, best, first_clause, nearest
+from mobilenet.tasks.task import Goal
 
 __all__ = ["Figures", "Fitted", "shown_accuracy"]
 
@@ -34,7 +35,7 @@ class Fitted:
     """The end of a search. `chosen` is the file to use, of the candidate `winner`; None if none fits.
 
     `files` are all that were exported and proven, by candidate. `seconds` is the time for trainings, exports and
-    proofs, without measuring the device.
+    proofs, without measuring the device. `goal` is what the task calls accuracy here.
     """
 
     folder: Path
@@ -49,8 +50,7 @@ class Fitted:
     chosen: MeasuredFile | None
     seconds: float
     profile: DeviceProfile
-    of_photos: bool = True
-    """Whether accuracies are shares of the validation photos (`tasks.task.Goal`)."""
+    goal: Goal
 
     @property
     def model(self) -> Path:
@@ -87,7 +87,7 @@ class Fitted:
     def interval(self, accuracy: float | None) -> tuple[float, float] | None:
         """The 95 % confidence interval (0…1) of an accuracy on that many photos; None if either is not known, or
         if accuracies are not shares of photos."""
-        if accuracy is None or self.photos is None or not self.of_photos:
+        if accuracy is None or self.photos is None or not self.goal.of_photos:
             return None
         return wilson_interval(round(accuracy * self.photos), self.photos)
 
@@ -136,8 +136,8 @@ class Fitted:
         estimated = f"; latency and memory are estimated for {self.estimated_for}" if missed.estimated else ""
         return (
             f"the nearest is {Path(missed.file).name} on {missed.runtime}: {missed.p95_ms:.3g} ms at p95, "
-            f"{shown_size(missed.size_bytes)}, {shown_size(missed.peak_bytes)} of memory, accuracy "
-            f"{shown_accuracy(missed.accuracy)}"
+            f"{shown_size(missed.size_bytes)}, {shown_size(missed.peak_bytes)} of memory, "
+            f"{self.goal.noun} {shown_accuracy(missed.accuracy)}"
             + "".join(f"; {first_clause(failure)}" for failure in missed.failures)
             + estimated
         )
@@ -187,6 +187,7 @@ class Fitted:
             "data": str(self.data),
             "classes": self.classes,
             "epochs": self.epochs,
+            "goal": self.goal.name,
             "winner": None if self.winner is None else asdict(self.winner),
             "model": None if self.chosen is None else str(self.model),
             "chosen": None if self.chosen is None else self.chosen.to_json(),

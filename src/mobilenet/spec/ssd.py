@@ -2,8 +2,9 @@
 Table 13).
 
 Boxes are predicted at every position of several planes, each half as large as the one before: those of blocks 11 and
-13, and those of convolutions added after them. At each position there are as many predictions as the plane has prior
-boxes; a prediction is four numbers for its box and one for each class.
+13, and those of convolutions added after them; for small boxes also on that of block 5, twice as large. At each
+position there are as many predictions as the plane has prior boxes; a prediction is four numbers for its box and one
+for each class.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,6 +21,7 @@ PRIORS = (3, 6, 6, 6, 6, 6)
 """Prior boxes at each position of the planes, as in the authors' networks."""
 
 _READ = ("block11.pointwise", "block13.pointwise")
+_FINE = "block5.pointwise"
 _ADDED = ((256, 512), (128, 256), (128, 256), (64, 128))
 """Channels of each added pair at width 1: of its 1 × 1 convolution, and of its 3 × 3 convolution with a stride of 2."""
 
@@ -33,28 +35,34 @@ class Plane(NamedTuple):
     channels: int
 
 
-def planes(body: Network) -> tuple[Plane, ...]:
+def planes(body: Network, *, fine: bool = False) -> tuple[Plane, ...]:
     """The planes of the detector on a body, from fine to coarse; those of added rows end with the first of one pixel.
 
-    SpecError for a body without blocks 11 and 13.
+    `fine`: with that of block 5. SpecError for a body without the blocks that are read.
     """
-    found = _planes(body)
+    found = _planes(body, fine=fine)
     shapes = output_shapes((*body.rows, *_added_rows(body, ConvStyle(), separable=False)), body.resolution)
     return tuple(Plane(row, *shapes[row]) for row in found)
 
 
 def detection_rows(
-    body: Network, classes: int, style: ConvStyle, *, separable: bool, priors: Sequence[int] = PRIORS
+    body: Network,
+    classes: int,
+    style: ConvStyle,
+    *,
+    separable: bool,
+    priors: Sequence[int] = PRIORS,
+    fine: bool = False,
 ) -> tuple[Row, ...]:
     """The rows after `body`: added convolutions, then for plane k = 1, 2, … `boxes{k}` of 4 and `scores{k}` of
-    `classes` channels for each of its `priors`.
+    `classes` channels for each of its `priors`; with a `fine` plane, k begins at 0.
 
     `separable`: SSDLite (Sandler et al. 2018, arXiv 1801.04381, section 6.2), with a depthwise convolution in front of
     each prediction; otherwise the network of the MobileNet paper's authors, which predicts with 1 × 1 convolutions.
-    SpecError for a body without blocks 11 and 13.
+    SpecError for a body without the blocks that are read.
     """
     rows: list[Row] = [*_added_rows(body, style, separable=separable)]
-    for number, (plane, count) in enumerate(zip(planes(body), priors, strict=False), 1):
+    for number, (plane, count) in enumerate(zip(planes(body, fine=fine), priors, strict=False), 0 if fine else 1):
         for name, values in (("boxes", 4), ("scores", classes)):
             rows += _prediction(f"{name}{number}", plane, count * values, style, separable=separable)
     return tuple(rows)
@@ -86,9 +94,10 @@ def _detector(name: str, width_multiplier: float, resolution: int, classes: int,
     return Network(name, resolution, classes, rows, width_multiplier)
 
 
-def _planes(body: Network) -> tuple[str, ...]:
+def _planes(body: Network, *, fine: bool = False) -> tuple[str, ...]:
     shapes = output_shapes(body.rows, body.resolution)
-    if missing := [row for row in _READ if row not in shapes]:
+    read = (_FINE, *_READ) if fine else _READ
+    if missing := [row for row in read if row not in shapes]:
         raise SpecError(f"{body.name} has no row {missing[0]}, on which boxes are predicted; use mobilenet_v1")
     side, added = shapes[_READ[-1]][0], []
     for number in range(1, len(_ADDED) + 1):
@@ -96,7 +105,7 @@ def _planes(body: Network) -> tuple[str, ...]:
             break
         side = -(-side // 2)
         added.append(f"added{number}.expansion")
-    return (*_READ, *added)
+    return (*read, *added)
 
 
 def _added_rows(body: Network, style: ConvStyle, *, separable: bool) -> Iterator[Conv]:

@@ -16,6 +16,7 @@ from mobilenet.tasks.classification.task import Classification
 from mobilenet.tasks.default import DEFAULT
 from mobilenet.tasks.detection.task import Detection
 from mobilenet.tasks.embedding.task import Embedding
+from mobilenet.tasks.geolocation.task import Geolocation
 from mobilenet.tasks.task import Task
 
 __all__ = [
@@ -37,6 +38,7 @@ _EMBEDDING = Embedding()
 TASKS: dict[str, Task] = {
     _EMBEDDING.name: _EMBEDDING,
     "detection": Detection(),
+    "geolocation": Geolocation(),
     "attributes": Attributes(),
     DEFAULT: Classification(),
 }

@@ -5,17 +5,22 @@ from dataclasses import dataclass
 from typing import Literal
 
 __all__ = [
+    "Area",
     "Bars",
     "Bin",
     "Cell",
+    "Circle",
     "Column",
     "Curve",
     "Curves",
+    "Degrees",
     "Figure",
     "Gallery",
+    "Map",
     "Matrix",
     "Part",
     "Section",
+    "Spot",
     "Table",
     "in_words",
 ]
@@ -116,7 +121,56 @@ class Curves:
     plots: tuple[Curve, ...]
 
 
-Part = Table | Matrix | Bars | Gallery | Curves | str
+Degrees = tuple[float, float]
+"""A place: latitude (-90…90, north) and longitude (-180…180, east)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """A place on a map: the true one of a photo, or a predicted one; `title` is shown for the mouse."""
+
+    place: Degrees
+    kind: Literal["true", "predicted"]
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Area:
+    """A part of the Earth: its corners with the inside on the left (counterclockwise from above), joined by great
+    circles; the more intense its colour, the larger `value` (0…1)."""
+
+    corners: tuple[Degrees, ...]
+    value: float
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Circle:
+    """All within `radius_km` of a place."""
+
+    centre: Degrees
+    radius_km: float
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Map:
+    """A map with areas, circles, lines from true to predicted places, and spots, drawn in this order.
+
+    `description` is for those who cannot see it, `key` says below it what is what. It shows the whole world, or with
+    `extent="content"` only what is around its contents.
+    """
+
+    description: str
+    spots: tuple[Spot, ...] = ()
+    errors: tuple[tuple[Degrees, Degrees], ...] = ()
+    areas: tuple[Area, ...] = ()
+    circles: tuple[Circle, ...] = ()
+    key: tuple[tuple[Literal["true", "predicted", "error", "area", "circle"], str], ...] = ()
+    extent: Literal["world", "content"] = "world"
+
+
+Part = Table | Matrix | Bars | Gallery | Curves | Map | str
 """A string is a paragraph."""
 
 

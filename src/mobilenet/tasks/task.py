@@ -21,7 +21,7 @@ from mobilenet.model.precision import Precision
 from mobilenet.model.suppression import Suppression
 from mobilenet.model.vocabulary import Vocabulary
 from mobilenet.spec.rows import Network
-from mobilenet.tasks.sections import Figure, Section
+from mobilenet.tasks.sections import Figure, Part, Section
 
 if TYPE_CHECKING:
     from mobilenet.nn.objective import Objective
@@ -32,10 +32,12 @@ __all__ = [
     "Evaluated",
     "Figures",
     "Goal",
+    "Judgement",
     "LossSettings",
     "Options",
     "Region",
     "Task",
+    "TaskDefaults",
     "Temperatures",
     "Weights",
     "Writer",
@@ -94,6 +96,15 @@ class Wrong:
     predicted_regions: tuple[Region, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What outputs are worth: the `figures` of N ≥ 1 photos and, when asked for, their `mistakes`: every photo with a
+    wrong prediction, or the worst mistakes of each kind."""
+
+    figures: Figures
+    mistakes: Callable[[], Sequence[Wrong]]
+
+
 class Evaluated(Protocol):
     """The result of an evaluation of `photos` photos."""
 
@@ -118,6 +129,10 @@ class Answer(Protocol):
     def drawn(self, pixels: NDArray[np.uint8], /) -> NDArray[np.uint8]:
         """(H, W, 3) uint8, the whole upright picture -> a copy with the prediction drawn on it, (k·H, k·W, 3) for a
         small one; see `images.overlay`."""
+        ...
+
+    def parts(self) -> Sequence[Part]:
+        """What a page shows beside the drawn picture, such as a map."""
         ...
 
 
@@ -197,14 +212,19 @@ class Task(Reader, Protocol):
         ...
 
     @property
-    def several_objects(self) -> bool:
-        """Whether what it learns takes photos with several objects, as the scenes of its demo then are."""
+    def scenes(self) -> str:
+        """What the scenes of its demo show, so that they have the labels that it learns: one of `scenes.Objects`."""
         ...
 
     @property
     def augmentation(self) -> Mapping[str, Any]:
         """Fields of `images.augment.Augmentation` that suit its targets, where those of the recipe do not: crops in
         which what they say can still be seen."""
+        ...
+
+    @property
+    def fine_tuning_rate(self) -> float:
+        """Factor of the recipe's learning rate where it starts from other weights."""
         ...
 
     @property
@@ -258,23 +278,29 @@ class Task(Reader, Protocol):
         """The prediction for each photo; `sizes` (N, 2): height and width of the whole photos in pixels."""
         ...
 
-    def score(self, outputs: Outputs, targets: Targets, card: ModelCard) -> Figures:
-        """The figures of N ≥ 1 photos."""
+    def condensed(self, outputs: Outputs, card: ModelCard) -> Outputs:
+        """What `judge`, `temperatures` and `agreement` need of the outputs of N photos, (N, *shape) by name, where it
+        takes less memory than the outputs, which `judge` and `agreement` read as well; else the outputs themselves."""
         ...
 
-    def temperatures(self, raw: Outputs, targets: Targets, card: ModelCard) -> Temperatures:
-        """Temperatures, and what else decoding needs, fitted to N ≥ 1 photos that were not trained on; `raw` are
-        outputs before their endings. No temperature may change a prediction. `Temperatures()` where there is nothing to
-        fit."""
+    def judge(self, outputs: Outputs, targets: Targets, card: ModelCard) -> Judgement:
+        """The figures and the mistakes of N ≥ 1 photos, by their outputs or by what is condensed of them."""
         ...
 
-    def mistakes(self, outputs: Outputs, targets: Targets, card: ModelCard) -> list[Wrong]:
-        """Every photo with a wrong prediction, or the worst mistakes of each kind."""
+    @property
+    def raw_outputs(self) -> tuple[str, ...]:
+        """The names of the outputs that `temperatures` reads before their endings."""
+        ...
+
+    def temperatures(self, raw: Outputs, outputs: Outputs, targets: Targets, card: ModelCard) -> Temperatures:
+        """Temperatures, and what else decoding needs, fitted to N ≥ 1 photos that were not trained on; `raw` are the
+        `raw_outputs` before their endings, `outputs` all of them, condensed. No temperature may change a prediction.
+        `Temperatures()` where there is nothing to fit."""
         ...
 
     def agreement(self, ours: Outputs, theirs: Outputs, card: ModelCard) -> float:
         """Share of photos (0…1) on which two networks give the same prediction, or of answers where a photo has
-        several."""
+        several; by their outputs or by what is condensed of them."""
         ...
 
     def suppression(self, card: ModelCard) -> Suppression | None:
@@ -293,3 +319,34 @@ class Task(Reader, Protocol):
     def summary(self, evaluation: "Evaluated") -> tuple[str, ...]:
         """The lines about its result that training prints after the goal."""
         ...
+
+
+class TaskDefaults:
+    """What is the same for most tasks: scenes of one object, a head that is fitted to the photos, predictions that are
+    only printed and are no boxes. A task that differs says so itself."""
+
+    scenes = "one"
+    augmentation: Mapping[str, Any] = MappingProxyType({})
+    fine_tuning_rate = 1.0
+    writers = NO_WRITERS
+    raw_outputs: tuple[str, ...] = ()
+
+    def decoding(self, _body: Network, vocabulary: Vocabulary) -> Mapping[str, Any]:
+        """The fields of the vocabulary."""
+        return vocabulary.fields
+
+    def inherited(self, _decoding: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Nothing."""
+        return {}
+
+    def kept_head(self, _theirs: ModelCard, _their_arrays: Weights, _ours: ModelCard, _our_arrays: Weights) -> Weights:
+        """Nothing: the head is fitted to the photos."""
+        return {}
+
+    def condensed(self, outputs: Outputs, _card: ModelCard) -> Outputs:
+        """The outputs themselves."""
+        return outputs
+
+    def suppression(self, _card: ModelCard) -> Suppression | None:
+        """None: its outputs are no boxes."""
+        return None

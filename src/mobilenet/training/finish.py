@@ -1,6 +1,7 @@
 """A trained network's confidence made true on photos that it was not trained on; then it is evaluated as it will be
 saved."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -50,9 +51,8 @@ def finish(
     The network itself stays as it is: a resumed run finishes again. A temperature that changes a prediction, which
     rounding can, is not applied.
     """
-    raw = _predicted(RawPredictor(network, card, device), photos)
-    before = _ended(raw, card.outputs)
-    fitted = task.temperatures(raw, photos.targets, card)
+    raw, before = _raw_and_ended(RawPredictor(network, card, device), task, photos)
+    fitted = task.temperatures(raw, before, photos.targets, card)
     given = card
     if fitted.decoding:
         card = replace(card, decoding={**card.decoding, **fitted.decoding})
@@ -61,7 +61,7 @@ def finish(
         return Finished(network, card, evaluation, fitted=bool(fitted.decoding))
     warm_card, arrays = tempered(card, arrays_of(network), fitted.by_output)
     warm = network_of_arrays(warm_card, arrays, name)
-    after = _predicted(TorchPredictor(warm, warm_card, device), photos)
+    after = _predicted(TorchPredictor(warm, warm_card, device), photos, lambda some: task.condensed(some, warm_card))
     # What is fitted anew fits the outputs at the new temperature alone.
     others = {name: value for name, value in card.decoding.items() if name not in fitted.decoding}
     if task.agreement(before, after, replace(card, decoding=others)) == 1:
@@ -70,8 +70,20 @@ def finish(
     return Finished(network, given, _evaluation(task, given, photos, before, {}), note, fitted=False)
 
 
-def _predicted(predictor: Predictor, photos: CachedPhotos) -> Outputs:
-    return predict_batches(predictor, photos, batch_size=_PHOTOS_AT_ONCE)
+def _predicted(predictor: Predictor, photos: CachedPhotos, condense: Callable[[Outputs], Outputs]) -> Outputs:
+    return predict_batches(predictor, photos, batch_size=_PHOTOS_AT_ONCE, condense=condense)
+
+
+def _raw_and_ended(predictor: RawPredictor, task: Task, photos: CachedPhotos) -> tuple[Outputs, Outputs]:
+    """The raw values that temperatures are fitted to, and what the task needs of all outputs after their endings."""
+    card, raw = predictor.card, {name: f"raw {name}" for name in task.raw_outputs}
+
+    def condense(some: Outputs) -> Outputs:
+        kept = task.condensed(_ended(some, card.outputs), card)
+        return {**{key: some[name] for name, key in raw.items()}, **kept}
+
+    found = dict(_predicted(predictor, photos, condense))
+    return {name: found.pop(key) for name, key in raw.items()}, found
 
 
 def _ended(raw: Outputs, outputs: tuple[Output, ...]) -> Outputs:

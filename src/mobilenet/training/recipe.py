@@ -92,8 +92,11 @@ def augmentation(settings: TrainingSettings, of_task: Mapping[str, Any] = _NOTHI
     return replace(_recipe(settings.weights).augmentation, **{**of_task, **settings.augmentation})
 
 
-def make_plan(settings: TrainingSettings, photos: int, of_task: Mapping[str, Any] = _NOTHING) -> Plan:
-    """The plan of a run on this number of training photos, for a task with that `Task.augmentation`.
+def make_plan(
+    settings: TrainingSettings, photos: int, of_task: Mapping[str, Any] = _NOTHING, rate: float = 1.0
+) -> Plan:
+    """The plan of a run on this number of training photos, for a task with that `Task.augmentation` and that
+    `Task.fine_tuning_rate`.
 
     A batch is at most an eighth of the photos (but no fewer than 8), so that small data sets take enough steps per
     epoch.
@@ -102,10 +105,11 @@ def make_plan(settings: TrainingSettings, photos: int, of_task: Mapping[str, Any
     batch_size = min(settings.batch_size, max(min(photos, 8), photos // 8))
     epochs = _epochs(settings, recipe, photos)
     augmented = augmentation(settings, of_task)
+    usual = _learning_rate(recipe, settings.optimizer, batch_size) * (1.0 if settings.weights is None else rate)
     return Plan(
         epochs=epochs,
         batch_size=batch_size,
-        learning_rate=_or(settings.learning_rate, _learning_rate(recipe, settings.optimizer, batch_size)),
+        learning_rate=_or(settings.learning_rate, usual),
         layer_decay=_or(settings.layer_decay, recipe.layer_decay),
         weight_decay=_or(settings.weight_decay, recipe.decays[settings.optimizer]),
         warmup_epochs=_or(settings.warmup_epochs, min(recipe.warmup_epochs, epochs / _PARTS)),

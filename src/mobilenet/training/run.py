@@ -135,7 +135,7 @@ def _run(
         nouns = data.task.vocabulary_noun, data.task.contradiction
         if found := quick_check(data.dataset.vocabulary, data.training, data.validation, *nouns):
             listener.note(f"check: {found}; see mobilenet check {spelled(settings.data)}")
-        plan = make_plan(settings, len(data.training), data.task.augmentation)
+        plan = make_plan(settings, len(data.training), data.task.augmentation, data.task.fine_tuning_rate)
         if plan.batch_size < settings.batch_size:
             there = f"{len(data.training)} to train on"
             listener.note(f"batches of {plan.batch_size} photos, not {settings.batch_size}: there are {there}")

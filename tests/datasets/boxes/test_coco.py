@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.datasets.boxes.writers import read_parts, write_photo
+from tests.datasets.boxes.writers import read_part, read_parts, write_photo
 
 from mobilenet.datasets.reader import NamedPart
 from mobilenet.datasets.sources.boxes.annotation import Fault, Reason
@@ -320,3 +320,18 @@ def test_names_of_any_length_and_with_line_breaks_are_one_line(tmp_path: Path) -
     assert len(found.photos["1.png"]) == 1
     assert len(found.faults) == 5
     assert all(len(line.splitlines()) == 1 and len(line) < 300 for line in found.doubtful())
+
+
+def test_photos_that_another_file_may_tell_of_are_not_called_unused(tmp_path: Path) -> None:
+    for number in range(5):
+        write_photo(tmp_path / f"{number}.png", (20, 40))
+    for part, numbers in (("train", (0, 1)), ("val", (2,))):
+        images = [{"id": number, "file_name": f"{number}.png"} for number in numbers]
+        (tmp_path / f"{part}.json").write_text(json.dumps({**document(), "images": images}), "utf-8")
+    train, val = read_parts(tmp_path)
+    assert (set(train.photos), set(val.photos)) == ({"0.png", "1.png"}, {"2.png"})
+    assert (train.notes, val.notes) == ((), ())
+    assert read_part(tmp_path).notes == (f"{tmp_path}: photos that the 2 files do not list are not used: 2",)
+    (tmp_path / "val.json").unlink()
+    (alone,) = read_parts(tmp_path)
+    assert alone.notes == (f"{tmp_path}: photos that train.json does not list are not used: 3",)

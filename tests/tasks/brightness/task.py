@@ -1,9 +1,8 @@
 """The task itself."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,8 +19,8 @@ from mobilenet.model.outputs import Output, Outputs
 from mobilenet.model.vocabulary import Vocabulary
 from mobilenet.spec.rows import Conv, Linear, Network
 from mobilenet.spec.shapes import output_shapes
-from mobilenet.tasks.sections import Column, Figure, Gallery, Section, Table
-from mobilenet.tasks.task import NO_WRITERS, Evaluated, Goal, LossSettings, Options, Temperatures, Wrong
+from mobilenet.tasks.sections import Column, Figure, Gallery, Part, Section, Table
+from mobilenet.tasks.task import Evaluated, Goal, Judgement, LossSettings, Options, TaskDefaults, Temperatures, Wrong
 
 if TYPE_CHECKING:
     from mobilenet.nn.objective import Objective
@@ -44,17 +43,18 @@ class Answer:
     def drawn(self, pixels: NDArray[np.uint8], /) -> NDArray[np.uint8]:
         return pixels
 
+    def parts(self) -> tuple[Part, ...]:
+        return (f"Darkest {self.quadrant}.",)
 
-class Brightness:
+
+class Brightness(TaskDefaults):
     name = "brightness"
     goal = Goal("found", "found", "share of photos found", "same quadrant")
     curves = (("found", "found"),)
-    writers = NO_WRITERS
+    raw_outputs = ("quadrant",)
     vocabulary_noun = "quadrants"
     contradiction = "two labels"
     architectures = ("mobilenet_v1",)
-    several_objects = False
-    augmentation: Mapping[str, Any] = MappingProxyType({})
 
     def recognises(self, data: Path) -> bool:
         return is_light(data)
@@ -98,17 +98,6 @@ class Brightness:
         )
         return Head(rows, outputs)
 
-    def decoding(self, _body: Network, vocabulary: Vocabulary) -> Mapping[str, Any]:
-        return vocabulary.fields
-
-    def inherited(self, _decoding: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Nothing."""
-        return {}
-
-    def kept_head(self, *_: object) -> Mapping[str, NDArray[np.float32]]:
-        """Nothing: the head is fitted to the photos."""
-        return {}
-
     def objective(self, _card: ModelCard, _settings: LossSettings | None = None) -> "Objective":
         from brightness.objective import LightObjective
 
@@ -123,21 +112,28 @@ class Brightness:
         pairs = zip(outputs["brightness"][:, 0].tolist(), outputs["quadrant"].argmax(1).tolist(), strict=True)
         return [Answer(brightness, card.labels[quadrant]) for brightness, quadrant in pairs]
 
-    def score(self, outputs: Outputs, targets: Targets, card: ModelCard) -> dict[str, Any]:
+    def judge(self, outputs: Outputs, targets: Targets, card: ModelCard) -> Judgement:
         assert isinstance(targets, Light)
         off = np.abs(outputs["brightness"][:, 0] - targets.brightness)
         right = outputs["quadrant"].argmax(1) == targets.quadrant
         found = right & (off < card.decoding["near"])
-        return {"found": float(found.mean()), "loss": float(off.mean() + 1 - right.mean()), "error": float(off.mean())}
+        figures = {
+            "found": float(found.mean()),
+            "loss": float(off.mean() + 1 - right.mean()),
+            "error": float(off.mean()),
+        }
+        return Judgement(figures, lambda: self._mistakes(outputs, targets, card))
 
-    def temperatures(self, raw: Outputs, targets: Targets, _card: ModelCard) -> Temperatures:
+    def temperatures(self, raw: Outputs, outputs: Outputs, targets: Targets, _card: ModelCard) -> Temperatures:
         """A number that halves the weights exactly."""
         assert isinstance(targets, Light)
+        assert raw.keys() == {"quadrant"}
+        assert outputs.keys() == {"brightness", "quadrant"}
         assert len(raw["quadrant"]) == len(targets)
+        assert np.allclose(outputs["quadrant"].sum(1), 1)
         return Temperatures({"quadrant": 2.0}, {"warmth": 2.0})
 
-    def mistakes(self, outputs: Outputs, targets: Targets, card: ModelCard) -> list[Wrong]:
-        assert isinstance(targets, Light)
+    def _mistakes(self, outputs: Outputs, targets: Light, card: ModelCard) -> list[Wrong]:
         answers = outputs["quadrant"].argmax(1)
         return [
             Wrong(photo, card.labels[targets.quadrant[photo]], card.labels[answers[photo]], 1.0)
@@ -146,9 +142,6 @@ class Brightness:
 
     def agreement(self, ours: Outputs, theirs: Outputs, _card: ModelCard) -> float:
         return float((ours["quadrant"].argmax(1) == theirs["quadrant"].argmax(1)).mean())
-
-    def suppression(self, _card: ModelCard) -> None:
-        return
 
     def headline(self, evaluation: Evaluated) -> tuple[Figure, ...]:
         return (Figure("Found", evaluation.figures["found"]),)

@@ -23,7 +23,7 @@ def squares(tmp_path_factory: pytest.TempPathFactory) -> Path:
         image = Image.fromarray(random.integers(0, 90, (_SIDE, _SIDE, 3), np.uint8))
         objects = []
         for left in (2, 34)[: 1 + number % 2]:
-            label, side = int(random.integers(0, 3)), int(random.integers(16, 29))
+            label, side = int(random.integers(0, 3)), int(random.integers(19, 30))
             top = int(random.integers(2, _SIDE - side))
             image.paste(_COLOURS[label], (left, top, left + side, top + side))
             objects.append((NAMES[label], (top, left, top + side, left + side)))

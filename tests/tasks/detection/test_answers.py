@@ -161,6 +161,9 @@ def test_other_answers_are_refused(tmp_path: Path) -> None:
         def drawn(self, pixels: NDArray[np.uint8], /) -> NDArray[np.uint8]:
             return pixels
 
+        def parts(self) -> tuple[str, ...]:
+            return ()
+
     for kind in WRITERS:
         writer = WRITERS[kind](tmp_path / kind, replace(CARD, labels=()))
         with pytest.raises(TypeError, match="the answer is Other, not boxes"):

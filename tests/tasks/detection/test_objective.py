@@ -12,7 +12,8 @@ from tests.tasks.detection.detector import card_of
 from mobilenet.errors import ConfigError
 from mobilenet.images.augment import whole_photos
 from mobilenet.metrics.detection import iou
-from mobilenet.nn.boxes import corners_of, encode, matches, overlap_loss
+from mobilenet.model.suppression import corners
+from mobilenet.nn.boxes import encode, matches, overlap_loss
 from mobilenet.tasks.detection.found import found_boxes
 from mobilenet.tasks.detection.priors import BOX_SCALES, prior_boxes
 from mobilenet.tasks.detection.targets import BoxTargets
@@ -38,11 +39,11 @@ def _perfect(targets: BoxTargets, sure: float = 12.0) -> dict[str, torch.Tensor]
     count = len(_PRIORS)
     codes = np.zeros((len(targets), count, 4), np.float32)
     scores = np.full((len(targets), count, 2), -sure, np.float32)
-    corners = corners_of(torch.tensor(_PRIORS)).numpy()
+    priors = corners(_PRIORS)
     for photo in range(len(targets)):
         at = targets.photo(photo)
         for box, label in zip(targets.boxes[at], targets.labels[at].tolist(), strict=True):
-            shared = iou(corners, box[None])[:, 0]
+            shared = iou(priors, box[None])[:, 0]
             chosen = np.flatnonzero((shared >= 0.5) | (shared == shared.max()))
             wanted = np.repeat(box[None], len(chosen), 0)
             made = encode(torch.from_numpy(wanted), torch.from_numpy(_PRIORS[chosen]))
@@ -88,19 +89,19 @@ def test_the_focal_loss_of_one_prior_by_hand() -> None:
     """Lin et al. 2017, equation 5: -alpha (1 - p)² log p of the matched class, -(1 - alpha) p² log(1 - p) otherwise."""
     outputs = {"boxes": torch.zeros(1, len(_PRIORS), 4), "scores": torch.zeros(1, len(_PRIORS), 2)}
     photo = _TWO.take(np.array([0]))
-    corners = corners_of(torch.tensor(_PRIORS))
+    priors = torch.tensor(corners(_PRIORS))
     boxes = torch.from_numpy(photo.boxes)[None]
-    found = matches(corners, boxes, torch.ones(1, 2, dtype=torch.bool), torch.zeros(1, 2, dtype=torch.bool))
+    found = matches(priors, boxes, torch.ones(1, 2, dtype=torch.bool), torch.zeros(1, 2, dtype=torch.bool))
     matched, counted = int(found.matched.sum()), int(found.counted.sum())
     each = 0.25 * math.log(2)
     expected = (matched * 0.25 + matched * 0.75 + (counted - matched) * 2 * 0.75) * each / matched
-    assert _loss(Detection(), outputs, photo)[1] == pytest.approx(expected, rel=1e-5)
+    assert _loss(Detection(score_loss="focal"), outputs, photo)[1] == pytest.approx(expected, rel=1e-5)
 
 
 def test_every_box_has_a_prior_however_small() -> None:
     boxes = torch.tensor([[[0.5, 0.5, 0.501, 0.501], [0.1, 0.1, 0.9, 0.9], [0.0, 0.0, 0.02, 0.9]]])
     yes = torch.ones(1, 3, dtype=torch.bool)
-    found = matches(corners_of(torch.tensor(_PRIORS)), boxes, yes, ~yes)
+    found = matches(torch.tensor(corners(_PRIORS)), boxes, yes, ~yes)
     assert set(found.which[found.matched].tolist()) == {0, 1, 2}
     assert not (found.matched & ~found.counted).any()
 

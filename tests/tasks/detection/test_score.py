@@ -14,7 +14,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from mobilenet.tasks.detection.mistakes import mistakes
-from mobilenet.tasks.detection.score import agreement, background_name, score
+from mobilenet.tasks.detection.score import agreement, background_name, judged, score
 from mobilenet.tasks.detection.targets import BoxTargets, Found
 
 NAMES = ("ace", "king", "queen")
@@ -116,7 +116,7 @@ def cases(draw: st.DrawFn) -> tuple[list[Found], BoxTargets]:
 @given(cases())
 def test_averages_are_those_of_pycocotools_and_every_count_adds_up(case: tuple[list[Found], BoxTargets]) -> None:
     found, targets = case
-    figures = score(found, targets, NAMES)
+    figures = score(judged(found, targets), NAMES)
     json.dumps(figures, allow_nan=False)
     assert [figures[name] for name in _FIGURES] == by_pycocotools(found, targets)
     assert sum(row["boxes"] for row in figures["classes"]) == figures["boxes"] == int((~targets.crowd).sum())
@@ -148,7 +148,7 @@ def _by_hand() -> tuple[list[Found], BoxTargets]:
 
 def test_figures_by_hand() -> None:
     found, targets = _by_hand()
-    figures = score(found, targets, NAMES)
+    figures = score(judged(found, targets), NAMES)
     # From 0.9 up the F1 is 2/(1 + 3), from 0.25 up it is 4/(4 + 3), from 0.125 up 4/(5 + 3).
     assert figures["threshold"] == pytest.approx((0.25 + 0.125) / 2)
     assert (figures["precision"], figures["recall"], figures["f1"]) == (2 / 4, 2 / 3, pytest.approx(4 / 7))
@@ -173,7 +173,7 @@ def test_figures_by_hand() -> None:
 def test_what_is_found_in_a_crowd_counts_nowhere() -> None:
     targets = targets_of([[(_HERE, 0, False), (_THERE, 0, True)], [(_HERE, 0, False)]], SIZES[:2])
     found = [found_of((_HERE, 0, 0.9), *[(_THERE, 0, 0.5)] * 10), found_of((_HERE, 0, 0.4))]
-    figures = score(found, targets, ("ace",))
+    figures = score(judged(found, targets), ("ace",))
     assert figures["threshold"] == pytest.approx(0.2)
     assert [figures[name] for name in ("boxes", "crowds", "detections", "f1", "ap")] == [2, 1, 2, 1.0, 1.0]
 
@@ -182,7 +182,7 @@ def test_sizes_are_those_of_the_photo_in_pixels() -> None:
     box = [((0.0, 0.0, 0.5, 0.5), 0, False)]
     found = [found_of((box[0][0], 0, 0.5))]
     for side, size in ((63, "small"), (65, "medium"), (191, "medium"), (193, "large")):
-        figures = score(found, targets_of([box], [(side, side)]), ("ace",))
+        figures = score(judged(found, targets_of([box], [(side, side)])), ("ace",))
         assert {name: figures[f"ap_{name}"] for name in ("small", "medium", "large")} == {
             "small": None,
             "medium": None,
@@ -194,7 +194,7 @@ def test_sizes_are_those_of_the_photo_in_pixels() -> None:
 @pytest.mark.parametrize("names", [("ace",), NAMES])
 def test_without_detections_everything_is_missed(names: tuple[str, ...]) -> None:
     targets = targets_of([[(_HERE, 0, False)], [], [(_HERE, 0, True)]], SIZES)
-    figures = score([found_of()] * 3, targets, names)
+    figures = score(judged([found_of()] * 3, targets), names)
     assert [figures[name] for name in ("ap", "recall", "f1", "precision", "threshold")] == [0.0, 0.0, 0.0, None, None]
     assert figures["confusion"] == {"true": [0], "predicted": [len(names)], "boxes": [1]}
     assert (figures["crowds"], figures["empty_photos"]) == (1, 1)
@@ -202,10 +202,11 @@ def test_without_detections_everything_is_missed(names: tuple[str, ...]) -> None
 
 def test_without_boxes_nothing_is_measured() -> None:
     targets = targets_of([[], []], SIZES[:2])
-    figures = score([found_of((_HERE, 0, 0.9)), found_of()], targets, NAMES)
+    at = judged([found_of((_HERE, 0, 0.9)), found_of()], targets)
+    figures = score(at, NAMES)
     assert [figures[name] for name in (*_FIGURES, "recall", "threshold")] == [None] * 14
     assert figures["curves"]["mean"] is None
-    assert mistakes([found_of((_HERE, 0, 0.9)), found_of()], targets, NAMES) == []
+    assert mistakes(at, NAMES) == []
 
 
 def test_the_background_has_a_name_of_its_own() -> None:
@@ -215,7 +216,7 @@ def test_the_background_has_a_name_of_its_own() -> None:
 
 def test_mistakes_by_hand() -> None:
     found, targets = _by_hand()
-    alarm, swap = mistakes(found, targets, NAMES)
+    alarm, swap = mistakes(judged(found, targets), NAMES)
     assert (alarm.photo, alarm.label, alarm.predicted) == (2, "background", "king")
     assert alarm.confidence == pytest.approx(0.7)
     assert (alarm.labelled_regions, [region.name for region in alarm.predicted_regions]) == ((), ["king 70 %"])
@@ -236,7 +237,7 @@ def test_what_was_missed_most_surely_comes_first() -> None:
     sure = found_of((_HERE, 1, 0.875), (_THERE, 1, 0.875))
     alarms = [((0.75, 0.0, 1.0, 0.25), 2, 0.02)] * 3
     found = [sure, found_of((_HERE, 0, 0.25), *hit), found_of((_FAR, 0, 0.01), *alarms)]
-    wrong = [one for one in mistakes(found, targets, NAMES) if one.predicted == "background"]
+    wrong = [one for one in mistakes(judged(found, targets), NAMES) if one.predicted == "background"]
     assert [(one.photo, one.label, one.confidence) for one in wrong] == [(2, "ace", 1.0), (1, "king", 1.0)]
     large, small = wrong[0].labelled_regions
     assert (large.box, large.wrong, small.box, small.wrong) == (_HERE, True, _FAR, True)
@@ -246,7 +247,7 @@ def test_mistakes_are_the_worst_of_each_kind() -> None:
     many = 60
     targets = targets_of([[(_HERE, 0, False)] * 30] * many, [(100, 100)] * many)
     found = [found_of(*[(_FAR, 1, 0.5)] * 40, (_HERE, 0, 0.9)) for _ in range(many)]
-    wrong = mistakes(found, targets, NAMES)
+    wrong = mistakes(judged(found, targets), NAMES)
     kinds = [(one.label, one.predicted) for one in wrong]
     assert {kind: kinds.count(kind) for kind in kinds} == {("ace", "background"): 24}
     assert all(len(one.labelled_regions) == 24 and len(one.predicted_regions) <= 24 for one in wrong)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mobilenet.tasks.detection.score import score
+from mobilenet.tasks.detection.score import judged, score
 from mobilenet.tasks.detection.sections import headline, sections, summary
 from mobilenet.tasks.detection.targets import BoxTargets, Found
 from mobilenet.tasks.sections import Curves, Gallery, Matrix, Section, Table
@@ -47,7 +47,7 @@ def evaluation() -> _Evaluated:
         _found((_HERE, 0, 0.85)),
         _found((_HERE, 1, 0.7), (_FAR, 1, 0.75)),
     ]
-    return _Evaluated(3, score(found, targets, NAMES))
+    return _Evaluated(3, score(judged(found, targets), NAMES))
 
 
 def _section(found: tuple[Section, ...], anchor: str) -> Section:
@@ -127,7 +127,7 @@ def test_each_kind_of_mistake_has_a_gallery_of_its_own(evaluation: _Evaluated) -
 
 
 def test_without_mistakes_there_is_no_gallery() -> None:
-    figures = score([_found((_HERE, 0, 0.9))], _targets([(_HERE, 0)]), ("ace",))
+    figures = score(judged([_found((_HERE, 0, 0.9))], _targets([(_HERE, 0)])), ("ace",))
     section = _section(sections(_Evaluated(1, figures)), "mistakes")
     assert (section.parts, section.note) == ((), "No box was missed, invented or swapped.")
     (curves,) = _section(sections(_Evaluated(1, figures)), "precision-and-recall").parts
@@ -137,7 +137,7 @@ def test_without_mistakes_there_is_no_gallery() -> None:
 
 @pytest.mark.parametrize("boxes", [[], [(_HERE, 0)]])
 def test_nothing_found_or_nothing_to_find_is_shown_as_that(boxes: list[tuple[tuple[float, ...], int]]) -> None:
-    evaluation = _Evaluated(1, score([_found()], _targets(boxes), NAMES))
+    evaluation = _Evaluated(1, score(judged([_found()], _targets(boxes)), NAMES))
     assert headline(evaluation)[0].value == (0.0 if boxes else None)
     anchors = [section.anchor for section in sections(evaluation)]
     assert ("precision-and-recall" in anchors) == bool(boxes)

@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mobilenet.spec import mobilenet_v1
-from mobilenet.tasks.detection.priors import default_shapes
+from mobilenet.tasks.detection.head import decoding_of, head_of
+from mobilenet.tasks.detection.priors import FINE, SHAPES, default_shapes
 from mobilenet.tasks.detection.shapes import SAMPLE, fitting, sample_of
 
 _BODY = mobilenet_v1(0.25, 320, 0)
@@ -49,3 +50,26 @@ def test_priors_are_always_boxes_and_as_many(sides: list[tuple[float, float]]) -
     fitted = fitting(_BODY, usual, sample_of(_boxes(np.array(sides))))
     assert [len(priors) for priors in fitted] == [len(priors) for priors in usual]
     assert all(0 < side <= 4 for priors in fitted for shape in priors for side in shape)
+
+
+def test_small_boxes_get_a_finer_plane() -> None:
+    """At 320 pixels a position of the usual finest plane is 16 pixels; so many of the boxes here are 20 pixels long."""
+    for small, fine in ((24, False), (26, True)):
+        sides = np.repeat([[20 / 320] * 2, [100 / 320] * 2], [small, 100 - small], 0)
+        decoding = decoding_of(_BODY, sample_of(_boxes(sides)), None)
+        assert decoding.get(FINE, False) == fine
+        assert len(decoding[SHAPES]) == 6 + fine
+        outputs = {output.name: output for output in head_of(_BODY, 3, decoding).outputs}
+        assert outputs["boxes"].shape == (3 * 40**2 * fine + 3 * 20**2 + 6 * (10**2 + 5**2 + 3**2 + 2**2 + 1), 4)
+
+
+def test_planes_can_be_chosen_and_go_on() -> None:
+    small = sample_of(_boxes(np.full((50, 2), 0.05)))
+    assert FINE not in decoding_of(_BODY, small, None, "usual")
+    fine = decoding_of(_BODY, {}, None, "fine")
+    assert fine[SHAPES] == default_shapes(_BODY, fine=True)
+    assert decoding_of(_BODY, fine, None) == fine
+    assert decoding_of(_BODY, fine, None, "usual")[SHAPES] == default_shapes(_BODY)
+    assert decoding_of(mobilenet_v1(0.25, 96, 0), fine, None)[SHAPES] == default_shapes(
+        mobilenet_v1(0.25, 96, 0), fine=True
+    )

@@ -69,7 +69,7 @@ def test_figures_by_hand() -> None:
     """Two of class 0 side by side, and two of class 1 that point away from each other, one of them near class 0."""
     vectors = _unit((1, 0), (1, 0.1), (1, 0.3), (-1, -0.2))
     targets = Identities(("a", "b"), np.array([0, 0, 1, 1]))
-    found = _TASK.score({"embedding": vectors}, targets, replace(_card(), decoding={"threshold": 0.5}))
+    found = _TASK.judge({"embedding": vectors}, targets, replace(_card(), decoding={"threshold": 0.5})).figures
     assert (found["recall_at_1"], found["queries"]) == (0.5, 4)
     # Both of class 0 have their mate first; those of class 1 have R = 1 and another photo first.
     assert found["map_at_r"] == 0.5
@@ -78,7 +78,7 @@ def test_figures_by_hand() -> None:
     # Pairs of one class: cosines near 1 and near -1; of two classes: 2 near 1, 2 near -1.
     assert (at["true_accept_rate"], at["false_accept_rate"]) == (0.5, 0.5)
     assert (found["verification"]["same_pairs"], found["verification"]["different_pairs"]) == (2, 4)
-    wrong = _TASK.mistakes({"embedding": vectors}, targets, _card())
+    wrong = _TASK.judge({"embedding": vectors}, targets, _card()).mistakes()
     assert [(one.photo, one.label, one.predicted) for one in wrong] == [(2, "b", "a"), (3, "b", "a")]
 
 
@@ -89,7 +89,7 @@ def test_the_validation_loss_is_that_of_the_objective() -> None:
 
     random = np.random.default_rng(0)
     vectors, numbers = _unit(*random.normal(size=(20, 5))), random.integers(0, 6, 20)
-    found = _TASK.score({"embedding": vectors}, Identities(tuple("abcdef"), numbers), _card())["loss"]
+    found = _TASK.judge({"embedding": vectors}, Identities(tuple("abcdef"), numbers), _card()).figures["loss"]
     wanted = contrastive_loss(torch.from_numpy(vectors).double(), torch.from_numpy(numbers), 0.1)
     assert found == pytest.approx(float(wanted))
 
@@ -98,14 +98,14 @@ def test_a_threshold_is_fitted_to_pairs_and_kept() -> None:
     random = np.random.default_rng(0)
     raw = random.normal(size=(60, 8)).astype(np.float32)
     targets = Identities(("a", "b"), np.arange(60) % 2)
-    found = replace(_TASK, false_accept_rate=0.1).temperatures({"embedding": raw}, targets, _card())
+    found = replace(_TASK, false_accept_rate=0.1).temperatures({"embedding": raw}, {}, targets, _card())
     assert found.by_output == {}
     assert found.decoding["false_accept_rate"] == 0.1
     unit = raw / np.linalg.norm(raw, axis=1, keepdims=True)
     card = replace(_card(), decoding=dict(found.decoding))
-    at = _TASK.score({"embedding": unit}, targets, card)["verification"]["at_threshold"]
+    at = _TASK.judge({"embedding": unit}, targets, card).figures["verification"]["at_threshold"]
     assert at["false_accept_rate"] == pytest.approx(0.1, abs=2 / 900)
-    few = _TASK.temperatures({"embedding": raw[:6]}, targets.take(np.arange(6)), _card())
+    few = _TASK.temperatures({"embedding": raw[:6]}, {}, targets.take(np.arange(6)), _card())
     assert few.decoding == {}
     assert few.figures["threshold"]["note"] == "9 pairs of two classes are too few; 100 are needed"
 
@@ -118,7 +118,7 @@ def test_pairs_measure_verification_alone(tmp_path: Path, mosaics: Path) -> None
     assert isinstance(photos.targets, Pairings)
     assert photos.targets.same.tolist() == [True, False]
     vectors = _unit((1, 0), (1, 0.1), (0, 1))
-    found = _TASK.score({"embedding": vectors}, photos.targets, _card())
+    found = _TASK.judge({"embedding": vectors}, photos.targets, _card()).figures
     assert found["recall_at_1"] is None
     assert found["loss"] == pytest.approx((1 - vectors[0] @ vectors[1]) / 2, abs=1e-6)
     assert (found["verification"]["same_pairs"], found["verification"]["different_pairs"]) == (1, 1)
@@ -137,7 +137,9 @@ def test_pairs_follow_their_photos() -> None:
 
 def test_a_teacher_is_agreed_with() -> None:
     theirs = _unit((1, 0), (0, 1), (-1, 0))
-    found = _TASK.score({"embedding": theirs[[0, 1, 1]]}, _TASK.answered({"embedding": theirs}, Vocabulary()), _card())
+    found = _TASK.judge(
+        {"embedding": theirs[[0, 1, 1]]}, _TASK.answered({"embedding": theirs}, Vocabulary()), _card()
+    ).figures
     assert found["recall_at_1"] == pytest.approx(2 / 3)
     assert found["loss"] == pytest.approx(2 / 3)
     assert isinstance(_TASK.answered({"embedding": theirs}, Vocabulary()), Vectors)

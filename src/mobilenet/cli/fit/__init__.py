@@ -38,7 +38,11 @@ _ACCURACY = Quantity("accuracy", "0.9 or 90%", {"": 1.0, "%": 0.01})
     show_default=True,
     help="Share of latency kept in reserve for busier times when candidates are chosen.",
 )
-@click.option("--accuracy", type=_ACCURACY, help="Find the smallest model that reaches this accuracy, such as 0.9.")
+@click.option(
+    "--accuracy",
+    type=_ACCURACY,
+    help="Find the smallest model that reaches this accuracy, or this AP or whatever the task goes by, such as 0.9.",
+)
 @click.option("--threads", default=1, show_default=True, help="CPU threads on the device.")
 @click.option(
     "--device", type=click.Path(path_type=Path), help="Device profile; see benchmark --grid.  [default: this machine's]"
@@ -108,7 +112,7 @@ def command(data: Path, out: Path | None, *, as_json: bool, **options: Any) -> N
     else:
         print_fitted(found, page)
     if found.chosen is None:
-        raise GateError(f"no file fits the budget ({found.limits}); {found.nearest_miss()}")
+        raise GateError(f"no file fits the budget ({found.limits.in_words(found.goal.noun)}); {found.nearest_miss()}")
 
 
 def _settings(data: Path, out: Path | None, options: dict[str, Any]) -> "FitSettings":

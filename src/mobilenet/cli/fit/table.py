@@ -21,7 +21,8 @@ _LONGEST = 80
 
 def print_fitted(found: "Fitted", page: Path) -> None:
     """Print the table, the chosen file if there is one, the paths of model and report, and the time taken."""
-    header = ("candidate", "verdict", "variant", "p95 ms", "MB", "memory MB", "accuracy (epochs)", "promise (epochs)")
+    trained = (f"{found.goal.title} (epochs)", "promise (epochs)")
+    header = ("candidate", "verdict", "variant", "p95 ms", "MB", "memory MB", *trained)
     compared = bool(found.short_trials) and found.limits.accuracy is None
     columns = len(header) if compared else len(header) - 1
     rows = [_row(found, option)[:columns] for option in found.options if option.inside]
@@ -78,7 +79,7 @@ def _chosen(found: "Fitted", file: "MeasuredFile") -> Iterator[str]:
 
     bounds = found.interval(file.accuracy)
     of = f"of {found.photos:,} validation photos, 95 % interval {bounds[0]:.1%} to {bounds[1]:.1%}; " if bounds else ""
-    yield f"accuracy {shown_accuracy(file.accuracy)} ({of}network {shown_accuracy(file.network_accuracy)})"
+    yield f"{found.goal.noun} {shown_accuracy(file.accuracy)} ({of}network {shown_accuracy(file.network_accuracy)})"
     yield f"{file.size_bytes:,} bytes"
     where = f" (estimated for {found.estimated_for}, not measured there)" if file.estimated else ""
     yield f"{file.p95_ms:.3g} ms at p95 and {file.peak_bytes / 1e6:.1f} MB of memory{where}"

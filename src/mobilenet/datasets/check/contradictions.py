@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mobilenet.datasets.targets import Located, Targets, known_labels, labelled_part
+from mobilenet.datasets.targets import Comparable, Located, Targets, known_labels, labelled_part
 from mobilenet.images.overlay import Mark
 from mobilenet.model.vocabulary import Vocabulary
 
@@ -22,7 +22,8 @@ class Labels:
     def __init__(self, parts: Sequence[Targets], vocabulary: Vocabulary) -> None:
         self._parts, self._vocabulary = [labelled_part(targets) for targets in parts], vocabulary
         self._located = all(isinstance(found, Located) for found, _ in self._parts)
-        self._known = None if self._located else _joined([known_labels(targets) for targets in parts])
+        self._compared = all(isinstance(found, Comparable) for found, _ in self._parts)
+        self._known = None if self._compared else _joined([known_labels(targets) for targets in parts])
         self._starts = np.cumsum([0, *(len(targets) for targets in parts)])
         self._given = parts
 
@@ -40,7 +41,7 @@ class Labels:
     def contradict(self, photos: Sequence[int], crop: float = 0.0) -> bool:
         """Whether some of these photos (their indices) have a label that others of them have not; `crop` is the share
         of their sides that copies may have lost."""
-        if self._located:
+        if self._compared:
             # Likeness within a tolerance is compared with one of them, or else the tolerance would add up.
             places = [place for place in map(self._place, photos) if place is not None]
             return any(places[0][0].contradict(places[0][1], *other, crop) for other in places[1:])

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-__all__ = ["FILE_NAMES", "LABELS", "SPLITS", "find", "normal"]
+__all__ = ["FILE_NAMES", "LABELS", "LATITUDES", "LONGITUDES", "SPLITS", "find", "normal"]
 
 FILE_NAMES = (
     "filename",
@@ -48,6 +48,20 @@ LABELS = (
     "species",
 )
 SPLITS = ("split", "datasplit", "subset", "partition", "dataset", "set", "phase", "usage")
+LATITUDES = ("latitude", "lat", "latitudedeg", "latdeg", "gpslatitude", "gpslat", "decimallatitude")
+LONGITUDES = (
+    "longitude",
+    "lon",
+    "lng",
+    "long",
+    "longitudedeg",
+    "londeg",
+    "lngdeg",
+    "gpslongitude",
+    "gpslon",
+    "gpslng",
+    "decimallongitude",
+)
 """Headers of columns, in order of preference, without case and punctuation: `File_Name` is `filename`."""
 
 

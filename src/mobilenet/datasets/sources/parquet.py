@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mobilenet.datasets.archive import Archive
 from mobilenet.datasets.remote.byte_files import Blob, Stream, open_blob
+from mobilenet.datasets.sources.columns import LATITUDES, LONGITUDES, find
 from mobilenet.datasets.sources.parquet_rows import damaged, failures
 from mobilenet.errors import DataError, ImageError
 from mobilenet.images.decode import Limits
@@ -86,7 +87,7 @@ def read_parquet(names: Sequence[str]) -> Archive:
 
     A photo is named after its file and row. Labels are strings, or numbers with class names stored in the file as by
     the `datasets` library. Without them, or with lists of them, the archive's `about` has what the columns of numbers
-    and lists say.
+    and lists say; in any case it has latitudes and longitudes.
     """
     files = [_open(name) for name in names]
     members = _Rows(files)
@@ -140,14 +141,21 @@ def _columns(name: str, file: "ParquetFile") -> _Columns:
     found = list(schema.names)
     image = _choose(found, [c for c, kind in kinds.items() if kind == "Image"], _IMAGES)
     label = _choose(found, [c for c, kind in kinds.items() if kind == "ClassLabel"], _LABELS)
+    positions = _positions(found)
     others = _speaking(schema, image) if label is None or _is_list(schema, label) else ()
-    for what, column in (("images", image), ("labels", label or (others or None))):
+    for what, column in (("images", image), ("labels", label or (others or positions or None))):
         if column is None:
             raise DataError(f"{name} has no column of {what}; it has: {', '.join(found[:10])}")
-    if others:
-        return _Columns(image or "", None, (), others)
-    classes = features.get(label or "", {}).get("names") or ()
-    return _Columns(image or "", label, tuple(map(str, classes)))
+    if others or label is None:
+        return _Columns(image or "", None, (), tuple(dict.fromkeys((*others, *positions))))
+    classes = features.get(label, {}).get("names") or ()
+    return _Columns(image or "", label, tuple(map(str, classes)), positions)
+
+
+def _positions(found: Sequence[str]) -> tuple[str, ...]:
+    """The columns of latitudes and longitudes, none unless there are both."""
+    latitude, longitude = find(found, LATITUDES), find(found, LONGITUDES)
+    return () if latitude is None or longitude is None else (found[latitude], found[longitude])
 
 
 def _is_list(schema: Any, column: str) -> bool:

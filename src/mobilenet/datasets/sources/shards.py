@@ -74,7 +74,9 @@ class ShardsPart:
         whole, below = self.whole.read(), f"{self.folder}/"
         classes = {file: name.removeprefix(below) for file, name in whole.classes.items() if name.startswith(below)}
         inside = (file for file in whole.about if f"{whole.classes.get(file, '')}/".startswith(below))
-        return Archive(classes, whole.members, about={file: whole.about[file] for file in inside}, names=whole.names)
+        about = {file: whole.about[file] for file in inside}
+        directly = (file for file, name in whole.classes.items() if name == self.folder and file not in about)
+        return Archive(classes, whole.members, about=about, names=whole.names, unlabelled=tuple(directly))
 
 
 class _Folders:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mobilenet.datasets.sources.endings import ending_of, is_photo
 
-__all__ = ["Files", "same_name"]
+__all__ = ["Files", "one_line", "same_name"]
 
 
 class Files:
@@ -61,3 +61,8 @@ class Files:
 def same_name(name: str) -> str:
     """What names that differ in case and composed letters alone have in common."""
     return unicodedata.normalize("NFC", name).casefold()
+
+
+def one_line(name: str) -> str:
+    """The name, in quotes and with escapes if it would break a line of text."""
+    return name if name.splitlines() in ([], [name]) else repr(name)

@@ -17,11 +17,11 @@ from mobilenet.datasets.sources.columns import FILE_NAMES, LABELS, SPLITS, find,
 from mobilenet.datasets.sources.endings import ending_of, is_photo
 from mobilenet.datasets.sources.folders import list_tree
 from mobilenet.datasets.sources.rows import Rows, opened_rows
-from mobilenet.datasets.sources.spellings import Files, same_name
+from mobilenet.datasets.sources.spellings import Files, one_line, same_name
 from mobilenet.datasets.sources.split_names import Named, is_training, split_of_values
 from mobilenet.errors import DataError
 
-__all__ = ["CellTable", "Header", "Table", "peek", "read_cells", "read_table", "table_split"]
+__all__ = ["CellTable", "Header", "Table", "lacks", "peek", "read_cells", "read_table", "table_split"]
 
 _SHOWN = 5
 
@@ -107,8 +107,8 @@ class _Seen:
             )
             first = self.missing[0]
             raise DataError(
-                f"{path} line {self.lines[first]}: {first} does not exist in {path.parent}{more}; file names must be "
-                "relative to the folder of the table"
+                f"{path} line {self.lines[first]}: {one_line(first)} does not exist in {path.parent}{more}; "
+                "file names must be relative to the folder of the table"
             )
 
 
@@ -210,7 +210,8 @@ def _labels(path: Path, part: str | None, files: Files) -> tuple[_Seen, Table]:
             file = found.file(files, line, named)
             if labels.setdefault(file, said) != said:
                 raise DataError(
-                    f"{path} line {line}: {file} is labelled {said}, but {labels[file]} on line {found.lines[file]}"
+                    f"{path} line {line}: {one_line(file)} is labelled {one_line(said)}, but {one_line(labels[file])} "
+                    f"on line {found.lines[file]}"
                 )
     return found, Table(labels, tuple(_notes(path, columns, found)))
 
@@ -220,7 +221,7 @@ def _cells(path: Path, columns: Sequence[int], part: str | None, files: Files) -
     with _opened(path) as opened:
         header = _described(opened.header)
         if header.file is None:
-            raise _lacks(path, header.names, "file_name", "file names")
+            raise lacks(path, header.names, "file_name", "file names")
         for line, row in _of_part(opened.rest, header.split, part):
             if not (named := _cell(row, header.file)):
                 found.left_out.append(f"line {line}: file_name is empty")
@@ -242,14 +243,14 @@ def _table(path: Path, opened: Rows, files: Files) -> tuple[_Columns, Iterator[t
     if label is None and len(others) == 1:
         label = others[0]
     if file is None or label is None:
-        raise _lacks(path, names, *(("file_name", "file names") if file is None else ("label", "labels")))
+        raise lacks(path, names, *(("file_name", "file names") if file is None else ("label", "labels")))
     return _Columns(names, file, label, split), rows
 
 
-def _lacks(path: Path, names: Sequence[str], missing: str, meaning: str) -> DataError:
-    return DataError(
-        f"{path} has no column {missing}; it has: {', '.join(names) or 'none'}; rename that of the {meaning}"
-    )
+def lacks(path: Path, names: Sequence[str], missing: str, meaning: str) -> DataError:
+    """The error of a table without the column `missing`, that of the `meaning`, but with those of these names."""
+    told = ", ".join(map(one_line, names)) or "none"
+    return DataError(f"{path} has no column {missing}; it has: {told}; rename that of the {meaning}")
 
 
 def _described(cells: Sequence[str]) -> Header:

@@ -78,22 +78,22 @@ def read_shards(names: Sequence[str], names_of_classes: Sequence[str] = ()) -> A
     members = _Places(shards)
     classes: dict[str, str] = {}
     about: dict[str, dict[str, object]] = {}
-    without = 0
+    unlabelled: list[str] = []
     unread: Counter[str] = Counter()
     for number, shard in enumerate(shards):
         for sample in _samples(shard):
             if not sample.photos:
                 unread.update(sample.others)
             label, more = _label(sample, names_of_classes), _more(sample.about)
-            without += 0 if label else len(sample.photos)
-            if not (label or more):
-                continue
             for member, offset, size in sample.photos:
                 name = _name(sample, shard, (member, offset), members.places)
                 classes |= {name: label} if label else {}
                 about |= {name: more} if more else {}
+                unlabelled += [] if label or more else [name]
                 members.places[name] = (number, offset, size)
-    return Archive(classes, members, without, dict(sorted(unread.items())), about, tuple(names_of_classes))
+    without = len(members.places) - len(classes)
+    counted = dict(sorted(unread.items()))
+    return Archive(classes, members, without, counted, about, tuple(names_of_classes), tuple(unlabelled))
 
 
 def _samples(shard: Blob) -> Iterator[_Sample]:

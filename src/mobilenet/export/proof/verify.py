@@ -205,7 +205,7 @@ def goal_of(outputs: Outputs, targets: Targets, task: Task, card: ModelCard) -> 
     where the photos have nothing to measure it on."""
 
     def score(kept: NDArray[np.int64]) -> float:
-        figure = task.score(taken(outputs, kept), targets.take(kept), card)[task.goal.name]
+        figure = task.judge(taken(outputs, kept), targets.take(kept), card).figures[task.goal.name]
         return 0.0 if figure is None else float(figure)
 
     return _of_those(finite_photos(outputs), score)

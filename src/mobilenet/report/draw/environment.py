@@ -32,6 +32,7 @@ def environment() -> "Environment":
     made.filters.update(
         percent=formats.percent,
         known=formats.known,
+        capitalised=formats.capitalised,
         spaced=formats.spaced,
         count=formats.count,
         size=formats.size,

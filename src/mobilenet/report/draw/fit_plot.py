@@ -17,11 +17,15 @@ _Axis = Literal["ms per image at p95", "file, MB", "memory on top of the engine,
 
 
 def fit_plot(found: Fitted) -> tuple[str, list[str]]:
-    """Accuracy against what the budget limits, as an SVG element, and the sentences of its caption."""
+    """Accuracy, or what the task has in its place, against what the budget limits, as an SVG element, and the sentences
+    of its caption."""
     axis, lines = _axis(found), _lines(found)
     dots = [_dot(found, option, axis) for option in found.options]
-    description = f"Accuracy against {axis} of {len(dots)} candidates; chosen: {found.winner or 'none'}"
-    return frontier("frontier", description, dots, lines, axis), list(_captions(found, dots, lines, axis))
+    noun = found.goal.noun
+    description = (
+        f"{formats.capitalised(noun)} against {axis} of {len(dots)} candidates; chosen: {found.winner or 'none'}"
+    )
+    return frontier("frontier", description, dots, lines, axis, noun), list(_captions(found, dots, lines, axis))
 
 
 def _axis(found: Fitted) -> _Axis:
@@ -80,9 +84,9 @@ def _captions(found: Fitted, dots: list[Dot], lines: Lines, axis: _Axis) -> Iter
     if "failed" in kinds:
         yield "A cross marks a file that is over budget or not proven."
     if "short" in kinds:
-        yield "Short trainings are labelled with their epochs, and reach lower accuracy than full ones would."
+        yield "Short trainings are labelled with their epochs, and reach less than full ones would."
     if lines.choosing is not None:
         reserve = f"{formats.percent(found.limits.reserve, 0)} of latency in reserve"
         yield f"Estimates plus their error had to stay left of the lighter line: {reserve}."
     if lines.accuracy is not None:
-        yield "The horizontal line is the accuracy that a file had to reach."
+        yield f"The horizontal line is the {found.goal.noun} that a file had to reach."

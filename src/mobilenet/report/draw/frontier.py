@@ -61,17 +61,18 @@ class Lines:
     accuracy: float | None = None
 
 
-def frontier(name: str, description: str, dots: Sequence[Dot], lines: Lines, x_label: str) -> str:
-    """An SVG element with a logarithmic axis, a legend, and names that do not overlap."""
+def frontier(name: str, description: str, dots: Sequence[Dot], lines: Lines, x_label: str, noun: str) -> str:
+    """An SVG element with a logarithmic axis, a legend, and names that do not overlap; `noun` is what the task calls
+    accuracy."""
     with mpl.rc_context(STYLE):
         figure, axes = new_axes(9.6, 4.9)
         axes.set_xscale("log")
         _scale(axes, dots, lines)
-        _draw_lines(axes, lines)
+        _draw_lines(axes, lines, noun)
         for kind in _LOOKS:
             _draw_dots(axes, kind, [dot for dot in dots if dot.kind == kind])
         axes.set_xlabel(x_label, color=INK)
-        axes.set_ylabel("accuracy on validation photos", color=INK)
+        axes.set_ylabel(f"{noun} on validation photos", color=INK)
         figure.legend(loc="outside lower center", ncols=4, frameon=False, labelcolor=INK, fontsize=10)
         _name(figure, axes, sorted((dot for dot in dots if dot.accuracy is not None), key=_importance), lines)
         return to_svg(figure, name, description)
@@ -114,14 +115,14 @@ def _round_numbers(low: float, high: float) -> list[float]:
     return found[:: math.ceil(len(found) / 12)]
 
 
-def _draw_lines(axes: Axes, lines: Lines) -> None:
+def _draw_lines(axes: Axes, lines: Lines, noun: str) -> None:
     look: dict[str, Any] = {"color": SECOND, "linewidth": 1.5, "linestyle": (0, (4, 3))}
     if lines.budget is not None:
         axes.axvline(lines.budget, label="budget", gid="budget", **look)
     if lines.choosing is not None:
         axes.axvline(lines.choosing, label="budget less reserve", gid="choosing", **{**look, "alpha": 0.45})
     if lines.accuracy is not None:
-        axes.axhline(lines.accuracy, label="required accuracy", gid="accuracy", **look)
+        axes.axhline(lines.accuracy, label=f"required {noun}", gid="accuracy", **look)
 
 
 def _draw_dots(axes: Axes, kind: Kind, dots: Sequence[Dot]) -> None:

@@ -7,10 +7,11 @@ from typing import Literal
 
 from mobilenet.evaluate import Mistake
 from mobilenet.report.draw.formats import NOTHING, narrow
+from mobilenet.report.draw.maps import DrawnMap, drawn_map
 from mobilenet.report.draw.matrix import Drawing, drawing
-from mobilenet.tasks.sections import Bars, Cell, Column, Curves, Gallery, Matrix, Part, Section, Table, in_words
+from mobilenet.tasks.sections import Bars, Cell, Column, Curves, Gallery, Map, Matrix, Part, Section, Table, in_words
 
-__all__ = ["Block", "DrawnCell", "DrawnMatrix", "DrawnSection", "DrawnTable", "Photo", "drawn_section"]
+__all__ = ["Block", "DrawnCell", "DrawnMatrix", "DrawnSection", "DrawnTable", "Photo", "drawn_blocks", "drawn_section"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ class Block:
     """One block of the page, with the fields that its `kind` needs: `beside` has the diagram `svg` on the left and
     `blocks` on the right, `plots` have a title and an SVG element each."""
 
-    kind: Literal["text", "table", "matrices", "gallery", "beside", "plots"]
+    kind: Literal["text", "table", "matrices", "gallery", "beside", "plots", "map"]
     text: str = ""
     table: DrawnTable | None = None
     matrices: tuple[DrawnMatrix, ...] = ()
@@ -66,6 +67,7 @@ class Block:
     svg: str = ""
     blocks: tuple["Block", ...] = ()
     plots: tuple[tuple[str, str], ...] = ()
+    map: DrawnMap | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,11 @@ def drawn_section(section: Section, photos: Sequence[Photo]) -> DrawnSection:
     link = section.anchor.replace("-", " ").capitalize()
     blocks = tuple(_blocks(section, section.parts, tuple(photos)))
     return DrawnSection(section.anchor, link, section.title, narrow(section.note), blocks)
+
+
+def drawn_blocks(anchor: str, parts: Sequence[Part]) -> tuple[Block, ...]:
+    """Parts that are in no section ready for the template; `anchor` makes their ids unique on the page."""
+    return tuple(_blocks(Section(anchor, "", "", tuple(parts)), parts, ()))
 
 
 def _blocks(section: Section, parts: Sequence[Part], photos: tuple[Photo, ...]) -> Iterator[Block]:
@@ -110,6 +117,8 @@ def _block(section: Section, part: Part, number: int, photos: tuple[Photo, ...])
             return Block("gallery", photos=tuple(_chosen(photos, part)))
         case Curves():
             return Block("plots", plots=tuple(_plots(f"{section.anchor}-{number}", part)))
+        case Map():
+            return Block("map", map=drawn_map(part))
         case str():
             return Block("text", text=narrow(part))
         case Matrix() | Bars():

@@ -3,26 +3,30 @@
 import base64
 import io
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mobilenet.errors import DataError, ImageError
-from mobilenet.images.decode import decode
+from mobilenet.images.decode import decode, read_photo
 from mobilenet.images.overlay import PALETTE, Mark, draw_marks
 from mobilenet.tasks.task import Region
 
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["marked_thumbnail", "thumbnail", "thumbnail_pair"]
+__all__ = ["drawn_thumbnail", "marked_thumbnail", "thumbnail", "thumbnail_pair"]
 
 _SIDE = 240
 """Longer side in pixels: displayed at 160, so sharp on high-density screens."""
 
 _PAIR_SIDE = 480
 """Longer side of each photo of a pair, displayed at about half of that."""
+
+_DRAWN_SIDE = 640
+"""Longer side of a photo with its answer on it."""
 
 _GAP = 12
 """Pixels between the photos of a pair."""
@@ -48,6 +52,14 @@ def marked_thumbnail(read: Callable[[str], bytes], file: str, views: Sequence[Se
     """As `thumbnail`, the photo once for each of the views, side by side, with its marks."""
     photo = _shrunk(read, file, _PAIR_SIDE)
     return None if photo is None else _side_by_side(photo, views)
+
+
+def drawn_thumbnail(photo: Path, draw: Callable[[NDArray[np.uint8]], NDArray[np.uint8]]) -> str | None:
+    """As `thumbnail`, with what `draw` makes of the upright photo, (H, W, 3) -> (k·H, k·W, 3)."""
+    from PIL import Image
+
+    picture = _shrunk(lambda name: read_photo(Path(name)), str(photo), _DRAWN_SIDE)
+    return None if picture is None else _url(Image.fromarray(draw(np.array(picture, np.uint8))), subsampling=0)
 
 
 def thumbnail_pair(

@@ -48,7 +48,7 @@ class MeasuredFile:
     def unknown(self) -> tuple[str, ...]:
         """Which figures that decide the choice are not known, in words: at most one line."""
         figures = {
-            "accuracy": self.accuracy,
+            "score": self.accuracy,
             "latency": self.p95_ms,
             "size": self.size_bytes,
             "memory": self.peak_bytes,

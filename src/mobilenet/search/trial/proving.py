@@ -46,7 +46,7 @@ def prove_and_measure(
         timings = _calmest(contenders, limits, progress)
         taken = [_Taken(one.p50_ms, one.p95_ms, one.peak_bytes, one.waited, estimated=False) for one in timings]
     return tuple(
-        _judged(proof, estimate.variant.threads, took, limits)
+        _judged(proof, estimate.variant.threads, took, limits, exported.goal.noun)
         for (proof, estimate), took in zip(pairs, taken, strict=True)
     )
 
@@ -78,10 +78,10 @@ def _calmest(
     return calmest
 
 
-def _judged(proof: Proof, threads: int, took: _Taken, limits: Limits) -> MeasuredFile:
+def _judged(proof: Proof, threads: int, took: _Taken, limits: Limits, noun: str) -> MeasuredFile:
     over = list(limits.excess(took.p95_ms, proof.size_bytes, took.peak_bytes))
     if limits.accuracy is not None and is_known(proof.accuracy) and proof.accuracy < limits.accuracy:
-        over.append(f"an accuracy of {proof.accuracy:.1%}")
+        over.append(f"{noun} of {proof.accuracy:.1%}")
     return MeasuredFile(
         file=proof.file,
         runtime=proof.runtime,

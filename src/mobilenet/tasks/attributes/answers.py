@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from mobilenet.images.overlay import draw_caption
 from mobilenet.tasks.attributes.score import answered, thresholds_of
+from mobilenet.tasks.sections import Part
 
 __all__ = ["Attributed", "Judgement", "judged"]
 
@@ -64,6 +65,10 @@ class Attributed:
     def drawn(self, pixels: NDArray[np.uint8], /) -> NDArray[np.uint8]:
         """(H, W, 3) uint8 -> a copy with the lines in its upper left corner; see `images.overlay`."""
         return draw_caption(pixels, self.lines())
+
+    def parts(self) -> tuple[Part, ...]:
+        """Nothing beside the picture."""
+        return ()
 
 
 def judged(

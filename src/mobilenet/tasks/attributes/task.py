@@ -26,7 +26,7 @@ from mobilenet.tasks.attributes.sections import headline, sections, summary
 from mobilenet.tasks.attributes.targets import AttributeTargets, relabelled
 from mobilenet.tasks.attributes.weighting import loss_range
 from mobilenet.tasks.sections import Figure, Section
-from mobilenet.tasks.task import NO_WRITERS, Evaluated, Goal, LossSettings, Options, Temperatures, Wrong
+from mobilenet.tasks.task import Evaluated, Goal, Judgement, LossSettings, Options, TaskDefaults, Temperatures
 
 if TYPE_CHECKING:
     from mobilenet.nn.objective import Objective
@@ -36,7 +36,7 @@ __all__ = ["Attributes"]
 _OUTPUT = "probabilities"
 
 
-class Attributes:
+class Attributes(TaskDefaults):
     """From a table with a column per attribute to `probabilities` (N, attributes), each between 0 and 1."""
 
     name = "attributes"
@@ -53,10 +53,9 @@ class Attributes:
     vocabulary_noun = "attributes"
     contradiction = "two labels"
     architectures = ("mobilenet_v1",)
-    several_objects = False
     augmentation: Mapping[str, Any] = MappingProxyType({"crop_area": (0.75, 1.0)})
     curves = (("mean AP", "mean_ap"), ("mean F1", "mean_f1"))
-    writers = NO_WRITERS
+    raw_outputs = (_OUTPUT,)
 
     def recognises(self, data: Path) -> bool:
         """Whether its columns are 0, 1 or blank, or its labels several at once."""
@@ -105,18 +104,6 @@ class Attributes:
         names = len(vocabulary.names)
         return Head((Linear(CLASSIFIER, channels, names),), (Output(_OUTPUT, (CLASSIFIER,), (names,), "sigmoid"),))
 
-    def decoding(self, _body: Network, vocabulary: Vocabulary) -> Mapping[str, Any]:
-        """The fields of the vocabulary."""
-        return vocabulary.fields
-
-    def inherited(self, _decoding: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Nothing."""
-        return {}
-
-    def kept_head(self, *_: object) -> Mapping[str, NDArray[np.float32]]:
-        """Nothing: the head is fitted to the photos."""
-        return {}
-
     def objective(self, _card: ModelCard, settings: LossSettings | None = None) -> "Objective":
         """Binary cross-entropy of what is known."""
         # Running models does not need torch.
@@ -138,24 +125,19 @@ class Attributes:
         """Every attribute of each photo, and which are present by the thresholds of the model."""
         return judged(outputs[_OUTPUT], card.labels, card.decoding, options.min_confidence)
 
-    def score(self, outputs: Outputs, targets: Targets, card: ModelCard) -> dict[str, Any]:
-        """Average precision, F1, calibration and exact matches, of what is known."""
-        return scoring.score(outputs[_OUTPUT], _attributes(targets).values, card.labels, card.decoding)
+    def judge(self, outputs: Outputs, targets: Targets, card: ModelCard) -> Judgement:
+        """Average precision, F1, calibration and exact matches; wrong answers in both directions, all of what is
+        known."""
+        judged = outputs[_OUTPUT], _attributes(targets).values, card.labels, card.decoding
+        return Judgement(scoring.score(*judged), lambda: scoring.mistakes(*judged))
 
-    def temperatures(self, raw: Outputs, targets: Targets, card: ModelCard) -> Temperatures:
+    def temperatures(self, raw: Outputs, _outputs: Outputs, targets: Targets, card: ModelCard) -> Temperatures:
         """That of all sigmoids together, by maximum likelihood, and the threshold of each attribute by its F1."""
         return fitted(_OUTPUT, raw[_OUTPUT], _attributes(targets), card.decoding)
-
-    def mistakes(self, outputs: Outputs, targets: Targets, card: ModelCard) -> list[Wrong]:
-        """Every wrong answer about a known attribute, in both directions."""
-        return scoring.mistakes(outputs[_OUTPUT], _attributes(targets).values, card.labels, card.decoding)
 
     def agreement(self, ours: Outputs, theirs: Outputs, card: ModelCard) -> float:
         """Share of equal answers (0…1), by the thresholds of the model."""
         return scoring.agreement(ours[_OUTPUT], theirs[_OUTPUT], card.decoding)
-
-    def suppression(self, _card: ModelCard) -> None:
-        """Not of boxes."""
 
     def headline(self, evaluation: Evaluated) -> tuple[Figure, ...]:
         """Mean AP, mean F1, exact matches, loss and calibration error."""

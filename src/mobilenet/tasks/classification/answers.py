@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mobilenet.images.overlay import draw_caption
 from mobilenet.metrics import classification as metrics
 from mobilenet.metrics.hierarchy import ancestor, depth
+from mobilenet.tasks.sections import Part
 
 __all__ = ["Classified", "Prediction", "answers", "parents"]
 
@@ -55,6 +56,10 @@ class Classified:
     def drawn(self, pixels: NDArray[np.uint8], /) -> NDArray[np.uint8]:
         """(H, W, 3) uint8 -> a copy with the lines in its upper left corner; see `images.overlay`."""
         return draw_caption(pixels, self.lines())
+
+    def parts(self) -> tuple[Part, ...]:
+        """Nothing beside the picture."""
+        return ()
 
 
 def answers(probabilities: NDArray[Any], labels: tuple[str, ...], top: int) -> list[list[Prediction]]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,7 +23,7 @@ from mobilenet.tasks.classification.read import class_targets, read_classes
 from mobilenet.tasks.classification.sections import headline, sections, summary
 from mobilenet.tasks.classification.targets import ClassTargets, relabelled
 from mobilenet.tasks.sections import Figure, Section
-from mobilenet.tasks.task import NO_WRITERS, Evaluated, Goal, LossSettings, Options, Temperatures, Wrong
+from mobilenet.tasks.task import Evaluated, Goal, Judgement, LossSettings, Options, TaskDefaults, Temperatures
 
 if TYPE_CHECKING:
     from mobilenet.nn.objective import Objective
@@ -35,7 +34,7 @@ _OUTPUT = "probabilities"
 _TOP = 5
 
 
-class Classification:
+class Classification(TaskDefaults):
     """From folders of photos, a CSV file of labels or shards to `probabilities` (N, classes)."""
 
     name = "classification"
@@ -43,10 +42,8 @@ class Classification:
     vocabulary_noun = "classes"
     contradiction = "two labels"
     architectures = ("mobilenet_v1",)
-    several_objects = False
-    augmentation: Mapping[str, Any] = MappingProxyType({})
     curves = (("top-1", "top1"), ("top-5", "top5"))
-    writers = NO_WRITERS
+    raw_outputs = (_OUTPUT,)
 
     def recognises(self, _data: Path) -> bool:
         """Anything may have classes: this task is asked last."""
@@ -84,18 +81,6 @@ class Classification:
         """A plain classifier."""
         return None
 
-    def decoding(self, _body: Network, vocabulary: Vocabulary) -> Mapping[str, Any]:
-        """The fields of the vocabulary."""
-        return vocabulary.fields
-
-    def inherited(self, _decoding: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Nothing."""
-        return {}
-
-    def kept_head(self, *_: object) -> Mapping[str, NDArray[np.float32]]:
-        """Nothing: the head is fitted to the photos."""
-        return {}
-
     def objective(self, card: ModelCard, settings: LossSettings | None = None) -> "Objective":
         """Cross-entropy."""
         # Running models does not need torch.
@@ -126,24 +111,18 @@ class Classification:
             for best, row in zip(likeliest, probabilities, strict=True)
         ]
 
-    def score(self, outputs: Outputs, targets: Targets, card: ModelCard) -> dict[str, Any]:
-        """Top-1, top-5, loss, calibration, and scores per class."""
-        return scoring.score(outputs[_OUTPUT], _classes(targets).numbers, card.labels)
+    def judge(self, outputs: Outputs, targets: Targets, card: ModelCard) -> Judgement:
+        """Top-1, top-5, loss, calibration, and scores per class; photos whose likeliest class is wrong."""
+        judged = outputs[_OUTPUT], _classes(targets).numbers, card.labels
+        return Judgement(scoring.score(*judged), lambda: scoring.mistakes(*judged))
 
-    def temperatures(self, raw: Outputs, targets: Targets, _card: ModelCard) -> Temperatures:
+    def temperatures(self, raw: Outputs, _outputs: Outputs, targets: Targets, _card: ModelCard) -> Temperatures:
         """That of the softmax, by maximum likelihood."""
         return fitted(_OUTPUT, raw[_OUTPUT], _classes(targets).numbers)
-
-    def mistakes(self, outputs: Outputs, targets: Targets, card: ModelCard) -> list[Wrong]:
-        """Photos whose likeliest class is wrong."""
-        return scoring.mistakes(outputs[_OUTPUT], _classes(targets).numbers, card.labels)
 
     def agreement(self, ours: Outputs, theirs: Outputs, _card: ModelCard) -> float:
         """Top-1 agreement (0…1)."""
         return scoring.agreement(ours[_OUTPUT], theirs[_OUTPUT])
-
-    def suppression(self, _card: ModelCard) -> None:
-        """Not of boxes."""
 
     def headline(self, evaluation: Evaluated) -> tuple[Figure, ...]:
         """Accuracy, loss and calibration error."""

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from mobilenet.images.overlay import Mark, draw_marks, palette_colour
 from mobilenet.tasks.detection.targets import Found
+from mobilenet.tasks.sections import Part
 
 __all__ = ["DEFAULT_THRESHOLD", "THRESHOLD", "Detected", "Located", "detected", "drawn", "least_score"]
 
@@ -61,6 +62,10 @@ class Detected:
     def drawn(self, pixels: NDArray[np.uint8], /) -> NDArray[np.uint8]:
         """(H, W, 3) uint8 the upright photo -> a copy with the boxes and their names; see `drawn`."""
         return drawn(pixels, self)
+
+    def parts(self) -> tuple[Part, ...]:
+        """Nothing beside the picture."""
+        return ()
 
 
 def least_score(decoding: Mapping[str, Any], min_confidence: float | None) -> float:

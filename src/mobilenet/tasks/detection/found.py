@@ -14,7 +14,7 @@ from mobilenet.model.suppression import SCORES as FOUND_SCORES
 from mobilenet.tasks.detection.priors import BOX_SCALES, SCALES, prior_boxes
 from mobilenet.tasks.detection.targets import Found
 
-__all__ = ["LEAST_SCORE", "MOST", "OVERLAP", "found_boxes", "suppression_of"]
+__all__ = ["LEAST_SCORE", "MOST", "OVERLAP", "found_boxes", "suppressed", "suppression_of"]
 
 LEAST_SCORE = 0.01
 """Boxes below are noise."""
@@ -42,9 +42,14 @@ def found_boxes(outputs: Outputs, card: ModelCard, *, least_score: float = LEAST
     `outputs` are codes (N, P, 4) and scores (N, P, C) after their endings, or what is left of them after suppression,
     which has no boxes below `LEAST_SCORE`.
     """
-    if CLASSES not in outputs:
-        outputs = suppress(outputs, replace(suppression_of(card), least_score=least_score))
-    return list(_found(outputs, len(card.labels), least_score))
+    return list(_found(suppressed(outputs, card, least_score=least_score), len(card.labels), least_score))
+
+
+def suppressed(outputs: Outputs, card: ModelCard, *, least_score: float = LEAST_SCORE) -> Outputs:
+    """What is left of the outputs of N photos after suppression; those of a file that has suppressed as they are."""
+    if CLASSES in outputs:
+        return outputs
+    return suppress(outputs, replace(suppression_of(card), least_score=least_score))
 
 
 def _found(outputs: Outputs, classes: int, least_score: float) -> Iterator[Found]:

@@ -1,6 +1,6 @@
 """The head of a detector: its rows and outputs, what decoding needs, and what of it goes on in another training."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -12,35 +12,50 @@ from mobilenet.model.head import Head
 from mobilenet.model.ssd import SCORES, ssd_head
 from mobilenet.spec.rows import Conv, ConvStyle, Network
 from mobilenet.spec.ssd import planes
-from mobilenet.tasks.detection.priors import BOX_SCALES, CENTRES, SCALES, SHAPES, default_shapes
-from mobilenet.tasks.detection.shapes import SAMPLE, fitting
+from mobilenet.tasks.detection.priors import BOX_SCALES, CENTRES, FINE, SCALES, SHAPES, default_shapes
+from mobilenet.tasks.detection.shapes import SAMPLE, are_small, fitting
 
-__all__ = ["KIND", "Ssd", "decoding_of", "head_of", "kept_head"]
+__all__ = ["KIND", "Planes", "Ssd", "decoding_of", "head_of", "kept_head"]
 
 Ssd = Literal["lite", "plain"]
+Planes = Literal["fine", "usual"]
 
 KIND = "ssd"
 """The field of `decoding` that says which kind of head a detector has: "lite" or "plain"."""
 
 
-def decoding_of(body: Network, fields: Mapping[str, Any], kind: Ssd | None) -> dict[str, Any]:
+def decoding_of(
+    body: Network, fields: Mapping[str, Any], kind: Ssd | None, wanted: Planes | None = None
+) -> dict[str, Any]:
     """What turns the outputs of a detector on `body` into boxes: `fields` with the `kind` of head, by default theirs or
     else SSDLite. Prior boxes of fields for another number of planes give way to the usual ones, and all to those made
-    for the boxes of a data set where these fit better."""
-    given = fields.get(SHAPES) or []
-    if len(given) != len(planes(body)):
-        given = default_shapes(body)
-    shapes = fitting(body, given, fields)
-    kept = {name: value for name, value in fields.items() if name not in {SAMPLE, SHAPES, CENTRES}}
+    for the boxes of a data set where these fit better. Without `wanted` planes, small boxes get a fine one."""
+    fine = bool(fields.get(FINE)) or are_small(body, fields) if wanted is None else wanted == "fine"
+    shapes = fitting(body, _given(body, fields, fine=fine), fields, fine=fine)
+    kept = {name: value for name, value in fields.items() if name not in {SAMPLE, SHAPES, CENTRES, FINE}}
     rounded = {CENTRES: fields[CENTRES]} if CENTRES in fields and shapes is fields.get(SHAPES) else {}
     usual = {KIND: "lite", SCALES: list(BOX_SCALES)}
-    return {**usual, **kept, **rounded, SHAPES: shapes, **({} if kind is None else {KIND: kind})}
+    chosen = {**({} if kind is None else {KIND: kind}), **({FINE: True} if fine else {})}
+    return {**usual, **kept, **rounded, SHAPES: shapes, **chosen}
+
+
+def _given(body: Network, fields: Mapping[str, Any], *, fine: bool) -> Sequence[Sequence[Sequence[float]]]:
+    """The priors of the fields for each plane; the usual ones for a fine plane that they lack, or for all."""
+    usual = default_shapes(body, fine=fine)
+    given: Sequence[Sequence[Sequence[float]]] = fields.get(SHAPES) or []
+    had = bool(fields.get(FINE))
+    if len(given) != len(planes(body, fine=had)):
+        return usual
+    if fine == had:
+        return given
+    return [usual[0], *given] if fine else given[1:]
 
 
 def head_of(body: Network, classes: int, decoding: Mapping[str, Any]) -> Head:
     """The rows and outputs after `body` for this `decoding`; SpecError for a body without the planes of SSD."""
     counts = [len(priors) for priors in decoding[SHAPES]]
-    return ssd_head(body, classes, _style(body), counts, separable=decoding[KIND] == "lite")
+    fine = bool(decoding.get(FINE))
+    return ssd_head(body, classes, _style(body), counts, separable=decoding[KIND] == "lite", fine=fine)
 
 
 def kept_head(
@@ -52,8 +67,8 @@ def kept_head(
     if theirs.head is None or ours.head is None:
         return {}
     scores = next(output.rows for output in ours.head.outputs if output.name == SCORES)
-    planes = range(1, min(len(theirs.decoding[SHAPES]), len(ours.decoding[SHAPES])) + 1)
-    others = {plane for plane in planes if theirs.decoding[SHAPES][plane - 1] != ours.decoding[SHAPES][plane - 1]}
+    their_shapes, our_shapes = _numbered(theirs.decoding), _numbered(ours.decoding)
+    others = {plane for plane, priors in our_shapes.items() if their_shapes.get(plane) != priors}
     changed = {f"{kind}{plane}.prediction" for plane in others for kind in ("boxes", "scores")}
     kept: dict[str, NDArray[np.float32]] = {}
     for row in (row for row in ours.head.rows if row.name not in changed):
@@ -63,6 +78,11 @@ def kept_head(
             elif their_arrays[name].shape == our_arrays[name].shape:
                 kept[name] = their_arrays[name]
     return kept
+
+
+def _numbered(decoding: Mapping[str, Any]) -> dict[int, Any]:
+    """The priors of each plane by its number in the names of rows."""
+    return dict(enumerate(decoding[SHAPES], 0 if decoding.get(FINE) else 1))
 
 
 def _of_classes(

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobilenet.metrics.detection import BACKGROUND, iou
-from mobilenet.tasks.detection.score import Judged, background_name, judged
-from mobilenet.tasks.detection.targets import BoxTargets, Found
+from mobilenet.tasks.detection.score import Judged, background_name
+from mobilenet.tasks.detection.targets import Found
 from mobilenet.tasks.task import Region, Wrong
 
 __all__ = ["mistakes"]
@@ -39,29 +39,27 @@ class _Photos:
     """What the mistakes are drawn on: all boxes, what they are called, and the word for none."""
 
     at: Judged
-    targets: BoxTargets
     names: Sequence[str]
     background: str
 
 
-def mistakes(found: Sequence[Found], targets: BoxTargets, names: Sequence[str]) -> list[Wrong]:
-    """What was found in N photos and their (M, 4) boxes -> for each kind of mistake the 24 photos with the worst ones,
-    at the score with the best F1; of each photo the worst one, with the others of its kind among its regions.
+def mistakes(at: Judged, names: Sequence[str]) -> list[Wrong]:
+    """Detections beside labelled boxes -> for each kind of mistake the 24 photos with the worst ones, at the score with
+    the best F1; of each photo the worst one, with the others of its kind among its regions.
 
     The label of what is not there, and the prediction for what was missed, is the background. A miss is as confident as
     the best score of a box there of its class is low; the largest come first.
     """
-    at = judged(found, targets)
-    photos = _Photos(at, targets, names, background_name(names))
-    kinds = (_misses(at, found, targets), _false_alarms(at), _swaps(at))
+    photos = _Photos(at, names, background_name(names))
+    kinds = (_misses(at), _false_alarms(at), _swaps(at))
     return [wrong for kind in kinds for wrong in _worst(kind, photos)]
 
 
-def _misses(at: Judged, found: Sequence[Found], targets: BoxTargets) -> Iterator[_Mistake]:
-    areas = at.truth.areas
+def _misses(at: Judged) -> Iterator[_Mistake]:
+    areas, targets = at.truth.areas, at.targets
     for box in np.flatnonzero((at.pairs.found == BACKGROUND) & ~at.truth.crowd).tolist():
         photo = int(at.truth.photos[box])
-        there = _score_there(found[photo], targets.boxes[box], int(targets.labels[box]))
+        there = _score_there(at.photos[photo], targets.boxes[box], int(targets.labels[box]))
         yield _Mistake(photo, box, BACKGROUND, 1 - there, float(areas[box]))
 
 
@@ -105,7 +103,7 @@ def _wrong(photo: int, worst: _Mistake, alike: Sequence[_Mistake], photos: _Phot
 
 
 def _labelled(photo: int, wrong: set[int], photos: _Photos) -> tuple[Region, ...]:
-    targets, areas = photos.targets, photos.at.truth.areas
+    targets, areas = photos.at.targets, photos.at.truth.areas
     here = targets.photo(photo)
     order = sorted(range(here.start, here.stop), key=lambda place: (place not in wrong, -areas[place], place))
     return tuple(
@@ -116,7 +114,7 @@ def _labelled(photo: int, wrong: set[int], photos: _Photos) -> tuple[Region, ...
 
 def _predicted(photo: int, wrong: set[int], photos: _Photos) -> tuple[Region, ...]:
     found = photos.at.found
-    height, width = photos.targets.sizes[photo].tolist()
+    height, width = photos.at.targets.sizes[photo].tolist()
     here = np.flatnonzero(found.photos == photo).tolist()
     order = sorted(here, key=lambda place: (place not in wrong, -found.scores[place], place))
     return tuple(

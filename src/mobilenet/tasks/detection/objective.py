@@ -13,7 +13,8 @@ from torch.nn import functional as F
 from mobilenet.datasets.targets import Targets
 from mobilenet.images.augment import Crops
 from mobilenet.model.ssd import BOXES, SCORES
-from mobilenet.nn.boxes import corners_of, encode, matches, overlap_loss
+from mobilenet.model.suppression import corners
+from mobilenet.nn.boxes import encode, matches, overlap_loss
 from mobilenet.nn.losses import sigmoid_divergence
 from mobilenet.nn.objective import Raw
 from mobilenet.tasks.detection.moving import IGNORED, NOTHING, moved
@@ -57,6 +58,7 @@ class DetectionObjective:
         box_loss: Literal["giou", "smooth-l1"] = "giou",
     ) -> None:
         self._priors, self._scales = torch.tensor(priors), torch.tensor(scales)
+        self._corners = torch.tensor(corners(priors))
         self._score_loss, self._box_loss = score_loss, box_loss
         # Every prior begins with itself for a box, and says that there is nothing.
         rare = -math.log(1 / _RARE - 1)
@@ -76,7 +78,7 @@ class DetectionObjective:
         """(3,) float32: the loss and its two parts, per matched prior."""
         self._move(outputs[BOXES].device)
         boxes, labels = targets[BOXES], targets[_LABELS]
-        found = matches(corners_of(self._priors), boxes, labels >= 0, labels == IGNORED)
+        found = matches(self._corners, boxes, labels >= 0, labels == IGNORED)
         count = found.matched.sum().clamp_min(1)
         wanted = F.one_hot(labels.gather(1, found.which).clamp_min(0), outputs[SCORES].shape[2]).float()
         wanted = wanted * found.matched[..., None]
@@ -98,6 +100,7 @@ class DetectionObjective:
 
     def _move(self, device: torch.device) -> None:
         self._priors, self._scales = self._priors.to(device), self._scales.to(device)
+        self._corners = self._corners.to(device)
 
     def _of_scores(self, scores: Tensor, wanted: Tensor, matched: Tensor, counted: Tensor) -> Tensor:
         """() the sum over photos; `counted` (B, P): the priors that are matched or background."""

@@ -21,10 +21,10 @@ from mobilenet.spec.rows import Network
 from mobilenet.spec.shapes import output_shapes
 from mobilenet.spec.ssd import planes
 
-__all__ = ["BOX_SCALES", "CENTRES", "SCALES", "SHAPES", "default_shapes", "prior_boxes"]
+__all__ = ["BOX_SCALES", "CENTRES", "FINE", "SCALES", "SHAPES", "default_shapes", "prior_boxes"]
 
-SHAPES, SCALES, CENTRES = "priors", "box_scales", "centres"
-"""Fields of a card's `decoding`."""
+SHAPES, SCALES, CENTRES, FINE = "priors", "box_scales", "centres", "fine"
+"""Fields of a card's `decoding`; the last, where it is there, says that boxes are predicted on block 5 too."""
 
 BOX_SCALES = (10.0, 10.0, 5.0, 5.0)
 
@@ -36,10 +36,11 @@ _ASPECTS = (1.0, 2.0, 0.5, 3.0, 1 / 3)
 Floats = NDArray[np.float32]
 
 
-def default_shapes(body: Network) -> list[list[list[float]]]:
+def default_shapes(body: Network, *, fine: bool = False) -> list[list[list[float]]]:
     """The priors of the authors' detectors for each plane of a body: heights and widths as shares of the photo.
 
-    Scales run from 0.2 to 0.95 in equal steps; the finest plane has a smaller one, and fewer priors.
+    Scales run from 0.2 to 0.95 in equal steps; the finest plane has a smaller one, and fewer priors. A `fine` plane
+    before it has the same at half their size.
     """
     count = len(planes(body))
     steps = np.linspace(_SMALLEST, _LARGEST, count).tolist()
@@ -47,7 +48,8 @@ def default_shapes(body: Network) -> list[list[list[float]]]:
     for scale, larger in zip(steps[1:], [*steps[2:], 1.0], strict=True):
         sides = [_shape(scale, aspect) for aspect in _ASPECTS]
         shapes.append([*sides, _shape(math.sqrt(scale * larger), 1.0)])
-    return shapes[:count]
+    finer = [[_shape(scale / 2, aspect) for scale, aspect in _FIRST]] if fine else []
+    return [*finer, *shapes[:count]]
 
 
 _RECENT: dict[str, tuple[ModelCard, Floats]] = {}

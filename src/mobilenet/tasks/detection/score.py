@@ -25,14 +25,18 @@ _AGREEING, _NEARLY, _OVERLAP = 0.3, 2 / 3, 0.9
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Judged:
-    """Detections (K, 4) of at least `threshold`, labelled boxes (M, 4), in pixels, and their matches at IoU 0.5.
+    """What was found in each of N photos, their `targets`, and both in pixels: `everything` that was found and `truth`,
+    the labelled boxes (M, 4); `found` (K, 4) are detections of at least `threshold`, `pairs` their matches at IoU 0.5.
 
     `threshold`: the score with the best F1 on these photos; None, and no detections, if there is no hit at any score.
     """
 
+    photos: Sequence[Found]
+    targets: BoxTargets
+    everything: Detections
+    truth: Truth
     threshold: float | None
     found: Detections
-    truth: Truth
     pairs: Matches
 
 
@@ -54,19 +58,19 @@ def judged(found: Sequence[Found], targets: BoxTargets) -> Judged:
     threshold = metrics.best_threshold(everything.scores[~in_crowd], right[~in_crowd], single)
     chosen = everything.scores >= (np.inf if threshold is None else threshold)
     kept = Detections(*(values[chosen] for values in _columns(everything)))
-    return Judged(threshold, kept, truth, metrics.matches(kept, truth, len(targets)))
+    pairs = metrics.matches(kept, truth, len(targets))
+    return Judged(found, targets, everything, truth, threshold, kept, pairs)
 
 
-def score(found: Sequence[Found], targets: BoxTargets, names: Sequence[str]) -> dict[str, Any]:
-    """What was found in N photos and their (M, 4) boxes -> all figures as JSON values, None where there is nothing to
-    measure them on.
+def score(at: Judged, names: Sequence[str]) -> dict[str, Any]:
+    """All figures of detections beside labelled boxes as JSON values, None where there is nothing to measure them on.
 
     `ap` is COCO's mean over classes and IoU 0.5 … 0.95, and `loss` what it lacks of 1; `ap50` and `ap75` are at one
     IoU, `ar_10` is the recall of the best 10 boxes per photo and class. `threshold` is the score with the best F1, at
     which `precision`, `recall`, `f1`, the confusion and the counts of each class are taken.
     """
-    at, classes = judged(found, targets), len(names)
-    coco = metrics.averages(_detections(found, targets), at.truth, len(targets), classes)
+    targets, classes = at.targets, len(names)
+    coco = metrics.averages(at.everything, at.truth, len(targets), classes)
     confusion = metrics.confusion(at.found, at.truth, at.pairs, classes)
     right = int(np.diag(confusion)[:classes].sum())
     boxes, shown = int(confusion[:classes].sum()), int(confusion[:, :classes].sum())

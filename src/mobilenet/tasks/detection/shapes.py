@@ -10,7 +10,7 @@ from mobilenet.metrics.detection import iou
 from mobilenet.spec.rows import Network
 from mobilenet.spec.ssd import planes
 
-__all__ = ["SAMPLE", "fitting", "sample_of"]
+__all__ = ["SAMPLE", "are_small", "fitting", "sample_of"]
 
 SAMPLE = "box_sides"
 """The field of a data set's vocabulary with the sides of some of its boxes; prior boxes are fitted to them."""
@@ -21,6 +21,10 @@ _PER_PRIOR = 10
 
 _CELLS = 2.0
 """A box belongs to the coarsest plane on which it is at least so many positions long."""
+
+_SMALL, _MANY = 1.5, 0.25
+"""Boxes are small where this share of them is shorter than so many positions of the usual finest plane: priors then lie
+too far apart for half an overlap with each box."""
 
 _BETTER = 0.05
 """Mean overlap of each box with its best prior by which fitted priors must exceed given ones to replace them."""
@@ -40,20 +44,32 @@ def sample_of(boxes: NDArray[np.float32]) -> dict[str, Any]:
     return {SAMPLE: sides[chosen].round(5).tolist()}
 
 
-def fitting(body: Network, given: Shapes, fields: Mapping[str, Any]) -> Shapes:
+def are_small(body: Network, fields: Mapping[str, Any]) -> bool:
+    """Whether the boxes in the vocabulary's fields need a finer plane than the usual ones of `body`."""
+    sides = _sides(fields)
+    lengths = sides.prod(1) ** 0.5 * planes(body)[0].height
+    return bool(len(sides)) and bool((lengths < _SMALL).mean() >= _MANY)
+
+
+def fitting(body: Network, given: Shapes, fields: Mapping[str, Any], *, fine: bool = False) -> Shapes:
     """The priors for each plane of `body`: those `given`, or, where the boxes in the vocabulary's fields overlap them
     less, the means of these boxes (Redmon and Farhadi 2017, arXiv 1612.08242, section 2), as many for each plane."""
-    sides = np.asarray(fields.get(SAMPLE, []), np.float64).reshape(-1, 2)
-    sides = sides[(sides > 0).all(1)]
+    sides = _sides(fields)
     if not len(sides):
         return given
-    cells = np.array([1 / plane.height for plane in planes(body)])
+    cells = np.array([1 / plane.height for plane in planes(body, fine=fine)])
     belongs = (sides.prod(1)[:, None] ** 0.5 >= _CELLS * cells).sum(1).clip(1) - 1
     fitted = [
         _means(sides[belongs == plane], len(priors)) if (belongs == plane).sum() >= _PER_PRIOR * len(priors) else priors
         for plane, priors in enumerate(given)
     ]
     return fitted if _covered(sides, fitted) >= _covered(sides, given) + _BETTER else given
+
+
+def _sides(fields: Mapping[str, Any]) -> Floats:
+    """(M, 2) heights and widths of the sampled boxes that have an area."""
+    sides = np.asarray(fields.get(SAMPLE, []), np.float64).reshape(-1, 2)
+    return sides[(sides > 0).all(1)]
 
 
 def _means(sides: Floats, count: int) -> list[list[float]]:

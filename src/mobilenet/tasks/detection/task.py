@@ -23,15 +23,15 @@ from mobilenet.spec.rows import Network
 from mobilenet.tasks.detection import read as reading
 from mobilenet.tasks.detection import score as scoring
 from mobilenet.tasks.detection.answers import THRESHOLD, Detected, detected, least_score
-from mobilenet.tasks.detection.found import found_boxes, suppression_of
-from mobilenet.tasks.detection.head import Ssd, decoding_of, head_of, kept_head
+from mobilenet.tasks.detection.found import found_boxes, suppressed, suppression_of
+from mobilenet.tasks.detection.head import Planes, Ssd, decoding_of, head_of, kept_head
 from mobilenet.tasks.detection.mistakes import mistakes
 from mobilenet.tasks.detection.priors import SCALES, prior_boxes
 from mobilenet.tasks.detection.sections import headline, sections, summary
 from mobilenet.tasks.detection.targets import BoxTargets
 from mobilenet.tasks.detection.writers import WRITERS
 from mobilenet.tasks.sections import Figure, Section
-from mobilenet.tasks.task import Evaluated, Goal, LossSettings, Options, Temperatures, Wrong
+from mobilenet.tasks.task import Evaluated, Goal, Judgement, LossSettings, Options, TaskDefaults, Temperatures
 
 if TYPE_CHECKING:
     from mobilenet.nn.objective import Objective
@@ -43,16 +43,18 @@ BoxLoss = Literal["giou", "smooth-l1"]
 
 
 @dataclass(frozen=True)
-class Detection:
+class Detection(TaskDefaults):
     """From photos with boxes to `boxes` (N, P, 4) and `scores` (N, P, C) of P prior boxes and C classes.
 
     ConfigError for invalid options. `score_loss` and `box_loss`: what scores and boxes are learned by; `ssd`: a head of
-    separable convolutions, or the authors' plain ones.
+    separable convolutions, or the authors' plain ones; `planes`: "fine" to predict on block 5 too, by default where a
+    quarter of the boxes are small.
     """
 
     score_loss: ScoreLoss = "focal"
     box_loss: BoxLoss = "giou"
     ssd: Ssd | None = None
+    planes: Planes | None = None
 
     name = "detection"
     goal = Goal(
@@ -69,8 +71,9 @@ class Detection:
     vocabulary_noun = "classes"
     contradiction = "different boxes"
     architectures = ("mobilenet_v1_ssd", "mobilenet_v1_ssdlite")
-    several_objects = True
+    scenes = "several"
     augmentation = MappingProxyType[str, Any]({"crop_area": (0.5, 1.0), "zoom_out": 1.5, "aliasing": 0.0})
+    fine_tuning_rate = 2.0
     writers = WRITERS
     curves = (("AP", "ap"), ("AP50", "ap50"))
 
@@ -79,6 +82,7 @@ class Detection:
             ("score_loss", self.score_loss, ScoreLoss),
             ("box_loss", self.box_loss, BoxLoss),
             ("ssd", self.ssd, Ssd),
+            ("planes", self.planes, Planes),
         )
         for name, value, known in given:
             if value is not None and value not in get_args(known):
@@ -130,7 +134,7 @@ class Detection:
 
     def decoding(self, body: Network, vocabulary: Vocabulary) -> Mapping[str, Any]:
         """The kind of the head, and the prior boxes of each plane."""
-        return decoding_of(body, vocabulary.fields, self.ssd)
+        return decoding_of(body, vocabulary.fields, self.ssd, self.planes)
 
     def inherited(self, decoding: Mapping[str, Any]) -> Mapping[str, Any]:
         """All but the score from which its boxes are shown."""
@@ -167,19 +171,20 @@ class Detection:
         least = least_score(card.decoding, options.min_confidence)
         return detected(found_boxes(outputs, card, least_score=least), card.labels, sizes, least)
 
-    def score(self, outputs: Outputs, targets: Targets, card: ModelCard) -> dict[str, Any]:
-        """COCO's figures; `loss` is 1 - AP, for what outputs mean is known after suppression alone."""
-        return scoring.score(found_boxes(outputs, card), _boxes(targets), card.labels)
+    def condensed(self, outputs: Outputs, card: ModelCard) -> Outputs:
+        """The boxes that are left after suppression."""
+        return suppressed(outputs, card)
 
-    def temperatures(self, raw: Outputs, targets: Targets, card: ModelCard) -> Temperatures:
+    def judge(self, outputs: Outputs, targets: Targets, card: ModelCard) -> Judgement:
+        """COCO's figures, where `loss` is 1 - AP, for what outputs mean is known after suppression alone; photos with
+        missed boxes, false alarms and swapped classes."""
+        judged = scoring.judged(found_boxes(outputs, card), _boxes(targets))
+        return Judgement(scoring.score(judged, card.labels), lambda: mistakes(judged, card.labels))
+
+    def temperatures(self, _raw: Outputs, outputs: Outputs, targets: Targets, card: ModelCard) -> Temperatures:
         """The score with the best F1, from which boxes are shown."""
-        ended = {BOXES: raw[BOXES], SCORES: (1 / (1 + np.exp(-raw[SCORES]))).astype(np.float32)}
-        found = scoring.judged(found_boxes(ended, card), _boxes(targets)).threshold
+        found = scoring.judged(found_boxes(outputs, card), _boxes(targets)).threshold
         return Temperatures() if found is None else Temperatures(decoding={THRESHOLD: round(found, 6)})
-
-    def mistakes(self, outputs: Outputs, targets: Targets, card: ModelCard) -> list[Wrong]:
-        """Photos with missed boxes, false alarms and swapped classes."""
-        return mistakes(found_boxes(outputs, card), _boxes(targets), card.labels)
 
     def agreement(self, ours: Outputs, theirs: Outputs, card: ModelCard) -> float:
         """Share of the boxes of either that the other has too."""

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobilenet.images.overlay import draw_caption
+from mobilenet.tasks.sections import Part
 
 __all__ = ["Embedded"]
 
@@ -33,3 +34,7 @@ class Embedded:
     def drawn(self, pixels: NDArray[np.uint8], /) -> NDArray[np.uint8]:
         """(H, W, 3) uint8 -> a copy with the lines in its upper left corner; see `images.overlay`."""
         return draw_caption(pixels, self.lines())
+
+    def parts(self) -> tuple[Part, ...]:
+        """Nothing beside the picture."""
+        return ()

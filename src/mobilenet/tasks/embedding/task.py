@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
@@ -25,7 +24,7 @@ from mobilenet.tasks.embedding.read import is_pairs, read_identities, source_of,
 from mobilenet.tasks.embedding.sections import headline, sections, summary
 from mobilenet.tasks.embedding.targets import Identities, Pairings, Vectors
 from mobilenet.tasks.sections import Figure, Section
-from mobilenet.tasks.task import NO_WRITERS, Evaluated, Goal, LossSettings, Options, Temperatures, Wrong
+from mobilenet.tasks.task import Evaluated, Goal, Judgement, LossSettings, Options, TaskDefaults, Temperatures
 
 if TYPE_CHECKING:
     from mobilenet.nn.objective import Objective
@@ -40,7 +39,7 @@ _FALSE_ACCEPT_RATE = 0.01
 
 
 @dataclass(frozen=True)
-class Embedding:
+class Embedding(TaskDefaults):
     """From photos in classes to `embedding` (N, D), vectors of length 1; ConfigError for invalid options.
 
     `loss`: what classes are learned by. `dimensions`: D; 0 for the features of the body as they are, None for those of
@@ -66,10 +65,8 @@ class Embedding:
     vocabulary_noun = "classes"
     contradiction = "two labels"
     architectures = ("mobilenet_v1",)
-    several_objects = False
-    augmentation = MappingProxyType[str, Any]({})
     curves = (("recall@1", "recall_at_1"), ("mAP@R", "map_at_r"))
-    writers = NO_WRITERS
+    raw_outputs = (OUTPUT,)
 
     def __post_init__(self) -> None:
         for name, value, known in (("loss", self.loss, Loss), ("distance", self.distance, Distance)):
@@ -123,18 +120,6 @@ class Embedding:
         head = features_head(body)
         return head, {DIMENSIONS: head.outputs[0].size}
 
-    def decoding(self, _body: Network, vocabulary: Vocabulary) -> Mapping[str, Any]:
-        """The fields of the vocabulary."""
-        return vocabulary.fields
-
-    def inherited(self, _decoding: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Nothing."""
-        return {}
-
-    def kept_head(self, *_: object) -> Mapping[str, NDArray[np.float32]]:
-        """Nothing: the head is fitted to the photos."""
-        return {}
-
     def objective(self, card: ModelCard, _settings: LossSettings | None = None) -> "Objective":
         """ArcFace or supervised contrastive, and the distance from a teacher's vectors."""
         # Running models does not need torch.
@@ -152,27 +137,22 @@ class Embedding:
         """The vector of each photo."""
         return [Embedded(vector) for vector in outputs[OUTPUT]]
 
-    def score(self, outputs: Outputs, targets: Targets, card: ModelCard) -> dict[str, Any]:
-        """Recall, mAP@R, verification, loss, and recall per class."""
-        return scoring.score(outputs[OUTPUT], _known(targets), card.decoding)
+    def judge(self, outputs: Outputs, targets: Targets, card: ModelCard) -> Judgement:
+        """Recall, mAP@R, verification, loss, and recall per class; photos whose nearest other one is of another
+        class."""
+        vectors, known = outputs[OUTPUT], _known(targets)
+        return Judgement(scoring.score(vectors, known, card.decoding), lambda: scoring.mistakes(vectors, known))
 
-    def temperatures(self, raw: Outputs, targets: Targets, card: ModelCard) -> Temperatures:
+    def temperatures(self, raw: Outputs, _outputs: Outputs, targets: Targets, card: ModelCard) -> Temperatures:
         """The threshold for the false-accept rate."""
         vectors = raw[OUTPUT]
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
         rate = self.false_accept_rate or card.decoding.get(scoring.RATE, _FALSE_ACCEPT_RATE)
         return scoring.fitted(vectors / np.maximum(lengths, SHORTEST), _known(targets), rate)
 
-    def mistakes(self, outputs: Outputs, targets: Targets, _card: ModelCard) -> list[Wrong]:
-        """Photos whose nearest other photo is of another class."""
-        return scoring.mistakes(outputs[OUTPUT], _known(targets))
-
     def agreement(self, ours: Outputs, theirs: Outputs, _card: ModelCard) -> float:
         """Share of photos (0…1) whose vectors stand for the same photo in both."""
         return scoring.agreement(ours[OUTPUT], theirs[OUTPUT])
-
-    def suppression(self, _card: ModelCard) -> None:
-        """Not of boxes."""
 
     def headline(self, evaluation: Evaluated) -> tuple[Figure, ...]:
         """Retrieval and verification."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from mobilenet.errors import ConfigError, ModelError
 from mobilenet.model.outputs import Ending
+from mobilenet.model.seal import has_seal
 from mobilenet.weights.layers import (
     BACKBONES,
     Floats,
@@ -54,6 +55,11 @@ def read_tflite(path: Path) -> ForeignNetwork:
         metadata = read_metadata(data, graph.metadata)
         preprocessing, notes = walk.entry.preprocessing(metadata.normalization)
     except (ModelError, ConfigError) as error:
+        if has_seal(data):
+            raise ModelError(
+                f"{path} was written by mobilenet export and cannot be read back as weights; give the run or the "
+                "model.safetensors that it was exported from"
+            ) from error
         raise ModelError(f"{path}: {error}") from error
     return ForeignNetwork(
         source=str(path),

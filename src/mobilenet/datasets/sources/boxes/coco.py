@@ -48,10 +48,11 @@ class CocoFile:
 
 @dataclass(frozen=True, slots=True)
 class CocoPart:
-    """A part of a data set: JSON `files`, whose photos are below `root`."""
+    """A part of a data set: JSON `files`, whose photos are below `root`; `alone` if no others tell of photos there."""
 
     root: Path
     files: tuple[Path, ...]
+    alone: bool = True
 
     @property
     def path(self) -> Path:
@@ -82,7 +83,7 @@ class CocoPart:
                 )
             faults += [Fault(name[:200], Reason.NO_PHOTO) for name in missing]
         unused = len(index.files) - len(said.keys() & set(index.files))
-        if unused:
+        if unused and self.alone:
             notes.append(f"{index.root}: photos that {_called(self.files)} not list are not used: {unused:,}")
         return box_set(index.root, {photo: merged(each) for photo, each in said.items()}, tuple(names), faults, notes)
 

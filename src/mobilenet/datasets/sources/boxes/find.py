@@ -78,7 +78,8 @@ def box_part(place: Path | NamedPart) -> BoxPart | None:
     """A part of such a data set, or all of it, without regard to its split; None for anything else. DataError."""
     if isinstance(place, NamedPart):
         if place.path.suffix.lower() == ".json":
-            return CocoPart(place.whole, (place.path,))
+            others = _with_json(place.whole, list_files(place.whole, (".json",)))
+            return CocoPart(place.whole, (place.path,), alone=others is None or set(others.files) <= {place.path})
         if place.path.suffix.lower() == ".txt":
             return VocPart(place.whole, annotations_below(place.whole), place.path)
         layout = _layout(place.whole)
@@ -214,7 +215,7 @@ class _Coco:
         return CocoPart(self.root, self.files)
 
 
-def _with_json(folder: Path, names: Sequence[str]) -> _Layout | None:
+def _with_json(folder: Path, names: Sequence[str]) -> _Coco | None:
     files = [folder / name for name in names if name.lower().endswith(".json") and name.count("/") < _ABOVE]
     files = [file for file in files if _is_coco(file)]
     instances = [file for file in files if "instances" in file.stem.lower()]
