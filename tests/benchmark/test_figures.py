@@ -5,6 +5,7 @@ import json
 import re
 import sys
 from argparse import Namespace
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -24,7 +25,7 @@ _SCRIPTS = Path(__file__).parents[2] / "benchmarks"
 
 _OF_SEARCHES = {"fit", "paper", "paper_plot", "batch_size"}
 """Tested in test_scripts.py too."""
-_OF_SPEED = {"training", "layers", "padding", "predict_overhead", "litert_converter"}
+_OF_SPEED = {"training", "layers", "padding", "predict_overhead", "litert_converter", "c_speed"}
 _OF_ACCURACY = {"few_shot", "linear_baseline", "taught_attributes"}
 _OF_VECTORS = {"retrieval", "vector_search"}
 """Tested in test_vectors.py."""
@@ -200,6 +201,25 @@ def test_files_of_both_converters_take_turns(monkeypatch: pytest.MonkeyPatch) ->
     assert re.sub(" +", " ", script.described("1.0-224 int8", sides)) == (
         "1.0-224 int8 4 B against 6 B; wall p50 1.000 ms against 4.000 ms, ratio 0.250; "
         "cpu p50 0.500 ms against 2.000 ms, ratio 0.250 (target 1.02)"
+    )
+
+
+def test_c_files_and_litert_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    script, clock = _script(monkeypatch, "c_speed"), Clock()
+    order: list[str] = []
+
+    def side(name: str, took_s: float) -> Callable[[], None]:
+        def run() -> None:
+            order.append(name)
+            clock.now_s += took_s
+
+        return run
+
+    found = script.compare(side("c", 0.001), side("litert", 0.004), 0.4, clock)
+    assert found == pytest.approx((1.0, 4.0))
+    assert "".join(name[0] for name in order[2:]).startswith("c" * 10 + "l" * 20 + "c" * 10)
+    assert re.sub(" +", " ", script.described("0.25-128 int8", *found, 0.3)) == (
+        "0.25-128 int8 C 1.000 ms, LiteRT 4.000 ms, ratio 0.250 (target 0.3)"
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from mobilenet.model.outputs import Output
 from mobilenet.runtimes.c import CPredictor
 from mobilenet.runtimes.c_file import read_c_file
 from mobilenet.runtimes.engines import c_compiler
@@ -40,3 +41,20 @@ def supported(tier: str) -> bool:
 def answers(data: bytes, images: NDArray[np.uint8], folder: Path, *options: str) -> dict[str, NDArray[np.float32]]:
     """Each output of all images, by name."""
     return predictor(data, folder, ("-O1", *options)).predict(images)
+
+
+def raw_answers(
+    data: bytes, outputs: Sequence[Output], image: NDArray[np.uint8], folder: Path, *options: str
+) -> dict[str, NDArray[np.float32]]:
+    """Each output of one image, of a file whose card describes no network."""
+    source, library = folder / "network.c", folder / f"network{len(list(folder.iterdir()))}.so"
+    source.write_bytes(data)
+    command = [str(c_compiler()), *STRICT, "-O1", *options, "-shared", "-fPIC", "-o", str(library), str(source)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    function = ctypes.CDLL(str(library)).network_run
+    pixels = np.ascontiguousarray(image)
+    made = {output.name: np.full(output.shape, np.nan, np.float32) for output in outputs}
+    places = [values.ctypes.data for values in (pixels, *made.values())]
+    assert function(*map(ctypes.c_void_p, places)) == 0
+    return made

@@ -224,6 +224,9 @@ def _prepare(
     suppression = task.suppression(card)
     if suppression is not None and settings.raw:
         name, suppression = f"{name}-raw", None
+    unable = [one for one in settings.formats if suppression is not None and not FORMATS[one].suppresses]
+    if unable:
+        raise ConfigError(f"{unable[0]} files return the codes and scores of all prior boxes, not boxes; add --raw")
     chosen = choose_photos(
         settings.data,
         task,

@@ -10,6 +10,7 @@ import platform
 import subprocess
 import tempfile
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,9 @@ _OPTIONS = ("-std=c99", "-O3", "-shared", "-fPIC", "-w")
 _LONGEST_S = 600
 _ALIGNMENT = 64
 
-_BUILT: dict[str, ctypes.CDLL] = {}
+_BUILT: dict[tuple[str, tuple[str, ...]], ctypes.CDLL] = {}
+"""By the digest of a file, and the options that it was compiled with."""
+
 _BUILDING = threading.Lock()
 
 
@@ -77,16 +80,17 @@ class CPredictor:
         return answers
 
 
-def build(data: bytes, path: Path) -> ctypes.CDLL:
-    """The compiled library of a C file; ModelError, naming `path`, if there is no compiler or it rejects the file."""
-    key = hashlib.sha256(data).hexdigest()
+def build(data: bytes, path: Path, options: Sequence[str] = ()) -> ctypes.CDLL:
+    """The library of a C file, compiled with more `options`; ModelError, naming `path`, if there is no compiler or it
+    rejects the file."""
+    key = hashlib.sha256(data).hexdigest(), tuple(options)
     with _BUILDING:
         if key not in _BUILT:
-            _BUILT[key] = _built(data, path)
+            _BUILT[key] = _built(data, path, options)
         return _BUILT[key]
 
 
-def _built(data: bytes, path: Path) -> ctypes.CDLL:
+def _built(data: bytes, path: Path, options: Sequence[str]) -> ctypes.CDLL:
     compiler = c_compiler()
     if compiler is None:
         raise ModelError(f"{path} must be compiled to run, and no C compiler was found; {ENGINES['c'].remedy}")
@@ -94,7 +98,7 @@ def _built(data: bytes, path: Path) -> ctypes.CDLL:
         source, library = Path(folder) / "network.c", Path(folder) / "network.so"
         try:
             source.write_bytes(data)
-            command = [compiler, *_OPTIONS, *_processor(), "-o", str(library), str(source)]
+            command = [compiler, *_OPTIONS, *_processor(), *options, "-o", str(library), str(source)]
             done = subprocess.run(command, capture_output=True, text=True, timeout=_LONGEST_S, check=False)  # noqa: S603
             if done.returncode:
                 raise ModelError(f"{compiler} cannot compile {path}: {_first_line(done.stderr)}; try another with CC")

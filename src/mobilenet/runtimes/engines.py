@@ -87,11 +87,12 @@ SUFFIXES = tuple(dict.fromkeys(engine.suffix for engine in ENGINES.values()))
 @dataclass(frozen=True, slots=True)
 class Format:
     """A kind of file that is exported: its suffix, and the package that writing needs, if any. One that is not `usual`
-    is written only where it is asked for."""
+    is written only where it is asked for. `suppresses`: it can contain the suppression of boxes."""
 
     suffix: str
     package: str | None
     usual: bool = True
+    suppresses: bool = True
 
     @property
     def runtime(self) -> str:
@@ -107,7 +108,7 @@ class Format:
 FORMATS = {
     "onnx": Format(".onnx", "onnx"),
     "litert": Format(".tflite", "tflite"),
-    "c": Format(".c", None, usual=False),
+    "c": Format(".c", None, usual=False, suppresses=False),
 }
 """By their names; `export.formats` writes them."""
 

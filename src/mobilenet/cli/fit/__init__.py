@@ -48,7 +48,9 @@ _ACCURACY = Quantity("accuracy", "0.9 or 90%", {"": 1.0, "%": 0.01})
     "--device", type=click.Path(path_type=Path), help="Device profile; see benchmark --grid.  [default: this machine's]"
 )
 @click.option("--renew-profile", is_flag=True, help="Measure this machine again instead of using its cached profile.")
-@click.option("--runtime", "runtimes", default="", type=Names(), help="litert, onnxruntime.  [default: all installed]")
+@click.option(
+    "--runtime", "runtimes", default="", type=Names(), help="litert, onnxruntime, c.  [default: all installed engines]"
+)
 @click.option("--widths", type=Numbers(float, "0.25,0.5"), help="Width multipliers to try.  [default: 0.25 to 1]")
 @click.option("--resolutions", type=Numbers(int, "96,128"), help="Resolutions to try, in pixels.  [default: 96 to 224]")
 @click.option("--weights", multiple=True, metavar="FILE", help="Initial weights; repeat the option for several widths.")

@@ -8,6 +8,7 @@ from typing import Any
 
 from mobilenet.benchmark.device.profile import Estimate
 from mobilenet.export.export import ExportSettings
+from mobilenet.runtimes.engines import FORMATS
 from mobilenet.search.candidates import Option, front
 from mobilenet.search.journal.journal import Journal
 from mobilenet.search.settings import FitListener, FitSettings
@@ -173,6 +174,7 @@ class Choice:
             precisions,
             qat=qat,
             must_be_faster=False,
+            raw=not all(FORMATS[name].suppresses for name in formats),
             plan=self.settings.plan,
             seed=training.seed,
             validation=training.validation,
