@@ -70,7 +70,7 @@ def test_without_a_compiler_the_remedy_is_named(file: Path, monkeypatch: pytest.
     monkeypatch.setenv("CC", "no-such-compiler")
     # A library that was built before is not built again.
     monkeypatch.setattr("mobilenet.runtimes.c._BUILT", {})
-    with pytest.raises(ModelError, match=r"is run by compiling it, and there is no C compiler; install a C compiler"):
+    with pytest.raises(ModelError, match=r"must be compiled to run, and no C compiler was found; install a C compiler"):
         open_model(file)
 
 

@@ -65,19 +65,5 @@ def light_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "light.csv"
 
 
-@pytest.fixture
-def mobilenet(capfd: pytest.CaptureFixture[str]) -> Run:
-    """Runs a command in this process and returns what it prints; it has to exit with `exit_code`, any if None."""
-    from mobilenet.cli.main import main
-
-    def run(*words: object, exit_code: int | None = 0) -> str:
-        found = main([str(word) for word in words])
-        printed = capfd.readouterr()
-        assert exit_code in (None, found), printed.err
-        return printed.out
-
-    return run
-
-
 def document(printed: str) -> Any:
     return json.loads(printed)

@@ -140,14 +140,14 @@ def test_a_network_that_is_never_wrong_has_a_radius() -> None:
 
 def test_an_answer_says_where_and_how_far() -> None:
     fields = {**_fields([[-33.9, 151.2], [48.9, 2.3]]), FACTORS: [0.5, 2.0]}
-    table = table_of(("6b12ae", "47e66e"), fields)
-    (found,) = answers(_row(0.92, 0.08), ("6b12ae", "47e66e"), table, fields, 5, 0.95)
+    table = table_of(("6b12b1", "47e66f"), fields)
+    (found,) = answers(_row(0.92, 0.08), ("6b12b1", "47e66f"), table, fields, 5, 0.95)
     said = json.loads(json.dumps(found.to_json()))
     assert (said["uncertain"], said["latitude"], said["longitude"]) == (True, -33.9, 151.2)
     assert said["radius_km"] == pytest.approx({"50": 25.0, "90": 100.0}, abs=0.01)
     assert said["cells"] == [
-        {"cell": "6b12ae", "latitude": -33.9, "longitude": 151.2, "probability": pytest.approx(0.92)},
-        {"cell": "47e66e", "latitude": 48.9, "longitude": 2.3, "probability": pytest.approx(0.08)},
+        {"cell": "6b12b1", "latitude": -33.9, "longitude": 151.2, "probability": pytest.approx(0.92)},
+        {"cell": "47e66f", "latitude": 48.9, "longitude": 2.3, "probability": pytest.approx(0.08)},
     ]
     assert list(found.lines()) == [
         "uncertain: below 95 %",
