@@ -4,7 +4,7 @@ import csv
 import importlib.util
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,6 @@ from PIL import Image
 
 _FOLDER = Path(__file__).parent
 _SIDE = 64
-
-Run = Callable[..., str]
 
 
 @pytest.fixture(autouse=True, scope="module")
