@@ -1,4 +1,4 @@
-"""Large data sets need little time and memory: a million names, and fifty thousand images."""
+"""Large data sets need little time and memory: a million names or places, and fifty thousand images."""
 
 import json
 import os
@@ -11,6 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+
+from mobilenet.tasks.geolocation.cells import bounds, leaves_of
+from mobilenet.tasks.geolocation.partition import default_limits, numbers_in, partition
 
 _NAMES, _CLASSES = 1_000_000, 100
 
@@ -74,6 +77,33 @@ def test_a_million_lines_of_a_table_are_read_and_split(tmp_path: Path) -> None:
     print(found)
     assert found["train"] + found["validation"] == _NAMES
     assert found["peak_mb"] <= 1024
+
+
+def test_a_million_places_are_divided_into_cells() -> None:
+    """Most of them in a few towns, some anywhere, a few at the poles and on the date line."""
+    random = np.random.default_rng(0)
+    towns = np.column_stack([np.degrees(np.arcsin(random.uniform(-1, 1, 2000))), random.uniform(-180, 180, 2000)])
+    towns[:4] = (90, 0), (-90, 0), (0, 180), (65, -180)
+    chosen = towns[(2000 * random.random(_NAMES) ** 4).astype(np.int64)]
+    degrees = chosen + random.normal(size=(_NAMES, 2)) * (0.001 + 0.2 * random.random((_NAMES, 1)) ** 3)
+    degrees[:50_000] = np.column_stack([random.uniform(-90, 90, 50_000), random.uniform(-180, 180, 50_000)])
+    latitudes = 90 - abs(90 - abs(degrees[:, 0]))
+    degrees = np.column_stack([np.copysign(latitudes, degrees[:, 0]), (degrees[:, 1] + 180) % 360 - 180])
+    most, least = default_limits(_NAMES)
+    began = time.perf_counter()
+    leaves = leaves_of(degrees)
+    cells = partition(leaves, most, least)
+    numbers = numbers_in(cells, leaves)
+    took = time.perf_counter() - began
+    counts = np.bincount(numbers[numbers >= 0], minlength=len(cells))
+    print(f"{len(cells):,} cells of {counts.min()} to {counts.max()} photos in {took:.1f} s (target 10)")
+    print(f"{(numbers < 0).sum():,} photos are in none")
+    assert took <= 10
+    assert least <= counts.min()
+    assert counts.max() <= most
+    # No two of those that are kept share a leaf.
+    first, last = bounds(cells)
+    assert (first[1:] > last[:-1]).all()
 
 
 def _images(folder: Path, count: int) -> None:

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from mobilenet.model.arrays import read_arrays
-from mobilenet.tasks.detection.head import decoding_of, head_of, kept_head
+from mobilenet.tasks.detection.head import decoding_of, head_of
+from mobilenet.tasks.detection.kept import kept_head
 from mobilenet.training.run import resume, train
 from mobilenet.training.settings import TrainingSettings
 from mobilenet.training.tracking.listener import Silence
@@ -115,10 +116,28 @@ def test_scores_go_on_by_the_names_of_classes(run: Path) -> None:
     np.testing.assert_array_equal(made[:, 1], theirs[:, 2])
     np.testing.assert_array_equal(made[:, 2], theirs[:, 0])
     assert not made[:, 0].any()
-    other = {**card.decoding, "priors": [[[0.5, 0.5]] * len(priors) for priors in card.decoding["priors"]]}
-    kept = kept_head(card, arrays, replace(card, decoding=other), ours)
-    assert kept
-    assert not [name for name in kept if ".prediction." in name]
+
+
+def test_other_priors_predict_the_boxes_of_the_ones_most_like_them(run: Path) -> None:
+    """A prediction from features is decoded by hand, from their priors and from ours."""
+    card, arrays = read_arrays(run / "model.safetensors")
+    priors = [[[0.9 * height, 1.2 * width] for height, width in each] for each in card.decoding["priors"]]
+    priors[1] = [priors[1][2], priors[1][0]]
+    other = {**card.decoding, "priors": priors, "box_scales": [5.0, 20.0, 5.0, 4.0]}
+    ours = replace(card, decoding=other, head=head_of(card.body(), 3, other))
+    empty = {name: np.zeros_like(values) for name, values in arrays.items()}
+    for kind, values in (("boxes", 4), ("scores", 3)):
+        for part in ("weight", "bias"):
+            name = f"{kind}2.prediction.conv.{part}"
+            empty[name] = empty[name][: 2 * values]
+    kept = kept_head(card, arrays, ours, empty)
+    for plane, source in ((1, [0, 1, 2]), (2, [2, 0])):
+        theirs = _boxes(arrays, card.decoding, plane)
+        made = _boxes(kept, other, plane)
+        np.testing.assert_allclose(made, theirs[source], rtol=1e-4)
+        name = f"scores{plane}.prediction.conv.weight"
+        shape = arrays[name].shape[1:]
+        np.testing.assert_array_equal(kept[name].reshape(-1, 3, *shape), arrays[name].reshape(-1, 3, *shape)[source])
 
 
 def test_a_detector_with_a_finer_plane_goes_on_from_one_without(run: Path) -> None:
@@ -144,6 +163,15 @@ def test_what_cannot_be_is_said_in_one_line(squares: Path, mobilenet: Run, words
     error = mobilenet("train", squares, "--out", squares / "none", *words, exit_code=2, stderr=True)
     assert said in error
     assert len(error.strip().splitlines()) <= 2
+
+
+def _boxes(arrays: dict[str, Any], decoding: dict[str, Any], plane: int) -> Any:
+    """Distances of the centre and sides of the box that each prior of a plane predicts from some features."""
+    weights, biases = (arrays[f"boxes{plane}.prediction.conv.{part}"] for part in ("weight", "bias"))
+    features = np.random.default_rng(0).normal(size=weights.shape[1])
+    codes = (np.tensordot(weights[:, :, 0, 0], features, 1) + biases).reshape(-1, 4) / decoding["box_scales"]
+    sides = np.array(decoding["priors"][plane - 1])
+    return np.concatenate([codes[:, :2] * sides, np.exp(codes[:, 2:]) * sides], axis=1)
 
 
 def _place(box: dict[str, Any]) -> tuple[Any, ...]:

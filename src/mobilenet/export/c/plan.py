@@ -8,7 +8,7 @@ plane lies on top of the one that it is made from, as far as that has been read.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mobilenet.export.c.layer import PIXELS, Layer, Memory, Place
+from mobilenet.export.c.layer import PIXELS, Layer, Memory, Place, blocks
 from mobilenet.export.c.schedule import displacement
 
 __all__ = ["small_plan", "speed_plan"]
@@ -49,8 +49,14 @@ def small_plan(layers: Sequence[Layer], shown: frozenset[int]) -> Memory:
 def _step(layer: Layer, layers: Sequence[Layer]) -> int:
     if not layer.by_rows:
         return 1
-    row = layers[layer.reads[0].layer].row
-    return max(1, min(layer.height, _TILE // max(row * layer.stride, 1)))
+    given = layers[layer.reads[0].layer]
+    step = max(1, min(layer.height, _TILE // max(given.row * layer.stride, 1)))
+    if not layer.separable:
+        return step
+    # All weights are read for each few rows, but with more rows at once each of these again for every two blocks.
+    weights = int(layer.works[-1].weights.size) * (-(-layer.height // step) - 1)
+    again = layer.height * layer.width * layer.tile_cell(given) * blocks(layer.channels) // 2
+    return layer.height if weights > 2 * again else step
 
 
 def _tile(layers: Sequence[Layer], steps: Sequence[int]) -> int:

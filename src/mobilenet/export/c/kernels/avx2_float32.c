@@ -87,3 +87,8 @@ AVX2 UNUSED static void depthwise_avx2(const work_t *w, const value_t *const *in
         }
     }
 }
+
+AVX2 UNUSED static void average_avx2(const work_t *w, const value_t *const *in, value_t *out, int height)
+{
+    average(w, in, out, height);
+}

@@ -179,3 +179,8 @@ AVX2 UNUSED static void depthwise_avx2(const work_t *w, const value_t *const *in
                 columns_avx2(w, block, 2, in + 2 * r, out[r] + block * BLOCK, k);
     }
 }
+
+AVX2 UNUSED static void average_avx2(const work_t *w, const value_t *const *in, value_t *out, int height)
+{
+    average(w, in, out, height);
+}

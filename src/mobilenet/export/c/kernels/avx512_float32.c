@@ -42,6 +42,23 @@ TIER512 INLINE void blocks512(const work_t *w, const int m, const int n, int blo
     }
 }
 
+/* Four blocks of one pixel. */
+TIER512 INLINE void pixel512(const work_t *w, int block, const value_t *const *in, value_t *out)
+{
+    const size_t depth = (size_t)(w->rows * w->groups * BLOCK);
+    const float *weights = w->weights + (size_t)block * depth;
+    __m512 sums[4];
+    int i, k, g;
+    UNROLLED for (i = 0; i < 4; i++)
+        sums[i] = _mm512_loadu_ps(w->bias + (block + i) * BLOCK);
+    for (k = 0; k < w->rows; k++)
+        for (g = 0; g < w->groups; g++, weights += BLOCK)
+            UNROLLED for (i = 0; i < 4; i++)
+                sums[i] = _mm512_fmadd_ps(_mm512_set1_ps(in[k][g]), _mm512_loadu_ps(weights + i * depth), sums[i]);
+    UNROLLED for (i = 0; i < 4; i++)
+        finish512(w, sums[i], out + (block + i) * BLOCK);
+}
+
 TIER512 UNUSED static void depthwise512(const work_t *w, const value_t *const *in, value_t *const *out, int count)
 {
     const int cell = w->cell, along = w->stride * cell;

@@ -5,17 +5,17 @@
 #define WITH_AVX_VNNI 2
 #define WITH_AVX512 3
 
-UNUSED static const kernels_t plain = {product_plain, depthwise_plain};
+UNUSED static const kernels_t plain = {product_plain, depthwise_plain, average_plain};
 #if DOT
-static const kernels_t dot = {product_dot, depthwise_plain};
+static const kernels_t dot = {product_dot, depthwise_plain, average_plain};
 #endif
 
 #if X86
-static const kernels_t avx2 = {product_avx2, depthwise_avx2};
-static const kernels_t avx512 = {product512, depthwise512};
+static const kernels_t avx2 = {product_avx2, depthwise_avx2, average_avx2};
+static const kernels_t avx512 = {product512, depthwise512, average_avx2};
 #define NEEDS_VNNI (!FLOAT32)
 #if VNNI256_KNOWN && !FLOAT32
-static const kernels_t avx_vnni = {product_vnni256, depthwise_avx2};
+static const kernels_t avx_vnni = {product_vnni256, depthwise_avx2, average_avx2};
 #endif
 
 UNUSED static int best_tier(void)

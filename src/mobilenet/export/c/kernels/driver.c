@@ -83,7 +83,7 @@ static void compute(const kernels_t *k, value_t *arena, const layer_t *l, int y,
         k->product(w + 1, (const value_t *const *)tile, out, count);
         break;
     default:
-        average(w, in, out[0], rows);
+        k->average(w, in, out[0], rows);
     }
 }
 

@@ -50,7 +50,7 @@ UNUSED static void depthwise_plain(const work_t *w, const value_t *const *in, va
             }
 }
 
-static void average(const work_t *w, const value_t *const *in, value_t *out, int height)
+INLINE void average(const work_t *w, const value_t *const *in, value_t *out, int height)
 {
     int block, r, x, i;
     for (block = 0; block < w->blocks; block++) {
@@ -62,6 +62,11 @@ static void average(const work_t *w, const value_t *const *in, value_t *out, int
         for (i = 0; i < LANES(w, block); i++)
             out[block * BLOCK + i] = sums[i] / (float)(height * w->pixels);
     }
+}
+
+static void average_plain(const work_t *w, const value_t *const *in, value_t *out, int height)
+{
+    average(w, in, out, height);
 }
 
 INLINE float real(value_t value, const output_t *o)

@@ -88,7 +88,7 @@ UNUSED static void depthwise_plain(const work_t *w, const value_t *const *in, va
 }
 
 /* The average of a plane: the sum of its cells less their zeros, rounded as any other. */
-static void average(const work_t *w, const value_t *const *in, value_t *out, int height)
+INLINE void average(const work_t *w, const value_t *const *in, value_t *out, int height)
 {
     int block, r, x, i;
     for (block = 0; block < w->blocks; block++) {
@@ -101,6 +101,11 @@ static void average(const work_t *w, const value_t *const *in, value_t *out, int
         for (i = 0; i < LANES(w, block); i++)
             out[block * BLOCK + i] = rounded(sums[i], w->scale[0], w);
     }
+}
+
+static void average_plain(const work_t *w, const value_t *const *in, value_t *out, int height)
+{
+    average(w, in, out, height);
 }
 
 INLINE float real(value_t value, const output_t *o)

@@ -106,9 +106,13 @@ typedef struct {
 /* `count` rows of output; in[r * stride + k] is the row of input that row k of the kernel reads for output r. */
 typedef void kernel_t(const work_t *w, const value_t *const *in, value_t *const *out, int count);
 
+/* One cell of output from `height` rows. */
+typedef void average_t(const work_t *w, const value_t *const *in, value_t *out, int height);
+
 typedef struct {
     kernel_t *product;   /* a convolution over all channels */
     kernel_t *depthwise; /* of 3 x 3 */
+    average_t *average;
 } kernels_t;
 
 /* The pixel of a row that column t of the kernel reads for output x, -1 for one of the padding. A row of the padding is

@@ -59,7 +59,27 @@ TIER512 INLINE void blocks512(const work_t *w, const int m, const int n, int blo
     }
 }
 
-/* Three rows of 16 bytes -> four bytes for each channel, of which the last counts for nothing. */
+/* Four blocks of one pixel. */
+TIER512 INLINE void pixel512(const work_t *w, int block, const value_t *const *in, value_t *out)
+{
+    const size_t depth = (size_t)(w->rows * w->groups * BLOCK * GROUP);
+    const int8_t *weights = w->weights + (size_t)block * depth;
+    __m512i sums[4];
+    int i, k, g;
+    UNROLLED for (i = 0; i < 4; i++)
+        sums[i] = _mm512_loadu_si512(w->bias + (block + i) * BLOCK);
+    for (k = 0; k < w->rows; k++)
+        for (g = 0; g < w->groups; g++, weights += BLOCK * GROUP) {
+            int32_t four;
+            memcpy(&four, in[k] + GROUP * g, 4);
+            UNROLLED for (i = 0; i < 4; i++)
+                dot512(&sums[i], _mm512_set1_epi32(four), _mm512_loadu_si512(weights + i * depth));
+        }
+    UNROLLED for (i = 0; i < 4; i++)
+        finish512(w, block + i, sums[i], out + (block + i) * BLOCK);
+}
+
+/* Three rows of 16 bytes -> four bytes for each channel, of which the last is anything. */
 TIER512 INLINE __m512i quads512(const int8_t *p, const int8_t *q, const int8_t *r)
 {
     const __m512i lanes = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
@@ -67,7 +87,6 @@ TIER512 INLINE __m512i quads512(const int8_t *p, const int8_t *q, const int8_t *
     __m512i x = _mm512_castsi128_si512(_mm_loadu_si128((const __m128i *)p));
     x = _mm512_inserti32x4(x, _mm_loadu_si128((const __m128i *)q), 1);
     x = _mm512_inserti32x4(x, _mm_loadu_si128((const __m128i *)r), 2);
-    x = _mm512_inserti32x4(x, _mm_setzero_si128(), 3);
     return _mm512_shuffle_epi8(_mm512_permutexvar_epi32(lanes, x), bytes);
 }
 
@@ -110,7 +129,8 @@ TIER512 UNUSED static void depthwise512(const work_t *w, const value_t *const *i
         const int8_t *weights = w->weights + (size_t)block * 9 * BLOCK;
         __m512i k[3];
         for (t = 0; t < 3; t++)
-            k[t] = quads512(weights + t * BLOCK, weights + (3 + t) * BLOCK, weights + (6 + t) * BLOCK);
+            k[t] = _mm512_and_si512(quads512(weights + t * BLOCK, weights + (3 + t) * BLOCK, weights + (6 + t) * BLOCK),
+                                    _mm512_set1_epi32(0xffffff));
         for (r = 0; r < count; r++)
             if (w->stride == 1)
                 columns512(w, block, 1, in + r, out[r] + block * BLOCK, k);
