@@ -14,6 +14,7 @@ __all__ = [
     "Curve",
     "Curves",
     "Degrees",
+    "Dots",
     "Figure",
     "Gallery",
     "Map",
@@ -121,6 +122,19 @@ class Curves:
     plots: tuple[Curve, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Dots:
+    """A plot of `points` (x, y), shares of 0 or more, and of `marks` among them; `x` and `y` are the titles of its
+    axes, `names` say what points and marks are."""
+
+    description: str
+    x: str
+    y: str
+    names: tuple[str, str]
+    points: tuple[tuple[float, float], ...]
+    marks: tuple[tuple[float, float], ...]
+
+
 Degrees = tuple[float, float]
 """A place: latitude (-90…90, north) and longitude (-180…180, east)."""
 
@@ -170,7 +184,7 @@ class Map:
     extent: Literal["world", "content"] = "world"
 
 
-Part = Table | Matrix | Bars | Gallery | Curves | Map | str
+Part = Table | Matrix | Bars | Gallery | Curves | Dots | Map | str
 """A string is a paragraph."""
 
 

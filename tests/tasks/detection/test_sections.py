@@ -8,8 +8,9 @@ import pytest
 
 from mobilenet.tasks.detection.score import judged, score
 from mobilenet.tasks.detection.sections import headline, sections, summary
+from mobilenet.tasks.detection.shapes import beside_priors
 from mobilenet.tasks.detection.targets import BoxTargets, Found
-from mobilenet.tasks.sections import Curves, Gallery, Matrix, Section, Table
+from mobilenet.tasks.sections import Curves, Dots, Gallery, Matrix, Section, Table
 
 NAMES = ("ace", "king", "queen")
 
@@ -142,3 +143,19 @@ def test_nothing_found_or_nothing_to_find_is_shown_as_that(boxes: list[tuple[tup
     anchors = [section.anchor for section in sections(evaluation)]
     assert ("precision-and-recall" in anchors) == bool(boxes)
     assert summary(evaluation)[0].startswith("AP50 0.0 %, F1 0.0 %, with" if boxes else "AP50 -, F1 -, with")
+
+
+def test_prior_boxes_are_drawn_over_the_labelled_ones(evaluation: _Evaluated) -> None:
+    """One box of 0.2 × 0.4 and one of 0.4 × 0.2, which the square of 0.4 overlaps by half; one without an area."""
+    assert "prior-boxes" not in {section.anchor for section in sections(evaluation)}
+    boxes = np.array([[0.1, 0.1, 0.3, 0.5], [0.1, 0.1, 0.5, 0.3], [0.1, 0.1, 0.1, 0.3]], np.float32)
+    shapes = beside_priors(boxes, [[[0.4, 0.4]], [[0.9, 0.9], [0.7, 1.2]]])
+    evaluation.figures["shapes"] = shapes
+    section = _section(sections(evaluation), "prior-boxes")
+    assert "by 50.0 % in the mean" in section.note
+    (dots,) = section.parts
+    assert isinstance(dots, Dots)
+    assert dots.points == ((0.4, 0.2), (0.2, 0.4))
+    assert dots.marks == ((0.4, 0.4), (0.9, 0.9))
+    evaluation.figures["shapes"] = beside_priors(boxes[2:], [[[0.4, 0.4]]])
+    assert "prior-boxes" not in {section.anchor for section in sections(evaluation)}

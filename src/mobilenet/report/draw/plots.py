@@ -10,9 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from mobilenet.report.draw.svg import FIRST, FOURTH, INK, SECOND, STYLE, THIRD, new_axes, to_svg
-from mobilenet.tasks.sections import Bars, Bin, Curve
+from mobilenet.tasks.sections import Bars, Bin, Curve, Dots
 
-__all__ = ["Series", "curves", "reliability", "small_curve"]
+__all__ = ["Series", "curves", "dots", "reliability", "small_curve"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,3 +82,29 @@ def small_curve(name: str, x: str, y: str, curve: Curve) -> str:
             axis.set_major_locator(MaxNLocator(nbins=4))
             axis.set_major_formatter(PercentFormatter(1.0, decimals=0))
         return to_svg(figure, name, f"{y} over {x}: {curve.title}")
+
+
+def dots(name: str, plot: Dots) -> str:
+    """Points and marks by two shares as an SVG element; `name` makes its ids unique on the page."""
+    with mpl.rc_context(STYLE):
+        figure, axes = new_axes(5.2, 4.2)
+        axes.plot(*_apart(plot.points), "o", color=FIRST, alpha=0.45, markersize=3.5, label=plot.names[0])
+        look: dict[str, Any] = {
+            "markersize": 8,
+            "markerfacecolor": "none",
+            "markeredgecolor": SECOND,
+            "markeredgewidth": 1.6,
+        }
+        axes.plot(*_apart(plot.marks), "s", label=plot.names[1], **look)
+        axes.legend(frameon=False, labelcolor=INK, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
+        axes.set_xlim(left=0)
+        axes.set_ylim(bottom=0)
+        axes.set_xlabel(plot.x, color=INK)
+        axes.set_ylabel(plot.y, color=INK)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+        return to_svg(figure, name, plot.description)
+
+
+def _apart(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
+    return [x for x, _ in points], [y for _, y in points]

@@ -9,7 +9,20 @@ from mobilenet.evaluate import Mistake
 from mobilenet.report.draw.formats import NOTHING, narrow
 from mobilenet.report.draw.maps import DrawnMap, drawn_map
 from mobilenet.report.draw.matrix import Drawing, drawing
-from mobilenet.tasks.sections import Bars, Cell, Column, Curves, Gallery, Map, Matrix, Part, Section, Table, in_words
+from mobilenet.tasks.sections import (
+    Bars,
+    Cell,
+    Column,
+    Curves,
+    Dots,
+    Gallery,
+    Map,
+    Matrix,
+    Part,
+    Section,
+    Table,
+    in_words,
+)
 
 __all__ = ["Block", "DrawnCell", "DrawnMatrix", "DrawnSection", "DrawnTable", "Photo", "drawn_blocks", "drawn_section"]
 
@@ -59,7 +72,7 @@ class Block:
     """One block of the page, with the fields that its `kind` needs: `beside` has the diagram `svg` on the left and
     `blocks` on the right, `plots` have a title and an SVG element each."""
 
-    kind: Literal["text", "table", "matrices", "gallery", "beside", "plots", "map"]
+    kind: Literal["text", "table", "matrices", "gallery", "beside", "plots", "diagram", "map"]
     text: str = ""
     table: DrawnTable | None = None
     matrices: tuple[DrawnMatrix, ...] = ()
@@ -117,6 +130,8 @@ def _block(section: Section, part: Part, number: int, photos: tuple[Photo, ...])
             return Block("gallery", photos=tuple(_chosen(photos, part)))
         case Curves():
             return Block("plots", plots=tuple(_plots(f"{section.anchor}-{number}", part)))
+        case Dots():
+            return Block("diagram", svg=_dots(f"{section.anchor}-{number}", part))
         case Map():
             return Block("map", map=drawn_map(part))
         case str():
@@ -137,6 +152,13 @@ def _plots(name: str, part: Curves) -> Iterator[tuple[str, str]]:
 
     for number, curve in enumerate(part.plots):
         yield curve.title, small_curve(f"{name}-{number}", part.x, part.y, curve)
+
+
+def _dots(name: str, part: Dots) -> str:
+    # Importing this module must not require matplotlib.
+    from mobilenet.report.draw.plots import dots
+
+    return dots(name, part)
 
 
 def _matrix(section: Section, matrix: Matrix) -> DrawnMatrix:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from mobilenet.tasks.sections import Cell, Column, Curve, Curves, Figure, Gallery, Matrix, Part, Section, Table
+from mobilenet.tasks.sections import Cell, Column, Curve, Curves, Dots, Figure, Gallery, Matrix, Part, Section, Table
 from mobilenet.tasks.task import Evaluated
 
 __all__ = ["headline", "sections", "summary"]
@@ -35,9 +35,11 @@ def headline(evaluation: Evaluated) -> tuple[Figure, ...]:
 
 
 def sections(evaluation: Evaluated) -> tuple[Section, ...]:
-    """Scores by class, precision and recall, confusion with the background, boxes by size, worst mistakes."""
+    """Scores by class, precision and recall, confusion with the background, boxes by size, prior boxes over labels,
+    worst mistakes."""
     figures = evaluation.figures
-    return (_classes(figures), *_curves(figures), _confusion(figures), _sizes(figures), _mistakes(figures))
+    scores = (_classes(figures), *_curves(figures), _confusion(figures), _sizes(figures))
+    return (*scores, *_priors(figures), _mistakes(figures))
 
 
 def summary(evaluation: Evaluated) -> tuple[str, ...]:
@@ -173,6 +175,23 @@ def _sizes(figures: Mapping[str, Any]) -> Section:
         f"rightly, at IoU 0.5{_where(figures)}."
     )
     return Section("sizes", "Boxes by size", note, (Table(columns, rows, "Boxes by size"),))
+
+
+def _priors(figures: Mapping[str, Any]) -> Iterator[Section]:
+    """Nothing for evaluations that did not look at them."""
+    shapes = figures.get("shapes")
+    if shapes is None or shapes["overlap"] is None:
+        return
+    note = (
+        "A labelled box overlaps the prior box most like it, around the same centre, by "
+        f"{_percent(shapes['overlap'])} in the mean. Boxes far from every prior are hard to learn. "
+        "Priors that are larger than the photo are not drawn."
+    )
+    names = "labelled boxes", "prior boxes"
+    boxes, priors = (tuple((width, height) for height, width in shapes[name]) for name in ("boxes", "priors"))
+    inside = tuple(prior for prior in priors if max(prior) <= 1)
+    plot = Dots("Labelled boxes and prior boxes by width and height", "width", "height", names, boxes, inside)
+    yield Section("prior-boxes", "Prior boxes", note, (plot,))
 
 
 def _mistakes(figures: Mapping[str, Any]) -> Section:

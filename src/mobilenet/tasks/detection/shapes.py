@@ -10,7 +10,7 @@ from mobilenet.metrics.detection import iou
 from mobilenet.spec.rows import Network
 from mobilenet.spec.ssd import planes
 
-__all__ = ["SAMPLE", "are_small", "fitting", "sample_of"]
+__all__ = ["SAMPLE", "are_small", "beside_priors", "fitting", "sample_of"]
 
 SAMPLE = "box_sides"
 """The field of a data set's vocabulary with the sides of some of its boxes; prior boxes are fitted to them."""
@@ -30,6 +30,9 @@ _BETTER = 0.05
 """Mean overlap of each box with its best prior by which fitted priors must exceed given ones to replace them."""
 
 _ROUNDS = 30
+
+_SHOWN = 400
+"""Boxes in a report."""
 
 Floats = NDArray[np.float64]
 Shapes = Sequence[Sequence[Sequence[float]]]
@@ -64,6 +67,20 @@ def fitting(body: Network, given: Shapes, fields: Mapping[str, Any], *, fine: bo
         for plane, priors in enumerate(given)
     ]
     return fitted if _covered(sides, fitted) >= _covered(sides, given) + _BETTER else given
+
+
+def beside_priors(boxes: NDArray[np.float32], shapes: Shapes) -> dict[str, Any]:
+    """(M, 4) boxes as shares of the photo and the priors of each plane -> JSON values: the height and width of some
+    `boxes` and of all `priors`, and the `overlap`, the mean of each box with its best prior around the same centre;
+    None without boxes."""
+    sides = (boxes[:, 2:] - boxes[:, :2]).astype(np.float64)
+    sides = sides[(sides > 0).all(1)]
+    chosen = np.linspace(0, len(sides) - 1, min(len(sides), _SHOWN)).round().astype(np.int64)
+    return {
+        "overlap": _covered(sides, shapes) if len(sides) else None,
+        "boxes": sides[chosen].round(4).tolist(),
+        "priors": [[round(side, 4) for side in prior] for priors in shapes for prior in priors],
+    }
 
 
 def _sides(fields: Mapping[str, Any]) -> Floats:

@@ -27,8 +27,9 @@ from mobilenet.tasks.detection.found import found_boxes, suppressed, suppression
 from mobilenet.tasks.detection.head import Planes, Ssd, decoding_of, head_of
 from mobilenet.tasks.detection.kept import kept_head
 from mobilenet.tasks.detection.mistakes import mistakes
-from mobilenet.tasks.detection.priors import SCALES, prior_boxes
+from mobilenet.tasks.detection.priors import SCALES, SHAPES, prior_boxes
 from mobilenet.tasks.detection.sections import headline, sections, summary
+from mobilenet.tasks.detection.shapes import beside_priors
 from mobilenet.tasks.detection.targets import BoxTargets
 from mobilenet.tasks.detection.writers import WRITERS
 from mobilenet.tasks.sections import Figure, Section
@@ -180,7 +181,9 @@ class Detection(TaskDefaults):
         """COCO's figures, where `loss` is 1 - AP, for what outputs mean is known after suppression alone; photos with
         missed boxes, false alarms and swapped classes."""
         judged = scoring.judged(found_boxes(outputs, card), _boxes(targets))
-        return Judgement(scoring.score(judged, card.labels), lambda: mistakes(judged, card.labels))
+        shapes = beside_priors(judged.targets.boxes, card.decoding.get(SHAPES, []))
+        figures = {**scoring.score(judged, card.labels), "shapes": shapes}
+        return Judgement(figures, lambda: mistakes(judged, card.labels))
 
     def temperatures(self, _raw: Outputs, outputs: Outputs, targets: Targets, card: ModelCard) -> Temperatures:
         """The score with the best F1, from which boxes are shown."""
