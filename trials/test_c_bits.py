@@ -71,7 +71,7 @@ def _compare(graph: Graph, folder: Path) -> None:
     print(f"\n{graph.card.width_multiplier:g}-{graph.card.resolution}: {(found == expected).mean():.2%} of the logits")
     np.testing.assert_array_equal(found, expected)
     for tier in filter(supported, TIERS):
-        found = answers(c_model(coarse), images[:_SOME], folder, "-O3", f"-DNETWORK_TIER={TIERS[tier]}")["logits"]
+        found = answers(c_model(coarse), images[:_SOME], folder, "-O3", *TIERS[tier])["logits"]
         np.testing.assert_array_equal(found, expected[:_SOME])
     found = answers(c_model(coarse, None, "network", PLANS[1]), images[:_SOME], folder, "-O3")["logits"]
     np.testing.assert_array_equal(found, expected[:_SOME])

@@ -85,7 +85,7 @@ def test_emulated_kernels_equal_the_plain_ones(tier: str, tmp_path: Path) -> Non
         side, outputs = fine.card.resolution, fine.card.outputs
         image = np.random.default_rng(seed).integers(0, 256, (side, side, 3), np.uint8)
         data = c_model(coarse)
-        plain = raw_answers(data, outputs, image, tmp_path, f"-DNETWORK_TIER={TIERS['plain']}")
+        plain = raw_answers(data, outputs, image, tmp_path, *TIERS["plain"])
         found = _answers(data, outputs, image, _EMULATED[tier], tmp_path)
         for name, values in plain.items():
             np.testing.assert_array_equal(found[name], values)

@@ -18,8 +18,16 @@ STRICT = ("-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror")
 
 needs_compiler = pytest.mark.skipif(c_compiler() is None, reason="there is no C compiler; install gcc or clang")
 
-TIERS = {"plain": 0, "avx2": 1}
-"""What NETWORK_TIER chooses."""
+TIERS = {
+    "scalar": ("-DNETWORK_TIER=0", "-DNETWORK_NO_VECTORS"),
+    "plain": ("-DNETWORK_TIER=0",),
+    "avx2": ("-DNETWORK_TIER=1",),
+    "avx-vnni": ("-DNETWORK_TIER=2",),
+    "avx512": ("-DNETWORK_TIER=3",),
+}
+"""What chooses the kernels of a processor; those of the compiler's vectors, and without them, run on every one."""
+
+_FLAGS = {"avx2": "avx2", "avx-vnni": "avx_vnni", "avx512": "avx512_vnni"}
 
 
 def predictor(data: bytes, folder: Path, options: Sequence[str] = ("-O1",)) -> CPredictor:
@@ -34,8 +42,8 @@ def predictor(data: bytes, folder: Path, options: Sequence[str] = ("-O1",)) -> C
 
 def supported(tier: str) -> bool:
     """Whether this processor runs a tier."""
-    flags = Path("/proc/cpuinfo")
-    return tier == "plain" or (flags.is_file() and f" {tier} " in flags.read_text("ascii", errors="replace"))
+    flags, needed = Path("/proc/cpuinfo"), _FLAGS.get(tier)
+    return needed is None or (flags.is_file() and needed in flags.read_text("ascii", errors="replace").split())
 
 
 def answers(data: bytes, images: NDArray[np.uint8], folder: Path, *options: str) -> dict[str, NDArray[np.float32]]:

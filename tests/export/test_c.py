@@ -55,7 +55,10 @@ _OPTIONS = [
 ]
 
 
-@pytest.mark.parametrize(("tier", "options"), [("avx2", 1), ("avx2", 2), ("plain", 0), ("plain", 3)])
+@pytest.mark.parametrize(
+    ("tier", "options"),
+    [("avx2", 1), ("avx2", 2), ("plain", 0), ("plain", 3), ("scalar", 2), ("avx-vnni", 2), ("avx512", 0)],
+)
 def test_int8_logits_are_those_of_litert_bit_for_bit(
     example: Make, quantized: Make, tier: str, options: int, tmp_path: Path
 ) -> None:
@@ -65,7 +68,7 @@ def test_int8_logits_are_those_of_litert_bit_for_bit(
     graph = _before_ending(quantized(made))
     images = np.concatenate([made.images, _noise(4, made.images.shape[1])])
     expected = LiteRTPredictor(litert_model(graph), graph.card, threads=1).predict(images)["logits"]
-    found = answers(c_model(graph), images, tmp_path, f"-DNETWORK_TIER={TIERS[tier]}")["logits"]
+    found = answers(c_model(graph), images, tmp_path, *TIERS[tier])["logits"]
     np.testing.assert_array_equal(found, expected)
     assert len(np.unique(found)) > 4
 

@@ -21,6 +21,84 @@ INLINE void finish(const work_t *w, int block, const int32_t *sums, value_t *out
         out[i] = rounded(sums[i], scale[i], w);
 }
 
+#if VECTORS
+typedef int32_t lanes_t __attribute__((vector_size(64)));
+typedef uint32_t fours_t __attribute__((vector_size(64)));
+typedef uint8_t bytes_t __attribute__((vector_size(16)));
+typedef int8_t weights_t __attribute__((vector_size(16)));
+
+INLINE void finish_lanes(const work_t *w, int block, const lanes_t *lanes, value_t *out)
+{
+    int32_t sums[BLOCK];
+    memcpy(sums, lanes, sizeof sums);
+    finish(w, block, sums, out);
+}
+
+/* A block of m pixels, 1 or 2, from pixel x on. */
+INLINE void pixels_plain(const work_t *w, const int m, int block, const value_t *const *in, value_t *out, int x)
+{
+    const int8_t *weights = w->weights + (size_t)block * (size_t)(w->rows * w->groups * BLOCK * GROUP);
+    const uint8_t *from[2];
+    lanes_t sums[2];
+    int i, k, g;
+    UNROLLED for (i = 0; i < m; i++)
+        memcpy(&sums[i], w->bias + block * BLOCK, sizeof sums[i]);
+    for (k = 0; k < w->rows; k++) {
+        UNROLLED for (i = 0; i < m; i++)
+            from[i] = in[k] + (x + i) * w->stride * w->cell;
+        for (g = 0; g < w->groups; g++, weights += BLOCK * GROUP) {
+            fours_t fours;
+            lanes_t first, second, third, fourth;
+            memcpy(&fours, weights, sizeof fours);
+            first = (lanes_t)(fours << 24) >> 24;
+            second = (lanes_t)(fours << 16) >> 24;
+            third = (lanes_t)(fours << 8) >> 24;
+            fourth = (lanes_t)fours >> 24;
+            UNROLLED for (i = 0; i < m; i++) {
+                const uint8_t *a = from[i] + GROUP * g;
+                sums[i] += first * a[0] + second * a[1] + (third * a[2] + fourth * a[3]);
+            }
+        }
+    }
+    UNROLLED for (i = 0; i < m; i++)
+        finish_lanes(w, block, &sums[i], out + (x + i) * w->out + block * BLOCK);
+}
+
+UNUSED static void product_plain(const work_t *w, const value_t *const *in, value_t *const *out, int count)
+{
+    int block, r, x;
+    for (block = 0; block < w->blocks; block++)
+        for (r = 0; r < count; r++) {
+            for (x = 0; x + 2 <= w->pixels; x += 2)
+                pixels_plain(w, 2, block, in + r * w->stride, out[r], x);
+            if (x < w->pixels)
+                pixels_plain(w, 1, block, in + r * w->stride, out[r], x);
+        }
+}
+
+UNUSED static void depthwise_plain(const work_t *w, const value_t *const *in, value_t *const *out, int count)
+{
+    int r, x, block, k, t;
+    for (block = 0; block < w->blocks; block++)
+        for (r = 0; r < count; r++)
+            for (x = 0; x < w->pixels; x++) {
+                const int8_t *weights = w->weights + (size_t)block * (size_t)(w->rows * w->width * BLOCK);
+                lanes_t sums;
+                memcpy(&sums, w->bias + block * BLOCK, sizeof sums);
+                for (k = 0; k < w->rows; k++) {
+                    const uint8_t *from = in[r * w->stride + k] + x * w->stride * w->cell + block * BLOCK;
+                    for (t = 0; t < w->width; t++, weights += BLOCK, from += w->cell) {
+                        bytes_t values;
+                        weights_t by;
+                        memcpy(&values, from, sizeof values);
+                        memcpy(&by, weights, sizeof by);
+                        sums += __builtin_convertvector(values, lanes_t) * __builtin_convertvector(by, lanes_t);
+                    }
+                }
+                finish_lanes(w, block, &sums, out[r] + x * w->out + block * BLOCK);
+            }
+}
+#else
 /* The products of a group of four values for each channel of a block. */
 INLINE void add_group(int32_t *RESTRICT sums, const uint8_t *RESTRICT a, const int8_t *RESTRICT weights, const int lanes)
 {
@@ -86,6 +164,8 @@ UNUSED static void depthwise_plain(const work_t *w, const value_t *const *in, va
                 finish(w, block, sums, out[r] + x * w->out + block * BLOCK);
             }
 }
+
+#endif
 
 /* The average of a plane: the sum of its cells less their zeros, rounded as any other. */
 INLINE void average(const work_t *w, const value_t *const *in, value_t *out, int height)

@@ -72,6 +72,14 @@ typedef int32_t sum_t;
 #define UNROLLED
 #endif
 
+/* Vectors of the compiler, which become those of the processor, whatever they are. */
+#if !SMALL && !defined(NETWORK_NO_VECTORS) && defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ && \
+    (defined(__clang__) || (defined(__GNUC__) && __GNUC__ >= 9))
+#define VECTORS 1
+#else
+#define VECTORS 0
+#endif
+
 #if defined(__FAST_MATH__)
 #error "-ffast-math changes how values are rounded: compile this file without it"
 #endif

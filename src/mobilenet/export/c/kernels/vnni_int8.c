@@ -13,12 +13,28 @@ TIER512 INLINE void dot512(__m512i *sum, __m512i a, __m512i b)
 #endif
 }
 
-TIER512 INLINE void finish512(const work_t *w, int block, __m512i sums, value_t *out)
+/* What turns the sums of a block into values, in registers: a compiler must take bytes that are stored for changes of
+ * anything in memory. */
+typedef struct {
+    __m512 scale, low, high;
+    __m512i zero;
+} ending512_t;
+
+TIER512 INLINE ending512_t ending512(const work_t *w, int block)
 {
-    __m512 x = _mm512_mul_ps(_mm512_cvtepi32_ps(sums), _mm512_loadu_ps(w->scale + block * BLOCK));
-    x = _mm512_min_ps(_mm512_max_ps(x, _mm512_set1_ps(w->low)), _mm512_set1_ps(w->high));
-    sums = _mm512_add_epi32(_mm512_cvtps_epi32(x), _mm512_set1_epi32(w->zero));
-    _mm_storeu_si128((__m128i *)out, _mm512_cvtepi32_epi8(sums));
+    ending512_t e;
+    e.scale = _mm512_loadu_ps(w->scale + block * BLOCK);
+    e.low = _mm512_set1_ps(w->low);
+    e.high = _mm512_set1_ps(w->high);
+    e.zero = _mm512_set1_epi32(w->zero);
+    return e;
+}
+
+TIER512 INLINE void finish512(const ending512_t *e, __m512i sums, value_t *out)
+{
+    const __m512 x = _mm512_mul_ps(_mm512_cvtepi32_ps(sums), e->scale);
+    sums = _mm512_cvtps_epi32(_mm512_min_ps(_mm512_max_ps(x, e->low), e->high));
+    _mm_storeu_si128((__m128i *)out, _mm512_cvtepi32_epi8(_mm512_add_epi32(sums, e->zero)));
 }
 
 /* n blocks, 1 or 2, of m pixels. */
@@ -52,10 +68,14 @@ TIER512 INLINE void blocks512(const work_t *w, const int m, const int n, int blo
             }
         }
     }
-    UNROLLED for (i = 0; i < m; i++) {
-        finish512(w, block, a[i], p->to[i] + block * BLOCK);
-        if (n == 2)
-            finish512(w, block + 1, b[i], p->to[i] + block * BLOCK + BLOCK);
+    {
+        const ending512_t first = ending512(w, block), second = n == 2 ? ending512(w, block + 1) : first;
+        UNROLLED for (i = 0; i < m; i++) {
+            value_t *to = p->to[i] + block * BLOCK;
+            finish512(&first, a[i], to);
+            if (n == 2)
+                finish512(&second, b[i], to + BLOCK);
+        }
     }
 }
 
@@ -75,8 +95,10 @@ TIER512 INLINE void pixel512(const work_t *w, int block, const value_t *const *i
             UNROLLED for (i = 0; i < 4; i++)
                 dot512(&sums[i], _mm512_set1_epi32(four), _mm512_loadu_si512(weights + i * depth));
         }
-    UNROLLED for (i = 0; i < 4; i++)
-        finish512(w, block + i, sums[i], out + (block + i) * BLOCK);
+    UNROLLED for (i = 0; i < 4; i++) {
+        const ending512_t e = ending512(w, block + i);
+        finish512(&e, sums[i], out + (block + i) * BLOCK);
+    }
 }
 
 /* Three rows of 16 bytes -> four bytes for each channel, of which the last is anything. */
@@ -93,20 +115,21 @@ TIER512 INLINE __m512i quads512(const int8_t *p, const int8_t *q, const int8_t *
 TIER512 INLINE void columns512(const work_t *w, int block, const int stride, const value_t *const *in, value_t *out,
                                const __m512i *k)
 {
-    const int cell = w->cell;
+    const int cell = w->cell, pixels = w->pixels, along = w->out;
     const int8_t *p = (const int8_t *)in[0] + block * BLOCK, *q = (const int8_t *)in[1] + block * BLOCK;
     const int8_t *r = (const int8_t *)in[2] + block * BLOCK;
-    const __m512i bias = _mm512_loadu_si512(w->bias + block * BLOCK);
+    const __m512i bias = _mm512_loadu_si512(w->bias + block * BLOCK), first = k[0], second = k[1], third = k[2];
+    const ending512_t e = ending512(w, block);
     __m512i a = quads512(p, q, r), b = quads512(p + cell, q + cell, r + cell), c;
     int x, at = 2 * cell;
-    for (x = 0; x < w->pixels; x++, out += w->out) {
+    for (x = 0; x < pixels; x++, out += along) {
         __m512i sums = bias;
         c = quads512(p + at, q + at, r + at);
         at += cell;
-        dot512(&sums, a, k[0]);
-        dot512(&sums, b, k[1]);
-        dot512(&sums, c, k[2]);
-        finish512(w, block, sums, out);
+        dot512(&sums, a, first);
+        dot512(&sums, b, second);
+        dot512(&sums, c, third);
+        finish512(&e, sums, out);
         if (stride == 1) {
             a = b;
             b = c;
