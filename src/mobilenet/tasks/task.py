@@ -189,6 +189,9 @@ class LossSettings(Protocol):
     @property
     def class_balanced(self) -> bool: ...
 
+    @property
+    def weights(self) -> str | None: ...
+
 
 class Task(Reader, Protocol):
     """One task. Outputs are by name, (N, *shape) float32, after their endings; figures are shares (0…1) by default."""

@@ -1,6 +1,8 @@
 """The loss of a detector and what it finds, by hand and by property."""
 
 import math
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from mobilenet.tasks.detection.found import found_boxes
 from mobilenet.tasks.detection.priors import BOX_SCALES, prior_boxes
 from mobilenet.tasks.detection.targets import BoxTargets
 from mobilenet.tasks.detection.task import Detection
+from mobilenet.training.settings import TrainingSettings
 
 _CARD = card_of(128)
 _PRIORS = prior_boxes(_CARD)
@@ -52,8 +55,10 @@ def _perfect(targets: BoxTargets, sure: float = 12.0) -> dict[str, torch.Tensor]
     return {"boxes": torch.from_numpy(codes), "scores": torch.from_numpy(scores)}
 
 
-def _loss(task: Detection, outputs: dict[str, torch.Tensor], targets: BoxTargets) -> list[float]:
-    objective = task.objective(_CARD)
+def _loss(
+    task: Detection, outputs: dict[str, torch.Tensor], targets: BoxTargets, said: TrainingSettings | None = None
+) -> list[float]:
+    objective = task.objective(_CARD, said)
     arrays = objective.batch(targets, np.arange(len(targets)), whole_photos(len(targets)))
     found: list[float] = objective(outputs, {name: torch.from_numpy(array) for name, array in arrays.items()}).tolist()
     return found
@@ -96,6 +101,16 @@ def test_the_focal_loss_of_one_prior_by_hand() -> None:
     each = 0.25 * math.log(2)
     expected = (matched * 0.25 + matched * 0.75 + (counted - matched) * 2 * 0.75) * each / matched
     assert _loss(Detection(score_loss="focal"), outputs, photo)[1] == pytest.approx(expected, rel=1e-5)
+
+
+def test_scores_are_learned_by_hard_negatives_from_random_weights_alone() -> None:
+    outputs = {"boxes": torch.zeros(2, len(_PRIORS), 4), "scores": torch.zeros(2, len(_PRIORS), 2)}
+    focal, hard = (_loss(Detection(score_loss=name), outputs, _TWO) for name in ("focal", "hard-negatives"))
+    assert focal != hard
+    random = TrainingSettings(Path("photos"))
+    assert _loss(Detection(), outputs, _TWO, random) == hard
+    assert _loss(Detection(), outputs, _TWO, replace(random, weights="model")) == focal
+    assert _loss(Detection(score_loss="focal"), outputs, _TWO, random) == focal
 
 
 def test_every_box_has_a_prior_however_small() -> None:

@@ -48,12 +48,13 @@ BoxLoss = Literal["giou", "smooth-l1"]
 class Detection(TaskDefaults):
     """From photos with boxes to `boxes` (N, P, 4) and `scores` (N, P, C) of P prior boxes and C classes.
 
-    ConfigError for invalid options. `score_loss` and `box_loss`: what scores and boxes are learned by; `ssd`: a head of
-    separable convolutions, or the authors' plain ones; `planes`: "fine" to predict on block 5 too, by default where a
-    quarter of the boxes are small.
+    ConfigError for invalid options. `score_loss` and `box_loss`: what scores and boxes are learned by, scores by
+    default by the focal loss from weights and by hard negatives from random ones; `ssd`: a head of separable
+    convolutions, or the authors' plain ones; `planes`: "fine" to predict on block 5 too, by default where a quarter of
+    the boxes are small.
     """
 
-    score_loss: ScoreLoss = "focal"
+    score_loss: ScoreLoss | None = None
     box_loss: BoxLoss = "giou"
     ssd: Ssd | None = None
     planes: Planes | None = None
@@ -148,18 +149,19 @@ class Detection(TaskDefaults):
         """Everything but the scores of classes that the other network does not know."""
         return kept_head(theirs, their_arrays, ours, our_arrays)
 
-    def objective(self, card: ModelCard, _settings: LossSettings | None = None) -> "Objective":
+    def objective(self, card: ModelCard, settings: LossSettings | None = None) -> "Objective":
         """The loss of scores and of boxes."""
         # Running models does not need torch.
         from mobilenet.tasks.detection.objective import DetectionObjective
 
+        random = settings is not None and settings.weights is None
         rows = {output.name: output.rows for output in card.outputs}
         return DetectionObjective(
             prior_boxes(card),
             card.decoding[SCALES],
             box_rows=rows[BOXES],
             score_rows=rows[SCORES],
-            score_loss=self.score_loss,
+            score_loss=self.score_loss or ("hard-negatives" if random else "focal"),
             box_loss=self.box_loss,
         )
 
