@@ -8,7 +8,9 @@ plane lies on top of the one that it is made from, as far as that has been read.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mobilenet.export.c.layer import PIXELS, Layer, Memory, Place, blocks
+import numpy as np
+
+from mobilenet.export.c.layer import GROUP, PIXELS, PRODUCT, Layer, Memory, Place, blocks
 from mobilenet.export.c.schedule import displacement
 
 __all__ = ["small_plan", "speed_plan"]
@@ -43,7 +45,20 @@ def small_plan(layers: Sequence[Layer], shown: frozenset[int]) -> Memory:
     kept = _fewest_rows(layers, shown)
     steps = [1] * len(layers)
     pairs = _on_top(layers, kept, shown)
-    return _placed(kept, steps, _buffers(layers, kept, steps, shown, _SMALL), pairs, 0)
+    return _placed(kept, steps, _buffers(layers, kept, steps, shown, _SMALL), pairs, _aligned(_beyond(layers), _SMALL))
+
+
+def _beyond(layers: Sequence[Layer]) -> int:
+    """Values behind a plane that kernels read, and ignore, because they read whole groups."""
+    size = 1 if any(work.weights.dtype == np.float32 for layer in layers for work in layer.works) else GROUP
+    return max(
+        0,
+        *(
+            layer.works[0].groups * size - layer.works[0].width * layers[layer.reads[0].layer].cell
+            for layer in layers
+            if layer.kind == PRODUCT
+        ),
+    )
 
 
 def _step(layer: Layer, layers: Sequence[Layer]) -> int:

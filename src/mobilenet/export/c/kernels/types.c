@@ -125,7 +125,7 @@ typedef struct {
 
 /* The pixel of a row that column t of the kernel reads for output x, -1 for one of the padding. A row of the padding is
  * none. */
-INLINE int column(const work_t *w, const value_t *row, int x, int t)
+UNUSED INLINE int column(const work_t *w, const value_t *row, int x, int t)
 {
 #if SMALL
     const int at = x * w->stride + t - w->left;
