@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mobilenet.cli.console import print_table
+from mobilenet.cli.console import megabytes, print_table
 from mobilenet.cli.params import Numbers
 from mobilenet.cli.progress import turn_bar
 from mobilenet.files import check_writable
@@ -139,7 +139,7 @@ def _print_grid(profile: "DeviceProfile", curve: "Curve") -> None:
     rows = []
     for width in profile.widths:
         found = [curve.estimate(build(width, side, profile.classes)) for side in profile.resolutions]
-        memory = f"{found[0].peak_bytes / 1e6:.1f} to {found[-1].peak_bytes / 1e6:.1f}"
+        memory = f"{megabytes(found[0].peak_bytes)} to {megabytes(found[-1].peak_bytes)}"
         rows.append((f"{width:g}", *(f"{one.p95_ms:.3g}" for one in found), memory, f"{found[0].file_bytes / 1e6:.2f}"))
     sides = (str(side) for side in profile.resolutions)
     errors = f"p90 error {curve.error:.1%}, of memory {curve.memory_error:.1%}"
@@ -180,7 +180,7 @@ def _row(timing: "Timing") -> tuple[str, ...]:
         f"{timing.images_per_second:,.0f}" if timing.images_per_second >= 100 else f"{timing.images_per_second:.3g}",
         f"{timing.ratio:.3f}",
         f"{timing.processor_ms:.3f}",
-        f"{timing.peak_bytes / 1e6:.1f}",
+        megabytes(timing.peak_bytes),
         f"{timing.load_ms:.1f}",
         f"{timing.first_ms:.1f}",
     )

@@ -10,7 +10,7 @@ import click
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["print_json", "print_table", "progress_console", "shown"]
+__all__ = ["megabytes", "print_json", "print_table", "progress_console", "shown"]
 
 _WIDEST = 10_000
 """In characters; wider than any table."""
@@ -88,3 +88,8 @@ def _print_bare(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]
         )
         click.echo("  ".join(cells).rstrip())
     click.echo()
+
+
+def megabytes(size: float) -> str:
+    """Bytes in MB of 1,000,000: '5.3', and with the digits of a microcontroller's memory '0.038'."""
+    return f"{size / 1e6:.1f}" if size >= 1e6 else f"{size / 1e6:.3f}"

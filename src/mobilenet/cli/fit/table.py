@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mobilenet.cli.console import print_table
+from mobilenet.cli.console import megabytes, print_table
 
 if TYPE_CHECKING:
     from mobilenet.search.candidates import Option
@@ -53,7 +53,7 @@ def _row(found: "Fitted", option: "Option") -> tuple[str, ...]:
         figures.variant,
         f"{about}{figures.p95_ms:.2f}",
         f"{about_size}{figures.file_bytes / 1e6:.2f}",
-        f"{about}{figures.peak_bytes / 1e6:.1f}",
+        f"{about}{megabytes(figures.peak_bytes)}",
         _last(f"{one.accuracy:.1%} ({one.epochs})" for one in trials),
         _last(f"{one.promise:.1%} ({one.epochs})" for one in trials if one in found.short_trials),
     )
@@ -82,4 +82,4 @@ def _chosen(found: "Fitted", file: "MeasuredFile") -> Iterator[str]:
     yield f"{found.goal.noun} {shown_accuracy(file.accuracy)} ({of}network {shown_accuracy(file.network_accuracy)})"
     yield f"{file.size_bytes:,} bytes"
     where = f" (estimated for {found.estimated_for}, not measured there)" if file.estimated else ""
-    yield f"{file.p95_ms:.3g} ms at p95 and {file.peak_bytes / 1e6:.1f} MB of memory{where}"
+    yield f"{file.p95_ms:.3g} ms at p95 and {megabytes(file.peak_bytes)} MB of memory{where}"
