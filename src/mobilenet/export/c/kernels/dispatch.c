@@ -53,6 +53,8 @@ static const kernels_t *chosen_kernels(void)
 #endif
     case WITH_AVX2:
         return &avx2;
+    default:
+        break;
     }
 #endif
 #if DOT
