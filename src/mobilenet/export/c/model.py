@@ -51,6 +51,7 @@ def c_model(
         _kernel("types"),
         made.tables.text(),
         _kernel(f"plain_{precision}"),
+        _kernel("vectors"),
         "#if X86 || DOT\n",
         _kernel("pixels"),
         "#endif\n\n#if X86\n",

@@ -24,8 +24,7 @@ from mobilenet.tasks.detection import read as reading
 from mobilenet.tasks.detection import score as scoring
 from mobilenet.tasks.detection.answers import THRESHOLD, Detected, detected, least_score
 from mobilenet.tasks.detection.found import found_boxes, suppressed, suppression_of
-from mobilenet.tasks.detection.head import Planes, Ssd, decoding_of, head_of
-from mobilenet.tasks.detection.kept import kept_head
+from mobilenet.tasks.detection.head import Planes, Ssd, decoding_of, head_of, kept_head
 from mobilenet.tasks.detection.mistakes import mistakes
 from mobilenet.tasks.detection.priors import SCALES, SHAPES, prior_boxes
 from mobilenet.tasks.detection.sections import headline, sections, summary

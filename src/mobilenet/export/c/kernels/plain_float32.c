@@ -18,6 +18,8 @@ INLINE void finish_lanes(const work_t *w, const lanes_t *lanes, value_t *out)
         out[i] = bounded(sums[i], w);
 }
 
+#define TOGETHER 4
+
 /* A block of m pixels, 1 or 4, from pixel x on. */
 INLINE void pixels_plain(const work_t *w, const int m, int block, const value_t *const *in, value_t *out, int x)
 {
@@ -39,18 +41,6 @@ INLINE void pixels_plain(const work_t *w, const int m, int block, const value_t 
     }
     UNROLLED for (i = 0; i < m; i++)
         finish_lanes(w, &sums[i], out + (x + i) * w->out + block * BLOCK);
-}
-
-UNUSED static void product_plain(const work_t *w, const value_t *const *in, value_t *const *out, int count)
-{
-    int block, r, x;
-    for (block = 0; block < w->blocks; block++)
-        for (r = 0; r < count; r++) {
-            for (x = 0; x + 4 <= w->pixels; x += 4)
-                pixels_plain(w, 4, block, in + r * w->stride, out[r], x);
-            for (; x < w->pixels; x++)
-                pixels_plain(w, 1, block, in + r * w->stride, out[r], x);
-        }
 }
 
 UNUSED static void depthwise_plain(const work_t *w, const value_t *const *in, value_t *const *out, int count)

@@ -34,6 +34,8 @@ INLINE void finish_lanes(const work_t *w, int block, const lanes_t *lanes, value
     finish(w, block, sums, out);
 }
 
+#define TOGETHER 2
+
 /* A block of m pixels, 1 or 2, from pixel x on. */
 INLINE void pixels_plain(const work_t *w, const int m, int block, const value_t *const *in, value_t *out, int x)
 {
@@ -62,18 +64,6 @@ INLINE void pixels_plain(const work_t *w, const int m, int block, const value_t 
     }
     UNROLLED for (i = 0; i < m; i++)
         finish_lanes(w, block, &sums[i], out + (x + i) * w->out + block * BLOCK);
-}
-
-UNUSED static void product_plain(const work_t *w, const value_t *const *in, value_t *const *out, int count)
-{
-    int block, r, x;
-    for (block = 0; block < w->blocks; block++)
-        for (r = 0; r < count; r++) {
-            for (x = 0; x + 2 <= w->pixels; x += 2)
-                pixels_plain(w, 2, block, in + r * w->stride, out[r], x);
-            if (x < w->pixels)
-                pixels_plain(w, 1, block, in + r * w->stride, out[r], x);
-        }
 }
 
 UNUSED static void depthwise_plain(const work_t *w, const value_t *const *in, value_t *const *out, int count)
