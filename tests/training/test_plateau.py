@@ -130,7 +130,13 @@ class _StopsAtRemark(Silence):
 def test_a_run_at_an_absurd_rate_says_so_once_and_so_does_its_report(photos: Path, tmp_path: Path) -> None:
     """100 steps are made after 20 of the 21 epochs of 5; what resumes does not say it again."""
     listener = _StopsAtRemark()
-    quick: dict[str, Any] = {"width_multiplier": 0.1, "resolution": 32, "batch_size": 8, "device": "cpu", "precision": "float32"}
+    quick: dict[str, Any] = {
+        "width_multiplier": 0.1,
+        "resolution": 32,
+        "batch_size": 8,
+        "device": "cpu",
+        "precision": "float32",
+    }
     settings = TrainingSettings(photos, **quick, epochs=21, learning_rate=5.0, track=())
     with pytest.raises(KeyboardInterrupt):
         train(settings, tmp_path / "run", listener=listener)

@@ -8,9 +8,7 @@ plane lies on top of the one that it is made from, as far as that has been read.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from mobilenet.export.c.layer import GROUP, PIXELS, PRODUCT, Layer, Memory, Place, blocks
+from mobilenet.export.c.layer import PIXELS, PRODUCT, Layer, Memory, Place, blocks
 from mobilenet.export.c.schedule import displacement
 
 __all__ = ["small_plan", "speed_plan"]
@@ -50,15 +48,9 @@ def small_plan(layers: Sequence[Layer], shown: frozenset[int]) -> Memory:
 
 def _beyond(layers: Sequence[Layer]) -> int:
     """Values behind a plane that kernels read, and ignore, because they read whole groups."""
-    size = 1 if any(work.weights.dtype == np.float32 for layer in layers for work in layer.works) else GROUP
-    return max(
-        0,
-        *(
-            layer.works[0].groups * size - layer.works[0].width * layers[layer.reads[0].layer].cell
-            for layer in layers
-            if layer.kind == PRODUCT
-        ),
-    )
+    products = ((layer.works[0], layers[layer.reads[0].layer]) for layer in layers if layer.kind == PRODUCT)
+    # The last axis of the weights is a group.
+    return max([0, *(work.groups * int(work.weights.shape[-1]) - work.width * given.cell for work, given in products)])
 
 
 def _step(layer: Layer, layers: Sequence[Layer]) -> int:

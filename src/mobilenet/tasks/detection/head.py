@@ -14,7 +14,7 @@ from mobilenet.model.ssd import BOXES, SCORES, ssd_head
 from mobilenet.spec.rows import Conv, ConvStyle, Network
 from mobilenet.spec.ssd import planes
 from mobilenet.tasks.detection.priors import BOX_SCALES, CENTRES, FINE, SCALES, SHAPES, default_shapes
-from mobilenet.tasks.detection.shapes import SAMPLE, are_small, fitting
+from mobilenet.tasks.detection.shapes import SAMPLE, are_small, fitting, overlaps
 
 __all__ = ["KIND", "Planes", "Ssd", "decoding_of", "head_of", "kept_head"]
 
@@ -25,7 +25,7 @@ Floats = NDArray[np.float32]
 Wide = NDArray[np.float64]
 Whole = NDArray[np.int64]
 Change = Callable[[Floats, Floats], Floats]
-"""From their array of a prediction (weights or biases) and ours to the one that goes on."""
+"""Turns the weights or biases of a prediction, theirs and ours, into those that training starts from."""
 
 KIND = "ssd"
 """The field of `decoding` that says which kind of head a detector has: "lite" or "plain"."""
@@ -87,14 +87,14 @@ def kept_head(theirs: ModelCard, their_arrays: Arrays, ours: ModelCard, our_arra
 
 
 def _changes(theirs: ModelCard, ours: ModelCard) -> dict[str, Change]:
-    """How the predictions of each plane that both have go on, by the names of their rows."""
+    """For each prediction row of the planes that both detectors have: how its arrays are carried over."""
     names = {name: place for place, name in enumerate(theirs.labels)}
     classes = np.array([names.get(label, -1) for label in ours.labels], np.int64)
     scales = [np.array(card.decoding.get(SCALES, BOX_SCALES), np.float64) for card in (theirs, ours)]
     their_priors, our_priors = _priors(theirs.decoding), _priors(ours.decoding)
     changes: dict[str, Change] = {}
     for plane in their_priors.keys() & our_priors.keys():
-        which = _most_alike(their_priors[plane], our_priors[plane])
+        which = overlaps(our_priors[plane], their_priors[plane]).argmax(1)
         sides = np.log(their_priors[plane][which] / our_priors[plane])
         changes[f"{BOXES}{plane}.prediction"] = partial(_of_boxes, which, sides, scales[0], scales[1])
         changes[f"{SCORES}{plane}.prediction"] = partial(_of_scores, which, classes, len(theirs.labels))
@@ -105,14 +105,6 @@ def _priors(decoding: Mapping[str, Any]) -> dict[int, Wide]:
     """(A, 2) heights and widths of the priors of each plane, by its number in the names of rows."""
     numbered = enumerate(decoding[SHAPES], 0 if decoding.get(FINE) else 1)
     return {plane: np.asarray(priors, np.float64) for plane, priors in numbered}
-
-
-def _most_alike(theirs: Wide, ours: Wide) -> Whole:
-    """(B, 2) and (A, 2) -> (A,) which of theirs overlaps each of ours most around the same centre."""
-    shared = np.minimum(theirs[None], ours[:, None]).prod(2)
-    overlaps = shared / (theirs.prod(1)[None] + ours.prod(1)[:, None] - shared)
-    which: Whole = overlaps.argmax(axis=1)
-    return which
 
 
 def _of_boxes(

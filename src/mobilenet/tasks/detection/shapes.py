@@ -10,7 +10,7 @@ from mobilenet.metrics.detection import iou
 from mobilenet.spec.rows import Network
 from mobilenet.spec.ssd import planes
 
-__all__ = ["SAMPLE", "are_small", "beside_priors", "fitting", "sample_of"]
+__all__ = ["SAMPLE", "are_small", "beside_priors", "fitting", "overlaps", "sample_of"]
 
 SAMPLE = "box_sides"
 """The field of a data set's vocabulary with the sides of some of its boxes; prior boxes are fitted to them."""
@@ -96,7 +96,7 @@ def _means(sides: Floats, count: int) -> list[list[float]]:
     # Equal means would stay equal.
     means = means * (1 + 0.01 * np.arange(count))[:, None]
     for _ in range(_ROUNDS):
-        nearest = _overlaps(sides, means).argmax(1)
+        nearest = overlaps(sides, means).argmax(1)
         moved = np.array(
             [sides[nearest == place].mean(0) if (nearest == place).any() else means[place] for place in range(count)]
         )
@@ -109,10 +109,10 @@ def _means(sides: Floats, count: int) -> list[list[float]]:
 def _covered(sides: Floats, shapes: Shapes) -> float:
     """Mean overlap of each box with its best prior, both around one centre."""
     every = np.array([prior for priors in shapes for prior in priors], np.float64)
-    return float(_overlaps(sides, every).max(1).mean())
+    return float(overlaps(sides, every).max(1).mean())
 
 
-def _overlaps(sides: Floats, others: Floats) -> Floats:
+def overlaps(sides: Floats, others: Floats) -> Floats:
     """(M, 2) and (K, 2) heights and widths -> (M, K) intersection over union around one centre."""
     boxes, priors = (np.concatenate([-each / 2, each / 2], 1) for each in (sides, others))
     return iou(boxes, priors).astype(np.float64)

@@ -9,10 +9,11 @@ INLINE value_t bounded(float sum, const work_t *w)
 #if VECTORS
 typedef float lanes_t __attribute__((vector_size(64)));
 
-INLINE void finish_lanes(const work_t *w, const lanes_t *lanes, value_t *out)
+INLINE void finish_lanes(const work_t *w, int block, const lanes_t *lanes, value_t *out)
 {
     float sums[BLOCK];
     int i;
+    (void)block;
     memcpy(sums, lanes, sizeof sums);
     for (i = 0; i < BLOCK; i++)
         out[i] = bounded(sums[i], w);
@@ -20,49 +21,22 @@ INLINE void finish_lanes(const work_t *w, const lanes_t *lanes, value_t *out)
 
 #define TOGETHER 4
 
-/* A block of m pixels, 1 or 4, from pixel x on. */
-INLINE void pixels_plain(const work_t *w, const int m, int block, const value_t *const *in, value_t *out, int x)
+/* sums[i] += the products of value g of from[i] for each channel of a block, of m pixels. */
+INLINE void add_groups(lanes_t *sums, const int m, const value_t *const *from, int g, const weight_t *weights)
 {
-    const float *weights = w->weights + (size_t)block * (size_t)(w->rows * w->groups * BLOCK);
-    const float *from[4];
-    lanes_t sums[4];
-    int i, k, g;
+    lanes_t by;
+    int i;
+    memcpy(&by, weights, sizeof by);
     UNROLLED for (i = 0; i < m; i++)
-        memcpy(&sums[i], w->bias + block * BLOCK, sizeof sums[i]);
-    for (k = 0; k < w->rows; k++) {
-        UNROLLED for (i = 0; i < m; i++)
-            from[i] = in[k] + (x + i) * w->stride * w->cell;
-        for (g = 0; g < w->groups; g++, weights += BLOCK) {
-            lanes_t by;
-            memcpy(&by, weights, sizeof by);
-            UNROLLED for (i = 0; i < m; i++)
-                sums[i] += by * from[i][g];
-        }
-    }
-    UNROLLED for (i = 0; i < m; i++)
-        finish_lanes(w, &sums[i], out + (x + i) * w->out + block * BLOCK);
+        sums[i] += by * from[i][g];
 }
 
-UNUSED static void depthwise_plain(const work_t *w, const value_t *const *in, value_t *const *out, int count)
+INLINE void add_products(lanes_t *sums, const value_t *values, const weight_t *weights)
 {
-    int r, x, block, k, t;
-    for (block = 0; block < w->blocks; block++)
-        for (r = 0; r < count; r++)
-            for (x = 0; x < w->pixels; x++) {
-                const float *weights = w->weights + (size_t)block * (size_t)(w->rows * w->width * BLOCK);
-                lanes_t sums;
-                memcpy(&sums, w->bias + block * BLOCK, sizeof sums);
-                for (k = 0; k < w->rows; k++) {
-                    const float *from = in[r * w->stride + k] + x * w->stride * w->cell + block * BLOCK;
-                    for (t = 0; t < w->width; t++, weights += BLOCK, from += w->cell) {
-                        lanes_t values, by;
-                        memcpy(&values, from, sizeof values);
-                        memcpy(&by, weights, sizeof by);
-                        sums += values * by;
-                    }
-                }
-                finish_lanes(w, &sums, out[r] + x * w->out + block * BLOCK);
-            }
+    lanes_t a, b;
+    memcpy(&a, values, sizeof a);
+    memcpy(&b, weights, sizeof b);
+    *sums += a * b;
 }
 #else
 UNUSED static void product_plain(const work_t *w, const value_t *const *in, value_t *const *out, int count)

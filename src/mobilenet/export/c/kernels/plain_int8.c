@@ -36,57 +36,30 @@ INLINE void finish_lanes(const work_t *w, int block, const lanes_t *lanes, value
 
 #define TOGETHER 2
 
-/* A block of m pixels, 1 or 2, from pixel x on. */
-INLINE void pixels_plain(const work_t *w, const int m, int block, const value_t *const *in, value_t *out, int x)
+/* sums[i] += the products of group g of from[i] for each channel of a block, of m pixels. */
+INLINE void add_groups(lanes_t *sums, const int m, const value_t *const *from, int g, const weight_t *weights)
 {
-    const int8_t *weights = w->weights + (size_t)block * (size_t)(w->rows * w->groups * BLOCK * GROUP);
-    const uint8_t *from[2];
-    lanes_t sums[2];
-    int i, k, g;
-    UNROLLED for (i = 0; i < m; i++)
-        memcpy(&sums[i], w->bias + block * BLOCK, sizeof sums[i]);
-    for (k = 0; k < w->rows; k++) {
-        UNROLLED for (i = 0; i < m; i++)
-            from[i] = in[k] + (x + i) * w->stride * w->cell;
-        for (g = 0; g < w->groups; g++, weights += BLOCK * GROUP) {
-            fours_t fours;
-            lanes_t first, second, third, fourth;
-            memcpy(&fours, weights, sizeof fours);
-            first = (lanes_t)(fours << 24) >> 24;
-            second = (lanes_t)(fours << 16) >> 24;
-            third = (lanes_t)(fours << 8) >> 24;
-            fourth = (lanes_t)fours >> 24;
-            UNROLLED for (i = 0; i < m; i++) {
-                const uint8_t *a = from[i] + GROUP * g;
-                sums[i] += first * a[0] + second * a[1] + (third * a[2] + fourth * a[3]);
-            }
-        }
+    fours_t fours;
+    lanes_t first, second, third, fourth;
+    int i;
+    memcpy(&fours, weights, sizeof fours);
+    first = (lanes_t)(fours << 24) >> 24;
+    second = (lanes_t)(fours << 16) >> 24;
+    third = (lanes_t)(fours << 8) >> 24;
+    fourth = (lanes_t)fours >> 24;
+    UNROLLED for (i = 0; i < m; i++) {
+        const value_t *a = from[i] + GROUP * g;
+        sums[i] += first * a[0] + second * a[1] + (third * a[2] + fourth * a[3]);
     }
-    UNROLLED for (i = 0; i < m; i++)
-        finish_lanes(w, block, &sums[i], out + (x + i) * w->out + block * BLOCK);
 }
 
-UNUSED static void depthwise_plain(const work_t *w, const value_t *const *in, value_t *const *out, int count)
+INLINE void add_products(lanes_t *sums, const value_t *values, const weight_t *weights)
 {
-    int r, x, block, k, t;
-    for (block = 0; block < w->blocks; block++)
-        for (r = 0; r < count; r++)
-            for (x = 0; x < w->pixels; x++) {
-                const int8_t *weights = w->weights + (size_t)block * (size_t)(w->rows * w->width * BLOCK);
-                lanes_t sums;
-                memcpy(&sums, w->bias + block * BLOCK, sizeof sums);
-                for (k = 0; k < w->rows; k++) {
-                    const uint8_t *from = in[r * w->stride + k] + x * w->stride * w->cell + block * BLOCK;
-                    for (t = 0; t < w->width; t++, weights += BLOCK, from += w->cell) {
-                        bytes_t values;
-                        weights_t by;
-                        memcpy(&values, from, sizeof values);
-                        memcpy(&by, weights, sizeof by);
-                        sums += __builtin_convertvector(values, lanes_t) * __builtin_convertvector(by, lanes_t);
-                    }
-                }
-                finish_lanes(w, block, &sums, out[r] + x * w->out + block * BLOCK);
-            }
+    bytes_t a;
+    weights_t b;
+    memcpy(&a, values, sizeof a);
+    memcpy(&b, weights, sizeof b);
+    *sums += __builtin_convertvector(a, lanes_t) * __builtin_convertvector(b, lanes_t);
 }
 #else
 /* The products of a group of four values for each channel of a block. */
