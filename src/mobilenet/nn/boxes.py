@@ -7,7 +7,7 @@ from torch import Tensor
 
 from mobilenet.model.suppression import LARGEST
 
-__all__ = ["Matches", "encode", "matches", "overlap_loss"]
+__all__ = ["Matches", "encode", "matches", "overlap", "overlap_loss"]
 
 _MATCHED = 0.5
 """Overlap (intersection over union) from which a prior is to predict a box, besides the best prior of each box."""
@@ -54,15 +54,32 @@ def encode(boxes: Tensor, priors: Tensor) -> Tensor:
 def overlap_loss(codes: Tensor, priors: Tensor, boxes: Tensor) -> Tensor:
     """(M,) 1 - the generalised intersection over union (Rezatofighi et al. 2019, arXiv 1902.09630) of the boxes that
     (M, 4) codes of (M, 4) priors stand for and of (M, 4) boxes, top, left, bottom, right."""
-    centres = codes[:, :2] * priors[:, 2:] + priors[:, :2]
-    sides = torch.exp(codes[:, 2:].clamp_max(LARGEST)) * priors[:, 2:]
-    start, end = centres - sides / 2, centres + sides / 2
-    low, high = torch.maximum(start, boxes[:, :2]), torch.minimum(end, boxes[:, 2:])
-    both = (high - low).clamp_min(0).prod(1)
-    either = sides.prod(1) + (boxes[:, 2:] - boxes[:, :2]).prod(1) - both
+    start, end = _decoded(codes, priors)
+    both, either = _both_and_either(start, end, boxes)
     around = torch.maximum(end, boxes[:, 2:]) - torch.minimum(start, boxes[:, :2])
     hull = around.prod(1).clamp_min(1e-9)
     return 1 - both / either.clamp_min(1e-9) + (hull - either) / hull
+
+
+def overlap(codes: Tensor, priors: Tensor, boxes: Tensor) -> Tensor:
+    """(M,) intersection over union, 0…1, of the boxes that (M, 4) codes of (M, 4) priors stand for and of (M, 4) boxes,
+    top, left, bottom, right."""
+    both, either = _both_and_either(*_decoded(codes, priors), boxes)
+    return both / either.clamp_min(1e-9)
+
+
+def _decoded(codes: Tensor, priors: Tensor) -> tuple[Tensor, Tensor]:
+    """Top and left (M, 2), and bottom and right (M, 2), of the boxes that codes of priors stand for."""
+    centres = codes[:, :2] * priors[:, 2:] + priors[:, :2]
+    sides = torch.exp(codes[:, 2:].clamp_max(LARGEST)) * priors[:, 2:]
+    return centres - sides / 2, centres + sides / 2
+
+
+def _both_and_either(start: Tensor, end: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
+    """(M,) areas that boxes from `start` to `end` share with (M, 4) others, and those that either covers."""
+    low, high = torch.maximum(start, boxes[:, :2]), torch.minimum(end, boxes[:, 2:])
+    both = (high - low).clamp_min(0).prod(1)
+    return both, (end - start).prod(1) + (boxes[:, 2:] - boxes[:, :2]).prod(1) - both
 
 
 def _shared(priors: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -15,7 +15,7 @@ from mobilenet.errors import ConfigError
 from mobilenet.images.augment import whole_photos
 from mobilenet.metrics.detection import iou
 from mobilenet.model.suppression import corners
-from mobilenet.nn.boxes import encode, matches, overlap_loss
+from mobilenet.nn.boxes import encode, matches, overlap, overlap_loss
 from mobilenet.tasks.detection.found import found_boxes
 from mobilenet.tasks.detection.priors import BOX_SCALES, prior_boxes
 from mobilenet.tasks.detection.targets import BoxTargets
@@ -67,7 +67,7 @@ def _loss(
 _TWO = _targets([[0.1, 0.1, 0.35, 0.3], [0.4, 0.5, 0.95, 0.9]], [0, 1])
 
 
-@pytest.mark.parametrize("score_loss", ["focal", "hard-negatives"])
+@pytest.mark.parametrize("score_loss", ["focal", "varifocal", "hard-negatives"])
 @pytest.mark.parametrize("box_loss", ["giou", "smooth-l1"])
 def test_the_right_answer_costs_nothing_and_others_do(score_loss: str, box_loss: str) -> None:
     task = Detection(score_loss=score_loss, box_loss=box_loss)  # type: ignore[arg-type]
@@ -103,6 +103,27 @@ def test_the_focal_loss_of_one_prior_by_hand() -> None:
     assert _loss(Detection(score_loss="focal"), outputs, photo)[1] == pytest.approx(expected, rel=1e-5)
 
 
+def test_the_varifocal_loss_of_one_photo_by_hand() -> None:
+    """Matched priors are to say how well their own box, here the prior itself, overlaps; all scores are 1/2."""
+    outputs = {"boxes": torch.zeros(1, len(_PRIORS), 4), "scores": torch.zeros(1, len(_PRIORS), 2)}
+    photo = _TWO.take(np.array([0]))
+    priors = torch.tensor(corners(_PRIORS))
+    boxes = torch.from_numpy(photo.boxes)[None]
+    found = matches(priors, boxes, torch.ones(1, 2, dtype=torch.bool), torch.zeros(1, 2, dtype=torch.bool))
+    matched, counted = int(found.matched.sum()), int(found.counted.sum())
+    # At 1/2 the cross-entropy is log 2, whatever is wanted.
+    expected = (matched * 2 + (counted - matched) * 2 * 0.75 / 4) * math.log(2) / matched
+    task = Detection(score_loss="varifocal")
+    assert _loss(task, outputs, photo)[1] == pytest.approx(expected, rel=1e-5)
+    # For a score of about 1 it is 1 - the overlap wanted, times the score before the sigmoid.
+    sure, shared = torch.full_like(outputs["scores"], -20.0), iou(corners(_PRIORS), photo.boxes)
+    which = found.matched[0].numpy()
+    sure[0, which, photo.labels[found.which[0].numpy()[which]]] = 20.0
+    overlaps = shared[np.arange(len(shared)), found.which[0].numpy()][which]
+    expected = float(((1 - overlaps) * 20).sum()) / matched
+    assert _loss(task, {**outputs, "scores": sure}, photo)[1] == pytest.approx(expected, rel=1e-4)
+
+
 def test_scores_are_learned_by_hard_negatives_from_random_weights_alone() -> None:
     outputs = {"boxes": torch.zeros(2, len(_PRIORS), 4), "scores": torch.zeros(2, len(_PRIORS), 2)}
     focal, hard = (_loss(Detection(score_loss=name), outputs, _TWO) for name in ("focal", "hard-negatives"))
@@ -136,6 +157,8 @@ def test_overlaps_are_shares_and_those_of_the_loss(quads: list[tuple[float, floa
     middle = torch.tensor([[0.5, 0.5, 0.4, 0.4]]).expand(len(boxes), -1)
     loss = overlap_loss(encode(tensor, middle), middle, tensor)
     np.testing.assert_allclose(loss.numpy(), 0, atol=1e-3)
+    one = torch.zeros(1, 4).expand(len(boxes), -1)
+    np.testing.assert_allclose(overlap(one, middle, tensor), iou(corners(middle[:1].numpy()), boxes)[0], atol=1e-5)
 
 
 def test_what_is_found_is_what_was_there_once_and_best_first() -> None:

@@ -14,7 +14,7 @@ from mobilenet.datasets.targets import Targets
 from mobilenet.images.augment import Crops
 from mobilenet.model.ssd import BOXES, SCORES
 from mobilenet.model.suppression import corners
-from mobilenet.nn.boxes import encode, matches, overlap_loss
+from mobilenet.nn.boxes import encode, matches, overlap, overlap_loss
 from mobilenet.nn.losses import sigmoid_divergence
 from mobilenet.nn.objective import Raw
 from mobilenet.tasks.detection.moving import IGNORED, NOTHING, moved
@@ -25,6 +25,9 @@ __all__ = ["DetectionObjective"]
 _LABELS = "labels"
 _ALPHA, _GAMMA = 0.25, 2.0
 """Of the focal loss (Lin et al. 2017, arXiv 1708.02002)."""
+
+_OTHERS = 0.75
+"""The weight of a prior without a box in the varifocal loss (Zhang et al. 2021, arXiv 2008.13367)."""
 
 _NEGATIVES = 3
 """Priors without a box per prior with one, for hard negatives (Liu et al. 2016)."""
@@ -54,7 +57,7 @@ class DetectionObjective:
         *,
         box_rows: Sequence[str],
         score_rows: Sequence[str],
-        score_loss: Literal["focal", "hard-negatives"] = "focal",
+        score_loss: Literal["focal", "varifocal", "hard-negatives"] = "focal",
         box_loss: Literal["giou", "smooth-l1"] = "giou",
     ) -> None:
         self._priors, self._scales = torch.tensor(priors), torch.tensor(scales)
@@ -81,9 +84,9 @@ class DetectionObjective:
         found = matches(self._corners, boxes, labels >= 0, labels == IGNORED)
         count = found.matched.sum().clamp_min(1)
         wanted = F.one_hot(labels.gather(1, found.which).clamp_min(0), outputs[SCORES].shape[2]).float()
-        wanted = wanted * found.matched[..., None]
-        scores = self._of_scores(outputs[SCORES], wanted, found.matched, found.counted) / count
         chosen = boxes.gather(1, found.which[..., None].expand(-1, -1, 4))
+        wanted = wanted * self._certainty(outputs[BOXES].detach(), found.matched, chosen)[..., None]
+        scores = self._of_scores(outputs[SCORES], wanted, found.matched, found.counted) / count
         placed = self._of_boxes(outputs[BOXES], found.matched, chosen) / count
         return torch.stack([scores + placed, scores.detach(), placed.detach()])
 
@@ -102,6 +105,15 @@ class DetectionObjective:
         self._priors, self._scales = self._priors.to(device), self._scales.to(device)
         self._corners = self._corners.to(device)
 
+    def _certainty(self, codes: Tensor, matched: Tensor, boxes: Tensor) -> Tensor:
+        """(B, P) the score that a prior is to have for the class of its box: 1 or, in the varifocal loss, the overlap
+        of this box (B, P, 4) with the predicted one, so that the best of several boxes is preferred; 0 without one."""
+        certainty = matched.float()
+        if self._score_loss == "varifocal":
+            priors = self._priors.expand(len(codes), -1, -1)[matched]
+            certainty[matched] = overlap(codes[matched] / self._scales, priors, boxes[matched])
+        return certainty
+
     def _of_scores(self, scores: Tensor, wanted: Tensor, matched: Tensor, counted: Tensor) -> Tensor:
         """() the sum over photos; `counted` (B, P): the priors that are matched or background."""
         each = F.binary_cross_entropy_with_logits(scores, wanted, reduction="none")
@@ -110,6 +122,12 @@ class DetectionObjective:
             weight = torch.where(wanted > 0, _ALPHA, 1 - _ALPHA)
             weighted: Tensor = each * sure * weight * counted[..., None]
             return weighted.sum()
+        if self._score_loss == "varifocal":
+            # Unlike the authors', every class counts in full where there is a box: that is what tells similar ones
+            # apart.
+            unsure = _OTHERS * scores.detach().sigmoid() ** _GAMMA
+            varied: Tensor = each * torch.where(matched[..., None], 1.0, unsure) * counted[..., None]
+            return varied.sum()
         losses = each.sum(2) * counted
         hard = losses.detach().masked_fill(matched, 0)
         rank = hard.argsort(dim=1, descending=True, stable=True).argsort(1)

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BoxLoss", "Detection", "ScoreLoss"]
 
-ScoreLoss = Literal["focal", "hard-negatives"]
+ScoreLoss = Literal["focal", "varifocal", "hard-negatives"]
 BoxLoss = Literal["giou", "smooth-l1"]
 
 
