@@ -239,11 +239,16 @@ def detector(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def _has_colours(photo: Path) -> bool:
+    with Image.open(photo) as image:
+        return image.mode == "RGB"
+
+
 @needs_detector
 @pytest.mark.parametrize("precision", ["float32", "int8"])
 def test_the_same_boxes(python: Path, detector: Path, precision: str) -> None:
     """Boxes are cut to the photo here, and there not."""
-    photos = [path for path in sorted((_COCO / "images").glob("*.jpg")) if Image.open(path).mode == "RGB"]
+    photos = [path for path in sorted((_COCO / "images").glob("*.jpg")) if _has_colours(path)]
     predictor = open_model(detector / f"coco-{precision}.tflite", threads=1)
     preprocessing = predictor.preprocessing
     squares = [
