@@ -15,7 +15,7 @@ from mobilenet.errors import ConfigError
 from mobilenet.images.augment import whole_photos
 from mobilenet.metrics.detection import iou
 from mobilenet.model.suppression import corners
-from mobilenet.nn.boxes import encode, matches, overlap, overlap_loss
+from mobilenet.nn.boxes import Matches, encode, matches, overlap, overlap_loss
 from mobilenet.tasks.detection.found import found_boxes
 from mobilenet.tasks.detection.priors import BOX_SCALES, prior_boxes
 from mobilenet.tasks.detection.targets import BoxTargets
@@ -90,13 +90,17 @@ def test_crowds_are_neither_learned_nor_background() -> None:
     assert _loss(task, within, _targets([], []))[0] > 1, "where there is no crowd, that is a false alarm"
 
 
-def test_the_focal_loss_of_one_prior_by_hand() -> None:
-    """Lin et al. 2017, equation 5: -alpha (1 - p)² log p of the matched class, -(1 - alpha) p² log(1 - p) otherwise."""
+def _undecided() -> tuple[dict[str, torch.Tensor], BoxTargets, Matches]:
+    """Outputs that say 1/2 of everything, the first photo of two, and what its priors are to predict."""
     outputs = {"boxes": torch.zeros(1, len(_PRIORS), 4), "scores": torch.zeros(1, len(_PRIORS), 2)}
     photo = _TWO.take(np.array([0]))
-    priors = torch.tensor(corners(_PRIORS))
-    boxes = torch.from_numpy(photo.boxes)[None]
-    found = matches(priors, boxes, torch.ones(1, 2, dtype=torch.bool), torch.zeros(1, 2, dtype=torch.bool))
+    wanted = torch.ones(1, len(photo.boxes), dtype=torch.bool)
+    return outputs, photo, matches(torch.tensor(corners(_PRIORS)), torch.from_numpy(photo.boxes)[None], wanted, ~wanted)
+
+
+def test_the_focal_loss_of_one_prior_by_hand() -> None:
+    """Lin et al. 2017, equation 5: -alpha (1 - p)² log p of the matched class, -(1 - alpha) p² log(1 - p) otherwise."""
+    outputs, photo, found = _undecided()
     matched, counted = int(found.matched.sum()), int(found.counted.sum())
     each = 0.25 * math.log(2)
     expected = (matched * 0.25 + matched * 0.75 + (counted - matched) * 2 * 0.75) * each / matched
@@ -105,11 +109,7 @@ def test_the_focal_loss_of_one_prior_by_hand() -> None:
 
 def test_the_varifocal_loss_of_one_photo_by_hand() -> None:
     """Matched priors are to say how well their own box, here the prior itself, overlaps; all scores are 1/2."""
-    outputs = {"boxes": torch.zeros(1, len(_PRIORS), 4), "scores": torch.zeros(1, len(_PRIORS), 2)}
-    photo = _TWO.take(np.array([0]))
-    priors = torch.tensor(corners(_PRIORS))
-    boxes = torch.from_numpy(photo.boxes)[None]
-    found = matches(priors, boxes, torch.ones(1, 2, dtype=torch.bool), torch.zeros(1, 2, dtype=torch.bool))
+    outputs, photo, found = _undecided()
     matched, counted = int(found.matched.sum()), int(found.counted.sum())
     # At 1/2 the cross-entropy is log 2, whatever is wanted.
     expected = (matched * 2 + (counted - matched) * 2 * 0.75 / 4) * math.log(2) / matched
