@@ -177,3 +177,21 @@ def test_which_paths_are_addresses() -> None:
     assert addresses.spelled(Path("simplecache::https://x/y")) == "simplecache::https://x/y"
     assert addresses.spelled(Path("file:///x/y.tar")) == "file:///x/y.tar"
     assert addresses.full_name(Path("hf://datasets/a/b")) == "hf://datasets/a/b"
+
+
+@pytest.mark.parametrize(
+    ("path", "short", "folder"),
+    [
+        ("/photos/dice", "dice", "dice"),
+        ("/photos/dice/data.yaml", "dice", "dice"),
+        ("/photos/dice/Dataset.YML", "dice", "dice"),
+        ("/photos/dice/labels.csv", "labels.csv", "labels"),
+        ("/data.yaml", "data.yaml", "data"),
+        ("/photos/train-{0..9}.tar", "train-{0..9}.tar", "train-0-9"),
+        ("hf://datasets/a/b", "b", "b"),
+        ("https://x/dice/data.yaml", "dice", "dice"),
+    ],
+)
+def test_the_names_of_data_sets(path: str, short: str, folder: str) -> None:
+    assert addresses.short_name(Path(path)) == short
+    assert addresses.name_for_folders(Path(path)) == folder

@@ -8,7 +8,7 @@ from typing import Any
 
 from mobilenet import __version__
 from mobilenet.datasets.check.findings import Check, Copies, Member
-from mobilenet.datasets.remote.urls import full_name
+from mobilenet.datasets.remote.urls import short_name
 from mobilenet.datasets.sources.find import base_of, photo_reader
 from mobilenet.files import atomic_write
 from mobilenet.report.draw.environment import environment
@@ -83,7 +83,7 @@ def _context(check: Check) -> dict[str, Any]:
     return {
         "check": check,
         "version": __version__,
-        "title": Path(full_name(data)).name,
+        "title": short_name(data),
         "faults": check.faults(),
         "remarks": check.remarks(),
         "headline": _headline(check),

@@ -9,6 +9,7 @@ from typing import Any
 
 from mobilenet import __version__
 from mobilenet.datasets.photos import LeftOut
+from mobilenet.datasets.remote.urls import short_name
 from mobilenet.datasets.sources.find import photo_reader
 from mobilenet.errors import DataError
 from mobilenet.evaluate import Evaluation, Mistake
@@ -92,7 +93,7 @@ def _said(task: Task, evaluation: Evaluation) -> tuple[tuple[Figure, ...], tuple
 
 
 def _title(run: Run) -> str:
-    return Path(run.text("data", "root") or run.folder.resolve()).name
+    return short_name(Path(run.text("data", "root") or run.folder))
 
 
 def _subtitle(run: Run, task: Task) -> str:

@@ -6,11 +6,14 @@ from pathlib import Path
 
 from mobilenet.errors import DataError
 
-__all__ = ["expand", "full_name", "is_url", "name_for_folders", "spelled", "whole_path"]
+__all__ = ["expand", "full_name", "is_url", "name_for_folders", "short_name", "spelled", "whole_path"]
 
 _URL = re.compile(r"^[a-z][a-z0-9+.-]+:(?::|/)", re.IGNORECASE)
 _RANGE = re.compile(r"\{(-?[0-9]{1,40})\.\.(-?[0-9]{1,40})")
 _MOST_NAMES = 100_000
+
+_NAMELESS = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
+"""Files that have the same name in every data set, as those of YOLO's tools do."""
 
 
 def is_url(path: Path) -> bool:
@@ -30,9 +33,15 @@ def full_name(path: Path) -> str:
     return spelled(path) if is_url(path) else str(path.resolve())
 
 
+def short_name(path: Path) -> str:
+    """The name of a data set: that of its folder or file, or of the folder of a file that every data set has."""
+    whole = Path(full_name(path))
+    return whole.parent.name or whole.name if whole.name.lower() in _NAMELESS else whole.name
+
+
 def name_for_folders(path: Path) -> str:
     """The name of a data set for use in folder names, without the punctuation of URLs and braces."""
-    name = path.stem if is_url(path) else path.resolve().stem
+    name = Path(short_name(path)).stem
     return (re.sub(r"\W+", "-", name).strip("-") if is_url(path) or "{" in name else name) or "data"
 
 

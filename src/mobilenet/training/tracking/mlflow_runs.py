@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mobilenet.datasets.remote.urls import short_name
 from mobilenet.errors import ConfigError
 from mobilenet.extras import pip_install
 from mobilenet.files import atomic_write
@@ -101,7 +102,7 @@ class MlflowRun:
 
     def _experiment(self, run: Path, config: Mapping[str, Any]) -> str:
         """The experiment that MLFLOW_EXPERIMENT_NAME names, or that of the data set."""
-        name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or Path(config["data"]["root"]).name or "mobilenet"
+        name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or short_name(Path(config["data"]["root"])) or "mobilenet"
         name = _text(name)
         found = self._client.get_experiment_by_name(name)
         if found is not None:
