@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mobilenet import __version__
+from mobilenet.datasets.remote.urls import short_name
 from mobilenet.files import atomic_write
 from mobilenet.report.draw import formats
 from mobilenet.report.draw.environment import environment
@@ -57,7 +58,7 @@ def _context(found: Fitted, command: Sequence[str]) -> dict[str, Any]:
     return {
         "found": found,
         "version": __version__,
-        "title": found.data.resolve().name,
+        "title": short_name(found.data),
         "chosen": found.chosen,
         "headline": list(_headline(found)),
         "plot": plot,
