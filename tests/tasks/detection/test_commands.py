@@ -31,7 +31,8 @@ _QUICK: dict[str, Any] = {
 @pytest.fixture(scope="module")
 def run(squares: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "run"
-    train(TrainingSettings(squares, **_QUICK), folder)
+    # The focal loss falls as the detector learns; hard negatives are always those that are still hard.
+    train(TrainingSettings(squares, **_QUICK, task_options=(("score_loss", "focal"),)), folder)
     return folder
 
 
@@ -40,7 +41,7 @@ def test_a_detector_learns_and_is_measured(squares: Path, run: Path, mobilenet: 
     own = json.loads((run / "evaluation.json").read_text())
     assert found["task"] == own["task"] == "detection"
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    assert lines[-1]["train_loss"] < 0.8 * lines[0]["train_loss"]
+    assert lines[-1]["train_loss"] < 0.7 * lines[0]["train_loss"]
     assert lines[-1]["ap50"] > 0.02
     assert own["ap"] == pytest.approx(lines[-1]["ap"])
     assert own["loss"] == pytest.approx(1 - own["ap"])

@@ -1,4 +1,4 @@
-"""The head of a detector: its rows and outputs, what decoding needs, and what of it goes on in another training."""
+"""The head of a detector: its rows and outputs, its decoding, and the transfer of its weights to another detector."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -66,12 +66,11 @@ def head_of(body: Network, classes: int, decoding: Mapping[str, Any]) -> Head:
 
 
 def kept_head(theirs: ModelCard, their_arrays: Arrays, ours: ModelCard, our_arrays: Arrays) -> dict[str, Floats]:
-    """The arrays of our head that go on from another detector's, in the shapes of the torch modules: those of rows with
-    the same name and shape, and of predictions, (A · 4, …) and (A · C, …) for A priors and C classes.
+    """The weights of our head to initialise from another detector's, shaped like the parameters of the torch modules:
+    rows with the same name and shape, and predictions, (A · 4, …) and (A · C, …) for A priors and C classes.
 
-    Each of our prior boxes takes the predictions of the one of theirs on its plane that is most like it. The boxes
-    that it predicts remain the same, and so do its scores of classes with the same name; those of other classes are
-    ours.
+    Each of our prior boxes takes the predictions of their most similar prior on the same plane, rescaled to predict the
+    same boxes. Scores of classes with the same name are kept; those of other classes are ours.
     """
     if theirs.head is None or ours.head is None:
         return {}

@@ -117,23 +117,11 @@ class DetectionObjective:
     def _of_scores(self, scores: Tensor, wanted: Tensor, matched: Tensor, counted: Tensor) -> Tensor:
         """() the sum over photos; `counted` (B, P): the priors that are matched or background."""
         each = F.binary_cross_entropy_with_logits(scores, wanted, reduction="none")
-        if self._score_loss == "focal":
-            sure = torch.where(wanted > 0, 1 - scores.sigmoid(), scores.sigmoid()) ** _GAMMA
-            weight = torch.where(wanted > 0, _ALPHA, 1 - _ALPHA)
-            weighted: Tensor = each * sure * weight * counted[..., None]
-            return weighted.sum()
-        if self._score_loss == "varifocal":
-            # Unlike the authors', every class counts in full where there is a box: that is what tells similar ones
-            # apart.
-            unsure = _OTHERS * scores.detach().sigmoid() ** _GAMMA
-            varied: Tensor = each * torch.where(matched[..., None], 1.0, unsure) * counted[..., None]
-            return varied.sum()
-        losses = each.sum(2) * counted
-        hard = losses.detach().masked_fill(matched, 0)
-        rank = hard.argsort(dim=1, descending=True, stable=True).argsort(1)
-        negatives = rank < (matched.sum(1, keepdim=True) * _NEGATIVES).clamp_min(_NEGATIVES)
-        hardest: Tensor = losses * (matched | negatives)
-        return hardest.sum()
+        if self._score_loss == "hard-negatives":
+            return _hardest(each.sum(2) * counted, matched)
+        weight = _focal(scores, wanted) if self._score_loss == "focal" else _varifocal(scores.detach(), matched)
+        weighted: Tensor = each * weight * counted[..., None]
+        return weighted.sum()
 
     def _of_boxes(self, codes: Tensor, matched: Tensor, boxes: Tensor) -> Tensor:
         """() the sum over the matched priors."""
@@ -142,6 +130,26 @@ class DetectionObjective:
             return 2 * overlap_loss(codes[matched] / self._scales, priors, boxes[matched]).sum()
         wanted = encode(boxes[matched], priors) * self._scales
         return F.smooth_l1_loss(codes[matched], wanted, reduction="sum")
+
+
+def _focal(scores: Tensor, wanted: Tensor) -> Tensor:
+    """(B, P, C) weights: less for what is nearly right already."""
+    sure = torch.where(wanted > 0, 1 - scores.sigmoid(), scores.sigmoid()) ** _GAMMA
+    return sure * torch.where(wanted > 0, _ALPHA, 1 - _ALPHA)
+
+
+def _varifocal(scores: Tensor, matched: Tensor) -> Tensor:
+    """(B, P, C) weights: less for background that is nearly right already. Unlike the authors', every class counts in
+    full at a matched prior, which tells similar classes apart."""
+    return torch.where(matched[..., None], 1.0, _OTHERS * scores.sigmoid() ** _GAMMA)
+
+
+def _hardest(losses: Tensor, matched: Tensor) -> Tensor:
+    """() the sum of the losses (B, P) of matched priors and of the background priors with the largest ones."""
+    hard = losses.detach().masked_fill(matched, 0)
+    rank = hard.argsort(dim=1, descending=True, stable=True).argsort(1)
+    negatives = rank < (matched.sum(1, keepdim=True) * _NEGATIVES).clamp_min(_NEGATIVES)
+    return (losses * (matched | negatives)).sum()
 
 
 def _padded(targets: BoxTargets) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
